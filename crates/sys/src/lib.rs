@@ -1,1 +1,12 @@
-//! Placeholder.
+//! The fence round the operating system.
+//!
+//! One file for each mechanism, each with a safe interface. Nothing here decides anything: what a signal means, when a
+//! process has to go and what goes over a socket is the business of the crates above.
+//!
+//! Linux only, as `epoll`, `eventfd` and `/proc` are.
+
+pub mod clock;
+pub mod epoll;
+pub mod pipe;
+pub mod scoreboard;
+pub mod send;

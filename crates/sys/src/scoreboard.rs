@@ -1,0 +1,304 @@
+//! What the workers tell the arbiter: one slot of shared memory for each worker, atomics only.
+//!
+//! Workers write, the arbiter reads. There are no locks and no messages, so that a worker which is killed at any
+//! instruction leaves nothing half done that somebody waits for. A field is a single atomic; two fields of one slot may
+//! be seen at different instants, and the readers are written for it.
+
+use std::io;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+/// Where a worker is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum State {
+    /// Nobody uses this slot.
+    Empty = 0,
+    /// Forked; the application is being imported.
+    Booting = 1,
+    /// Serving.
+    Ready = 2,
+    /// Serving, and asking for a successor because it has served as many requests as it may.
+    Recycling = 3,
+    /// Told to go, finishing what it has.
+    Stopping = 4,
+}
+
+impl State {
+    fn from_word(word: u32) -> Self {
+        match word {
+            1 => Self::Booting,
+            2 => Self::Ready,
+            3 => Self::Recycling,
+            4 => Self::Stopping,
+            _ => Self::Empty,
+        }
+    }
+}
+
+/// One worker's words. Aligned to two cache lines, because the prefetcher of x86-64 fetches lines in pairs and each
+/// worker writes its own slot at every request. All bytes zero is a valid, empty cell.
+#[repr(C, align(128))]
+struct Cell {
+    pid: AtomicI32,
+    state: AtomicU32,
+    age: AtomicU64,
+    busy_since_ms: AtomicU64,
+    requests: AtomicU64,
+    connections: AtomicU32,
+    in_flight: AtomicU32,
+}
+
+/// Shared pages. A forked process has its own mapping of the same pages and unmaps only that.
+#[derive(Debug)]
+struct Mapping {
+    base: NonNull<Cell>,
+    slots: usize,
+}
+
+// SAFETY: the mapping is plain memory that stays where it is until the last owner drops it, whichever thread that is.
+unsafe impl Send for Mapping {}
+// SAFETY: through a shared reference only the cells are reached, and those hold nothing but atomics.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    fn size_of(slots: usize) -> Option<usize> {
+        size_of::<Cell>().checked_mul(slots)
+    }
+
+    fn cell(&self, index: usize) -> &Cell {
+        assert!(index < self.slots, "slot {index} of {}", self.slots);
+        // SAFETY: the index lies within the `slots` cells that the mapping was made for.
+        let cell = unsafe { self.base.add(index) };
+        // SAFETY: the pages are aligned, zeroed by the kernel (a valid cell), and mapped for as long as `self` lives.
+        unsafe { cell.as_ref() }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        let size = Self::size_of(self.slots).unwrap_or(0);
+        // SAFETY: base and size are those of the mmap in `Scoreboard::new`, and nothing borrows a cell any more.
+        let _ = unsafe { munmap(self.base.as_ptr().cast(), size) };
+    }
+}
+
+/// The table of all slots. Made by the arbiter before the first fork; every process that is forked later shares it.
+#[derive(Clone, Debug)]
+pub struct Scoreboard {
+    mapping: Arc<Mapping>,
+}
+
+impl Scoreboard {
+    /// A table of `slots` empty slots, at least one.
+    ///
+    /// # Errors
+    ///
+    /// When the machine has no memory for it.
+    pub fn new(slots: usize) -> io::Result<Self> {
+        let slots = slots.max(1);
+        let size = Mapping::size_of(slots).ok_or(io::ErrorKind::OutOfMemory)?;
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a null hint lets the kernel choose an address that nothing else uses.
+        let base = unsafe { mmap_anonymous(ptr::null_mut(), size, access, MapFlags::SHARED) }?;
+        let base = NonNull::new(base.cast::<Cell>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self {
+            mapping: Arc::new(Mapping { base, slots }),
+        })
+    }
+
+    /// The number of slots.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.mapping.slots
+    }
+
+    /// The slot `index`, counted from zero.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such slot.
+    #[must_use]
+    pub fn slot(&self, index: usize) -> Slot {
+        assert!(index < self.slots(), "slot {index} of {}", self.slots());
+        Slot {
+            mapping: Arc::clone(&self.mapping),
+            index,
+        }
+    }
+}
+
+/// One worker's slot.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    mapping: Arc<Mapping>,
+    index: usize,
+}
+
+impl Slot {
+    fn cell(&self) -> &Cell {
+        self.mapping.cell(self.index)
+    }
+
+    /// The slot's place in the table.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Takes the slot for a worker that is about to boot: all counters zero, [`State::Booting`], busy since now.
+    ///
+    /// The arbiter calls it before the fork, with pid 0, and sets the pid when it knows it: a worker that is quick must
+    /// not have its own words overwritten.
+    pub fn claim(&self, pid: i32, age: u64) {
+        let cell = self.cell();
+        cell.age.store(age, Ordering::Relaxed);
+        cell.requests.store(0, Ordering::Relaxed);
+        cell.connections.store(0, Ordering::Relaxed);
+        cell.in_flight.store(0, Ordering::Relaxed);
+        cell.busy_since_ms
+            .store(crate::clock::monotonic_ms(), Ordering::Relaxed);
+        cell.pid.store(pid, Ordering::Relaxed);
+        cell.state.store(State::Booting as u32, Ordering::Release);
+    }
+
+    /// Gives the slot back.
+    pub fn clear(&self) {
+        let cell = self.cell();
+        cell.state.store(State::Empty as u32, Ordering::Release);
+        cell.pid.store(0, Ordering::Relaxed);
+        cell.busy_since_ms.store(0, Ordering::Relaxed);
+        cell.connections.store(0, Ordering::Relaxed);
+        cell.in_flight.store(0, Ordering::Relaxed);
+    }
+
+    /// The worker's process id, zero when there is none.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.cell().pid.load(Ordering::Relaxed)
+    }
+
+    /// Notes the worker's process id.
+    pub fn set_pid(&self, pid: i32) {
+        self.cell().pid.store(pid, Ordering::Relaxed);
+    }
+
+    /// The worker's age: the how-manieth worker of this arbiter it is, counted from one.
+    #[must_use]
+    pub fn age(&self) -> u64 {
+        self.cell().age.load(Ordering::Relaxed)
+    }
+
+    /// Where the worker is in its life.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State::from_word(self.cell().state.load(Ordering::Acquire))
+    }
+
+    /// Says where the worker is in its life. The arbiter looks when its notifier rings.
+    pub fn set_state(&self, state: State) {
+        self.cell().state.store(state as u32, Ordering::Release);
+    }
+
+    /// Since when (milliseconds of [`crate::clock::monotonic_ms`]) the worker boots or can take no further request;
+    /// zero when it can.
+    #[must_use]
+    pub fn busy_since_ms(&self) -> u64 {
+        self.cell().busy_since_ms.load(Ordering::Relaxed)
+    }
+
+    /// Notes since when the worker can take no further request; zero when it can.
+    pub fn set_busy_since_ms(&self, since_ms: u64) {
+        self.cell().busy_since_ms.store(since_ms, Ordering::Relaxed);
+    }
+
+    /// Counts a request and returns how many there have been with it.
+    pub fn add_request(&self) -> u64 {
+        self.cell().requests.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The requests of this worker so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.cell().requests.load(Ordering::Relaxed)
+    }
+
+    /// The connections that the worker holds.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.cell().connections.load(Ordering::Relaxed)
+    }
+
+    /// Notes how many connections the worker holds.
+    pub fn set_connections(&self, count: u32) {
+        self.cell().connections.store(count, Ordering::Relaxed);
+    }
+
+    /// The requests that are with the application.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.cell().in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Notes how many requests are with the application.
+    pub fn set_in_flight(&self, count: u32) {
+        self.cell().in_flight.store(count, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_tells_what_was_written_to_it() {
+        let board = Scoreboard::new(3).expect("mmap");
+        let slot = board.slot(2);
+        assert_eq!(slot.state(), State::Empty);
+        slot.claim(0, 7);
+        slot.set_pid(4211);
+        assert_eq!(
+            (slot.pid(), slot.age(), slot.state()),
+            (4211, 7, State::Booting)
+        );
+        assert_ne!(slot.busy_since_ms(), 0);
+        for state in [State::Ready, State::Recycling, State::Stopping] {
+            slot.set_state(state);
+            assert_eq!(slot.state(), state);
+        }
+        slot.set_connections(5);
+        slot.set_in_flight(2);
+        assert_eq!(
+            (slot.add_request(), slot.add_request(), slot.requests()),
+            (1, 2, 2)
+        );
+        assert_eq!((slot.connections(), slot.in_flight()), (5, 2));
+        slot.clear();
+        assert_eq!(
+            (slot.pid(), slot.state(), slot.busy_since_ms()),
+            (0, State::Empty, 0)
+        );
+        assert_eq!(board.slot(1).requests(), 0, "the neighbour is untouched");
+    }
+
+    #[test]
+    fn a_slot_outlives_the_table_that_it_came_from() {
+        let slot = Scoreboard::new(1).expect("mmap").slot(0);
+        slot.claim(1, 1);
+        assert_eq!(slot.state(), State::Booting);
+    }
+
+    #[test]
+    fn slots_do_not_share_a_cache_line() {
+        assert_eq!(size_of::<Cell>(), 128);
+    }
+
+    #[test]
+    #[should_panic(expected = "slot 1 of 1")]
+    fn there_is_no_slot_behind_the_last() {
+        let _ = Scoreboard::new(1).expect("mmap").slot(1);
+    }
+}
