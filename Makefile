@@ -1,0 +1,73 @@
+# Oxicorn's daily commands. `make run` and `make test` are all that a fresh machine needs: Rust,
+# CPython >= 3.10, a C compiler and make must be there; the rest is installed inside the checkout.
+#
+# PYTHON chooses the interpreter; each version has a virtual environment of its own:
+#     make test PYTHON=python3.12
+
+PYTHON ?= python3
+BIND ?= 127.0.0.1:8000
+# The cargo profile of the extension: `release`, or `dev` where the build time matters more.
+PROFILE ?= release
+
+RUFF := ruff==0.17.6
+MYPY := mypy==2.4.1
+
+PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := $(CURDIR)/.venv-$(PYTHON_VERSION)
+BIN := $(VENV)/bin
+export PYO3_PYTHON := $(BIN)/python
+
+# Rust tests of the python crate embed the interpreter: they need its shared library, which some
+# builds of CPython do not have. Elsewhere that crate is tested from Python alone.
+LIBPYTHON := $(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_config_var("LIBDIR") if s.get_config_var("Py_ENABLE_SHARED") else "")')
+CARGO_TEST := $(if $(LIBPYTHON),LD_LIBRARY_PATH="$(LIBPYTHON):$$LD_LIBRARY_PATH" cargo test --workspace,cargo test --workspace --exclude oxicorn-python)
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint format clean
+
+help:
+	@echo "make run     build Oxicorn and serve examples/hello on http://$(BIND)"
+	@echo "make test    run every Rust and Python test      (PYTHON=python3.12 chooses the interpreter)"
+	@echo "make lint    rustfmt, clippy, tidy, ruff, mypy, stubtest"
+	@echo "make build   build the extension into $(notdir $(VENV))"
+	@echo "make format  rewrite the sources as lint wants them"
+	@echo "make clean   remove everything that was built"
+
+$(BIN)/maturin:
+	@$(PYTHON) -c 'import sys; sys.exit("Oxicorn needs CPython 3.10 or newer; PYTHON=$(PYTHON) is " + sys.version if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "maturin>=1.9.4,<2"
+
+build: $(BIN)/maturin
+	VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop --quiet --profile $(PROFILE)
+
+run: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check flask
+	@echo "Serving examples/hello on http://$(BIND) (Ctrl+C stops it)"
+	@$(BIN)/oxicorn --chdir examples/hello --bind $(BIND) app:app
+
+test: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(CARGO_TEST)
+	$(BIN)/python -m pytest tests/
+
+lint: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(RUFF) $(MYPY)
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo test --quiet --package xtask
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest oxicorn._oxicorn --concise
+
+format: $(BIN)/maturin
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(RUFF)
+	cargo fmt --all
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	cargo clean
+	rm -rf .venv-* dist python/oxicorn/*.so .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,203 @@
+"""Finds the application that a string such as `package.module:factory("argument")` names."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import importlib
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from oxicorn.errors import AppError, place, search_path, user_files, user_traceback
+
+BOOT_ERROR = 3
+"""Exit status where the application's code fails; `AppError`'s own default, 4, where the name does not fit."""
+
+_SHAPES = 'write MODULE, MODULE:NAME or MODULE:FACTORY("argument", name=1)'
+
+
+@dataclass(frozen=True)
+class Target:
+    """An application string, taken apart."""
+
+    spec: str
+    module: str
+    names: list[str]
+    arguments: tuple[list[Any], dict[str, Any]] | None
+
+
+def load(spec: str) -> Callable[..., Any]:
+    """Import what `spec` names and return the WSGI application, or raise `AppError`."""
+    target = parse(spec)
+    module = _import(target)
+    found = _attribute(module, target)
+    if target.arguments is not None:
+        found = _call_factory(found, target)
+    _check(found, target)
+    return found  # type: ignore[no-any-return]
+
+
+def parse(spec: str) -> Target:
+    """Take `spec` apart: literals only, nothing is evaluated."""
+    module, _, expression = spec.partition(":")
+    if not module or "/" in module:
+        hint = f"{_SHAPES}; --chdir DIRECTORY says where to look" if "/" in module else _SHAPES
+        raise AppError(f'"{spec}" does not name a module', hint)
+    try:
+        tree = ast.parse(expression.strip() or "application", mode="eval").body
+        arguments = None
+        if isinstance(tree, ast.Call):
+            keywords = {word.arg: ast.literal_eval(word.value) for word in tree.keywords if word.arg}
+            if len(keywords) != len(tree.keywords):
+                raise ValueError("** is not a literal")
+            arguments = ([ast.literal_eval(value) for value in tree.args], keywords)
+            tree = tree.func
+        return Target(spec, module, _dotted(tree), arguments)
+    except (SyntaxError, ValueError) as error:
+        raise AppError(f'cannot read the application string "{spec}"', _SHAPES) from error
+
+
+def _dotted(tree: ast.expr) -> list[str]:
+    if isinstance(tree, ast.Name):
+        return [tree.id]
+    if isinstance(tree, ast.Attribute):
+        return [*_dotted(tree.value), tree.attr]
+    raise ValueError("neither a name nor dotted names")
+
+
+def _import(target: Target) -> ModuleType:
+    name = target.module
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            raise _not_found(target, error.name) from error
+        raise _raised(target, error) from error
+    except Exception as error:
+        raise _raised(target, error) from error
+
+
+def _not_found(target: Target, missing: str) -> AppError:
+    parent, _, last = missing.rpartition(".")
+    module = sys.modules.get(parent) if parent else None
+    message = f'cannot import "{target.module}"'
+    if module is not None and not hasattr(module, "__path__"):
+        # `app.py` is read as the module `py` in the package `app`.
+        message += f': "{parent}" is a module, not a package'
+        hint = f'did you mean "{parent}:{".".join(target.names)}"?' if last == "py" else None
+        return AppError(message, hint, exit_code=BOOT_ERROR)
+    where = [str(entry) for entry in module.__path__] if module is not None else sys.path
+    message += f"  (looked in {', '.join(where) if module is not None else search_path()})"
+    siblings = [info.name for info in pkgutil.iter_modules(where)]
+    near = difflib.get_close_matches(last, siblings, n=1)
+    hint = None
+    if near:
+        suggestion = f"{parent}.{near[0]}" if parent else near[0]
+        hint = f'did you mean "{target.spec.replace(missing, suggestion, 1)}"?'
+    return AppError(message, hint, exit_code=BOOT_ERROR)
+
+
+def _raised(target: Target, error: BaseException) -> AppError:
+    """The application's own code failed; it is shown where, without our frames and the importer's."""
+    return AppError(
+        f'{place(error)} raised while importing "{target.module}"\n{user_traceback(error)}',
+        exit_code=BOOT_ERROR,
+        files=user_files(error),
+    )
+
+
+def _attribute(module: ModuleType, target: Target) -> Any:
+    found: Any = module
+    for depth, name in enumerate(target.names):
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            owner = ".".join([target.module, *target.names[:depth]])
+            raise _no_attribute(found, owner, name, target) from error
+    return found
+
+
+def _no_attribute(owner: Any, owner_name: str, name: str, target: Target) -> AppError:
+    applications = dict(_applications(owner))
+    message = f'{owner_name} has no attribute "{name}"'
+    if applications:
+        message += "; it has: " + ", ".join(f"{key} ({kind})" for key, kind in list(applications.items())[:6])
+    near = difflib.get_close_matches(name, [key for key in dir(owner) if not key.startswith("_")], n=1)
+    suggestion = near or list(applications)[:1]
+    hint = None
+    if suggestion:
+        dotted = ".".join([*target.names[:-1], suggestion[0]])
+        hint = f'did you mean "{target.module}:{dotted}"?'
+    return AppError(message, hint)
+
+
+def _applications(owner: Any) -> Iterable[tuple[str, str]]:
+    """Yield what could be an application: callable instances first, then functions of the same module."""
+    public = [(name, value) for name, value in vars(owner).items() if not name.startswith("_") and callable(value)]
+    for name, value in public:
+        if not inspect.isroutine(value) and not inspect.isclass(value):
+            yield name, type(value).__name__
+    for name, value in public:
+        if inspect.isroutine(value) and getattr(value, "__module__", None) == getattr(owner, "__name__", ""):
+            yield name, "function"
+
+
+def _call_factory(factory: Any, target: Target) -> Any:
+    if not callable(factory):
+        raise AppError(f'"{target.spec}" calls a {type(factory).__name__}, which is not callable')
+    positional, keywords = target.arguments or ([], {})
+    try:
+        return factory(*positional, **keywords)
+    except TypeError as error:
+        traceback = error.__traceback__
+        if traceback is not None and traceback.tb_next is None:
+            # Nothing of the factory ran: the arguments do not fit.
+            raise AppError(f'"{target.spec}" does not fit the factory: {error}') from error
+        raise _raised(target, error) from error
+    except Exception as error:
+        raise _raised(target, error) from error
+
+
+def _check(found: Any, target: Target) -> None:
+    if found is None or not callable(found):
+        kind = "None" if found is None else f"a {type(found).__name__}"
+        raise AppError(f'"{target.spec}" is {kind}, not a WSGI application')
+    if is_asgi(found):
+        raise AppError(
+            f'"{target.spec}" is an ASGI application ({_kind(found)}); the workers of this version serve WSGI',
+            "serve it with an ASGI server, or name a WSGI application",
+        )
+
+
+def _kind(application: Any) -> str:
+    routine = inspect.isroutine(application) or inspect.isclass(application)
+    return str(application.__name__) if routine else type(application).__name__
+
+
+def is_asgi(application: Any) -> bool:
+    """Whether `application` is called as ASGI 3, `(scope, receive, send)`, or is a class of ASGI 2."""
+    while isinstance(application, functools.partial):
+        application = application.func
+    if inspect.isclass(application):
+        return inspect.iscoroutinefunction(vars(application).get("__call__"))
+    call = application if inspect.isroutine(application) else type(application).__call__
+    return inspect.iscoroutinefunction(call)
+
+
+def stand_in() -> Callable[..., Any]:
+    """Return the application that answers, while files are watched, for one that does not import."""
+
+    def application(_environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        body = b"The application could not be imported. The server's log says why.\n"
+        start_response(
+            "500 Internal Server Error", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+        )
+        return [body]
+
+    return application

@@ -1,0 +1,1 @@
+"""The workers as hooks see them."""
