@@ -1,0 +1,112 @@
+"""The servers: how each is started with one worker, and why with these options.
+
+Every server has one process that answers, writes no access log, and otherwise keeps its defaults.
+An option stands here only because the server needs it to be comparable, or is faster with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+from harness.cases import APPS
+
+# (interpreter, module of the application, port) -> command line.
+Command = Callable[[pathlib.Path, str, int], list[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A row of the report. `package` is its name in the registry."""
+
+    name: str
+    package: str
+    note: str
+    command: Command
+
+
+def _gunicorn_like(package: str, *options: str) -> Command:
+    def command(python: pathlib.Path, module: str, port: int) -> list[str]:
+        bind = ["--workers", "1", "--bind", f"127.0.0.1:{port}"]
+        return [str(python), "-m", package, *bind, *options, f"{module}:app"]
+
+    return command
+
+
+def _granian(python: pathlib.Path, module: str, port: int) -> list[str]:
+    place = ["--host", "127.0.0.1", "--port", str(port)]
+    size = ["--workers", "1", "--blocking-threads", "1"]
+    protocol = ["--interface", "wsgi", "--http", "1", "--no-ws"]
+    return [str(python), "-m", "granian", *place, *size, *protocol, f"{module}:app"]
+
+
+def _bjoern(python: pathlib.Path, module: str, port: int) -> list[str]:
+    return [str(python), str(APPS / "run_bjoern.py"), module, str(port)]
+
+
+def _uwsgi(*options: str) -> Command:
+    def command(python: pathlib.Path, module: str, port: int) -> list[str]:
+        filled = [option.format(port=port) for option in options]
+        common = ["--processes", "1", "--disable-logging", "--need-app", "--die-on-term"]
+        return [str(python.parent / "uwsgi"), *filled, *common, "--module", f"{module}:app"]
+
+    return command
+
+
+_CLOSING = ("--http-socket", "127.0.0.1:{port}", "--add-header", "Connection: close")
+_KEEPING = ("--http11-socket", "127.0.0.1:{port}")
+
+SERVERS = {
+    server.name: server
+    for server in (
+        Server(
+            "oxicorn-sync",
+            "oxicorn",
+            "defaults",
+            _gunicorn_like("oxicorn", "-k", "sync"),
+        ),
+        Server(
+            "oxicorn-gthread",
+            "oxicorn",
+            "four threads",
+            _gunicorn_like("oxicorn", "-k", "gthread", "--threads", "4"),
+        ),
+        Server(
+            "gunicorn-sync",
+            "gunicorn",
+            "defaults; this worker closes the connection after each answer",
+            _gunicorn_like("gunicorn", "-k", "sync"),
+        ),
+        Server(
+            "gunicorn-gthread",
+            "gunicorn",
+            "four threads",
+            _gunicorn_like("gunicorn", "-k", "gthread", "--threads", "4"),
+        ),
+        Server(
+            "granian",
+            "granian",
+            "one Python thread; HTTP/1 without WebSockets, so that no request is probed for them",
+            _granian,
+        ),
+        Server(
+            "bjoern",
+            "bjoern",
+            "defaults; it has no command line, apps/run_bjoern.py is its documented first example",
+            _bjoern,
+        ),
+        Server(
+            "uwsgi",
+            "uwsgi",
+            "--http-socket cannot keep a connection, so it is made to say so in its answers",
+            _uwsgi(*_CLOSING),
+        ),
+        Server(
+            "uwsgi-http11",
+            "uwsgi",
+            "--http11-socket keeps a connection and serves no other until it ends: in effect -c1",
+            _uwsgi(*_KEEPING),
+        ),
+    )
+}

@@ -1,0 +1,99 @@
+"""The arithmetic of the benchmark, without a server: `python3 -m pytest bench`."""
+
+import pytest
+from harness.cases import CASES
+from harness.load import Counted, parse_report
+from harness.measure import CoreTicks, Sample, refuse_bad_window
+from harness.process import MeasurementError, parse_stat
+from harness.report import Failure, Results, judge, markdown, spread
+from run import schedule
+
+COUNTED = Counted(1000, 1_000_000, 150_000, 0, 0, 0, 0, 0, 100, 200)
+
+
+def sample(server: str, number: int, cpu_us: float) -> Sample:
+    return Sample(number, server, "hello", cpu_us, 1000.0, True, 0.9, 0.0, 0.0, COUNTED)
+
+
+def results(*samples: Sample) -> Results:
+    servers = ["oxicorn-sync", "granian", "bjoern"]
+    facts = {"date": "2026-01-01 00:00 UTC"}
+    return Results(facts, {}, servers, ["hello"], {}, dict.fromkeys(servers, "x"), list(samples))
+
+
+def test_a_process_name_with_spaces_and_parentheses_shifts_no_field() -> None:
+    line = "7 (a) b (c) S 3 7 7 0 -1 4194304 1 2 3 4 100 20 3 0 20 0 1 0 99 0 0"
+    assert parse_stat(line) == (3, 123)
+
+
+def test_the_ticks_of_one_core_are_read() -> None:
+    text = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu1 1 1 1 1 1 1 1 1 0 0\ncpu0 10 1 5 70 2 1 3 4 0 0\n"
+    assert CoreTicks.parse(text, 0) == CoreTicks(busy=20, idle=72, steal=4)
+
+
+def test_the_report_of_wrk_is_its_last_line_of_json() -> None:
+    line = (
+        '{"requests": 1000, "duration_us": 1000000, "bytes": 150000, "connect": 0, "read": 0, '
+        '"write": 0, "timeout": 0, "status": 0, "p50_us": 100, "p99_us": 200}'
+    )
+    assert parse_report(f"Running 1s test\n\n{line}\n") == COUNTED
+
+
+def test_a_wrk_that_reports_nothing_is_an_error() -> None:
+    with pytest.raises(MeasurementError):
+        parse_report("unable to connect")
+
+
+def refused(**changes: int) -> bool:
+    try:
+        refuse_bad_window(Counted(**{**vars(COUNTED), **changes}), CASES["hello"])
+    except MeasurementError:
+        return True
+    return False
+
+
+def test_a_window_of_wrong_answers_is_refused() -> None:
+    assert not refused()
+    assert not refused(read=1)
+    assert refused(read=2)
+    assert refused(status=1)
+    assert refused(bytes=12_999)
+    assert refused(requests=0)
+
+
+def test_a_ratio_is_taken_within_the_round() -> None:
+    # The machine slows to half its speed after the first round: the ratio does not change.
+    found = results(
+        sample("granian", 1, 20.0),
+        sample("oxicorn-sync", 1, 10.0),
+        sample("granian", 2, 40.0),
+        sample("oxicorn-sync", 2, 20.0),
+        sample("oxicorn-sync", 3, 90.0),
+    )
+    assert found.ratios("oxicorn-sync", "hello", "granian") == [0.5, 0.5]
+    assert found.ratios("oxicorn-sync", "hello", "bjoern") == []
+
+
+def test_a_broken_promise_is_named() -> None:
+    found = results(sample("granian", 1, 20.0), sample("bjoern", 1, 10.0), sample("oxicorn-sync", 1, 11.0))
+    assert [kept for _, kept in judge(found)] == [True, False]
+    assert "**broken**" in markdown(found)
+
+
+def test_a_server_without_a_number_keeps_its_row_and_its_reason() -> None:
+    found = results(sample("granian", 1, 20.0))
+    found.failures.append(Failure("bjoern", "hello", 1, "answers 500 instead of 200"))
+    page = markdown(found)
+    assert "| bjoern | not measured |" in page
+    assert "- **bjoern**, `hello`, round 1: answers 500" in page
+
+
+def test_the_spread_is_shown_beside_the_median() -> None:
+    assert spread([3.0, 1.0, 2.0], 1) == "2.0 (1.0 .. 3.0)"
+    assert spread([3000.0, 1000.0], 0) == "2,000 (1,000 .. 3,000)"
+
+
+def test_each_round_starts_with_another_server() -> None:
+    names = ["bjoern", "granian", "uwsgi"]
+    order = [server.name for _, _, server in schedule(3, names, ["hello"])]
+    assert order == [*names, *names[1:], names[0], names[2], *names[:2]]
