@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import os
 import pathlib
 import re
@@ -20,6 +21,8 @@ from harness.servers import SERVERS, Server
 DEFAULT_ENVIRONMENT = peers.REPOSITORY / ".venv-bench"
 DEFAULT_OUTPUT = BENCH / "results"
 WARMUP_S = 1
+# A server that failed this often on a case is not tried on it again: it may take its whole deadline to fail.
+GIVE_UP_AFTER = 2
 
 
 def _names(known: Sequence[str]) -> Callable[[str], list[str]]:
@@ -124,6 +127,7 @@ def schedule(rounds: int, servers: Sequence[str], cases: Sequence[str]) -> Itera
 
 def measure_all(options: argparse.Namespace, results: report.Results) -> None:
     """Run the schedule; what fails is noted and the rest goes on."""
+    failed: collections.Counter[tuple[str, str]] = collections.Counter()
     plan = Plan(
         server_core=options.server_core,
         warmup=Load(options.connections, WARMUP_S),
@@ -131,11 +135,14 @@ def measure_all(options: argparse.Namespace, results: report.Results) -> None:
     )
     installed = [name for name in options.servers if name in results.versions]
     for number, case, server in schedule(options.rounds, installed, options.cases):
+        if failed[server.name, case.name] >= GIVE_UP_AFTER:
+            continue
         label = f"round {number}/{options.rounds}  {case.name:5}  {server.name:16}"
         try:
             sample = measure(server, interpreter_of(server, options), case, plan, number)
         except MeasurementError as failure:
             results.failures.append(report.Failure(server.name, case.name, number, str(failure)))
+            failed[server.name, case.name] += 1
             print(f"{label}  not measured: {failure}", file=sys.stderr, flush=True)
             continue
         results.samples.append(sample)

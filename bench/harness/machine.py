@@ -8,6 +8,8 @@ import pathlib
 import platform
 import subprocess
 
+from harness.cases import BENCH
+
 
 def _cpu_model() -> str:
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
@@ -22,6 +24,15 @@ def _wrk_version() -> str:
     return (shown.stdout + shown.stderr).partition("[")[0].strip()
 
 
+def _checkout() -> str:
+    command = ["git", "-C", str(BENCH), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
+    return asked.stdout.strip() or "unknown"
+
+
 def describe() -> dict[str, str]:
     """The facts that a reader needs to judge the numbers, in the order of the report."""
     return {
@@ -31,4 +42,5 @@ def describe() -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "load average before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         "wrk": _wrk_version(),
+        "checkout": _checkout(),
     }

@@ -103,7 +103,10 @@ def measure(server: Server, python: pathlib.Path, case: Case, plan: Plan, round_
     command = server.command(python, case.name, port)
     with running(command, APPS, plan.server_core) as started:
         started.wait_until_listening(port)
-        keep_alive = check_answer(port, case)
+        try:
+            keep_alive = check_answer(port, case)
+        except MeasurementError as refusal:
+            raise MeasurementError(f"{refusal}\n{started.log_tail()}") from refusal
         run_wrk(plan.warmup, port, case)
         ticks, core, counted = _window(started, port, case, plan)
     return Sample(

@@ -146,9 +146,11 @@ def _failures(results: Results) -> str:
     lines = []
     for failure in results.failures:
         where = f", `{failure.case}`, round {failure.round}" if failure.case else ""
-        # Indented, so that several lines of a log stay inside the item of the list.
-        reason = failure.reason.replace("\n", "\n  ")
-        lines.append(f"- **{failure.server}**{where}: {reason}")
+        reason, _, log = failure.reason.partition("\n")
+        lines.append(f"- **{failure.server}**{where}: {reason.removesuffix(':')}")
+        if log.strip():
+            # Indented, so that the log stays inside the item of the list.
+            lines += [f"  {line}".rstrip() for line in ["", "```text", *log.splitlines(), "```"]]
     return "\n".join(lines)
 
 
