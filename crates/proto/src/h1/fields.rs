@@ -1,0 +1,176 @@
+//! Field lines: the characters they may consist of, and the verdict over a line that httparse does not accept.
+
+use super::violation::Violation;
+
+/// One field as the peer sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// The name, in the peer's spelling.
+    pub name: &'a [u8],
+    /// The value without the white space around it.
+    pub value: &'a [u8],
+    /// The name contains `_`, which CGI's mapping of names makes indistinguishable from `-`.
+    pub has_underscore: bool,
+}
+
+/// A part of a buffer; `u32` because heads are bounded (`HEAD_BYTES`) and spans are many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: u32,
+    length: u32,
+}
+
+impl Span {
+    /// Saturates instead of failing: a span past the bound of heads selects nothing.
+    pub(super) fn new(start: usize, length: usize) -> Self {
+        Self {
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            length: u32::try_from(length).unwrap_or(0),
+        }
+    }
+
+    pub(super) fn of(self, buffer: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        buffer
+            .get(start..start + self.length as usize)
+            .unwrap_or_default()
+    }
+}
+
+/// Where a field stands in its buffer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FieldSpan {
+    pub(super) name: Span,
+    pub(super) value: Span,
+    pub(super) has_underscore: bool,
+}
+
+impl FieldSpan {
+    pub(super) fn of(self, buffer: &[u8]) -> Field<'_> {
+        Field {
+            name: self.name.of(buffer),
+            value: self.value.of(buffer),
+            has_underscore: self.has_underscore,
+        }
+    }
+}
+
+const fn token_table() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = matches!(
+            byte as u8,
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'
+            | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        );
+        byte += 1;
+    }
+    table
+}
+
+static TOKEN: [bool; 256] = token_table();
+
+/// A character of a token (RFC 9110, section 5.6.2).
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    TOKEN[byte as usize]
+}
+
+/// A token: one or more token characters.
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
+}
+
+/// Free of control characters but HTAB, as a field value has to be (RFC 9110, section 5.5).
+///
+/// Written as a fold without early exit, which the compiler turns into vector instructions.
+pub(super) fn is_field_content(bytes: &[u8]) -> bool {
+    let bad = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
+    !bytes.iter().fold(false, |found, &byte| found | bad(byte))
+}
+
+/// Whether a name contains `_`; a fold for the same reason as above.
+pub(super) fn has_underscore(name: &[u8]) -> bool {
+    name.iter()
+        .fold(false, |found, &byte| found | (byte == b'_'))
+}
+
+/// Without the spaces and tabs at both ends ("optional white space", RFC 9110, section 5.6.3).
+pub(super) fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// The elements of a comma-separated list, without their white space; empty ones included.
+pub(super) fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(trim_blanks)
+}
+
+/// Splits the content of a field line (without its CRLF) into name and value, or says which rule it breaks.
+pub(super) fn split_field(line: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
+    if let [b' ' | b'\t', ..] = line {
+        return Err(Violation::ObsoleteFolding);
+    }
+    let colon = memchr::memchr(b':', line).ok_or_else(|| without_colon(line))?;
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    if !is_token(name) {
+        return Err(bad_name(name));
+    }
+    if is_field_content(value) {
+        Ok((name, trim_blanks(value)))
+    } else if value.contains(&b'\r') {
+        Err(Violation::BareCr)
+    } else {
+        Err(Violation::FieldValue)
+    }
+}
+
+fn without_colon(line: &[u8]) -> Violation {
+    if line.contains(&b'\r') {
+        Violation::BareCr
+    } else {
+        Violation::MissingColon
+    }
+}
+
+fn bad_name(name: &[u8]) -> Violation {
+    match name {
+        [rest @ .., b' ' | b'\t'] if is_token(trim_blanks(rest)) => Violation::SpaceBeforeColon,
+        _ if name.contains(&b'\r') => Violation::BareCr,
+        _ => Violation::FieldName,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &[u8], expected: Result<(&[u8], &[u8]), Violation>) {
+        assert_eq!(split_field(line), expected, "{}", line.escape_ascii());
+    }
+
+    #[test]
+    fn a_field_line_is_split_or_its_broken_rule_named() {
+        check(b"Host: a", Ok((b"Host", b"a")));
+        check(b"Host:", Ok((b"Host", b"")));
+        check(b"Host: \t a b\t ", Ok((b"Host", b"a b")));
+        check(b"X: \xff\t\x80", Ok((b"X", b"\xff\t\x80")));
+        check(b" folded", Err(Violation::ObsoleteFolding));
+        check(b"\tfolded: x", Err(Violation::ObsoleteFolding));
+        check(b"Host", Err(Violation::MissingColon));
+        check(b"Host : a", Err(Violation::SpaceBeforeColon));
+        check(b"Host\t: a", Err(Violation::SpaceBeforeColon));
+        check(b": a", Err(Violation::FieldName));
+        check(b"Ho st: a", Err(Violation::FieldName));
+        check(b"Ho\0st: a", Err(Violation::FieldName));
+        check(b"X: a\x00b", Err(Violation::FieldValue));
+        check(b"X: a\x7fb", Err(Violation::FieldValue));
+        check(b"X: a\rb", Err(Violation::BareCr));
+        check(b"X\rY: b", Err(Violation::BareCr));
+    }
+}

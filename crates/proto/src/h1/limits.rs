@@ -1,0 +1,66 @@
+//! The bounds of a request head and the two licences that Gunicorn grants over methods.
+
+/// What a peer may make us hold, and which methods pass. All sizes are bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest request line without its line ending; 0 is unlimited.
+    pub request_line: usize,
+    /// Most field lines of one head, and most trailer lines of one body; 0 and whatever is above 32768 mean 32768.
+    pub fields: usize,
+    /// Longest field line with its line ending, as Gunicorn counts; 0 is unlimited.
+    pub field_size: usize,
+    /// Accepts methods of any length with lower-case letters and `#`.
+    pub unconventional_method: bool,
+    /// Turns methods to upper case after they were accepted.
+    pub casefold_method: bool,
+}
+
+/// No head may be longer than this, whatever the operator allowed: the settings may say "unlimited", memory does not.
+/// 16 MiB is twenty times what the default limits add up to.
+pub(super) const HEAD_BYTES: usize = 16 << 20;
+
+/// Most fields that can be allowed, which is Gunicorn's bound too.
+const FIELDS: usize = 32768;
+
+/// Empty lines that are skipped before a request line. RFC 9112, section 2.2 asks for "at least one", for the sake of old
+/// clients that end a body with a CRLF that they did not count. More than a few is an endless stream of nothing.
+pub(super) const EMPTY_LINES: usize = 4;
+
+impl Default for Limits {
+    /// Gunicorn's defaults.
+    fn default() -> Self {
+        Self {
+            request_line: 4094,
+            fields: 100,
+            field_size: 8190,
+            unconventional_method: false,
+            casefold_method: false,
+        }
+    }
+}
+
+impl Limits {
+    /// The greatest number of fields.
+    pub(super) fn field_count(&self) -> usize {
+        match self.fields {
+            1..=FIELDS => self.fields,
+            _ => FIELDS,
+        }
+    }
+
+    /// The longest content (without line ending) of a field line.
+    pub(super) fn field_content(&self) -> usize {
+        match self.field_size {
+            0 => usize::MAX,
+            size => size.saturating_sub(b"\r\n".len()),
+        }
+    }
+
+    /// The longest content (without line ending) of a request line.
+    pub(super) fn request_line_content(&self) -> usize {
+        match self.request_line {
+            0 => usize::MAX,
+            size => size,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The request line: a method, a target and a version (RFC 9112, section 3).
+
+use super::fields::is_token;
+use super::limits::Limits;
+use super::request::Version;
+use super::target::{Target, parse_target};
+use super::violation::Violation;
+
+/// What a request line says. Spans count from its first byte.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RequestLine {
+    pub(super) method_length: usize,
+    pub(super) target: Target,
+    pub(super) version: Version,
+}
+
+impl RequestLine {
+    /// The line of a request that was not read yet.
+    pub(super) fn empty() -> Self {
+        Self {
+            method_length: 0,
+            target: Target::empty(),
+            version: Version::Http11,
+        }
+    }
+}
+
+/// Judges the content of a request line, without its CRLF.
+///
+/// The version comes first: what a line of another protocol contains cannot be judged by our grammar, and the preface of
+/// HTTP/2 deserves its 505.
+pub(super) fn parse_request_line(line: &[u8], limits: &Limits) -> Result<RequestLine, Violation> {
+    let syntax = || {
+        if line.contains(&b'\r') {
+            Violation::BareCr
+        } else {
+            Violation::RequestLineSyntax
+        }
+    };
+    let first = memchr::memchr(b' ', line).ok_or_else(syntax)?;
+    let last = memchr::memrchr(b' ', line).ok_or_else(syntax)?;
+    let (method, target) = (
+        &line[..first],
+        line.get(first + 1..last).ok_or_else(syntax)?,
+    );
+    if target.is_empty() || target.contains(&b' ') {
+        return Err(syntax());
+    }
+    let version = parse_version(&line[last + 1..])?;
+    check_method(method, limits)?;
+    let target = parse_target(method, target, first + 1)?;
+    Ok(RequestLine {
+        method_length: first,
+        target,
+        version,
+    })
+}
+
+fn parse_version(text: &[u8]) -> Result<Version, Violation> {
+    match text {
+        b"HTTP/1.1" => Ok(Version::Http11),
+        b"HTTP/1.0" => Ok(Version::Http10),
+        // A higher minor version is answered as the highest that we speak (RFC 9110, section 2.5).
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => Ok(Version::Http11),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            Err(Violation::VersionUnsupported)
+        }
+        _ if text.contains(&b'\r') => Err(Violation::BareCr),
+        _ => Err(Violation::Version),
+    }
+}
+
+/// Gunicorn's rule: a token of 3 to 20 characters, without lower-case letters and `#`.
+///
+/// Methods are case-sensitive; a lower-case `get` is a method that nobody defined, and accepting it as GET is how filters
+/// are passed by. The operator can lift the rule, but never the token.
+fn check_method(method: &[u8], limits: &Limits) -> Result<(), Violation> {
+    if matches!(method, b"GET" | b"POST") {
+        return Ok(());
+    }
+    let conventional = (3..=20).contains(&method.len())
+        && !method
+            .iter()
+            .any(|byte| byte.is_ascii_lowercase() || *byte == b'#');
+    if is_token(method) && (conventional || limits.unconventional_method) {
+        Ok(())
+    } else {
+        Err(Violation::Method)
+    }
+}

@@ -1,0 +1,243 @@
+//! The head of a response as the application states it: checked as it is stated, and kept in the form in which it goes out.
+
+use std::ops::Range;
+
+use super::fields::{
+    FieldSpan, Span, has_underscore, is_field_content, is_token, list_elements, trim_blanks,
+};
+use super::framing::parse_length;
+use super::misuse::{Misuse, quote};
+
+/// Status and fields of a response. Made to be used again: [`ResponseHead::clear`] keeps the memory.
+#[derive(Debug, Clone, Default)]
+pub struct ResponseHead {
+    /// "200 OK"
+    status_line: Vec<u8>,
+    status: u16,
+    /// "Name: value\r\n", one after the other.
+    encoded: Vec<u8>,
+    fields: Vec<FieldSpan>,
+    content_length: Option<ContentLength>,
+    pub(super) close: bool,
+    pub(super) has_date: bool,
+    pub(super) has_server: bool,
+}
+
+/// The one Content-Length and the place of its line, which some responses must not carry.
+#[derive(Debug, Clone)]
+struct ContentLength {
+    value: u64,
+    line: Range<usize>,
+}
+
+/// What happens to a field of the application.
+enum Kind {
+    Plain,
+    ContentLength,
+    Connection,
+    Date,
+    Server,
+    /// Belongs to the connection, which is ours (RFC 9110, section 7.6.1).
+    HopByHop,
+}
+
+impl ResponseHead {
+    /// A head without status and fields.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets everything but the memory.
+    pub fn clear(&mut self) {
+        self.status_line.clear();
+        self.status = 0;
+        self.clear_fields();
+    }
+
+    fn clear_fields(&mut self) {
+        self.encoded.clear();
+        self.fields.clear();
+        self.content_length = None;
+        self.close = false;
+        self.has_date = false;
+        self.has_server = false;
+    }
+
+    /// States the status, as in `200 OK`. A reason is not required (RFC 9112, section 4).
+    ///
+    /// # Errors
+    /// [`Misuse::Status`] when it is not a code from 100 to 999, with a space and a reason free of control characters.
+    pub fn set_status(&mut self, status: &[u8]) -> Result<(), Misuse> {
+        let refuse = || Misuse::Status {
+            status: quote(status),
+        };
+        let (code, reason) = status.split_at_checked(3).ok_or_else(refuse)?;
+        let code = parse_length(code)
+            .and_then(|code| u16::try_from(code).ok())
+            .ok_or_else(refuse)?;
+        let reason = match reason {
+            [] => b"",
+            [b' ', reason @ ..] => reason,
+            _ => return Err(refuse()),
+        };
+        if code < 100 || !is_field_content(reason) {
+            return Err(refuse());
+        }
+        self.status = code;
+        self.status_line.clear();
+        self.status_line.extend_from_slice(status);
+        // The space stands in the grammar also when the reason does not.
+        if status.len() == 3 {
+            self.status_line.push(b' ');
+        }
+        Ok(())
+    }
+
+    /// Adds a field. White space around the value is taken off. Fields of the connection are dropped, as Gunicorn drops
+    /// them; of `Connection`, the option `close` is noted and obeyed.
+    ///
+    /// # Errors
+    /// A [`Misuse`] when the name is no token, the value has control characters, or a Content-Length is no number or
+    /// differs from one stated before.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), Misuse> {
+        if !is_token(name) {
+            return Err(Misuse::FieldName { name: quote(name) });
+        }
+        if !is_field_content(value) {
+            return Err(Misuse::FieldValue { name: quote(name) });
+        }
+        let value = trim_blanks(value);
+        match kind(name) {
+            Kind::Plain => self.append(name, value),
+            Kind::ContentLength => return self.push_content_length(name, value),
+            Kind::Connection => {
+                self.close |=
+                    list_elements(value).any(|option| option.eq_ignore_ascii_case(b"close"))
+            }
+            Kind::Date => {
+                self.has_date = true;
+                self.append(name, value);
+            }
+            Kind::Server => {
+                self.has_server = true;
+                self.append(name, value);
+            }
+            Kind::HopByHop => {}
+        }
+        Ok(())
+    }
+
+    fn push_content_length(&mut self, name: &[u8], text: &[u8]) -> Result<(), Misuse> {
+        let value =
+            parse_length(text).ok_or_else(|| Misuse::ContentLength { value: quote(text) })?;
+        match &self.content_length {
+            Some(first) if first.value == value => {}
+            Some(first) => {
+                return Err(Misuse::ContentLengthConflict {
+                    first: first.value,
+                    second: value,
+                });
+            }
+            None => {
+                let start = self.encoded.len();
+                self.append(name, text);
+                self.content_length = Some(ContentLength {
+                    value,
+                    line: start..self.encoded.len(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, name: &[u8], value: &[u8]) {
+        let start = self.encoded.len();
+        self.encoded
+            .reserve(name.len() + value.len() + b": \r\n".len());
+        self.encoded.extend_from_slice(name);
+        self.encoded.extend_from_slice(b": ");
+        self.encoded.extend_from_slice(value);
+        self.encoded.extend_from_slice(b"\r\n");
+        self.fields.push(FieldSpan {
+            name: Span::new(start, name.len()),
+            value: Span::new(start + name.len() + b": ".len(), value.len()),
+            has_underscore: has_underscore(name),
+        });
+    }
+
+    /// The status code; 0 as long as none was stated.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The status as it goes out: code, space, reason.
+    #[must_use]
+    pub fn status_line(&self) -> &[u8] {
+        &self.status_line
+    }
+
+    /// The reason phrase, possibly empty.
+    #[must_use]
+    pub fn reason(&self) -> &[u8] {
+        self.status_line.get(4..).unwrap_or_default()
+    }
+
+    /// What the application stated as Content-Length.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        self.content_length.as_ref().map(|length| length.value)
+    }
+
+    /// Whether the application asked for `Connection: close`.
+    #[must_use]
+    pub fn close(&self) -> bool {
+        self.close
+    }
+
+    /// Names and values of the fields that go out, in their order.
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|field| {
+            let field = field.of(&self.encoded);
+            (field.name, field.value)
+        })
+    }
+
+    /// All fields as they go out, each as `Name: value` with its line ending.
+    #[must_use]
+    pub fn encoded_fields(&self) -> &[u8] {
+        &self.encoded
+    }
+
+    /// As [`ResponseHead::encoded_fields`], in the two parts that stand before and after Content-Length.
+    pub(super) fn encoded_without_length(&self) -> (&[u8], &[u8]) {
+        match &self.content_length {
+            Some(length) => (
+                &self.encoded[..length.line.start],
+                &self.encoded[length.line.end..],
+            ),
+            None => (&self.encoded, &[]),
+        }
+    }
+}
+
+/// Names are told apart by length and first letter before any comparison.
+fn kind(name: &[u8]) -> Kind {
+    let is = |text: &str| name.eq_ignore_ascii_case(text.as_bytes());
+    match (name.len(), name.first().map_or(0, |first| first | 0x20)) {
+        (2, b't') if is("te") => Kind::HopByHop,
+        (4, b'd') if is("date") => Kind::Date,
+        (6, b's') if is("server") => Kind::Server,
+        (7, b't') if is("trailer") => Kind::HopByHop,
+        (7, b'u') if is("upgrade") => Kind::HopByHop,
+        (8, b't') if is("trailers") => Kind::HopByHop,
+        (10, b'c') if is("connection") => Kind::Connection,
+        (10, b'k') if is("keep-alive") => Kind::HopByHop,
+        (14, b'c') if is("content-length") => Kind::ContentLength,
+        (17, b't') if is("transfer-encoding") => Kind::HopByHop,
+        (18, b'p') if is("proxy-authenticate") => Kind::HopByHop,
+        (19, b'p') if is("proxy-authorization") => Kind::HopByHop,
+        _ => Kind::Plain,
+    }
+}

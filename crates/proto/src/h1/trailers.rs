@@ -1,0 +1,133 @@
+//! Trailer fields: collected after the last chunk, judged like fields, and refused where they would change what was said
+//! before (RFC 9110, section 6.5.1).
+
+use super::fields::{FieldSpan, Span, has_underscore, split_field};
+use super::limits::{HEAD_BYTES, Limits};
+use super::violation::Violation;
+
+/// The trailer fields of one body.
+#[derive(Debug, Default)]
+pub(super) struct Trailers {
+    /// Names and values, one after the other.
+    bytes: Vec<u8>,
+    fields: Vec<FieldSpan>,
+    /// The line that is not complete yet.
+    line: Vec<u8>,
+}
+
+/// Whether more trailer bytes are to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Open,
+    Ended,
+}
+
+/// Names that have to stand in the head, because something is decided by them before the body is read.
+const FORBIDDEN: &[&str] = &[
+    // framing and the connection
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    // routing
+    "forwarded",
+    "host",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-protocol",
+    "x-forwarded-ssl",
+    "x-real-ip",
+    // request modifiers
+    "cache-control",
+    "expect",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "max-forwards",
+    "pragma",
+    "range",
+    // authentication
+    "authorization",
+    "cookie",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "set-cookie",
+    "www-authenticate",
+    // how the body is to be read
+    "content-encoding",
+    "content-range",
+    "content-type",
+];
+
+impl Trailers {
+    /// Takes one byte of the trailer section, which the empty line ends.
+    pub(super) fn push(&mut self, byte: u8, limits: &Limits) -> Result<Section, Violation> {
+        if byte == b'\n' {
+            return self.end_line(limits);
+        }
+        // The CR of the line ending is not counted, so the line may hold one byte more while we wait for its LF.
+        let longest = limits.field_content().min(HEAD_BYTES);
+        if self.line.len() > longest || (self.line.len() == longest && byte != b'\r') {
+            return Err(Violation::FieldTooLarge);
+        }
+        self.line.push(byte);
+        Ok(Section::Open)
+    }
+
+    fn end_line(&mut self, limits: &Limits) -> Result<Section, Violation> {
+        let line = std::mem::take(&mut self.line);
+        let content = line.strip_suffix(b"\r").ok_or(Violation::BareLf)?;
+        if content.is_empty() {
+            return Ok(Section::Ended);
+        }
+        self.push_line(content, limits)?;
+        self.line = line;
+        self.line.clear();
+        Ok(Section::Open)
+    }
+
+    fn push_line(&mut self, line: &[u8], limits: &Limits) -> Result<(), Violation> {
+        if self.fields.len() >= limits.field_count() {
+            return Err(Violation::TooManyFields);
+        }
+        if self.bytes.len() + line.len() > HEAD_BYTES {
+            return Err(Violation::HeadTooLarge);
+        }
+        let (name, value) = split_field(line)?;
+        if FORBIDDEN
+            .iter()
+            .any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes()))
+        {
+            return Err(Violation::TrailerForbidden);
+        }
+        let (name, value) = (self.keep(name), self.keep(value));
+        self.fields.push(FieldSpan {
+            name,
+            value,
+            has_underscore: has_underscore(name.of(&self.bytes)),
+        });
+        Ok(())
+    }
+
+    fn keep(&mut self, part: &[u8]) -> Span {
+        let span = Span::new(self.bytes.len(), part.len());
+        self.bytes.extend_from_slice(part);
+        span
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|field| {
+            let field = field.of(&self.bytes);
+            (field.name, field.value)
+        })
+    }
+}
