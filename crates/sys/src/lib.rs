@@ -7,6 +7,14 @@
 
 pub mod clock;
 pub mod epoll;
+pub mod fdpass;
+pub mod fds;
+pub mod holder;
+pub mod memory;
 pub mod pipe;
+pub mod poll;
+pub mod process;
 pub mod scoreboard;
 pub mod send;
+pub mod signals;
+pub mod users;
