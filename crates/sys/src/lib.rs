@@ -10,6 +10,7 @@ pub mod epoll;
 pub mod fdpass;
 pub mod fds;
 pub mod holder;
+pub mod local_time;
 pub mod memory;
 pub mod pipe;
 pub mod poll;

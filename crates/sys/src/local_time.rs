@@ -25,13 +25,18 @@ pub struct LocalTime {
 /// The local time of a moment. The zone is what `TZ` and `/etc/localtime` said when the process first asked.
 #[must_use]
 pub fn local_time(moment: SystemTime) -> LocalTime {
-    let seconds = moment.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seconds = moment
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     let seconds = libc::time_t::try_from(seconds).unwrap_or(0);
     let mut broken_down = MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are to live values of the right type; localtime_r writes only its result and takes glibc's
     // own lock round the zone data, so other threads may call it too.
     let result = unsafe { libc::localtime_r(&raw const seconds, broken_down.as_mut_ptr()) };
-    debug_assert!(!result.is_null(), "localtime_r fails only for years beyond an int");
+    debug_assert!(
+        !result.is_null(),
+        "localtime_r fails only for years beyond an int"
+    );
     // SAFETY: `tm` is plain integers and one pointer, for all of which zero is a value; so it is initialised also where
     // localtime_r left it alone.
     let tm = unsafe { broken_down.assume_init() };

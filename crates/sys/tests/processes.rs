@@ -1,7 +1,7 @@
 //! What belongs to a whole process: signal dispositions, forks, and memory that survives them.
 //!
-//! One test only, and libtest runs it on a thread of its own, so the parts that fork do so in a child that this file
-//! starts from its own binary, where the test runs on the main thread (`--test-threads=1`).
+//! libtest runs tests on threads, and a process with threads may not fork. So this file has its own `main`, which does
+//! everything on the one thread there is.
 
 #![allow(
     clippy::expect_used,
@@ -9,35 +9,13 @@
 )]
 
 use std::os::fd::AsFd;
-use std::process::Command;
 use std::time::Duration;
 
 use sys::process::{End, Fork};
 use sys::scoreboard::{Scoreboard, State};
 use sys::signals::{Disposition, Received, Signal, SignalPipe, block_all, dispose};
 
-/// Set in the process that the test starts from itself.
-const INNER: &str = "OXICORN_TEST_INNER";
-
-#[test]
-fn signals_and_shared_memory_survive_forks_as_they_should() {
-    if std::env::var_os(INNER).is_some() {
-        return inner();
-    }
-    let name = "signals_and_shared_memory_survive_forks_as_they_should";
-    let output = Command::new(std::env::current_exe().expect("this binary"))
-        .args(["--exact", name, "--test-threads=1", "--nocapture"])
-        .env(INNER, "1")
-        .output()
-        .expect("the inner process");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-fn inner() {
+fn main() {
     a_signal_arrives_with_its_sender();
     a_blocked_signal_arrives_later();
     a_child_does_not_speak_for_its_parent();
