@@ -80,7 +80,8 @@ fn a_child_does_not_speak_for_its_parent() {
                     core: false
                 }
             );
-            assert_eq!(pipe.take(), []);
+            let from_the_child = |received: &Received| received.signal != Signal::CHLD;
+            assert!(!pipe.take().iter().any(from_the_child));
         }
     }
 }
