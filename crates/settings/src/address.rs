@@ -1,0 +1,192 @@
+//! Where the server listens: the spellings of `bind` and what they mean. It resolves and opens nothing.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+
+/// The port of an address that names none, Gunicorn's.
+const DEFAULT_PORT: u16 = 8000;
+
+/// One listening address, read from a spelling that Gunicorn takes: `HOST`, `HOST:PORT`, `:PORT`, `[V6]:PORT`,
+/// `tcp://HOST:PORT`, `unix:PATH`, `unix://PATH`, `fd://N`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// A name or an IP address (without brackets) and a port; port 0 lets the system choose.
+    Tcp {
+        /// Host name or address, lower case.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// The path of a unix socket.
+    Unix(PathBuf),
+    /// A listening socket that is already open under this descriptor.
+    Fd(i32),
+}
+
+impl Address {
+    /// What [`Address::parse`] reads, as an error message says it.
+    pub const ACCEPTED: &str = "HOST:PORT, [IPV6]:PORT, unix:PATH or fd://N";
+
+    /// Reads one address; the error is a sentence about what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return unix(path.strip_prefix("//").unwrap_or(path));
+        }
+        if let Some(number) = text.strip_prefix("fd://") {
+            return descriptor(number);
+        }
+        tcp(text.strip_prefix("tcp://").unwrap_or(text))
+    }
+
+    /// The spelling that [`Address::parse`] reads back, which `bind` is printed with.
+    pub fn spelling(&self) -> String {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            Self::Tcp { host, port } => format!("{host}:{port}"),
+            Self::Unix(path) => format!("unix:{}", path.display()),
+            Self::Fd(number) => format!("fd://{number}"),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    /// As Gunicorn's `Listening at:` shows it.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { .. } => write!(out, "http://{}", self.spelling()),
+            Self::Unix(_) | Self::Fd(_) => out.write_str(&self.spelling()),
+        }
+    }
+}
+
+fn unix(path: &str) -> Result<Address, String> {
+    if path.is_empty() {
+        return Err("the path of the unix socket is missing".to_owned());
+    }
+    Ok(Address::Unix(PathBuf::from(path)))
+}
+
+fn descriptor(number: &str) -> Result<Address, String> {
+    match number.parse() {
+        Ok(fd) if fd >= 0 => Ok(Address::Fd(fd)),
+        _ => Err(format!("'{number}' is not the number of a file descriptor")),
+    }
+}
+
+fn tcp(text: &str) -> Result<Address, String> {
+    if text.is_empty() {
+        return Ok(Address::Tcp {
+            host: "0.0.0.0".to_owned(),
+            port: DEFAULT_PORT,
+        });
+    }
+    if let Some(rest) = text.strip_prefix('[') {
+        return bracketed(rest);
+    }
+    if text.matches(':').count() > 1 {
+        return Err("an IPv6 address stands in brackets, as in [::1]:8000".to_owned());
+    }
+    let (host, port) = match text.split_once(':') {
+        Some((host, digits)) => (host, port(digits)?),
+        None => (text, DEFAULT_PORT),
+    };
+    if host.contains(['/', ' ']) {
+        return Err(format!("'{host}' is not a host"));
+    }
+    // An empty host is every IPv4 interface, as it is for Python's socket.bind.
+    let host = if host.is_empty() { "0.0.0.0" } else { host };
+    Ok(Address::Tcp {
+        host: host.to_lowercase(),
+        port,
+    })
+}
+
+fn bracketed(rest: &str) -> Result<Address, String> {
+    let Some((host, after)) = rest.split_once(']') else {
+        return Err("the closing bracket of the IPv6 address is missing".to_owned());
+    };
+    // A zone (fe80::1%eth0) is the system's business.
+    let (bare, _zone) = host.split_once('%').unwrap_or((host, ""));
+    if bare.parse::<Ipv6Addr>().is_err() {
+        return Err(format!("'{host}' is not an IPv6 address"));
+    }
+    let port = match after.strip_prefix(':') {
+        Some(digits) => port(digits)?,
+        None if after.is_empty() => DEFAULT_PORT,
+        None => return Err(format!("'{after}' after the closing bracket means nothing")),
+    };
+    Ok(Address::Tcp {
+        host: host.to_lowercase(),
+        port,
+    })
+}
+
+fn port(digits: &str) -> Result<u16, String> {
+    digits
+        .parse()
+        .map_err(|_| format!("'{digits}' is not a port (0 to 65535)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(host: &str, port: u16) -> Address {
+        Address::Tcp {
+            host: host.to_owned(),
+            port,
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_gunicorn_is_read() {
+        let check = |text: &str, expected: Address| {
+            assert_eq!(Address::parse(text), Ok(expected), "{text}")
+        };
+        check("127.0.0.1:9000", tcp("127.0.0.1", 9000));
+        check("Example.ORG", tcp("example.org", 8000));
+        check(":80", tcp("0.0.0.0", 80));
+        check("", tcp("0.0.0.0", 8000));
+        check("tcp://h:1", tcp("h", 1));
+        check("[::1]:81", tcp("::1", 81));
+        check("[::]", tcp("::", 8000));
+        check("[fe80::1%eth0]:81", tcp("fe80::1%eth0", 81));
+        check("unix:/run/a.sock", Address::Unix("/run/a.sock".into()));
+        check("unix:///run/a.sock", Address::Unix("/run/a.sock".into()));
+        check("unix:a.sock", Address::Unix("a.sock".into()));
+        check("fd://3", Address::Fd(3));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_a_reason() {
+        let check = |text: &str, reason: &str| {
+            let error = Address::parse(text).expect_err(text);
+            assert!(error.contains(reason), "{text}: {error}");
+        };
+        check("foo:bar", "'bar' is not a port");
+        check("h:65536", "'65536' is not a port");
+        check("::1", "brackets");
+        check("[::1", "closing bracket");
+        check("[::1]x", "'x'");
+        check("[nope]:1", "'nope' is not an IPv6 address");
+        check("http://h:80", "brackets");
+        check("a/b:80", "'a/b' is not a host");
+        check("unix:", "path");
+        check("fd://x", "'x'");
+        check("fd://-1", "'-1'");
+    }
+
+    #[test]
+    fn an_address_is_shown_as_gunicorn_shows_it() {
+        let check = |text: &str, shown: &str| {
+            let address = Address::parse(text).expect(text);
+            assert_eq!(address.to_string(), shown);
+            assert_eq!(Address::parse(&address.spelling()), Ok(address));
+        };
+        check("127.0.0.1", "http://127.0.0.1:8000");
+        check("[::1]:9", "http://[::1]:9");
+        check("unix:/run/a", "unix:/run/a");
+        check("fd://4", "fd://4");
+    }
+}

@@ -1,0 +1,172 @@
+//! The settings whose value is one word out of few: worker classes, log levels, reload engines, and what becomes of
+//! field names with an underscore.
+
+/// How a worker runs the application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WorkerClass {
+    /// One request at a time, on the worker's main thread.
+    #[default]
+    Sync,
+    /// As many requests at a time as the worker has threads.
+    Gthread,
+    /// ASGI applications on an event loop. Not in this version.
+    Asgi,
+    /// One greenlet for each request. Not in this version.
+    Gevent,
+    /// One green thread for each request. Not in this version.
+    Eventlet,
+    /// Tornado applications. Not in this version.
+    Tornado,
+}
+
+impl WorkerClass {
+    /// What the setting accepts in this version.
+    pub const ACCEPTED: &str = "sync or gthread";
+
+    /// Gunicorn's short name of the class.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Gthread => "gthread",
+            Self::Asgi => "asgi",
+            Self::Gevent => "gevent",
+            Self::Eventlet => "eventlet",
+            Self::Tornado => "tornado",
+        }
+    }
+
+    /// Whether this version can run it.
+    pub fn is_here(self) -> bool {
+        matches!(self, Self::Sync | Self::Gthread)
+    }
+
+    /// Reads a short name, an entry point (`egg:gunicorn#sync`) or the dotted path of one of Gunicorn's classes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let name = text.strip_prefix("egg:gunicorn#").unwrap_or(text);
+        let class = match name.strip_prefix("gunicorn.workers.").unwrap_or(name) {
+            "sync" | "sync.SyncWorker" => Self::Sync,
+            "gthread" | "gthread.ThreadWorker" => Self::Gthread,
+            "asgi" | "gasgi.ASGIWorker" => Self::Asgi,
+            "gevent" | "gevent_wsgi" | "gevent_pywsgi" => Self::Gevent,
+            "ggevent.GeventWorker" | "ggevent.GeventPyWSGIWorker" => Self::Gevent,
+            "eventlet" | "geventlet.EventletWorker" => Self::Eventlet,
+            "tornado" | "gtornado.TornadoWorker" => Self::Tornado,
+            _ => return None,
+        };
+        Some(class)
+    }
+}
+
+/// The least severe line that the error log takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// What happens in normal operation, and worse.
+    #[default]
+    Info,
+    /// What may need attention, and worse.
+    Warning,
+    /// What went wrong, and worse.
+    Error,
+    /// What stops the server.
+    Critical,
+}
+
+impl LogLevel {
+    /// What the setting accepts.
+    pub const ACCEPTED: &str = "debug, info, warning, error or critical";
+
+    /// The name as Gunicorn and Python's `logging` have it, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// Reads a name in any case; `warn` is Python's other word for `warning`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let level = match text.to_ascii_lowercase().as_str() {
+            "debug" => Self::Debug,
+            "info" => Self::Info,
+            "warning" | "warn" => Self::Warning,
+            "error" => Self::Error,
+            "critical" => Self::Critical,
+            _ => return None,
+        };
+        Some(level)
+    }
+}
+
+/// What becomes of a request field whose name has an underscore, which in `environ` looks like a name with a hyphen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HeaderMap {
+    /// The field is left out, the request goes on.
+    #[default]
+    Drop,
+    /// The request is refused with 400.
+    Refuse,
+    /// The field is passed on as if it were spelled with hyphens, so a client can forge what a proxy sets.
+    Dangerous,
+}
+
+impl HeaderMap {
+    /// What the setting accepts.
+    pub const ACCEPTED: &str = "drop, refuse or dangerous";
+
+    /// Gunicorn's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Refuse => "refuse",
+            Self::Dangerous => "dangerous",
+        }
+    }
+
+    /// Reads one of Gunicorn's words in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        let map = match text.to_ascii_lowercase().as_str() {
+            "drop" => Self::Drop,
+            "refuse" => Self::Refuse,
+            "dangerous" => Self::Dangerous,
+            _ => return None,
+        };
+        Some(map)
+    }
+}
+
+/// How changed source files are noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ReloadEngine {
+    /// The best that the system offers.
+    #[default]
+    Auto,
+    /// Looking at modification times once a second.
+    Poll,
+}
+
+impl ReloadEngine {
+    /// What the setting accepts in this version.
+    pub const ACCEPTED: &str = "auto or poll";
+
+    /// Gunicorn's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Poll => "poll",
+        }
+    }
+
+    /// Reads one of the words in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => Some(Self::Auto),
+            "poll" => Some(Self::Poll),
+            _ => None,
+        }
+    }
+}

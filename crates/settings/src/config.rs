@@ -1,0 +1,194 @@
+//! The typed result: what every other crate reads. A field is named as its setting; what it means is in the table.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::choice::{HeaderMap, LogLevel, ReloadEngine, WorkerClass};
+use crate::error::Source;
+use crate::layers::Layers;
+use crate::network::AddressSet;
+use crate::setting::find;
+use crate::value::Value;
+
+/// Declares [`Config`] and, from the same list of fields, the blank one that the table then fills.
+macro_rules! fields {
+    ($( $(#[$doc:meta])* $name:ident: $kind:ty, )*) => {
+        /// Every setting that this version implements, in its own type. Cheap to clone compared with what is done
+        /// with it; share it as `Arc<Config>` where it is handed out often.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Config { $( $(#[$doc])* pub $name: $kind, )* }
+
+        impl Config {
+            /// No setting's default: those are in the table, which writes over every field.
+            pub(crate) fn blank() -> Self {
+                Self { $( $name: Default::default(), )* }
+            }
+        }
+    };
+}
+
+fields! {
+    /// The application to serve: the first positional argument, else `wsgi_app`. Not a setting.
+    app: Option<String>,
+    /// The conf file, where somebody named one.
+    config: Option<String>,
+    /// The application where the command line names none.
+    wsgi_app: Option<String>,
+    /// Where to listen; at least one address.
+    bind: Vec<Address>,
+    /// Length of each listener's accept queue.
+    backlog: u32,
+    /// Number of worker processes; 0 serves nothing.
+    workers: u32,
+    /// As given; [`Config::effective_worker_class`] is what runs.
+    worker_class: WorkerClass,
+    /// Threads of one worker that call the application; at least 1.
+    threads: u32,
+    /// Connections that one worker holds at most; at least 1.
+    worker_connections: u32,
+    /// Requests after which a worker is replaced; 0 is never.
+    max_requests: u64,
+    /// Upper bound of the random part of `max_requests`.
+    max_requests_jitter: u64,
+    /// After how long a worker that makes no progress is replaced; zero is never.
+    timeout: Duration,
+    /// How long a worker may finish its work when it has to go.
+    graceful_timeout: Duration,
+    /// How long an idle connection is kept; zero is not at all.
+    keepalive: Duration,
+    /// Longest request line in bytes; 0 is unlimited.
+    limit_request_line: usize,
+    /// Most fields in a request head; 1 to 32768.
+    limit_request_fields: usize,
+    /// Longest field line in bytes; at least 1.
+    limit_request_field_size: usize,
+    /// Longest request body in bytes; 0 is unlimited.
+    limit_request_body: u64,
+    /// How long a whole request head may take; zero is unlimited.
+    header_timeout: Duration,
+    /// The longest silence while a body is read; zero is unlimited.
+    body_timeout: Duration,
+    /// The longest time in which a client takes nothing of a response; zero is unlimited.
+    send_timeout: Duration,
+    /// Whether workers are replaced when source files change.
+    reload: bool,
+    /// How source files are watched.
+    reload_engine: ReloadEngine,
+    /// More files to watch: paths or glob patterns.
+    reload_extra_files: Vec<String>,
+    /// Whether to load everything, report, and leave.
+    check_config: bool,
+    /// Whether to print the settings, then do as `check_config`.
+    print_config: bool,
+    /// Whether the application is imported before the workers are forked.
+    preload_app: bool,
+    /// Whether files may be sent by the kernel.
+    sendfile: bool,
+    /// Whether each worker has listeners of its own.
+    reuse_port: bool,
+    /// The directory to change to; absolute where the environment gave `PWD`.
+    chdir: PathBuf,
+    /// Whether to detach from the terminal.
+    daemon: bool,
+    /// Environment variables to set, in order.
+    raw_env: Vec<(String, String)>,
+    /// Where to write the arbiter's process id.
+    pidfile: Option<PathBuf>,
+    /// Accepted, without effect here.
+    worker_tmp_dir: Option<String>,
+    /// Whose rights workers run with: a name or a number as given; `None` is whoever started the server.
+    user: Option<String>,
+    /// Which group's rights workers run with, likewise.
+    group: Option<String>,
+    /// The file mode mask.
+    umask: u32,
+    /// Whether workers get the supplementary groups of `user`.
+    initgroups: bool,
+    /// Where request bodies that do not fit in memory go.
+    tmp_upload_dir: Option<PathBuf>,
+    /// Fields (in upper case) and the values with which a trusted peer says that the client spoke TLS.
+    secure_scheme_headers: Vec<(String, String)>,
+    /// The peers whose word on the client is taken.
+    forwarded_allow_ips: AddressSet,
+    /// Where access lines go; `-` is standard output.
+    accesslog: Option<String>,
+    /// The shape of an access line.
+    access_log_format: String,
+    /// Where the error log goes; `-` is standard error.
+    errorlog: String,
+    /// The least severe line of the error log.
+    loglevel: LogLevel,
+    /// Whether standard output and error go to the error log.
+    capture_output: bool,
+    /// The name that processes are shown under.
+    proc_name: Option<String>,
+    /// Accepted, without effect here.
+    default_proc_name: String,
+    /// Directories put at the front of `sys.path`.
+    pythonpath: Vec<String>,
+    /// What becomes of fields with an underscore in their name.
+    header_map: HeaderMap,
+    /// Fields with an underscore (in upper case) that a trusted peer may set; `*` is all.
+    forwarder_headers: Vec<String>,
+    /// Whether methods may be any token.
+    permit_unconventional_http_method: bool,
+    /// Whether methods are put in upper case.
+    casefold_http_method: bool,
+    /// Accepted, without effect here.
+    http_parser: String,
+    /// Accepted, without effect here.
+    control_socket_disable: bool,
+    /// Settings that were given and have no effect here, one sentence each, to be logged once. Not a setting.
+    notices: Vec<String>,
+    /// Where each value came from. Not a setting.
+    origins: Origins,
+}
+
+impl Config {
+    /// What kind of worker runs: `sync` with more than one thread is `gthread`.
+    pub fn effective_worker_class(&self) -> WorkerClass {
+        match self.worker_class {
+            WorkerClass::Sync if self.threads > 1 => WorkerClass::Gthread,
+            class => class,
+        }
+    }
+
+    /// The present value of any setting of the table, by name, as a conf file would hold it. What this version does
+    /// not implement is at its default. `None` for names that are no setting, and for hooks.
+    pub fn value(&self, name: &str) -> Option<Value> {
+        find(name)
+            .filter(|setting| !setting.is_hook())
+            .map(|setting| setting.value_in(self))
+    }
+}
+
+impl Default for Config {
+    /// The defaults of the table: no environment, no file, no arguments.
+    fn default() -> Self {
+        // The table's own test shows that its defaults resolve, so the blank one is never seen.
+        Layers::new().resolve().unwrap_or_else(|_| Self::blank())
+    }
+}
+
+/// Where the value of each setting came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origins(Arc<BTreeMap<&'static str, Source>>);
+
+impl Origins {
+    pub(crate) fn new(given: BTreeMap<&'static str, Source>) -> Self {
+        Self(Arc::new(given))
+    }
+
+    /// The source of a setting's value.
+    pub fn of(&self, name: &str) -> Source {
+        self.0.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Whether anybody gave the setting a value, be it the default's.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}

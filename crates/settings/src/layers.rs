@@ -1,0 +1,310 @@
+//! The sources of settings and their precedence: defaults, environment, conf file, `GUNICORN_CMD_ARGS` and
+//! `OXICORN_CMD_ARGS`, command line. A stronger source replaces a value as a whole; lists are not merged.
+
+use std::collections::BTreeMap;
+
+use crate::command_line::{self, CommandLine, Stop};
+use crate::config::{Config, Origins};
+use crate::error::{Problem, SettingsError, Source};
+use crate::setting::{Setting, Status, find};
+use crate::table::table;
+use crate::value::Value;
+
+/// Collects what the sources say, in any order, and resolves it. Clone it before the conf file is read, and a reload
+/// can resolve the same with the file's new values.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    environment: Vec<Given>,
+    working_directory: Option<String>,
+    conf: Vec<Given>,
+    conf_name: Option<String>,
+    arguments: Vec<Given>,
+    command_line: Vec<Given>,
+    app: Option<String>,
+    broken: Option<SettingsError>,
+}
+
+/// One value that a source gives.
+#[derive(Clone, Debug)]
+struct Given {
+    setting: &'static Setting,
+    value: Value,
+    source: Source,
+}
+
+impl Given {
+    /// The setting as the operator knows it in this source.
+    fn label(&self) -> &'static str {
+        match (&self.source, self.setting.variable) {
+            (Source::CommandLine | Source::Arguments(_), _) => self.setting.option(),
+            (Source::Environment, Some(variable)) => variable.name,
+            _ => self.setting.name,
+        }
+    }
+}
+
+/// The checked value of each setting that was given, by name.
+type Settled = BTreeMap<&'static str, Given>;
+
+impl Layers {
+    /// Defaults only.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the variables that stand for settings (`WEB_CONCURRENCY`, `PORT`, `FORWARDED_ALLOW_IPS`, `SENDFILE`), and
+    /// `PWD` as the directory in which the server was started: the caller answers it with a path that it has checked.
+    #[must_use]
+    pub fn environment(mut self, lookup: &dyn Fn(&str) -> Option<String>) -> Self {
+        let with_variable = table()
+            .iter()
+            .filter_map(|setting| setting.variable.map(|variable| (setting, variable)));
+        self.environment = with_variable
+            .filter_map(|(setting, variable)| {
+                let value = (variable.value)(&lookup(variable.name)?)?;
+                Some(Given {
+                    setting,
+                    value,
+                    source: Source::Environment,
+                })
+            })
+            .collect();
+        self.working_directory = lookup("PWD");
+        self
+    }
+
+    /// Takes the names and values that a conf file defines. Names that are no setting are the file's own business
+    /// ([`crate::near_miss`] knows which of them look like a slip), and hooks are the caller's.
+    #[must_use]
+    pub fn conf(mut self, values: Vec<(String, Value)>) -> Self {
+        let source = Source::ConfFile(self.conf_name.clone());
+        self.conf = values
+            .into_iter()
+            .filter_map(|(name, value)| {
+                Some(Given {
+                    setting: find(&name)?,
+                    value,
+                    source: source.clone(),
+                })
+            })
+            .collect();
+        self
+    }
+
+    /// The conf file's name, which errors about its values then show. Call it before [`Layers::conf`].
+    #[must_use]
+    pub fn conf_name(mut self, name: &str) -> Self {
+        self.conf_name = Some(name.to_owned());
+        self
+    }
+
+    /// Takes arguments from an environment variable, already split by [`crate::split_words`]. A later call is stronger.
+    /// An application named there is ignored, as Gunicorn ignores it. What is wrong with the arguments is
+    /// [`Layers::resolve`]'s error.
+    #[must_use]
+    pub fn cmd_args(mut self, source_name: &str, arguments: &[String]) -> Self {
+        let source = Source::Arguments(source_name.to_owned());
+        match command_line::parse(arguments) {
+            Ok(parsed) => self.arguments.extend(given(&parsed, &source)),
+            Err(stop) => self.broken = self.broken.or_else(|| Some(stopped(stop, source))),
+        }
+        self
+    }
+
+    /// Takes the options and the application of the command line.
+    #[must_use]
+    pub fn command_line(mut self, parsed: &CommandLine) -> Self {
+        self.command_line = given(parsed, &Source::CommandLine);
+        self.app = parsed.app.clone();
+        self
+    }
+
+    /// The conf file that the command line or, failing that, the arguments in the environment name. `None` leaves the
+    /// caller to look for a file with the default name.
+    pub fn conf_location(&self) -> Option<&str> {
+        let named = |layer: &'_ [Given]| {
+            layer
+                .iter()
+                .rposition(|given| given.setting.name == "config")
+        };
+        let layer = [&self.command_line, &self.arguments]
+            .into_iter()
+            .find(|layer| named(layer).is_some())?;
+        match &layer.get(named(layer)?)?.value {
+            Value::Str(location) => Some(location.trim()),
+            _ => None,
+        }
+    }
+
+    /// The typed result, or the first mistake.
+    pub fn resolve(&self) -> Result<Config, SettingsError> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        let settled = self.settle()?;
+        let mut config = Config::blank();
+        for setting in table() {
+            match settled.get(setting.name) {
+                Some(given) => take(given, &mut config)?,
+                None => write(
+                    setting,
+                    &setting.normal_default(),
+                    &Source::Default,
+                    setting.name,
+                    &mut config,
+                )?,
+            }
+        }
+        self.finish(config, &settled)
+    }
+
+    /// Checks every value of every source, weaker ones too (`WEB_CONCURRENCY=abc` is a mistake even where `-w` wins),
+    /// and keeps the strongest.
+    fn settle(&self) -> Result<Settled, SettingsError> {
+        let mut settled = Settled::new();
+        for given in [
+            &self.environment,
+            &self.conf,
+            &self.arguments,
+            &self.command_line,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            if given.setting.is_hook() && given.setting.status == Status::Here {
+                continue;
+            }
+            let value = match (given.setting.kind.check(&given.value), given.setting.status) {
+                (Ok(value), _) => value,
+                // What is not implemented is refused for that, whatever its form.
+                (Err(_), Status::Later(_)) => given.value.clone(),
+                (Err(rejection), _) => {
+                    return Err(rejection.of(given.label(), &given.value, &given.source));
+                }
+            };
+            settled.insert(
+                given.setting.name,
+                Given {
+                    value,
+                    ..given.clone()
+                },
+            );
+        }
+        Ok(settled)
+    }
+
+    fn finish(&self, mut config: Config, settled: &Settled) -> Result<Config, SettingsError> {
+        config.app = self.app.clone().or_else(|| config.wsgi_app.clone());
+        if let Some(directory) = &self.working_directory {
+            // Collecting the components drops `.` and doubled slashes, and leaves `..` and links alone.
+            config.chdir = std::path::Path::new(directory)
+                .join(&config.chdir)
+                .components()
+                .collect();
+        }
+        config.notices = table()
+            .iter()
+            .filter_map(|setting| notice(setting, settled))
+            .collect();
+        config.origins = Origins::new(
+            settled
+                .iter()
+                .map(|(name, given)| (*name, given.source.clone()))
+                .collect(),
+        );
+        Ok(config)
+    }
+}
+
+/// The settings of parsed arguments, with where they stood.
+fn given(parsed: &CommandLine, source: &Source) -> Vec<Given> {
+    let each = parsed.options.iter();
+    each.map(|(setting, value)| Given {
+        setting,
+        value: value.clone(),
+        source: source.clone(),
+    })
+    .collect()
+}
+
+/// The error for arguments in the environment that ask for something else than to run.
+fn stopped(stop: Stop, source: Source) -> SettingsError {
+    let (sentence, hint) = match stop {
+        Stop::Usage { sentence, hint } => (sentence, hint),
+        Stop::Help | Stop::Version => (
+            "--help and --version belong on the command line".to_owned(),
+            None,
+        ),
+    };
+    let setting = source.to_string();
+    SettingsError {
+        setting,
+        problem: Box::new(Problem::Usage(sentence)),
+        source_of_value: source,
+        hint,
+    }
+}
+
+/// Writes a given value into its field, or refuses a setting that is not there yet.
+fn take(given: &Given, config: &mut Config) -> Result<(), SettingsError> {
+    let Status::Later(missing) = given.setting.status else {
+        return write(
+            given.setting,
+            &given.value,
+            &given.source,
+            given.label(),
+            config,
+        );
+    };
+    let default = given.setting.normal_default();
+    if given.value == default {
+        return write(
+            given.setting,
+            &given.value,
+            &given.source,
+            given.label(),
+            config,
+        );
+    }
+    Err(SettingsError {
+        setting: given.label().to_owned(),
+        problem: Box::new(Problem::NotYet {
+            value: given.value.clone(),
+            missing,
+            default,
+        }),
+        source_of_value: given.source.clone(),
+        hint: None,
+    })
+}
+
+fn write(
+    setting: &Setting,
+    value: &Value,
+    source: &Source,
+    label: &str,
+    config: &mut Config,
+) -> Result<(), SettingsError> {
+    setting
+        .write(config, value)
+        .map_err(|rejection| rejection.of(label, value, source))
+}
+
+/// The sentence about a setting that was given a value of its own and has no effect here.
+fn notice(setting: &Setting, settled: &Settled) -> Option<String> {
+    let Status::Inert(reason) = setting.status else {
+        return None;
+    };
+    let given = settled.get(setting.name)?;
+    let changed = given.value != setting.normal_default();
+    changed.then(|| {
+        format!(
+            "{} has no effect here: {reason} ({})",
+            given.label(),
+            given.source
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;

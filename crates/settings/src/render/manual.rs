@@ -1,0 +1,6 @@
+//! `docs/reference/settings.md`.
+
+/// The page.
+pub fn manual() -> String {
+    String::new()
+}

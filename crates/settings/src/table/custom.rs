@@ -1,0 +1,188 @@
+//! Accesses to the fields whose type alone does not say how they are read, and the environment variables that stand
+//! for settings.
+
+use crate::config::Config;
+use crate::error::Rejection;
+use crate::field::{Access, Field};
+use crate::setting::Variable;
+use crate::value::Value;
+
+/// Where Gunicorn looks for a conf file of its own accord.
+pub(super) const DEFAULT_CONF: &str = "./gunicorn.conf.py";
+
+/// Most fields that a request head can be allowed, Gunicorn's bound.
+pub(super) const MOST_FIELDS: usize = 32_768;
+
+/// Longest field line when the setting says 0: a field without a bound would be memory without a bound.
+pub(super) const FIELD_SIZE: usize = 8190;
+
+/// The default location counts as nobody's choice: a file that is not there is a mistake only where it was asked for.
+pub(super) const CONF: Access = Access {
+    write: |config, value| {
+        config.config =
+            Option::<String>::from_value(value)?.filter(|location| location != DEFAULT_CONF);
+        Ok(())
+    },
+    read: |config| {
+        Value::Str(
+            config
+                .config
+                .clone()
+                .unwrap_or_else(|| DEFAULT_CONF.to_owned()),
+        )
+    },
+};
+
+/// A pool of no threads is one of one.
+pub(super) const THREADS: Access = Access {
+    write: |config, value| {
+        config.threads = u32::from_value(value)?.max(1);
+        Ok(())
+    },
+    read: |config| config.threads.to_value(),
+};
+
+/// Out of range means the bound, as for Gunicorn.
+pub(super) const FIELDS: Access = Access {
+    write: |config, value| {
+        let fields = usize::from_value(value)?;
+        config.limit_request_fields = if fields == 0 {
+            MOST_FIELDS
+        } else {
+            fields.min(MOST_FIELDS)
+        };
+        Ok(())
+    },
+    read: |config| config.limit_request_fields.to_value(),
+};
+
+pub(super) const FIELD_LENGTH: Access = Access {
+    write: |config, value| {
+        let size = usize::from_value(value)?;
+        config.limit_request_field_size = if size == 0 { FIELD_SIZE } else { size };
+        Ok(())
+    },
+    read: |config| config.limit_request_field_size.to_value(),
+};
+
+/// Unset means yes.
+pub(super) const SENDFILE: Access = Access {
+    write: |config, value| {
+        config.sendfile = Option::<bool>::from_value(value)?.unwrap_or(true);
+        Ok(())
+    },
+    read: |config| config.sendfile.to_value(),
+};
+
+pub(super) const RAW_ENV: Access = Access {
+    write: write_raw_env,
+    read: read_raw_env,
+};
+
+fn write_raw_env(config: &mut Config, value: &Value) -> Result<(), Rejection> {
+    let entries = Vec::<String>::from_value(value)?;
+    let pairs =
+        entries.iter().map(|entry| match entry.split_once('=') {
+            Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+            _ => Err(Rejection::unacceptable("NAME=VALUE")
+                .hint(format!("'{entry}' is not of that form"))),
+        });
+    config.raw_env = pairs.collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+fn read_raw_env(config: &Config) -> Value {
+    Value::List(
+        config
+            .raw_env
+            .iter()
+            .map(|(key, value)| Value::Str(format!("{key}={value}")))
+            .collect(),
+    )
+}
+
+/// Field names are compared in upper case, so they are kept in it.
+pub(super) const SCHEME_FIELDS: Access = Access {
+    write: write_scheme_fields,
+    read: read_scheme_fields,
+};
+
+fn write_scheme_fields(config: &mut Config, value: &Value) -> Result<(), Rejection> {
+    let expected = "a dictionary of field names and values, both strings";
+    let Value::Map(entries) = value else {
+        return Err(Rejection::malformed(expected));
+    };
+    let pairs = entries.iter().map(|(name, value)| match value {
+        Value::Str(value) => Ok((name.to_ascii_uppercase(), value.clone())),
+        _ => Err(Rejection::malformed(expected)),
+    });
+    config.secure_scheme_headers = pairs.collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+fn read_scheme_fields(config: &Config) -> Value {
+    let entries = config.secure_scheme_headers.iter();
+    Value::Map(
+        entries
+            .map(|(name, value)| (name.clone(), Value::Str(value.clone())))
+            .collect(),
+    )
+}
+
+pub(super) const FORWARDER_FIELDS: Access = Access {
+    write: |config, value| {
+        let names = Vec::<String>::from_value(value)?;
+        config.forwarder_headers = names.iter().map(|name| name.to_ascii_uppercase()).collect();
+        Ok(())
+    },
+    read: |config| config.forwarder_headers.to_value(),
+};
+
+/// A comma list that Gunicorn keeps, and prints, as the string that it was.
+pub(super) const PYTHONPATH: Access = Access {
+    write: |config, value| {
+        config.pythonpath = Vec::from_value(value)?;
+        Ok(())
+    },
+    read: |config| match config.pythonpath.as_slice() {
+        [] => Value::None,
+        directories => Value::Str(directories.join(",")),
+    },
+};
+
+pub(super) const PORT: Variable = Variable {
+    name: "PORT",
+    meaning: "`0.0.0.0:$PORT`",
+    value: |port| given(port).map(|port| Value::List(vec![Value::Str(format!("0.0.0.0:{port}"))])),
+};
+
+pub(super) const WEB_CONCURRENCY: Variable = Variable {
+    name: "WEB_CONCURRENCY",
+    meaning: "its value",
+    value: |count| given(count).map(Value::from),
+};
+
+/// An empty value counts: it trusts nobody.
+pub(super) const FORWARDED_ALLOW_IPS: Variable = Variable {
+    name: "FORWARDED_ALLOW_IPS",
+    meaning: "its value",
+    value: |peers| Some(Value::from(peers)),
+};
+
+pub(super) const SENDFILE_VARIABLE: Variable = Variable {
+    name: "SENDFILE",
+    meaning: "on for `y`, `yes`, `1` and `true`, off for anything else",
+    value: |word| {
+        given(word).map(|word| {
+            Value::Bool(matches!(
+                word.to_lowercase().as_str(),
+                "y" | "1" | "yes" | "true"
+            ))
+        })
+    },
+};
+
+/// A variable that is set to nothing says nothing.
+fn given(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,75 @@
+//! What helps while developing, and what looks without serving.
+
+use crate::field::field;
+use crate::kind::Kind;
+use crate::setting::{Literal, Reload, Section, Setting, Status};
+
+const ROW: Setting = Setting {
+    section: Section::Debugging,
+    ..Setting::ROW
+};
+
+/// An option without a value.
+const SWITCH: Setting = Setting {
+    kind: Kind::Flag,
+    default: Literal::Bool(false),
+    ..ROW
+};
+
+pub(super) const ROWS: &[Setting] = &[
+    Setting {
+        name: "reload",
+        flags: &["--reload"],
+        access: field!(reload),
+        summary: "Replace the workers when a source file changes.",
+        details: "For development. With `preload_app` the application is loaded once, so a change is not seen.",
+        ..SWITCH
+    },
+    Setting {
+        name: "reload_engine",
+        flags: &["--reload-engine"],
+        metavar: "STRING",
+        kind: Kind::Text,
+        default: Literal::Str("auto"),
+        access: field!(reload_engine),
+        summary: "How changed files are noticed: auto or poll.",
+        details: "`poll` looks at modification times once a second.",
+        difference: "This version has no `inotify` engine.",
+        ..ROW
+    },
+    Setting {
+        name: "reload_extra_files",
+        flags: &["--reload-extra-file"],
+        metavar: "FILES",
+        kind: Kind::Words,
+        default: Literal::List(&[]),
+        access: field!(reload_extra_files),
+        summary: "Another file, or pattern of files, that reload watches; the option can be repeated.",
+        ..ROW
+    },
+    Setting {
+        name: "spew",
+        flags: &["--spew"],
+        reload: Reload::Partly,
+        status: Status::Later("tracing of executed lines"),
+        summary: "Print every line of Python as it is executed.",
+        ..SWITCH
+    },
+    Setting {
+        name: "check_config",
+        flags: &["--check-config"],
+        reload: Reload::StartOnly,
+        access: field!(check_config),
+        summary: "Load the settings and the application, say what is wrong, and exit: 0 or 1.",
+        difference: "A worker class, an address or a log level that does not exist is found.",
+        ..SWITCH
+    },
+    Setting {
+        name: "print_config",
+        flags: &["--print-config"],
+        reload: Reload::StartOnly,
+        access: field!(print_config),
+        summary: "Print the value of every setting, then do as --check-config.",
+        ..SWITCH
+    },
+];

@@ -1,0 +1,249 @@
+//! The access log, the error log, metrics, and the names of processes.
+
+use crate::field::field;
+use crate::kind::Kind;
+use crate::setting::{Literal, Reload, Section, Setting, Status};
+
+const ROW: Setting = Setting {
+    section: Section::Logging,
+    ..Setting::ROW
+};
+
+/// An option without a value.
+const SWITCH: Setting = Setting {
+    kind: Kind::Flag,
+    default: Literal::Bool(false),
+    ..ROW
+};
+
+/// The combined format of Apache, as Gunicorn writes it.
+const COMBINED: &str = r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#;
+
+/// The words on the access log format: Gunicorn's atoms.
+const ATOMS: &str = "An atom in `%(…)s` stands for a fact of the request; one that is not known is `-`.\n\n\
+| atom | fact |\n|---|---|\n\
+| `h` | address of the client |\n\
+| `l` | always `-` |\n\
+| `u` | user name of basic authentication |\n\
+| `t` | date and time |\n\
+| `r` | request line |\n\
+| `m`, `U`, `q`, `H` | method, path, query string, version |\n\
+| `s` | status |\n\
+| `B`, `b` | length of the response body; `b` is `-` where none was sent |\n\
+| `f`, `a` | Referer, User-Agent |\n\
+| `T`, `M`, `D`, `L` | duration in seconds, milliseconds, microseconds, and seconds with six decimals |\n\
+| `p` | process id of the worker |\n\
+| `{name}i`, `{name}o` | a field of the request, of the response |\n\
+| `{name}e` | a variable of `environ` |\n\n\
+Names in braces are in lower case.";
+
+pub(super) const ROWS: &[Setting] = &[
+    Setting {
+        name: "accesslog",
+        flags: &["--access-logfile"],
+        metavar: "FILE",
+        kind: Kind::Text,
+        access: field!(accesslog),
+        summary: "The file that gets a line for every request; - is standard output, nothing is no log.",
+        ..ROW
+    },
+    Setting {
+        name: "disable_redirect_access_to_syslog",
+        flags: &["--disable-redirect-access-to-syslog"],
+        status: Status::Later("syslog"),
+        summary: "Keep access lines out of syslog.",
+        ..SWITCH
+    },
+    Setting {
+        name: "access_log_format",
+        flags: &["--access-logformat"],
+        metavar: "STRING",
+        kind: Kind::Text,
+        default: Literal::Str(COMBINED),
+        access: field!(access_log_format),
+        summary: "The shape of an access line.",
+        details: ATOMS,
+        difference: "A request that fails is logged with its true duration, and one that cannot be parsed is logged too.",
+        ..ROW
+    },
+    Setting {
+        name: "errorlog",
+        flags: &["--error-logfile", "--log-file"],
+        metavar: "FILE",
+        kind: Kind::Text,
+        default: Literal::Str("-"),
+        access: field!(errorlog),
+        summary: "The file of the server's own log; - is standard error.",
+        ..ROW
+    },
+    Setting {
+        name: "loglevel",
+        flags: &["--log-level"],
+        metavar: "LEVEL",
+        kind: Kind::Text,
+        default: Literal::Str("info"),
+        access: field!(loglevel),
+        summary: "The least severe lines of the server's own log: debug, info, warning, error or critical.",
+        difference: "A level that does not exist is an error; Gunicorn takes it for `info`.",
+        ..ROW
+    },
+    Setting {
+        name: "capture_output",
+        flags: &["--capture-output"],
+        reload: Reload::Partly,
+        access: field!(capture_output),
+        summary: "Send what the application prints to the server's own log.",
+        ..SWITCH
+    },
+    Setting {
+        name: "logger_class",
+        flags: &["--logger-class"],
+        metavar: "STRING",
+        kind: Kind::Class,
+        default: Literal::Str("gunicorn.glogging.Logger"),
+        reload: Reload::StartOnly,
+        status: Status::Later("logger classes"),
+        summary: "The class that writes both logs.",
+        ..ROW
+    },
+    Setting {
+        name: "logconfig",
+        flags: &["--log-config"],
+        metavar: "FILE",
+        kind: Kind::Text,
+        status: Status::Later("configuration of Python's logging"),
+        summary: "A file for logging.config.fileConfig.",
+        ..ROW
+    },
+    Setting {
+        name: "logconfig_dict",
+        kind: Kind::Dictionary,
+        default: Literal::Map(&[]),
+        status: Status::Later("configuration of Python's logging"),
+        summary: "A dictionary for logging.config.dictConfig.",
+        ..ROW
+    },
+    Setting {
+        name: "logconfig_json",
+        flags: &["--log-config-json"],
+        metavar: "FILE",
+        kind: Kind::Text,
+        status: Status::Later("configuration of Python's logging"),
+        summary: "A JSON file with a dictionary for logging.config.dictConfig.",
+        ..ROW
+    },
+    Setting {
+        name: "syslog_addr",
+        flags: &["--log-syslog-to"],
+        metavar: "SYSLOG_ADDR",
+        kind: Kind::Text,
+        default: Literal::Str("udp://localhost:514"),
+        status: Status::Later("syslog"),
+        summary: "Where syslog listens: udp://HOST:PORT, tcp://HOST:PORT or unix://PATH.",
+        ..ROW
+    },
+    Setting {
+        name: "syslog",
+        flags: &["--log-syslog"],
+        status: Status::Later("syslog"),
+        summary: "Send both logs to syslog.",
+        ..SWITCH
+    },
+    Setting {
+        name: "syslog_prefix",
+        flags: &["--log-syslog-prefix"],
+        metavar: "SYSLOG_PREFIX",
+        kind: Kind::Text,
+        status: Status::Later("syslog"),
+        summary: "The part of the program's name that syslog shows.",
+        ..ROW
+    },
+    Setting {
+        name: "syslog_facility",
+        flags: &["--log-syslog-facility"],
+        metavar: "SYSLOG_FACILITY",
+        kind: Kind::Text,
+        default: Literal::Str("user"),
+        status: Status::Later("syslog"),
+        summary: "The facility under which syslog files the lines.",
+        ..ROW
+    },
+    Setting {
+        name: "enable_stdio_inheritance",
+        flags: &["-R", "--enable-stdio-inheritance"],
+        reload: Reload::StartOnly,
+        status: Status::Later("inheritance of standard output by a daemon"),
+        summary: "Keep standard output and error open in the background.",
+        ..SWITCH
+    },
+    Setting {
+        name: "statsd_host",
+        flags: &["--statsd-host"],
+        metavar: "STATSD_ADDR",
+        kind: Kind::Text,
+        reload: Reload::StartOnly,
+        status: Status::Later("statsd"),
+        summary: "Where statsd listens: HOST:PORT or unix://PATH.",
+        ..ROW
+    },
+    Setting {
+        name: "dogstatsd_tags",
+        flags: &["--dogstatsd-tags"],
+        metavar: "DOGSTATSD_TAGS",
+        kind: Kind::Text,
+        default: Literal::Str(""),
+        reload: Reload::StartOnly,
+        status: Status::Later("statsd"),
+        summary: "Tags for every metric, divided by commas.",
+        ..ROW
+    },
+    Setting {
+        name: "statsd_prefix",
+        flags: &["--statsd-prefix"],
+        metavar: "STATSD_PREFIX",
+        kind: Kind::Text,
+        default: Literal::Str(""),
+        reload: Reload::StartOnly,
+        status: Status::Later("statsd"),
+        summary: "What stands in front of every metric's name.",
+        ..ROW
+    },
+    Setting {
+        name: "enable_backlog_metric",
+        flags: &["--enable-backlog-metric"],
+        status: Status::Later("statsd"),
+        summary: "Report the length of the accept queue as a metric.",
+        ..SWITCH
+    },
+];
+
+const NAMING: Setting = Setting {
+    section: Section::ProcessNaming,
+    kind: Kind::Text,
+    ..Setting::ROW
+};
+
+pub(super) const PROCESS_NAMING: &[Setting] = &[
+    Setting {
+        name: "proc_name",
+        flags: &["-n", "--name"],
+        metavar: "STRING",
+        access: field!(proc_name),
+        summary: "The name in brackets that process lists show for the server.",
+        details: "The default is what is served: `oxicorn: worker [shop.wsgi]`.",
+        difference: "It needs no other package.",
+        ..NAMING
+    },
+    Setting {
+        name: "default_proc_name",
+        metavar: "STRING",
+        default: Literal::Str("gunicorn"),
+        reload: Reload::NoEffect,
+        status: Status::Inert(
+            "the application's name stands in for proc_name, in Gunicorn as well",
+        ),
+        access: field!(default_proc_name),
+        summary: "Accepted, without effect, as in Gunicorn.",
+        ..NAMING
+    },
+];

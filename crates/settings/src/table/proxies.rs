@@ -1,0 +1,104 @@
+//! What stands in front of the server, and what of its word is believed.
+
+use super::custom;
+use crate::field::field;
+use crate::kind::Kind;
+use crate::setting::{Literal, Setting, Status};
+
+const ROW: Setting = Setting::ROW;
+
+/// Trusted peers when nobody says: this machine.
+const LOOPBACK: Literal = Literal::Str("127.0.0.1,::1");
+
+pub(super) const ROWS: &[Setting] = &[
+    Setting {
+        name: "secure_scheme_headers",
+        kind: Kind::Dictionary,
+        default: Literal::Map(&[
+            ("X-FORWARDED-PROTOCOL", "ssl"),
+            ("X-FORWARDED-PROTO", "https"),
+            ("X-FORWARDED-SSL", "on"),
+        ]),
+        access: Some(custom::SCHEME_FIELDS),
+        summary: "Fields, and their values, with which a trusted proxy says that the client used https.",
+        details: "Where one of the fields says https and another does not, the request is refused with 400.",
+        ..ROW
+    },
+    Setting {
+        name: "forwarded_allow_ips",
+        flags: &["--forwarded-allow-ips"],
+        metavar: "STRING",
+        kind: Kind::Commas,
+        default: LOOPBACK,
+        variable: Some(custom::FORWARDED_ALLOW_IPS),
+        access: field!(forwarded_allow_ips),
+        summary: "The proxies whose word on the client is believed: addresses and networks, divided by commas, or *.",
+        details: "A network is written as in `10.0.0.0/8`, with no bit set past its length. Peers on a unix socket are \
+                  always believed. An empty string is nobody.",
+        difference: "A list of strings is accepted in a conf file as well.",
+        ..ROW
+    },
+    Setting {
+        name: "forwarder_headers",
+        flags: &["--forwarder-headers"],
+        metavar: "STRING",
+        kind: Kind::Commas,
+        default: Literal::Str("SCRIPT_NAME,PATH_INFO"),
+        access: Some(custom::FORWARDER_FIELDS),
+        summary: "Fields with an underscore in their name that a trusted proxy may set, divided by commas, or *.",
+        ..ROW
+    },
+    Setting {
+        name: "header_map",
+        flags: &["--header-map"],
+        metavar: "STRING",
+        kind: Kind::Text,
+        default: Literal::Str("drop"),
+        access: field!(header_map),
+        summary: "What becomes of other fields with an underscore in their name: drop, refuse or dangerous.",
+        details: "In `environ` the fields `X_User` and `X-User` have one name, so a client could forge what a proxy \
+                  sets. `drop` leaves the field out, `refuse` answers the request with 400, `dangerous` passes it on.",
+        ..ROW
+    },
+    Setting {
+        name: "proxy_protocol",
+        flags: &["--proxy-protocol"],
+        metavar: "MODE",
+        kind: Kind::Choice(&["off", "v1", "v2", "auto"]),
+        default: Literal::Str("off"),
+        bare: Literal::Str("auto"),
+        status: Status::Later("PROXY protocol"),
+        summary: "Which version of the PROXY protocol clients speak first; the option alone is auto.",
+        ..ROW
+    },
+    Setting {
+        name: "proxy_allow_ips",
+        flags: &["--proxy-allow-from"],
+        metavar: "STRING",
+        kind: Kind::Commas,
+        default: LOOPBACK,
+        status: Status::Later("PROXY protocol"),
+        summary: "The peers that may speak the PROXY protocol: addresses and networks, divided by commas, or *.",
+        ..ROW
+    },
+    Setting {
+        name: "protocol",
+        flags: &["--protocol"],
+        metavar: "STRING",
+        kind: Kind::Text,
+        default: Literal::Str("http"),
+        status: Status::Later("uwsgi protocol"),
+        summary: "What the listeners speak: http or uwsgi.",
+        ..ROW
+    },
+    Setting {
+        name: "uwsgi_allow_ips",
+        flags: &["--uwsgi-allow-from"],
+        metavar: "STRING",
+        kind: Kind::Commas,
+        default: LOOPBACK,
+        status: Status::Later("uwsgi protocol"),
+        summary: "The peers that may speak the uwsgi protocol: addresses and networks, divided by commas, or *.",
+        ..ROW
+    },
+];

@@ -1,0 +1,98 @@
+//! Limits on what a client may send, and on how slowly.
+
+use super::custom;
+use crate::field::field;
+use crate::kind::Kind;
+use crate::setting::{Literal, Section, Setting};
+
+const ROW: Setting = Setting {
+    section: Section::Security,
+    ..Setting::ROW
+};
+
+/// What only Oxicorn has.
+const OWN: Setting = Setting { own: true, ..ROW };
+
+pub(super) const ROWS: &[Setting] = &[
+    Setting {
+        name: "limit_request_line",
+        flags: &["--limit-request-line"],
+        metavar: "INT",
+        kind: Kind::Number(0),
+        default: Literal::Int(4094),
+        access: field!(limit_request_line),
+        summary: "The longest request line in bytes; 0 is unlimited.",
+        details: "A longer one is answered with 414.",
+        difference: "Gunicorn lowers values over 8190 to 8190 without a word; here they are honoured.",
+        ..ROW
+    },
+    Setting {
+        name: "limit_request_fields",
+        flags: &["--limit-request-fields"],
+        metavar: "INT",
+        kind: Kind::Number(0),
+        default: Literal::Int(100),
+        access: Some(custom::FIELDS),
+        summary: "The most fields (headers) that a request may have.",
+        details: "More are answered with 431. The setting's own bound is 32768, which 0 stands for.",
+        ..ROW
+    },
+    Setting {
+        name: "limit_request_field_size",
+        flags: &["--limit-request-field_size", "--limit-request-field-size"],
+        metavar: "INT",
+        kind: Kind::Number(0),
+        default: Literal::Int(custom::FIELD_SIZE as i64),
+        access: Some(custom::FIELD_LENGTH),
+        summary: "The longest field (header) of a request in bytes, its name included.",
+        details: "A longer one is answered with 431. 0 stands for 8190.",
+        difference: "`--limit-request-field-size`, with a hyphen, is understood as well.",
+        ..ROW
+    },
+    Setting {
+        name: "limit_request_body",
+        flags: &["--limit-request-body"],
+        metavar: "BYTES",
+        kind: Kind::Number(0),
+        default: Literal::Int(0),
+        access: field!(limit_request_body),
+        summary: "The longest request body in bytes; 0 is unlimited.",
+        details: "A longer one is answered with 413: at once where its length is declared, else as soon as it is seen.",
+        ..OWN
+    },
+    Setting {
+        name: "header_timeout",
+        flags: &["--header-timeout"],
+        metavar: "SECONDS",
+        kind: Kind::Seconds,
+        default: Literal::Int(10),
+        access: field!(header_timeout),
+        summary: "How many seconds a client may take for a whole request head; 0 is unlimited.",
+        details: "The time runs from the head's first byte, on a new connection from its beginning. What takes longer \
+                  is answered with 408.",
+        ..OWN
+    },
+    Setting {
+        name: "body_timeout",
+        flags: &["--body-timeout"],
+        metavar: "SECONDS",
+        kind: Kind::Seconds,
+        default: Literal::Int(30),
+        access: field!(body_timeout),
+        summary: "The longest silence in seconds while a request body is read; 0 is unlimited.",
+        details: "A body may take as long as it needs while some of it keeps coming. A longer silence is answered with \
+                  408.",
+        ..OWN
+    },
+    Setting {
+        name: "send_timeout",
+        flags: &["--send-timeout"],
+        metavar: "SECONDS",
+        kind: Kind::Seconds,
+        default: Literal::Int(60),
+        access: field!(send_timeout),
+        summary: "The longest time in seconds in which a client takes nothing of its response; 0 is unlimited.",
+        details: "Then the connection is cut. A slow client that keeps reading is never cut.",
+        ..OWN
+    },
+];

@@ -1,0 +1,183 @@
+//! Workers: their number, their kind, and how long they live.
+
+use super::custom;
+use crate::field::field;
+use crate::kind::Kind;
+use crate::setting::{Literal, Section, Setting, Status};
+
+const ROW: Setting = Setting {
+    section: Section::WorkerProcesses,
+    ..Setting::ROW
+};
+
+pub(super) const ROWS: &[Setting] = &[
+    Setting {
+        name: "workers",
+        flags: &["-w", "--workers"],
+        metavar: "INT",
+        kind: Kind::Number(0),
+        default: Literal::Int(1),
+        variable: Some(custom::WEB_CONCURRENCY),
+        access: field!(workers),
+        summary: "How many worker processes there are.",
+        details: "A good first value is the number of CPUs that the server may use, or twice that plus one where the \
+                  application waits a lot. The signals TTIN and TTOU change the number at run time; a reload sets it \
+                  back to the setting. With 0 nothing is served.",
+        ..ROW
+    },
+    Setting {
+        name: "worker_class",
+        flags: &["-k", "--worker-class"],
+        metavar: "STRING",
+        kind: Kind::Class,
+        default: Literal::Str("sync"),
+        access: field!(worker_class),
+        summary: "How a worker runs the application: sync or gthread.",
+        details: "`sync` serves one request at a time in each worker, `gthread` as many as it has `threads`. `sync` \
+                  with more than one thread is `gthread`. Either holds thousands of idle connections: a request takes \
+                  a thread only when it has arrived whole. Gunicorn's longer names of the same classes \
+                  (`gunicorn.workers.gthread.ThreadWorker`) are understood.",
+        difference: "This version has `sync` and `gthread` only; any other class is refused by name.",
+        ..ROW
+    },
+    Setting {
+        name: "threads",
+        flags: &["--threads"],
+        metavar: "INT",
+        kind: Kind::Number(0),
+        default: Literal::Int(1),
+        access: Some(custom::THREADS),
+        summary: "How many threads of each worker call the application.",
+        details: "0 counts as 1.",
+        ..ROW
+    },
+    Setting {
+        name: "worker_connections",
+        flags: &["--worker-connections"],
+        metavar: "INT",
+        kind: Kind::Number(1),
+        default: Literal::Int(1000),
+        access: field!(worker_connections),
+        summary: "How many connections one worker holds at the same time, idle ones included.",
+        difference: "It holds for every worker class.",
+        ..ROW
+    },
+    Setting {
+        name: "max_requests",
+        flags: &["--max-requests"],
+        metavar: "INT",
+        kind: Kind::Number(0),
+        default: Literal::Int(0),
+        access: field!(max_requests),
+        summary: "After how many requests a worker is replaced; 0 is never.",
+        details: "A plaster for an application that leaks memory.",
+        difference: "The successor serves before the old worker leaves, and one worker at a time is replaced.",
+        ..ROW
+    },
+    Setting {
+        name: "max_requests_jitter",
+        flags: &["--max-requests-jitter"],
+        metavar: "INT",
+        kind: Kind::Number(0),
+        default: Literal::Int(0),
+        access: field!(max_requests_jitter),
+        summary: "The most that is added at random to max_requests, for each worker anew.",
+        details: "It keeps workers that started together from being replaced together.",
+        ..ROW
+    },
+    Setting {
+        name: "timeout",
+        flags: &["-t", "--timeout"],
+        metavar: "SECONDS",
+        kind: Kind::Seconds,
+        default: Literal::Int(30),
+        access: field!(timeout),
+        summary: "After how many seconds without progress a worker is killed and replaced; 0 is never.",
+        details: "A worker makes no progress while all of its threads are inside the application. The time until the \
+                  application is loaded counts as well.",
+        difference: "It holds for `gthread` as it does for `sync`: a worker all of whose threads hang is replaced. \
+                     Slow clients do not count against it. Fractions of a second are accepted.",
+        ..ROW
+    },
+    Setting {
+        name: "graceful_timeout",
+        flags: &["--graceful-timeout"],
+        metavar: "SECONDS",
+        kind: Kind::Seconds,
+        default: Literal::Int(30),
+        access: field!(graceful_timeout),
+        summary: "How many seconds a worker that has to go may take to finish its requests.",
+        details: "What is still running after that is killed.",
+        difference: "Fractions of a second are accepted.",
+        ..ROW
+    },
+    Setting {
+        name: "keepalive",
+        flags: &["--keep-alive"],
+        metavar: "SECONDS",
+        kind: Kind::Seconds,
+        default: Literal::Int(75),
+        access: field!(keepalive),
+        summary: "How many seconds an idle connection is kept open for its next request; 0 closes it at once.",
+        details: "It should be longer than the idle time of the load balancer in front (60 seconds is usual), or the \
+                  balancer sends a request into a connection that is just being closed.",
+        difference: "The default is 75, where Gunicorn has 2, and `sync` workers keep connections as well: an idle \
+                     connection costs next to nothing here. Fractions of a second are accepted.",
+        ..ROW
+    },
+    Setting {
+        name: "http_parser",
+        flags: &["--http-parser"],
+        metavar: "STRING",
+        kind: Kind::Choice(&["auto", "fast", "python"]),
+        default: Literal::Str("auto"),
+        status: Status::Inert("there is one parser, and it is fast"),
+        access: field!(http_parser),
+        summary: "Accepted, without effect: Oxicorn has one parser.",
+        ..ROW
+    },
+];
+
+const ASGI_ROW: Setting = Setting {
+    status: Status::Later("ASGI workers"),
+    ..ROW
+};
+
+pub(super) const ASGI: &[Setting] = &[
+    Setting {
+        name: "asgi_loop",
+        flags: &["--asgi-loop"],
+        metavar: "STRING",
+        kind: Kind::Choice(&["auto", "asyncio", "uvloop"]),
+        default: Literal::Str("auto"),
+        summary: "The event loop of ASGI workers.",
+        ..ASGI_ROW
+    },
+    Setting {
+        name: "asgi_lifespan",
+        flags: &["--asgi-lifespan"],
+        metavar: "STRING",
+        kind: Kind::Choice(&["auto", "on", "off"]),
+        default: Literal::Str("auto"),
+        summary: "Whether ASGI applications get lifespan events.",
+        ..ASGI_ROW
+    },
+    Setting {
+        name: "asgi_disconnect_grace_period",
+        flags: &["--asgi-disconnect-grace-period"],
+        metavar: "INT",
+        kind: Kind::Number(0),
+        default: Literal::Int(3),
+        summary: "How many seconds an ASGI application may run on after its client has left.",
+        ..ASGI_ROW
+    },
+    Setting {
+        name: "websocket_max_message_size",
+        flags: &["--websocket-max-message-size"],
+        metavar: "INT",
+        kind: Kind::Number(0),
+        default: Literal::Int(16_777_216),
+        summary: "The longest WebSocket message in bytes; 0 is unlimited.",
+        ..ASGI_ROW
+    },
+];
