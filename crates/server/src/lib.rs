@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Sockets ⇄ exchanges: one single-threaded reactor, its connections, its timers, and the threads that take turns at it.
+//!
+//! The crate knows nothing of processes, signals or Python. Whoever drives it calls [`Server::next`] and gets
+//! [`Exchange`]s: a complete request with its buffered body, and the sink for its response.
+#![forbid(unsafe_code)]
+
+mod accept;
+mod access_log;
+mod attendance;
+mod body;
+mod connection;
+mod crew;
+mod date;
+mod exchange;
+mod options;
+mod outlet;
+mod peer;
+mod progress;
+mod reactor;
+mod receive;
+mod server;
+mod timers;
+
+pub use accept::Listener;
+pub use body::Body;
+pub use exchange::{Exchange, SinkError};
+pub use options::Seat;
+pub use peer::{Local, Peer};
+pub use server::{Next, Server, Shutdown, Watched};

@@ -1,0 +1,391 @@
+//! The format of access log lines: Gunicorn's `%(atom)s` notation, compiled to a list of segments.
+
+use std::io::Write;
+use std::time::SystemTime;
+
+use proto::h1::{Request, Version};
+
+use super::Record;
+use crate::peer::Peer;
+
+/// A compiled format.
+#[derive(Debug)]
+pub(super) struct Format(Vec<Segment>);
+
+/// A format that is not understood; says what and where.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FormatError(String);
+
+impl std::fmt::Display for FormatError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for FormatError {}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Segment {
+    Text(String),
+    Atom(Atom),
+    RequestField(String),
+    ResponseField(String),
+    /// A name that Gunicorn does not know either: shown as `-`.
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Atom {
+    RemoteAddress,
+    Identity,
+    User,
+    Time,
+    RequestLine,
+    Method,
+    Path,
+    Query,
+    Protocol,
+    Status,
+    Bytes,
+    BytesOrDash,
+    Referer,
+    UserAgent,
+    Seconds,
+    Milliseconds,
+    Microseconds,
+    DecimalSeconds,
+    ProcessId,
+}
+
+const ATOMS: &[(&str, Atom)] = &[
+    ("h", Atom::RemoteAddress),
+    ("l", Atom::Identity),
+    ("u", Atom::User),
+    ("t", Atom::Time),
+    ("r", Atom::RequestLine),
+    ("m", Atom::Method),
+    ("U", Atom::Path),
+    ("q", Atom::Query),
+    ("H", Atom::Protocol),
+    ("s", Atom::Status),
+    ("B", Atom::Bytes),
+    ("b", Atom::BytesOrDash),
+    ("f", Atom::Referer),
+    ("a", Atom::UserAgent),
+    ("T", Atom::Seconds),
+    ("M", Atom::Milliseconds),
+    ("D", Atom::Microseconds),
+    ("L", Atom::DecimalSeconds),
+    ("p", Atom::ProcessId),
+];
+
+impl Format {
+    /// Compiles `%(h)s`-like text. `%%` is a per cent sign.
+    ///
+    /// # Errors
+    /// A `%` that begins no atom, or an atom that is not closed by `)s`.
+    pub(super) fn compile(text: &str) -> Result<Format, FormatError> {
+        let mut segments = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('%') {
+            literal.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('%') {
+                literal.push('%');
+                rest = after;
+                continue;
+            }
+            let (name, after) = atom_name(rest, text)?;
+            if !literal.is_empty() {
+                segments.push(Segment::Text(std::mem::take(&mut literal)));
+            }
+            segments.push(segment(name));
+            rest = after;
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            segments.push(Segment::Text(literal));
+        }
+        Ok(Format(segments))
+    }
+
+    /// Whether any segment shows a field of the response.
+    pub(super) fn wants_response_fields(&self) -> bool {
+        self.0
+            .iter()
+            .any(|segment| matches!(segment, Segment::ResponseField(_)))
+    }
+
+    /// Writes one line.
+    pub(super) fn write(&self, record: &Record<'_>, now: SystemTime, line: &mut Vec<u8>) {
+        for segment in &self.0 {
+            match segment {
+                Segment::Text(text) => line.extend_from_slice(text.as_bytes()),
+                Segment::Atom(atom) => atom.write(record, now, line),
+                Segment::RequestField(name) => {
+                    escaped(
+                        record
+                            .request
+                            .and_then(|request| request.field(name.as_bytes())),
+                        line,
+                    );
+                }
+                Segment::ResponseField(name) => {
+                    escaped(response_field(record.response_fields, name), line)
+                }
+                Segment::Unknown => line.push(b'-'),
+            }
+        }
+        line.push(b'\n');
+    }
+}
+
+/// Splits `(name)s…` into the name and what follows.
+fn atom_name<'a>(rest: &'a str, whole: &str) -> Result<(&'a str, &'a str), FormatError> {
+    rest.strip_prefix('(')
+        .and_then(|inner| inner.split_once(')'))
+        .and_then(|(name, after)| Some((name, after.strip_prefix('s')?)))
+        .ok_or_else(|| {
+            FormatError(format!(
+                "access_log_format {whole:?}: every % must begin %(name)s or be written %%"
+            ))
+        })
+}
+
+fn segment(name: &str) -> Segment {
+    if let Some((field, kind)) = name
+        .strip_prefix('{')
+        .and_then(|inner| inner.rsplit_once('}'))
+    {
+        return match kind {
+            "i" => Segment::RequestField(field.to_ascii_lowercase()),
+            "o" => Segment::ResponseField(field.to_ascii_lowercase()),
+            _ => Segment::Unknown,
+        };
+    }
+    let known = ATOMS.iter().find(|(text, _)| *text == name);
+    known.map_or(Segment::Unknown, |(_, atom)| Segment::Atom(*atom))
+}
+
+impl Atom {
+    fn write(self, record: &Record<'_>, now: SystemTime, line: &mut Vec<u8>) {
+        let request = record.request;
+        match self {
+            Atom::RemoteAddress => remote_address(&record.ends.peer, line),
+            Atom::Identity => line.push(b'-'),
+            Atom::User => user(request, line),
+            Atom::Time => time(now, line),
+            Atom::RequestLine => request_line(request, line),
+            Atom::Method => escaped(request.map(Request::method), line),
+            Atom::Path => escaped(request.map(Request::path), line),
+            Atom::Query => text(request.map_or(&[], Request::query), line),
+            Atom::Protocol => escaped(request.map(protocol), line),
+            Atom::Referer => escaped(request.and_then(|request| request.field(b"referer")), line),
+            Atom::UserAgent => escaped(
+                request.and_then(|request| request.field(b"user-agent")),
+                line,
+            ),
+            Atom::Status | Atom::Bytes | Atom::BytesOrDash => {
+                number(u128::from(self.count(record)), line)
+            }
+            Atom::Seconds => number(u128::from(record.took.as_secs()), line),
+            Atom::Milliseconds => number(record.took.as_millis(), line),
+            Atom::Microseconds => number(record.took.as_micros(), line),
+            Atom::DecimalSeconds => print(line, format_args!("{:.6}", record.took.as_secs_f64())),
+            Atom::ProcessId => print(line, format_args!("<{}>", std::process::id())),
+        }
+    }
+
+    fn count(self, record: &Record<'_>) -> u64 {
+        if self == Atom::Status {
+            u64::from(record.status)
+        } else {
+            record.sent
+        }
+    }
+}
+
+fn remote_address(peer: &Peer, line: &mut Vec<u8>) {
+    match peer {
+        Peer::Inet(address) => print(line, format_args!("{}", address.ip())),
+        Peer::Unix => {}
+    }
+}
+
+fn request_line(request: Option<&Request>, line: &mut Vec<u8>) {
+    let Some(request) = request else {
+        return line.push(b'-');
+    };
+    text(request.method(), line);
+    line.push(b' ');
+    text(request.target(), line);
+    line.push(b' ');
+    line.extend_from_slice(protocol(request));
+}
+
+fn protocol(request: &Request) -> &'static [u8] {
+    match request.version() {
+        Version::Http10 => b"HTTP/1.0",
+        Version::Http11 => b"HTTP/1.1",
+    }
+}
+
+/// The user of Basic authentication (RFC 7617), as Gunicorn shows it.
+fn user(request: Option<&Request>, line: &mut Vec<u8>) {
+    let credentials = request.and_then(|request| request.field(b"authorization"));
+    let name = credentials.and_then(|value| {
+        let (scheme, encoded) = value.split_at_checked(6)?;
+        scheme
+            .eq_ignore_ascii_case(b"basic ")
+            .then(|| decode_user(encoded))?
+    });
+    escaped(name.as_deref().filter(|name| !name.is_empty()), line);
+}
+
+/// Decodes base64 up to the colon.
+fn decode_user(encoded: &[u8]) -> Option<Vec<u8>> {
+    let mut decoded = Vec::new();
+    let (mut bits, mut count) = (0u32, 0);
+    for byte in encoded
+        .trim_ascii()
+        .iter()
+        .take_while(|byte| **byte != b'=')
+    {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6) | u32::from(digit);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            decoded.push((bits >> count) as u8);
+        }
+    }
+    let end = decoded.iter().position(|byte| *byte == b':')?;
+    decoded.truncate(end);
+    Some(decoded)
+}
+
+fn time(now: SystemTime, line: &mut Vec<u8>) {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let local = sys::local_time::local_time(now);
+    let month = MONTHS[usize::from(local.month.clamp(1, 12)) - 1];
+    let (sign, offset) = if local.offset_minutes < 0 {
+        ('-', -local.offset_minutes)
+    } else {
+        ('+', local.offset_minutes)
+    };
+    let (hours, minutes) = (offset / 60, offset % 60);
+    print(
+        line,
+        format_args!(
+            "[{:02}/{month}/{:04}:{:02}:{:02}:{:02} {sign}{hours:02}{minutes:02}]",
+            local.day, local.year, local.hour, local.minute, local.second
+        ),
+    );
+}
+
+fn response_field<'a>(fields: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    fields.split(|byte| *byte == b'\n').find_map(|field| {
+        let (found, value) = field.split_at_checked(name.len())?;
+        let value = value.strip_prefix(b":")?;
+        found
+            .eq_ignore_ascii_case(name.as_bytes())
+            .then(|| value.trim_ascii())
+    })
+}
+
+/// A value, or `-` where there is none.
+fn escaped(value: Option<&[u8]>, line: &mut Vec<u8>) {
+    match value {
+        Some(value) => text(value, line),
+        None => line.push(b'-'),
+    }
+}
+
+/// Quotes and backslashes are escaped and control bytes written as `\xNN`, so that no client can forge a line or break out
+/// of a quoted value. (Gunicorn escapes the quote alone.)
+fn text(value: &[u8], line: &mut Vec<u8>) {
+    for byte in value {
+        match byte {
+            b'"' => line.extend_from_slice(b"\\\""),
+            b'\\' => line.extend_from_slice(b"\\\\"),
+            0x20..=0x7e | 0x80.. => line.push(*byte),
+            _ => print(line, format_args!("\\x{byte:02x}")),
+        }
+    }
+}
+
+fn number(value: u128, line: &mut Vec<u8>) {
+    print(line, format_args!("{value}"));
+}
+
+/// Writing to memory cannot fail.
+fn print(line: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
+    let _ = line.write_fmt(arguments);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::peer::{Ends, Local};
+
+    fn check(format: &str, expected: &str) {
+        let head = b"GET /a?b=1 HTTP/1.1\r\nHost: x\r\nReferer: \"r\\\"\r\nAuthorization: Basic dXNlcjpwYXNz\r\n\r\n";
+        let limits = proto::h1::Limits::default();
+        let (request, _) = proto::h1::parse_request(head, &limits).unwrap().unwrap();
+        let address = "192.0.2.1:5000".parse().unwrap();
+        let ends = Ends {
+            peer: Peer::Inet(address),
+            local: Local::Inet(address),
+            trusted: false,
+        };
+        let record = Record {
+            request: Some(&request),
+            ends: &ends,
+            status: 200,
+            sent: 13,
+            took: Duration::from_micros(1_234_567),
+            response_fields: b"Content-Type: text/plain\r\nX-A: 1\r\n",
+        };
+        let mut line = Vec::new();
+        Format::compile(format)
+            .unwrap()
+            .write(&record, SystemTime::now(), &mut line);
+        assert_eq!(String::from_utf8(line).unwrap(), format!("{expected}\n"));
+    }
+
+    #[test]
+    fn atoms_show_what_gunicorn_shows() {
+        check("%(h)s %(l)s %(u)s", "192.0.2.1 - user");
+        check("\"%(r)s\" %(s)s %(b)s", "\"GET /a?b=1 HTTP/1.1\" 200 13");
+        check("%(m)s %(U)s %(q)s %(H)s", "GET /a b=1 HTTP/1.1");
+        check("%(T)s %(M)s %(D)s %(L)s", "1 1234 1234567 1.234567");
+        check(
+            "%({Host}i)s %({x-a}o)s %({none}i)s %(nonsense)s 100%%",
+            "x 1 - - 100%",
+        );
+    }
+
+    #[test]
+    fn a_value_cannot_break_out_of_its_quotes() {
+        check("\"%(f)s\"", "\"\\\"r\\\\\\\"\"");
+    }
+
+    #[test]
+    fn a_format_that_is_not_understood_is_refused() {
+        for format in ["%", "%h", "%(h", "%(h)d"] {
+            assert!(Format::compile(format).is_err(), "{format}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Attendance: a reactor is never left alone for more than about a millisecond. While its thread is inside the application
+//! a watchdog ticks; a call that lasts makes it hand the reactor to an idle thread or, where none is idle, turn it itself.
+//! The watchdog does I/O only. Fast calls pay one atomic load for it, and while nothing is in flight it sleeps.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use crate::crew::Leader;
+use crate::server::Server;
+
+/// How long a reactor may be left alone, and so how often the watchdog looks.
+const TICK: Duration = Duration::from_millis(1);
+/// Ticks without anything in flight after which the watchdog sleeps. Waking it costs a system call, so under steady load
+/// it had better stay awake.
+const QUIET_TICKS: u32 = 16;
+
+/// The handle by which threads wake the watchdog.
+#[derive(Debug, Default)]
+pub(crate) struct Watchdog {
+    asleep: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+impl Watchdog {
+    /// Something goes into the application: somebody has to watch.
+    pub(crate) fn attend(&self) {
+        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    /// Ends a sleep, so that the watchdog sees that the server has come to its end.
+    pub(crate) fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+/// Starts the watchdog's thread. It ends with the server.
+///
+/// # Errors
+/// The system has no thread left.
+pub(crate) fn start(server: &Arc<Server>) -> io::Result<()> {
+    let watched = Arc::clone(server);
+    let handle = thread::Builder::new()
+        .name("oxicorn-io".to_owned())
+        .spawn(move || watch(&watched))?;
+    // Only one thread is ever started for a server, so the cell is empty.
+    let _ = server.crew().watchdog.thread.set(handle.thread().clone());
+    Ok(())
+}
+
+fn watch(server: &Server) {
+    let mut quiet = 0;
+    let mut seen = 0;
+    loop {
+        tick(server, &mut quiet);
+        let crew = server.crew();
+        let mut roll = crew.roll();
+        if roll.done {
+            return;
+        }
+        if roll.busy == 0 {
+            quiet += 1;
+            continue;
+        }
+        quiet = 0;
+        if roll.leader != Leader::Nobody {
+            continue;
+        }
+        if roll.departures != seen {
+            seen = roll.departures;
+        } else if roll.idle > 0 {
+            crew.call_one();
+        } else {
+            roll.leader = Leader::Watchdog;
+            drop(roll);
+            server.turn_for_the_absent();
+        }
+    }
+}
+
+fn tick(server: &Server, quiet: &mut u32) {
+    let watchdog = &server.crew().watchdog;
+    if *quiet < QUIET_TICKS {
+        return thread::park_timeout(TICK);
+    }
+    watchdog.asleep.store(true, Ordering::SeqCst);
+    // A departure that came before the line above did not see the watchdog asleep.
+    let roll = server.crew().roll();
+    let nothing = roll.busy == 0 && !roll.done;
+    drop(roll);
+    while nothing && watchdog.asleep.load(Ordering::SeqCst) && !server.crew().roll().done {
+        thread::park();
+    }
+    watchdog.asleep.store(false, Ordering::SeqCst);
+    *quiet = 0;
+}

@@ -1,0 +1,102 @@
+//! What the reactor knows of one connection, and the states it goes through.
+//!
+//! ```text
+//!            first byte        head complete       body complete
+//!   ┌─ Idle ───────────► Head ───────────► Body ───────────► Serving
+//!   │   ▲ │                │                │                   │ exchange over
+//!   │   │ └────────────────┴── violation ───┴──┐                ▼
+//!   │   └──────── all sent, keep-alive ────────┼──────────── Sending
+//!   ▼                                          ▼                │ all sent, close
+//! closed ◄──────────── end of stream ────── Lingering ◄─────────┘
+//! ```
+
+use std::sync::Arc;
+
+use proto::forwarded::Scheme;
+use proto::h1::{BodyDecoder, HeadParser, Request};
+
+use crate::body::Spool;
+use crate::outlet::Outlet;
+use crate::peer::Ends;
+use crate::timers::Deadline;
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) ends: Arc<Ends>,
+    /// Distinguishes this connection from others that have had the same key.
+    pub(crate) serial: u64,
+    pub(crate) stage: Stage,
+    /// Bytes that have been read and belong to no request yet. An idle connection has none, and no buffer either.
+    pub(crate) inbound: Vec<u8>,
+    /// The socket may have more to read. It reports that once (edge-triggered), so it is remembered here.
+    pub(crate) readable: bool,
+    /// The client has ended its side; what is readable ends with the end of the stream.
+    pub(crate) half_closed: bool,
+    pub(crate) deadline: Deadline,
+}
+
+/// Where a connection stands.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// Waiting for the first byte of a request.
+    Idle,
+    /// Part of a request head is in `inbound`; the parser remembers how far it has looked.
+    Head(HeadParser),
+    /// The head is complete and the body is on its way.
+    Body(Box<Upload>),
+    /// The exchange is with the application, or waits for a thread.
+    Serving,
+    /// The exchange is over; bytes of the response still wait for the client.
+    Sending(Then),
+    /// The response is out and our side is shut; what the client still sends is discarded, so that the answer is not
+    /// destroyed by a reset (RFC 9112, section 9.6).
+    Lingering,
+}
+
+/// What follows once all is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The next request.
+    KeepAlive,
+    /// The end.
+    Close,
+    /// The end, by way of [`Stage::Lingering`].
+    Linger,
+}
+
+/// A request whose body is being read.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) request: Request,
+    pub(crate) scheme: Scheme,
+    pub(crate) decoder: BodyDecoder,
+    pub(crate) spool: Spool,
+}
+
+impl Connection {
+    pub(crate) fn new(outlet: Arc<Outlet>, ends: Arc<Ends>, serial: u64) -> Connection {
+        Connection {
+            outlet,
+            ends,
+            serial,
+            stage: Stage::Idle,
+            inbound: Vec::new(),
+            // The request often is there already when a connection is accepted: a look costs less than another wait.
+            readable: true,
+            half_closed: false,
+            deadline: Deadline::NONE,
+        }
+    }
+
+    /// Whether nothing of a request has arrived.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.stage, Stage::Idle)
+    }
+
+    /// Whether the client may still be sending something that nobody will read.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.readable || !self.inbound.is_empty()
+    }
+}

@@ -1,0 +1,281 @@
+//! Who does what among a worker's threads: which exchanges wait for a thread, who leads (turns the reactor), and what the
+//! threads that answered have to tell the reactor. One small lock guards it; nobody holds it while waiting in the poller or
+//! being inside the application.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use mio::{Registry, Waker};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use sys::pipe::Notifier;
+use sys::scoreboard::{Slot, State};
+
+use crate::access_log::AccessLog;
+use crate::attendance::Watchdog;
+use crate::date::DateText;
+use crate::exchange::Exchange;
+use crate::options::Options;
+use crate::server::Shutdown;
+
+/// A call of the application that lasts longer than this counts as one that usually blocks: the reactor is then handed on
+/// at once, without waiting for the watchdog. It is the time after which the watchdog would step in anyway.
+const USUALLY_LASTS: Duration = Duration::from_millis(1);
+
+/// After this many exchanges that were taken from the queue without a look at the listeners, a thread looks: requests of
+/// kept-alive connections must not starve the clients that wait to be accepted. nginx re-adds its listener as often.
+const LOOK_AFTER: u32 = 16;
+
+/// Who turns the reactor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leader {
+    /// Nobody: whoever had it is inside the application.
+    Nobody,
+    /// A thread that may run the application.
+    Thread,
+    /// The watchdog, which does I/O only.
+    Watchdog,
+}
+
+/// How an exchange left its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The response is complete; the next request may follow.
+    KeepAlive,
+    /// The response is complete (or as complete as it will be); the connection ends with it.
+    Close,
+    /// The application took the socket.
+    Hijacked,
+}
+
+/// What a thread tells the reactor.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// An exchange is over.
+    Finished {
+        key: usize,
+        serial: u64,
+        outcome: Outcome,
+    },
+    /// Bytes wait for this client: send them on and watch the time.
+    Pending { key: usize, serial: u64 },
+}
+
+/// The part of the crew that the lock guards.
+#[derive(Debug)]
+pub(crate) struct Roll {
+    pub(crate) ready: VecDeque<Exchange>,
+    pub(crate) inbox: Vec<Message>,
+    pub(crate) leader: Leader,
+    /// Threads that wait for something to do.
+    pub(crate) idle: u32,
+    /// Exchanges that are with the application.
+    pub(crate) busy: u32,
+    /// A thread wants the reactor back from the watchdog.
+    pub(crate) wanted: bool,
+    /// A watched descriptor became readable and nobody has been told yet.
+    pub(crate) interrupted: bool,
+    /// The server has come to its end.
+    pub(crate) done: bool,
+    /// Counts departures into the application, so that the watchdog can tell one long call from many short ones.
+    pub(crate) departures: u64,
+    /// Exchanges taken since the listeners were last looked at.
+    unlooked: u32,
+    /// A running mean of how long the application takes.
+    usual: Duration,
+}
+
+/// What all of a worker's threads share.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    roll: Mutex<Roll>,
+    bell: Condvar,
+    waker: Waker,
+    pub(crate) registry: Registry,
+    pub(crate) options: Options,
+    pub(crate) date: DateText,
+    pub(crate) access_log: AccessLog,
+    pub(crate) watchdog: Watchdog,
+    stopping: AtomicU8,
+    slot: Slot,
+    notifier: Notifier,
+}
+
+/// The shared things that a [`Crew`] is made of.
+pub(crate) struct Parts {
+    pub(crate) waker: Waker,
+    pub(crate) registry: Registry,
+    pub(crate) options: Options,
+    pub(crate) access_log: AccessLog,
+    pub(crate) slot: Slot,
+    pub(crate) notifier: Notifier,
+}
+
+impl Crew {
+    pub(crate) fn new(parts: Parts) -> Crew {
+        let roll = Roll {
+            ready: VecDeque::new(),
+            inbox: Vec::new(),
+            leader: Leader::Nobody,
+            idle: 0,
+            busy: 0,
+            wanted: false,
+            interrupted: false,
+            done: false,
+            departures: 0,
+            unlooked: 0,
+            usual: Duration::ZERO,
+        };
+        Crew {
+            roll: Mutex::new(roll),
+            bell: Condvar::new(),
+            waker: parts.waker,
+            registry: parts.registry,
+            options: parts.options,
+            date: DateText::new(),
+            access_log: parts.access_log,
+            watchdog: Watchdog::default(),
+            stopping: AtomicU8::new(0),
+            slot: parts.slot,
+            notifier: parts.notifier,
+        }
+    }
+
+    pub(crate) fn roll(&self) -> MutexGuard<'_, Roll> {
+        self.roll.lock()
+    }
+
+    /// Waits to be called; counts as idle meanwhile.
+    pub(crate) fn wait(&self, roll: &mut MutexGuard<'_, Roll>) {
+        roll.idle += 1;
+        self.bell.wait(roll);
+        roll.idle -= 1;
+    }
+
+    /// Calls one thread that waits.
+    pub(crate) fn call_one(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Calls all threads that wait.
+    pub(crate) fn call_all(&self) {
+        self.bell.notify_all();
+    }
+
+    /// Ends the leader's wait in the poller.
+    pub(crate) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            log::error!("the poller could not be woken: {error}");
+        }
+    }
+
+    /// Asks for the end. A quick stop overrides a graceful one, never the other way.
+    pub(crate) fn shut_down(&self, how: Shutdown) {
+        self.stopping.fetch_max(how as u8, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Whether the end was asked for, and how.
+    pub(crate) fn stopping(&self) -> Option<Shutdown> {
+        match self.stopping.load(Ordering::SeqCst) {
+            0 => None,
+            1 => Some(Shutdown::Graceful),
+            _ => Some(Shutdown::Quick),
+        }
+    }
+
+    /// How many exchanges more the worker may have: what it may accept for. A thread that leads counts as free.
+    pub(crate) fn free(&self, roll: &Roll) -> u32 {
+        if roll.unlooked >= LOOK_AFTER {
+            return 1;
+        }
+        let taken = roll.busy + u32::try_from(roll.ready.len()).unwrap_or(u32::MAX);
+        self.options.threads.saturating_sub(taken)
+    }
+
+    /// Takes the next exchange for the calling thread.
+    pub(crate) fn depart(&self, roll: &mut Roll) -> Option<Exchange> {
+        if roll.unlooked >= LOOK_AFTER && roll.leader != Leader::Thread {
+            return None;
+        }
+        let mut exchange = self.next_ready(roll)?;
+        exchange.depart();
+        roll.unlooked += 1;
+        roll.busy += 1;
+        roll.departures += 1;
+        self.slot.set_in_flight(roll.busy);
+        if roll.busy >= self.options.threads {
+            self.slot.set_busy_since_ms(sys::clock::monotonic_ms());
+        }
+        self.count_request();
+        if roll.leader == Leader::Nobody {
+            if roll.idle > 0 && (roll.usual > USUALLY_LASTS || !roll.ready.is_empty()) {
+                self.call_one();
+            }
+            self.watchdog.attend();
+        }
+        Some(exchange)
+    }
+
+    /// The next exchange whose client still waits for it: Python's time is too dear for answers that nobody reads.
+    fn next_ready(&self, roll: &mut Roll) -> Option<Exchange> {
+        while let Some(exchange) = roll.ready.pop_front() {
+            match exchange.withdraw() {
+                None => return Some(exchange),
+                Some(message) => roll.inbox.push(message),
+            }
+        }
+        None
+    }
+
+    fn count_request(&self) {
+        let count = self.slot.add_request();
+        if self.options.max_requests != 0 && count == self.options.max_requests {
+            log::info!("Autorestarting worker after current request.");
+            self.slot.set_state(State::Recycling);
+            self.notifier.notify();
+        }
+    }
+
+    /// The listeners have been looked at.
+    pub(crate) fn looked(&self, roll: &mut Roll) {
+        roll.unlooked = 0;
+    }
+
+    /// An exchange is over: its thread is free again, and the reactor learns what became of the connection.
+    pub(crate) fn come_back(&self, message: Message, took: Duration, urgent: bool) {
+        let mut roll = self.roll.lock();
+        roll.busy = roll.busy.saturating_sub(1);
+        roll.usual = (roll.usual * 7 + took) / 8;
+        self.slot.set_in_flight(roll.busy);
+        self.slot.set_busy_since_ms(0);
+        roll.inbox.push(message);
+        let led = roll.leader != Leader::Nobody;
+        drop(roll);
+        if led && (urgent || self.stopping().is_some()) {
+            self.wake();
+        }
+    }
+
+    /// Tells the reactor something that it must see soon.
+    pub(crate) fn tell(&self, message: Message) {
+        let mut roll = self.roll.lock();
+        roll.inbox.push(message);
+        let led = roll.leader != Leader::Nobody;
+        drop(roll);
+        if led {
+            self.wake();
+        }
+    }
+
+    /// Whether some thread turns the reactor now.
+    pub(crate) fn is_led(&self) -> bool {
+        self.roll.lock().leader != Leader::Nobody
+    }
+
+    /// Publishes the number of open connections.
+    pub(crate) fn publish_connections(&self, count: usize) {
+        self.slot
+            .set_connections(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+}

@@ -1,0 +1,70 @@
+//! What the server needs of the settings, in the units it works in.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use settings::{AddressSet, Config};
+use sys::pipe::Notifier;
+use sys::scoreboard::Slot;
+
+use crate::timers::Millis;
+
+/// The place of this worker among the others, as the arbiter gave it out.
+#[derive(Debug)]
+pub struct Seat {
+    /// The worker's line on the scoreboard.
+    pub slot: Slot,
+    /// Tells the arbiter to look at the scoreboard.
+    pub notifier: Notifier,
+    /// Requests after which the worker asks for a successor; 0 for never.
+    pub max_requests: u64,
+    /// How many exchanges may be with the application at once.
+    pub threads: u32,
+}
+
+/// Limits and time-outs.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) head: proto::h1::Limits,
+    /// Bytes of a request body; 0 for no limit.
+    pub(crate) body_limit: u64,
+    pub(crate) keep_alive: Millis,
+    pub(crate) header_timeout: Millis,
+    pub(crate) body_timeout: Millis,
+    pub(crate) send_timeout: Millis,
+    pub(crate) graceful_timeout: Millis,
+    pub(crate) trusted: AddressSet,
+    pub(crate) secure_scheme_headers: Vec<(String, String)>,
+    pub(crate) spool_directory: Option<PathBuf>,
+    pub(crate) threads: u32,
+    pub(crate) max_requests: u64,
+}
+
+impl Options {
+    pub(crate) fn new(config: &Config, seat: &Seat) -> Options {
+        Options {
+            head: proto::h1::Limits {
+                request_line: config.limit_request_line,
+                fields: config.limit_request_fields,
+                field_size: config.limit_request_field_size,
+                unconventional_method: config.permit_unconventional_http_method,
+                casefold_method: config.casefold_http_method,
+            },
+            body_limit: config.limit_request_body,
+            keep_alive: millis(config.keepalive),
+            header_timeout: millis(config.header_timeout),
+            body_timeout: millis(config.body_timeout),
+            send_timeout: millis(config.send_timeout),
+            graceful_timeout: millis(config.graceful_timeout),
+            trusted: config.forwarded_allow_ips.clone(),
+            secure_scheme_headers: config.secure_scheme_headers.clone(),
+            spool_directory: config.tmp_upload_dir.clone(),
+            threads: seat.threads.max(1),
+            max_requests: seat.max_requests,
+        }
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}

@@ -1,0 +1,333 @@
+//! The write side of a connection, shared by the reactor and the thread that answers. A thread inside the application writes
+//! here without the reactor; what the client does not take at once stays queued and the reactor sends it on.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use socket2::Socket;
+use sys::send::Follow;
+
+use crate::exchange::SinkError;
+
+/// A thread that streams waits while more than this is queued for a slow client.
+const HIGH_WATER: usize = 1024 * 1024;
+/// … and goes on below this, so that it does not wake for every segment that the client takes.
+const LOW_WATER: usize = 256 * 1024;
+/// The most that is sent on in one go, so that one fast download does not hold up the other connections of a turn.
+const FLUSH_BYTES: u64 = 1024 * 1024;
+
+/// The write side.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    socket: Socket,
+    queue: Mutex<Queue>,
+    drained: Condvar,
+    /// The reactor saw something on the connection while the application had it; see [`Outlet::call_attention`].
+    attention: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    pieces: VecDeque<Piece>,
+    /// Bytes of memory that wait (files do not count: they cost nothing while they wait).
+    bytes: usize,
+    broken: Option<SinkError>,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Bytes { data: Vec<u8>, sent: usize },
+    File { file: File, offset: u64, left: u64 },
+}
+
+/// How far a flush came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// Nothing is left.
+    Empty,
+    /// The socket takes no more for now; it will report when it does.
+    Blocked,
+    /// The bound of one go was reached; the socket will not report, so it must be tried again.
+    More,
+    /// The connection is gone.
+    Broken,
+}
+
+impl Outlet {
+    pub(crate) fn new(socket: Socket) -> Outlet {
+        Outlet {
+            socket,
+            queue: Mutex::default(),
+            drained: Condvar::new(),
+            attention: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Sends the parts in order, at once as far as the socket takes them, and queues the rest.
+    pub(crate) fn send(&self, parts: &[&[u8]]) -> Result<Flushed, SinkError> {
+        let mut queue = self.queue.lock();
+        if let Some(error) = queue.broken {
+            return Err(error);
+        }
+        let mut sent = 0;
+        if queue.pieces.is_empty() {
+            sent = match self.send_now(parts) {
+                Ok(sent) => sent,
+                Err(error) => return Err(self.fail(&mut queue, &error)),
+            };
+        }
+        if sent == parts.iter().map(|part| part.len()).sum::<usize>() {
+            return Ok(Flushed::Empty);
+        }
+        queue.push_rest(parts, sent);
+        Ok(Flushed::Blocked)
+    }
+
+    /// One `sendmsg`; a socket that is full has taken nothing.
+    fn send_now(&self, parts: &[&[u8]]) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); 4];
+        for (slice, part) in slices.iter_mut().zip(parts) {
+            *slice = IoSlice::new(part);
+        }
+        let count = parts.len().min(slices.len());
+        match sys::send::send_vectored(self.socket.as_fd(), &slices[..count], Follow::Nothing) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            other => other,
+        }
+    }
+
+    /// Queues a range of a file and sends what the socket takes of it.
+    pub(crate) fn send_file(
+        &self,
+        file: File,
+        offset: u64,
+        left: u64,
+    ) -> Result<Flushed, SinkError> {
+        let mut queue = self.queue.lock();
+        if let Some(error) = queue.broken {
+            return Err(error);
+        }
+        queue.pieces.push_back(Piece::File { file, offset, left });
+        match self.flush_queue(&mut queue) {
+            Flushed::Broken => Err(queue.broken.unwrap_or(SinkError::Disconnected)),
+            flushed => Ok(flushed),
+        }
+    }
+
+    /// Sends on what is queued. `moved` of the result says whether the client took anything.
+    pub(crate) fn flush(&self) -> (Flushed, bool) {
+        let mut queue = self.queue.lock();
+        if queue.broken.is_some() {
+            return (Flushed::Broken, false);
+        }
+        let before = queue.left();
+        let flushed = self.flush_queue(&mut queue);
+        let moved = queue.left() < before;
+        if queue.bytes <= LOW_WATER || flushed == Flushed::Broken {
+            self.drained.notify_all();
+        }
+        (flushed, moved)
+    }
+
+    fn flush_queue(&self, queue: &mut MutexGuard<'_, Queue>) -> Flushed {
+        let mut budget = FLUSH_BYTES;
+        while let Some(piece) = queue.pieces.front_mut() {
+            if budget == 0 {
+                return Flushed::More;
+            }
+            match self.send_piece(piece, budget) {
+                Ok(0) => return Flushed::Blocked,
+                Ok(sent) => {
+                    budget = budget.saturating_sub(sent);
+                    queue.account(sent);
+                }
+                Err(error) => {
+                    self.fail(queue, &error);
+                    return Flushed::Broken;
+                }
+            }
+        }
+        Flushed::Empty
+    }
+
+    /// Sends at most `budget` bytes of one piece; 0 means that the socket is full.
+    fn send_piece(&self, piece: &mut Piece, budget: u64) -> io::Result<u64> {
+        let result = match piece {
+            Piece::Bytes { data, sent } => self.send_now(&[&data[*sent..]]).map(|count| {
+                *sent += count;
+                count as u64
+            }),
+            Piece::File { file, offset, left } => {
+                let count = (*left).min(budget);
+                match sys::send::send_file(self.socket.as_fd(), file.as_fd(), offset, count) {
+                    // The file is shorter than was promised: the framing is lost, so the connection goes.
+                    Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+                    Ok(count) => {
+                        *left -= count as u64;
+                        Ok(count as u64)
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            other => other,
+        }
+    }
+
+    /// Holds the calling thread while too much is queued. The reactor must be attended meanwhile.
+    pub(crate) fn wait_for_room(&self) -> Result<(), SinkError> {
+        let mut queue = self.queue.lock();
+        if queue.bytes > HIGH_WATER {
+            self.drained.wait_while(&mut queue, |queue| {
+                queue.broken.is_none() && queue.bytes > LOW_WATER
+            });
+        }
+        queue.broken.map_or(Ok(()), Err)
+    }
+
+    /// Whether anything waits for the client.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.queue.lock().pieces.is_empty()
+    }
+
+    /// Whether the connection was given up.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.queue.lock().broken.is_some()
+    }
+
+    /// Gives the connection up: nothing more is sent, and whoever waits for room is told.
+    pub(crate) fn give_up(&self, error: SinkError) {
+        let mut queue = self.queue.lock();
+        queue.give_up(error);
+        drop(queue);
+        self.drained.notify_all();
+    }
+
+    fn fail(&self, queue: &mut MutexGuard<'_, Queue>, error: &io::Error) -> SinkError {
+        log::debug!("a client went away: {error}");
+        queue.give_up(SinkError::Disconnected);
+        SinkError::Disconnected
+    }
+
+    /// The client is told that nothing more will come. Errors do not matter: the connection is over either way.
+    pub(crate) fn shut_write(&self) {
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// Notes for the thread inside the application that the reactor has to look at this connection once it is answered.
+    pub(crate) fn call_attention(&self) {
+        self.attention.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes the note of [`Outlet::call_attention`].
+    pub(crate) fn take_attention(&self) -> bool {
+        self.attention.load(Ordering::SeqCst) && self.attention.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl AsRawFd for Outlet {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl Queue {
+    /// Everything that waits, in bytes.
+    fn left(&self) -> u64 {
+        let of = |piece: &Piece| match piece {
+            Piece::Bytes { data, sent } => (data.len() - sent) as u64,
+            Piece::File { left, .. } => *left,
+        };
+        self.pieces.iter().map(of).sum()
+    }
+
+    /// Copies what `sendmsg` left of the parts.
+    fn push_rest(&mut self, parts: &[&[u8]], mut sent: usize) {
+        let mut data = Vec::new();
+        for part in parts {
+            let skip = sent.min(part.len());
+            sent -= skip;
+            data.extend_from_slice(&part[skip..]);
+        }
+        self.bytes += data.len();
+        self.pieces.push_back(Piece::Bytes { data, sent: 0 });
+    }
+
+    /// Notes that bytes of the first piece went out, and drops it when it is done.
+    fn account(&mut self, sent: u64) {
+        let (done, in_memory) = match self.pieces.front() {
+            Some(Piece::Bytes { data, sent }) => (*sent == data.len(), true),
+            Some(Piece::File { left, .. }) => (*left == 0, false),
+            None => return,
+        };
+        if in_memory {
+            self.bytes = self.bytes.saturating_sub(sent as usize);
+        }
+        if done {
+            self.pieces.pop_front();
+        }
+    }
+
+    fn give_up(&mut self, error: SinkError) {
+        self.broken.get_or_insert(error);
+        self.pieces.clear();
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use socket2::{Domain, Type};
+
+    use super::*;
+
+    fn pair() -> (Outlet, Socket) {
+        let (near, far) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        near.set_nonblocking(true).unwrap();
+        (Outlet::new(near), far)
+    }
+
+    #[test]
+    fn what_the_client_does_not_take_is_queued_and_arrives_in_order() {
+        let (outlet, mut far) = pair();
+        let body: Vec<u8> = (0..4_000_000u32).map(|index| index as u8).collect();
+        assert_eq!(outlet.send(&[b"head", &body]), Ok(Flushed::Blocked));
+        let reader = std::thread::spawn(move || {
+            let mut read = Vec::new();
+            far.read_to_end(&mut read).unwrap();
+            read
+        });
+        while outlet.has_pending() {
+            outlet.flush();
+        }
+        outlet.shut_write();
+        let read = reader.join().unwrap();
+        assert_eq!(read.len(), 4 + body.len());
+        assert!(read[4..] == body[..]);
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_room_is_told_when_the_client_is_gone() {
+        let (outlet, far) = pair();
+        outlet.send(&[&vec![0; 8 * HIGH_WATER]]).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| outlet.wait_for_room());
+            drop(far);
+            while outlet.flush().0 != Flushed::Broken {}
+            assert_eq!(waiting.join().unwrap(), Err(SinkError::Disconnected));
+        });
+    }
+}

@@ -1,0 +1,57 @@
+//! The two ends of a connection, as the application is told of them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use settings::AddressSet;
+
+/// Who connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// A TCP client.
+    Inet(SocketAddr),
+    /// A client of a Unix socket, which has no address of its own.
+    Unix,
+}
+
+/// Where it connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Local {
+    /// The address of the listening side as this connection sees it.
+    Inet(SocketAddr),
+    /// The path of the listening Unix socket.
+    Unix(PathBuf),
+}
+
+/// What stays the same for all requests of one connection.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub(crate) peer: Peer,
+    pub(crate) local: Local,
+    /// Whether the peer may say which scheme its own client used (`forwarded_allow_ips`).
+    pub(crate) trusted: bool,
+}
+
+impl Ends {
+    /// The ends of an accepted socket; only a Unix socket has a peer without address. A peer of a Unix socket is always trusted, as with Gunicorn: whoever may
+    /// open the socket file has been let in by its permissions.
+    pub(crate) fn of(peer: Option<SocketAddr>, local: Local, trusted: &AddressSet) -> Ends {
+        match peer {
+            Some(address) => Ends {
+                trusted: trusted.contains(&canonical(address.ip())),
+                peer: Peer::Inet(SocketAddr::new(canonical(address.ip()), address.port())),
+                local,
+            },
+            None => Ends {
+                peer: Peer::Unix,
+                local,
+                trusted: true,
+            },
+        }
+    }
+}
+
+/// An IPv4 client of a dual-stack socket is shown and trusted as the IPv4 client that it is.
+fn canonical(ip: IpAddr) -> IpAddr {
+    ip.to_canonical()
+}

@@ -1,0 +1,265 @@
+//! How a connection moves on: what is read becomes exchanges or refusals, deadlines pass, and the server comes to its end.
+
+use std::io;
+use std::sync::Arc;
+
+use proto::forwarded::Scheme;
+use proto::h1::{self, Request};
+
+use crate::access_log::Record;
+use crate::body::Body;
+use crate::connection::{Connection, Stage, Then};
+use crate::exchange::{Exchange, Origin, SinkError};
+use crate::reactor::{Life, Reactor};
+use crate::receive::{Fed, Refusal};
+use crate::server::Shutdown;
+use crate::timers::{Due, Millis};
+
+/// Reads from one connection in a turn; beyond it the others come first (1 MiB with the reactor's buffer).
+const READS: usize = 16;
+/// How long what a client still sends is discarded after its last answer, in milliseconds. Gunicorn's value.
+const LINGER: Millis = 2000;
+/// How long an idle kept-alive connection may still bring a request after a graceful stop began, in milliseconds: one
+/// that is on its way when we close would be lost.
+pub(crate) const LAST_REQUEST: Millis = 2000;
+
+const HEADER_TIMEOUT: Refusal = Refusal {
+    status: 408,
+    rule: "The request head did not arrive in time.",
+};
+const BODY_TIMEOUT: Refusal = Refusal {
+    status: 408,
+    rule: "The request body did not arrive in time.",
+};
+
+impl Reactor {
+    /// Reads what there is and does what follows from it.
+    pub(crate) fn progress(&mut self, key: usize) {
+        for _ in 0..READS {
+            let Some(connection) = self.connections.get_mut(key) else {
+                return;
+            };
+            match connection.stage {
+                Stage::Serving if connection.has_unread() => {
+                    return connection.outlet.call_attention();
+                }
+                Stage::Serving | Stage::Sending(_) => return,
+                Stage::Idle if !connection.inbound.is_empty() => {
+                    let fed = connection.feed(&[], &self.crew.options);
+                    self.fed(key, fed);
+                }
+                _ if !connection.readable => return,
+                Stage::Lingering => self.discard(key),
+                Stage::Idle | Stage::Head(_) | Stage::Body(_) => self.read(key),
+            }
+        }
+        if let Some(connection) = self.connections.get(key) {
+            self.again.push((key, connection.serial));
+        }
+    }
+
+    fn read(&mut self, key: usize) {
+        let connection = &mut self.connections[key];
+        match receive(connection, &mut self.scratch) {
+            Ok(0) => self.close(key),
+            Ok(count) => {
+                let fed = connection.feed(&self.scratch[..count], &self.crew.options);
+                self.fed(key, fed);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
+            Err(_) => self.close(key),
+        }
+    }
+
+    /// What a client sends after its last answer is read, so that the kernel does not answer it with a reset.
+    fn discard(&mut self, key: usize) {
+        let connection = &mut self.connections[key];
+        match receive(connection, &mut self.scratch) {
+            Ok(count) if count > 0 => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
+            Ok(_) | Err(_) => self.close(key),
+        }
+    }
+
+    fn fed(&mut self, key: usize, fed: Result<Fed, Refusal>) {
+        match fed {
+            Ok(Fed::Complete(request, scheme, body)) => self.complete(key, request, scheme, body),
+            Ok(Fed::NeedMore {
+                was_idle,
+                continue_wanted,
+            }) => self.need_more(key, was_idle, continue_wanted),
+            Err(refusal) => self.refuse(key, &refusal),
+        }
+    }
+
+    fn complete(&mut self, key: usize, request: Request, scheme: Scheme, body: Body) {
+        let connection = &mut self.connections[key];
+        connection.stage = Stage::Serving;
+        let origin = Origin {
+            crew: Arc::clone(&self.crew),
+            ends: Arc::clone(&connection.ends),
+            outlet: Arc::clone(&connection.outlet),
+            key,
+            serial: connection.serial,
+            arrived: self.instant,
+        };
+        self.ready
+            .push(Exchange::new(origin, request, body, scheme));
+        self.set_deadline(key, Millis::MAX);
+    }
+
+    fn need_more(&mut self, key: usize, was_idle: bool, continue_wanted: bool) {
+        match self.connections[key].stage {
+            // The whole head has to arrive in time, however many pieces it comes in.
+            Stage::Head(_) if was_idle => self.set_deadline(key, self.crew.options.header_timeout),
+            Stage::Body(_) => self.set_deadline(key, self.crew.options.body_timeout),
+            _ => {}
+        }
+        if continue_wanted && self.connections[key].outlet.send(&[h1::CONTINUE]).is_err() {
+            self.close(key);
+        }
+    }
+
+    /// Answers a request that is not served, and ends its connection.
+    fn refuse(&mut self, key: usize, refusal: &Refusal) {
+        let mut page = Vec::with_capacity(512);
+        let length = h1::encode_error(
+            refusal.status,
+            refusal.rule,
+            &self.crew.date.now(),
+            &mut page,
+        );
+        let connection = &mut self.connections[key];
+        log::debug!(
+            "a request was refused with {}: {}",
+            refusal.status,
+            refusal.rule
+        );
+        let answered = connection.outlet.send(&[&page]);
+        if self.crew.access_log.is_on() {
+            self.crew.access_log.note(&Record {
+                request: None,
+                ends: &connection.ends,
+                status: refusal.status,
+                sent: length as u64,
+                took: self.instant.elapsed(),
+                response_fields: &[],
+            });
+        }
+        if answered.is_err() {
+            return self.close(key);
+        }
+        if connection.outlet.has_pending() {
+            connection.stage = Stage::Sending(Then::Linger);
+            return self.again.push((key, connection.serial));
+        }
+        self.linger(key);
+    }
+
+    /// Shuts our side and waits a little for the client to do the same.
+    pub(crate) fn linger(&mut self, key: usize) {
+        let connection = &mut self.connections[key];
+        connection.outlet.shut_write();
+        connection.stage = Stage::Lingering;
+        connection.inbound = Vec::new();
+        connection.readable = true;
+        let serial = connection.serial;
+        self.set_deadline(key, LINGER);
+        self.again.push((key, serial));
+    }
+
+    /// Gives a connection `span` milliseconds from now; `Millis::MAX` for as long as it likes.
+    pub(crate) fn set_deadline(&mut self, key: usize, span: Millis) {
+        let at = self.now.saturating_add(span);
+        let connection = &mut self.connections[key];
+        self.timers
+            .set(&mut connection.deadline, at, key, connection.serial);
+    }
+
+    /// Deals with the deadlines that have passed.
+    pub(crate) fn expire(&mut self) {
+        while let Some(entry) = self.timers.pop(self.now) {
+            let (_, key, serial) = entry;
+            let Some(connection) = self
+                .connections
+                .get_mut(key)
+                .filter(|connection| connection.serial == serial)
+            else {
+                continue;
+            };
+            if self.timers.judge(&mut connection.deadline, entry, self.now) == Due::Expired {
+                self.expired(key);
+            }
+        }
+    }
+
+    fn expired(&mut self, key: usize) {
+        let connection = &self.connections[key];
+        match connection.stage {
+            Stage::Idle | Stage::Lingering => self.close(key),
+            Stage::Head(_) => self.refuse(key, &HEADER_TIMEOUT),
+            Stage::Body(_) => self.refuse(key, &BODY_TIMEOUT),
+            Stage::Serving | Stage::Sending(_) if !connection.outlet.has_pending() => {}
+            // The thread that streams to it is told; it ends the exchange.
+            Stage::Serving => connection.outlet.give_up(SinkError::TimedOut),
+            Stage::Sending(_) => self.close(key),
+        }
+    }
+
+    /// Moves towards the end, once that has been asked for.
+    pub(crate) fn follow_stop(&mut self) {
+        match (self.crew.stopping(), self.life) {
+            (None, _) => {}
+            (Some(Shutdown::Graceful), Life::Serving) => {
+                // The other half of the time is for those that have been accepted.
+                let until = self
+                    .now
+                    .saturating_add(self.crew.options.graceful_timeout / 2);
+                self.life = Life::Draining { until };
+            }
+            (Some(Shutdown::Graceful), Life::Draining { until }) if self.now >= until => {
+                self.stop_listening()
+            }
+            (Some(Shutdown::Graceful), Life::Draining { .. } | Life::Closing) => {}
+            (Some(Shutdown::Quick), _) => {
+                self.stop_listening();
+                let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
+                keys.into_iter().for_each(|key| self.close(key));
+                self.ready.clear();
+            }
+        }
+    }
+
+    /// No more clients: the queue goes to the other workers, and idle connections may bring one last request.
+    pub(crate) fn stop_listening(&mut self) {
+        self.listen(false);
+        self.listeners.clear();
+        self.life = Life::Closing;
+        let idle = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.is_idle());
+        let keys: Vec<usize> = idle.map(|(key, _)| key).collect();
+        keys.into_iter()
+            .for_each(|key| self.set_deadline(key, LAST_REQUEST));
+    }
+}
+
+/// One `recv`. A read that does not fill the buffer has emptied the socket (epoll(7)), so no second one is needed to learn
+/// that, except where the end of the stream was reported.
+fn receive(connection: &mut Connection, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match rustix::net::recv(
+            connection.outlet.socket(),
+            &mut *buffer,
+            rustix::net::RecvFlags::empty(),
+        ) {
+            Ok((_, count)) => {
+                connection.readable = count == buffer.len() || connection.half_closed;
+                return Ok(count);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

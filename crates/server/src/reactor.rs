@@ -1,0 +1,353 @@
+//! The reactor: poller, listeners, connections and deadlines of one worker. One thread at a time turns it; it never runs
+//! the application and never waits for anything but the poller.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+
+use crate::accept::Listener;
+use crate::connection::{Connection, Stage, Then};
+use crate::crew::{Crew, Message, Outcome};
+use crate::exchange::{Exchange, SinkError};
+use crate::outlet::Flushed;
+use crate::progress::LAST_REQUEST;
+use crate::server::{Shutdown, Watched};
+use crate::timers::{Millis, Timers};
+
+/// Events taken from the poller at once.
+const EVENTS: usize = 256;
+/// Bytes read from a socket at once, and the size of the one buffer that all connections are read into.
+const SCRATCH: usize = 64 * 1024;
+
+const LISTENERS: usize = usize::MAX / 2;
+const WATCHES: usize = LISTENERS + LISTENERS / 2;
+/// The token of the waker.
+pub(crate) const WAKER: Token = Token(usize::MAX);
+
+/// How far the server is from its end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Life {
+    Serving,
+    /// Stopping, and serving the clients that wait to be accepted, at the longest until then.
+    Draining {
+        until: Millis,
+    },
+    /// No client is accepted any more.
+    Closing,
+}
+
+/// Whether a turn may wait for something to happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    Wait,
+    Look,
+}
+
+pub(crate) struct Reactor {
+    pub(crate) poll: Poll,
+    events: Option<Events>,
+    pub(crate) crew: Arc<Crew>,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) listening: bool,
+    pub(crate) pause_until: Millis,
+    watches: Vec<(OwnedFd, Watched)>,
+    pub(crate) connections: Slab<Connection>,
+    pub(crate) connection_limit: usize,
+    pub(crate) timers: Timers,
+    /// Connections that have more to do and will not be reported by the poller.
+    pub(crate) again: Vec<(usize, u64)>,
+    /// Exchanges that are complete and wait for a thread.
+    pub(crate) ready: Vec<Exchange>,
+    pub(crate) serial: u64,
+    started: Instant,
+    pub(crate) instant: Instant,
+    pub(crate) now: Millis,
+    pub(crate) life: Life,
+    interrupted: bool,
+    pub(crate) scratch: Box<[u8]>,
+}
+
+impl Reactor {
+    pub(crate) fn new(
+        poll: Poll,
+        crew: Arc<Crew>,
+        listeners: Vec<Listener>,
+        connection_limit: usize,
+    ) -> Reactor {
+        let started = Instant::now();
+        Reactor {
+            poll,
+            events: Some(Events::with_capacity(EVENTS)),
+            crew,
+            listeners,
+            listening: false,
+            pause_until: 0,
+            watches: Vec::new(),
+            connections: Slab::new(),
+            connection_limit: connection_limit.max(1),
+            timers: Timers::default(),
+            again: Vec::new(),
+            ready: Vec::new(),
+            serial: 0,
+            started,
+            instant: started,
+            now: 0,
+            life: Life::Serving,
+            interrupted: false,
+            scratch: vec![0; SCRATCH].into_boxed_slice(),
+        }
+    }
+
+    pub(crate) fn listener_token(index: usize) -> Token {
+        Token(LISTENERS + index)
+    }
+
+    /// Watches a descriptor for whoever drives the server.
+    pub(crate) fn watch(&mut self, descriptor: OwnedFd, what: Watched) -> io::Result<()> {
+        let token = Token(WATCHES + self.watches.len());
+        let registry = self.poll.registry();
+        registry.register(
+            &mut SourceFd(&descriptor.as_raw_fd()),
+            token,
+            Interest::READABLE,
+        )?;
+        self.watches.push((descriptor, what));
+        Ok(())
+    }
+
+    /// Does what there is to do, waiting for it if that is allowed. `free` is how many requests more may be accepted for.
+    pub(crate) fn turn(&mut self, free: u32, patience: Patience) {
+        self.read_inbox();
+        self.follow_stop();
+        self.listen(free > 0 && !matches!(self.life, Life::Closing));
+        let wait = self.wait(patience);
+        self.crew.access_log.flush();
+        let Some(mut events) = self.events.take() else {
+            return;
+        };
+        if let Err(error) = self.poll.poll(&mut events, wait) {
+            // A signal: whoever drives the server wants to know.
+            self.interrupted |= error.kind() == io::ErrorKind::Interrupted;
+            events.clear();
+        }
+        self.instant = Instant::now();
+        self.now = self.millis_at(self.instant);
+        self.read_inbox();
+        let mut knock = matches!(self.life, Life::Draining { .. });
+        for event in &events {
+            match event.token() {
+                WAKER => {}
+                Token(token) if token >= WATCHES => self.watched(token - WATCHES),
+                Token(token) if token >= LISTENERS => knock = true,
+                Token(key) => self.report(key, event),
+            }
+        }
+        self.events = Some(events);
+        self.go_on();
+        if knock && free > 0 && self.listening {
+            self.accept(free);
+        }
+        self.expire();
+    }
+
+    /// Whether the driver should look what its descriptors say; asking resets it.
+    pub(crate) fn take_interruption(&mut self) -> bool {
+        std::mem::take(&mut self.interrupted)
+    }
+
+    /// Whether nothing is left to be done before the end.
+    pub(crate) fn is_finished(&self) -> bool {
+        matches!(self.life, Life::Closing) && self.connections.is_empty() && self.ready.is_empty()
+    }
+
+    fn millis_at(&self, instant: Instant) -> Millis {
+        Millis::try_from(instant.duration_since(self.started).as_millis()).unwrap_or(Millis::MAX)
+    }
+
+    fn wait(&self, patience: Patience) -> Option<Duration> {
+        let at_once =
+            patience == Patience::Look || !self.again.is_empty() || !self.ready.is_empty();
+        if at_once || self.crew.stopping() == Some(Shutdown::Quick) {
+            return Some(Duration::ZERO);
+        }
+        if matches!(self.life, Life::Draining { .. }) && self.listening {
+            return Some(Duration::ZERO);
+        }
+        let paused = (self.pause_until > self.now).then_some(self.pause_until);
+        let next = [self.timers.next(), paused].into_iter().flatten().min()?;
+        // One more millisecond, because the poller rounds down and would come up just before the deadline.
+        let now = self.millis_at(Instant::now());
+        Some(Duration::from_millis(
+            next.saturating_sub(now).saturating_add(1),
+        ))
+    }
+
+    fn watched(&mut self, index: usize) {
+        let mut byte = [0u8; 64];
+        let Some((descriptor, what)) = self.watches.get(index) else {
+            return;
+        };
+        match what {
+            Watched::Interruption => {
+                while matches!(rustix::io::read(descriptor, &mut byte), Ok(count) if count > 0) {}
+                self.interrupted = true;
+            }
+            Watched::Lifeline => {
+                if matches!(rustix::io::read(descriptor, &mut byte), Ok(0)) {
+                    log::info!("Parent changed, shutting down: the arbiter is gone");
+                    self.crew.shut_down(Shutdown::Graceful);
+                }
+            }
+        }
+    }
+
+    // What threads report.
+
+    fn read_inbox(&mut self) {
+        loop {
+            let messages = std::mem::take(&mut self.crew.roll().inbox);
+            if messages.is_empty() {
+                return;
+            }
+            for message in messages {
+                match message {
+                    Message::Finished {
+                        key,
+                        serial,
+                        outcome,
+                    } if self.is_current(key, serial) => {
+                        self.finished(key, outcome);
+                    }
+                    Message::Pending { key, serial } if self.is_current(key, serial) => {
+                        self.again.push((key, serial))
+                    }
+                    Message::Finished { .. } | Message::Pending { .. } => {}
+                }
+            }
+        }
+    }
+
+    fn is_current(&self, key: usize, serial: u64) -> bool {
+        self.connections
+            .get(key)
+            .is_some_and(|connection| connection.serial == serial)
+    }
+
+    fn finished(&mut self, key: usize, outcome: Outcome) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let then = match outcome {
+            Outcome::Hijacked => {
+                self.connections.remove(key);
+                return self.crew.publish_connections(self.connections.len());
+            }
+            Outcome::KeepAlive => Then::KeepAlive,
+            Outcome::Close if connection.has_unread() => Then::Linger,
+            Outcome::Close => Then::Close,
+        };
+        if connection.outlet.has_pending() {
+            connection.stage = Stage::Sending(then);
+            self.again.push((key, connection.serial));
+            return;
+        }
+        self.sent(key, then);
+    }
+
+    /// All of a response is out.
+    fn sent(&mut self, key: usize, then: Then) {
+        match then {
+            Then::KeepAlive => {
+                let idle = match self.life {
+                    Life::Serving => self.crew.options.keep_alive,
+                    Life::Draining { .. } | Life::Closing => LAST_REQUEST,
+                };
+                self.connections[key].stage = Stage::Idle;
+                self.set_deadline(key, idle);
+                self.progress(key);
+            }
+            Then::Close => self.close(key),
+            Then::Linger => self.linger(key),
+        }
+    }
+
+    pub(crate) fn close(&mut self, key: usize) {
+        let Some(connection) = self.connections.try_remove(key) else {
+            return;
+        };
+        // An exchange may still hold the socket: it must not report to a key that another connection will have.
+        let _ = self
+            .poll
+            .registry()
+            .deregister(&mut SourceFd(&connection.outlet.as_raw_fd()));
+        connection.outlet.give_up(SinkError::Disconnected);
+        self.crew.publish_connections(self.connections.len());
+    }
+
+    // What the poller reports.
+
+    fn report(&mut self, key: usize, event: &mio::event::Event) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if event.is_error() || event.is_write_closed() {
+            connection.outlet.give_up(SinkError::Disconnected);
+            if !matches!(connection.stage, Stage::Serving) {
+                return self.close(key);
+            }
+        }
+        connection.half_closed |= event.is_read_closed();
+        connection.readable |= event.is_readable() || event.is_read_closed();
+        if event.is_writable() && connection.outlet.has_pending() {
+            self.flush(key);
+        }
+        self.progress(key);
+    }
+
+    /// Connections that had more to do than one turn allows.
+    fn go_on(&mut self) {
+        for (key, serial) in std::mem::take(&mut self.again) {
+            if !self.is_current(key, serial) {
+                continue;
+            }
+            if self.connections[key].outlet.has_pending()
+                || matches!(self.connections[key].stage, Stage::Sending(_))
+            {
+                self.flush(key);
+            }
+            self.progress(key);
+        }
+    }
+
+    /// Sends on what is queued for a client, and watches that it takes something now and then.
+    fn flush(&mut self, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let (flushed, moved) = connection.outlet.flush();
+        let serial = connection.serial;
+        match (flushed, &connection.stage) {
+            (Flushed::Empty, Stage::Sending(then)) => {
+                let then = *then;
+                self.sent(key, then);
+            }
+            (Flushed::Empty, _) => self.set_deadline(key, Millis::MAX),
+            (Flushed::Broken, Stage::Serving) => {}
+            (Flushed::Broken, _) => self.close(key),
+            (Flushed::More, _) => {
+                self.again.push((key, serial));
+                self.set_deadline(key, self.crew.options.send_timeout);
+            }
+            (Flushed::Blocked, _) => {
+                if moved || !connection.deadline.is_set() {
+                    self.set_deadline(key, self.crew.options.send_timeout);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The server of one worker, as its driver sees it: threads ask for the next exchange, and whoever finds none turns the
+//! reactor.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use mio::{Poll, Waker};
+use parking_lot::Mutex;
+use settings::Config;
+
+use crate::accept::Listener;
+use crate::access_log::AccessLog;
+use crate::attendance;
+use crate::crew::{Crew, Leader, Parts};
+use crate::exchange::Exchange;
+use crate::options::{Options, Seat};
+use crate::reactor::{Patience, Reactor, WAKER};
+
+/// How to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Shutdown {
+    /// Serve the clients that wait to be accepted and the requests that have begun, then end.
+    Graceful = 1,
+    /// Close everything now.
+    Quick = 2,
+}
+
+/// What a watched descriptor means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// Something for the driver to look at, such as the wake-up pipe of signals: [`Server::next`] returns
+    /// [`Next::Interrupted`]. What is readable is discarded.
+    Interruption,
+    /// The end of the stream means that the arbiter is gone; the server then stops gracefully.
+    Lifeline,
+}
+
+/// What a thread is to do next.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would cost the common case an allocation to make the rare ones small"
+)]
+pub enum Next {
+    /// Answer this.
+    Exchange(Exchange),
+    /// Look what the watched descriptors, or signals, are about; then ask again.
+    Interrupted,
+    /// Nothing: the server has come to its end.
+    Done,
+}
+
+/// The server of one worker.
+pub struct Server {
+    crew: Arc<Crew>,
+    reactor: Mutex<Reactor>,
+}
+
+impl Server {
+    /// Makes the server. It accepts nobody before [`Server::next`] is called.
+    ///
+    /// # Errors
+    /// The poller cannot be made, or the access log cannot be opened.
+    pub fn new(listeners: Vec<Listener>, config: &Config, seat: Seat) -> io::Result<Arc<Server>> {
+        let poll = Poll::new()?;
+        let access_log = AccessLog::open(config.accesslog.as_deref(), &config.access_log_format)?;
+        let parts = Parts {
+            waker: Waker::new(poll.registry(), WAKER)?,
+            registry: poll.registry().try_clone()?,
+            options: Options::new(config, &seat),
+            access_log,
+            slot: seat.slot,
+            notifier: seat.notifier,
+        };
+        let crew = Arc::new(Crew::new(parts));
+        let reactor = Reactor::new(
+            poll,
+            Arc::clone(&crew),
+            listeners,
+            config.worker_connections as usize,
+        );
+        Ok(Arc::new(Server {
+            crew,
+            reactor: Mutex::new(reactor),
+        }))
+    }
+
+    /// Starts the thread that attends to the reactor while all others are inside the application. The caller sees to it
+    /// that the thread is born with all signals blocked.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn start_watchdog(self: &Arc<Server>) -> io::Result<()> {
+        attendance::start(self)
+    }
+
+    /// Has the reactor watch a descriptor. To be called before the first [`Server::next`].
+    ///
+    /// # Errors
+    /// The descriptor cannot be polled.
+    pub fn watch(&self, descriptor: OwnedFd, what: Watched) -> io::Result<()> {
+        self.reactor.lock().watch(descriptor, what)
+    }
+
+    /// The poller, which becomes readable when there is something to do: any event loop can watch it.
+    pub fn with_poller<T>(&self, with: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+        with(self.reactor.lock().poll.registry().as_fd())
+    }
+
+    /// Waits for something to do. Any of the worker's threads may call it; none may hold the GIL meanwhile.
+    pub fn next(&self) -> Next {
+        loop {
+            let mut roll = self.crew.roll();
+            loop {
+                if let Some(exchange) = self.crew.depart(&mut roll) {
+                    return Next::Exchange(exchange);
+                }
+                if std::mem::take(&mut roll.interrupted) {
+                    return Next::Interrupted;
+                }
+                if roll.done {
+                    return Next::Done;
+                }
+                match roll.leader {
+                    Leader::Nobody => break,
+                    Leader::Thread => self.crew.wait(&mut roll),
+                    Leader::Watchdog => {
+                        roll.wanted = true;
+                        self.crew.wake();
+                        self.crew.wait(&mut roll);
+                    }
+                }
+            }
+            roll.leader = Leader::Thread;
+            let free = self.crew.free(&roll).max(1);
+            self.crew.looked(&mut roll);
+            let patience = if roll.ready.is_empty() {
+                Patience::Wait
+            } else {
+                Patience::Look
+            };
+            drop(roll);
+            self.turn(free, patience);
+        }
+    }
+
+    /// One turn by whoever leads, and the end of that lead.
+    fn turn(&self, free: u32, patience: Patience) {
+        let mut reactor = self.reactor.lock();
+        reactor.turn(free, patience);
+        let mut roll = self.crew.roll();
+        roll.ready.extend(reactor.ready.drain(..));
+        roll.interrupted |= reactor.take_interruption();
+        if reactor.is_finished() && roll.busy == 0 && roll.ready.is_empty() {
+            roll.done = true;
+            self.crew.watchdog.wake();
+            self.crew.call_all();
+        } else if roll.interrupted && roll.idle > 0 {
+            self.crew.call_one();
+        }
+        roll.leader = Leader::Nobody;
+    }
+
+    /// Turns the reactor while every thread is inside the application, until one wants it back.
+    pub(crate) fn turn_for_the_absent(&self) {
+        loop {
+            self.turn(0, Patience::Wait);
+            let mut roll = self.crew.roll();
+            if std::mem::take(&mut roll.wanted) || roll.idle > 0 || roll.busy == 0 || roll.done {
+                drop(roll);
+                return self.crew.call_one();
+            }
+            if roll.leader != Leader::Nobody {
+                return;
+            }
+            roll.leader = Leader::Watchdog;
+        }
+    }
+
+    /// Asks the server to end. Any thread may, as often as it likes; a quick end overrides a graceful one.
+    pub fn shut_down(&self, how: Shutdown) {
+        self.crew.shut_down(how);
+    }
+
+    /// Opens the access log anew, for log rotation.
+    pub fn reopen_logs(&self) {
+        self.crew.access_log.reopen();
+    }
+
+    pub(crate) fn crew(&self) -> &Crew {
+        &self.crew
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Server").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,131 @@
+//! While every thread is inside the application, the reactor is attended to all the same.
+
+mod double;
+
+use std::io::{Read, Write};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use double::Double;
+use proto::h1::ResponseHead;
+use server::{Exchange, Shutdown};
+use settings::Config;
+
+/// A server whose `/hang` waits until it is released.
+fn hanging(config: &Config, threads: u32) -> (Double, Sender<()>) {
+    let (release, released) = mpsc::channel();
+    let released: Mutex<Receiver<()>> = Mutex::new(released);
+    let double = Double::start(config, threads, move |mut exchange: Exchange| {
+        if exchange.request.path() == b"/hang" {
+            released.lock().unwrap().recv().unwrap();
+        }
+        let mut head = ResponseHead::new();
+        head.set_status(b"200 OK").unwrap();
+        let body = if exchange.request.path() == b"/large" {
+            vec![b'x'; 20_000_000]
+        } else {
+            b"hello".to_vec()
+        };
+        exchange.respond(&head, &body).unwrap();
+    });
+    (double, release)
+}
+
+fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+fn hang(double: &Double) -> std::net::TcpStream {
+    let mut stream = double.connect();
+    stream.write_all(&get("/hang")).unwrap();
+    let begun = Instant::now();
+    while double.slot.in_flight() == 0 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "the request never reached the application"
+        );
+        std::thread::yield_now();
+    }
+    stream
+}
+
+fn rest(mut stream: std::net::TcpStream) -> Vec<u8> {
+    let mut read = Vec::new();
+    stream.read_to_end(&mut read).unwrap();
+    read
+}
+
+#[test]
+fn a_timeout_passes_while_the_application_hangs() {
+    let config = Config {
+        header_timeout: Duration::from_millis(300),
+        ..Config::default()
+    };
+    let (double, release) = hanging(&config, 1);
+    let mut half = double.connect();
+    half.write_all(b"GET / HT").unwrap();
+    let hung = hang(&double);
+    assert!(rest(half).starts_with(b"HTTP/1.1 408 "));
+    release.send(()).unwrap();
+    assert!(rest(hung).ends_with(b"hello"));
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_slow_reader_is_fed_while_the_application_hangs() {
+    let (double, release) = hanging(&Config::default(), 1);
+    let mut slow = double.connect();
+    slow.write_all(&get("/large")).unwrap();
+    let mut byte = [0];
+    slow.read_exact(&mut byte).unwrap();
+    let hung = hang(&double);
+    assert!(rest(slow).len() > 20_000_000);
+    release.send(()).unwrap();
+    rest(hung);
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn another_thread_serves_while_one_hangs() {
+    let (double, release) = hanging(&Config::default(), 2);
+    let hung = hang(&double);
+    for _ in 0..50 {
+        assert!(double.ask(&get("/")).ends_with("hello"));
+    }
+    release.send(()).unwrap();
+    assert!(rest(hung).ends_with(b"hello"));
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_client_that_comes_while_all_threads_hang_is_served_afterwards() {
+    let (double, release) = hanging(&Config::default(), 1);
+    let hung = hang(&double);
+    let mut waiting = double.connect();
+    waiting.write_all(&get("/")).unwrap();
+    release.send(()).unwrap();
+    rest(hung);
+    assert!(rest(waiting).ends_with(b"hello"));
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_graceful_stop_waits_for_the_request_and_serves_who_waits_to_be_accepted() {
+    let (double, release) = hanging(&Config::default(), 1);
+    let hung = hang(&double);
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = double.connect();
+            stream.write_all(&get("/")).unwrap();
+            stream
+        })
+        .collect();
+    double.server.shut_down(Shutdown::Graceful);
+    release.send(()).unwrap();
+    assert!(rest(hung).ends_with(b"hello"));
+    for stream in waiting {
+        assert!(rest(stream).ends_with(b"hello"));
+    }
+    double.stop(Shutdown::Graceful);
+}

@@ -1,0 +1,238 @@
+//! Exchanges over real sockets, without an interpreter.
+
+mod double;
+
+use std::io::{Read, Write};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use double::Double;
+use proto::h1::ResponseHead;
+use server::{Body, Exchange, Shutdown};
+use settings::Config;
+
+fn ok() -> ResponseHead {
+    let mut head = ResponseHead::new();
+    head.set_status(b"200 OK").unwrap();
+    head
+}
+
+fn hello(mut exchange: Exchange) {
+    exchange.respond(&ok(), b"hello").unwrap();
+}
+
+/// Reads until the stream has brought `end` and returns everything so far.
+fn read_until(stream: &mut impl Read, end: &str) -> String {
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while !read.ends_with(end.as_bytes()) {
+        stream.read_exact(&mut byte).unwrap();
+        read.push(byte[0]);
+    }
+    String::from_utf8(read).unwrap()
+}
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+const LAST_GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+#[test]
+fn a_connection_serves_one_request_after_another() {
+    let double = Double::start(&Config::default(), 1, hello);
+    let mut stream = double.connect();
+    for _ in 0..100 {
+        stream.write_all(GET).unwrap();
+        let answer = read_until(&mut stream, "hello");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("\r\nContent-Length: 5\r\n"), "{answer}");
+    }
+    assert_eq!(double.slot.requests(), 100);
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
+        let path = exchange.request.path().to_vec();
+        exchange.respond(&ok(), &path).unwrap();
+    });
+    let requests: String = (0..50)
+        .map(|index| format!("GET /{index:02} HTTP/1.1\r\nHost: x\r\n\r\n"))
+        .collect();
+    let last = "GET /end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answer = double.ask((requests + last).as_bytes());
+    let bodies: Vec<&str> = answer
+        .split("\r\n\r\n")
+        .skip(1)
+        .map(|rest| &rest[..3])
+        .collect();
+    let expected: Vec<String> = (0..50).map(|index| format!("/{index:02}")).collect();
+    assert_eq!(bodies[..50], expected);
+    assert!(answer.ends_with("/end"));
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_request_that_comes_byte_by_byte_is_served() {
+    let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
+        let Body::Memory(body) = exchange.take_body() else {
+            panic!("no body")
+        };
+        exchange.respond(&ok(), &body).unwrap();
+    });
+    let mut stream = double.connect();
+    stream.set_nodelay(true).unwrap();
+    for byte in b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" {
+        stream.write_all(&[*byte]).unwrap();
+    }
+    assert!(read_until(&mut stream, "abcde").starts_with("HTTP/1.1 200"));
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_refused_request_gets_its_answer_though_its_body_is_not_read() {
+    let double = Double::start(&Config::default(), 1, hello);
+    let mut stream = double.connect();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n")
+        .unwrap();
+    // A server that closes with this unread resets the connection, and the answer is lost.
+    let _ = stream.write_all(&vec![b'x'; 1_000_000]);
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(
+        answer.starts_with(b"HTTP/1.1 400 "),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_head_that_does_not_arrive_in_time_is_answered_408() {
+    let config = Config {
+        header_timeout: Duration::from_millis(100),
+        ..Config::default()
+    };
+    let double = Double::start(&config, 1, hello);
+    assert!(
+        double
+            .ask(b"GET / HTTP/1.1\r\nHos")
+            .starts_with("HTTP/1.1 408 ")
+    );
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_connection_that_never_speaks_is_closed_without_a_word() {
+    let config = Config {
+        header_timeout: Duration::from_millis(100),
+        ..Config::default()
+    };
+    let double = Double::start(&config, 1, hello);
+    assert_eq!(double.ask(b""), "");
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_large_response_to_a_slow_reader_holds_no_thread() {
+    let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
+        let body = if exchange.request.path() == b"/large" {
+            vec![b'x'; 20_000_000]
+        } else {
+            b"hello".to_vec()
+        };
+        exchange.respond(&ok(), &body).unwrap();
+    });
+    let mut slow = double.connect();
+    slow.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    read_until(&mut slow, "\r\n\r\n");
+    assert!(double.ask(LAST_GET).ends_with("hello"));
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest.len(), 20_000_000);
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_body_shorter_than_promised_closes_the_connection() {
+    let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
+        let mut head = ok();
+        head.push(b"Content-Length", b"10").unwrap();
+        exchange.begin(&head, None).unwrap();
+        exchange.write(b"12345").unwrap();
+        exchange.finish().unwrap();
+    });
+    assert!(double.ask(GET).ends_with("\r\n\r\n12345"));
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn each_chunk_is_on_the_wire_before_the_next_is_asked_for() {
+    let (send, receive) = mpsc::channel::<()>();
+    let receive = Mutex::new(receive);
+    let double = Double::start(&Config::default(), 1, move |mut exchange: Exchange| {
+        exchange.begin(&ok(), None).unwrap();
+        exchange.write(b"first").unwrap();
+        receive.lock().unwrap().recv().unwrap();
+        exchange.write(b"second").unwrap();
+        exchange.finish().unwrap();
+    });
+    let mut stream = double.connect();
+    stream.write_all(GET).unwrap();
+    assert!(read_until(&mut stream, "5\r\nfirst\r\n").contains("Transfer-Encoding: chunked"));
+    send.send(()).unwrap();
+    assert_eq!(
+        read_until(&mut stream, "0\r\n\r\n"),
+        "6\r\nsecond\r\n0\r\n\r\n"
+    );
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_queued_request_is_dropped_when_its_client_has_left() {
+    let paths = Arc::new(Mutex::new(Vec::new()));
+    let (seen, (send, receive)) = (Arc::clone(&paths), mpsc::channel::<()>());
+    let receive = Mutex::new(receive);
+    let double = Double::start(&Config::default(), 1, move |exchange: Exchange| {
+        seen.lock()
+            .unwrap()
+            .push(String::from_utf8_lossy(exchange.request.path()).into_owned());
+        if exchange.request.path() == b"/first" {
+            receive.lock().unwrap().recv().unwrap();
+        }
+        hello(exchange);
+    });
+    let [mut first, mut gone, probe, second_probe] = std::array::from_fn(|_| {
+        let mut stream = double.connect();
+        stream.write_all(GET).unwrap();
+        read_until(&mut stream, "hello");
+        stream
+    });
+    first
+        .write_all(b"GET /first HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    while double.slot.in_flight() == 0 {
+        std::thread::yield_now();
+    }
+    gone.write_all(b"GET /gone HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    socket2::SockRef::from(&gone)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(gone); // A reset.
+    // The watchdog answers these; by the second answer it has had a whole turn in which to see the reset.
+    for mut probe in [probe, second_probe] {
+        probe.write_all(b"nonsense\r\n\r\n").unwrap();
+        read_until(&mut probe, "\r\n\r\n");
+    }
+    send.send(()).unwrap();
+    read_until(&mut first, "hello");
+    first
+        .write_all(b"GET /last HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    read_until(&mut first, "hello");
+    assert_eq!(paths.lock().unwrap()[4..], ["/first", "/last"]);
+    double.stop(Shutdown::Quick);
+}
