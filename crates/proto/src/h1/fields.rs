@@ -9,8 +9,16 @@ pub struct Field<'a> {
     pub name: &'a [u8],
     /// The value without the white space around it.
     pub value: &'a [u8],
-    /// The name contains `_`, which CGI's mapping of names makes indistinguishable from `-`.
-    pub has_underscore: bool,
+}
+
+impl Field<'_> {
+    /// Whether the name contains `_`, which CGI's mapping of names makes indistinguishable from `-`.
+    ///
+    /// Looked up when it is asked, not noted when the head is read: whoever maps names knows most of them by heart.
+    #[must_use]
+    pub fn has_underscore(&self) -> bool {
+        any_byte(self.name, |byte| byte == b'_')
+    }
 }
 
 /// A part of a buffer; `u32` because heads are bounded (`HEAD_BYTES`) and spans are many.
@@ -21,11 +29,11 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Saturates instead of failing: a span past the bound of heads selects nothing.
+    /// Every buffer that spans point into is bounded by `HEAD_BYTES`, so the casts lose nothing.
     pub(super) fn new(start: usize, length: usize) -> Self {
         Self {
-            start: u32::try_from(start).unwrap_or(u32::MAX),
-            length: u32::try_from(length).unwrap_or(0),
+            start: start as u32,
+            length: length as u32,
         }
     }
 
@@ -42,7 +50,6 @@ impl Span {
 pub(super) struct FieldSpan {
     pub(super) name: Span,
     pub(super) value: Span,
-    pub(super) has_underscore: bool,
 }
 
 impl FieldSpan {
@@ -50,7 +57,6 @@ impl FieldSpan {
         Field {
             name: self.name.of(buffer),
             value: self.value.of(buffer),
-            has_underscore: self.has_underscore,
         }
     }
 }
@@ -81,18 +87,18 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
 
-/// Free of control characters but HTAB, as a field value has to be (RFC 9110, section 5.5).
-///
-/// Written as a fold without early exit, which the compiler turns into vector instructions.
-pub(super) fn is_field_content(bytes: &[u8]) -> bool {
-    let bad = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
-    !bytes.iter().fold(false, |found, &byte| found | bad(byte))
+/// Whether any byte is one of those. Looks at all of them without early exit, in the type of the bytes themselves: that is
+/// the form which the compiler turns into vector instructions.
+pub(super) fn any_byte(bytes: &[u8], is_one: impl Fn(u8) -> bool) -> bool {
+    bytes
+        .iter()
+        .fold(0, |found, &byte| found | u8::from(is_one(byte)))
+        != 0
 }
 
-/// Whether a name contains `_`; a fold for the same reason as above.
-pub(super) fn has_underscore(name: &[u8]) -> bool {
-    name.iter()
-        .fold(false, |found, &byte| found | (byte == b'_'))
+/// Free of control characters but HTAB, as a field value has to be (RFC 9110, section 5.5).
+pub(super) fn is_field_content(bytes: &[u8]) -> bool {
+    !any_byte(bytes, |byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)
 }
 
 /// Without the spaces and tabs at both ends ("optional white space", RFC 9110, section 5.6.3).

@@ -1,6 +1,6 @@
 //! A request head: the bytes as they came, and where its parts stand in them.
 
-use super::fields::{Field, FieldSpan, Span, has_underscore};
+use super::fields::{Field, FieldSpan, Span};
 use super::framing::{Conclusion, Facts, Framing};
 use super::limits::{EMPTY_LINES, HEAD_BYTES, Limits};
 use super::request_line::{RequestLine, parse_request_line};
@@ -26,7 +26,6 @@ pub struct Request {
     line_length: usize,
     line: RequestLine,
     host: Span,
-    any_underscore: bool,
     conclusion: Conclusion,
 }
 
@@ -196,7 +195,6 @@ impl Request {
             line_length: 0,
             line: RequestLine::empty(),
             host: Span::default(),
-            any_underscore: false,
             conclusion: Conclusion::empty(),
         }
     }
@@ -235,15 +233,12 @@ impl Request {
         let mut facts = Facts::default();
         self.fields.clear();
         self.fields.reserve(headers.len());
-        self.any_underscore = false;
         for (index, header) in headers.iter().enumerate() {
             let name = header.name.as_bytes();
             let span = FieldSpan {
                 name: Span::new(offset(head, name), name.len()),
                 value: Span::new(offset(head, header.value), header.value.len()),
-                has_underscore: has_underscore(name),
             };
-            self.any_underscore |= span.has_underscore;
             self.fields.push(span);
             facts.note(index, name, header.value)?;
         }
@@ -314,18 +309,12 @@ impl Request {
 
     /// Names (in the peer's spelling) and values of the fields, in their order.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        self.fields_noted().map(|field| (field.name, field.value))
+        self.fields_as_sent().map(|field| (field.name, field.value))
     }
 
-    /// As [`Request::fields`], with what was noted about each name.
-    pub fn fields_noted(&self) -> impl ExactSizeIterator<Item = Field<'_>> {
+    /// As [`Request::fields`], each field as one value.
+    pub fn fields_as_sent(&self) -> impl ExactSizeIterator<Item = Field<'_>> {
         self.fields.iter().map(|field| field.of(&self.head))
-    }
-
-    /// Whether the name of any field contains `_`.
-    #[must_use]
-    pub fn has_underscore_name(&self) -> bool {
-        self.any_underscore
     }
 
     /// The value of the first field of that name, whatever the case of its letters.

@@ -30,23 +30,17 @@ impl RequestLine {
 /// The version comes first: what a line of another protocol contains cannot be judged by our grammar, and the preface of
 /// HTTP/2 deserves its 505.
 pub(super) fn parse_request_line(line: &[u8], limits: &Limits) -> Result<RequestLine, Violation> {
-    let syntax = || {
-        if line.contains(&b'\r') {
-            Violation::BareCr
-        } else {
-            Violation::RequestLineSyntax
-        }
-    };
-    let first = memchr::memchr(b' ', line).ok_or_else(syntax)?;
-    let last = memchr::memrchr(b' ', line).ok_or_else(syntax)?;
-    let (method, target) = (
-        &line[..first],
-        line.get(first + 1..last).ok_or_else(syntax)?,
-    );
-    if target.is_empty() || target.contains(&b' ') {
-        return Err(syntax());
+    let first = line
+        .iter()
+        .position(|&byte| byte == b' ')
+        .ok_or_else(|| malformed(line))?;
+    let (method, rest) = (&line[..first], &line[first + 1..]);
+    let second = memchr::memchr(b' ', rest).ok_or_else(|| malformed(line))?;
+    let (target, version) = (&rest[..second], &rest[second + 1..]);
+    if target.is_empty() || version.contains(&b' ') {
+        return Err(malformed(line));
     }
-    let version = parse_version(&line[last + 1..])?;
+    let version = parse_version(version)?;
     check_method(method, limits)?;
     let target = parse_target(method, target, first + 1)?;
     Ok(RequestLine {
@@ -54,6 +48,15 @@ pub(super) fn parse_request_line(line: &[u8], limits: &Limits) -> Result<Request
         target,
         version,
     })
+}
+
+#[cold]
+fn malformed(line: &[u8]) -> Violation {
+    if line.contains(&b'\r') {
+        Violation::BareCr
+    } else {
+        Violation::RequestLineSyntax
+    }
 }
 
 fn parse_version(text: &[u8]) -> Result<Version, Violation> {

@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use super::fields::{
-    FieldSpan, Span, has_underscore, is_field_content, is_token, list_elements, trim_blanks,
-};
+use super::fields::{FieldSpan, Span, is_field_content, is_token, list_elements, trim_blanks};
 use super::framing::parse_length;
 use super::misuse::{Misuse, quote};
 
@@ -162,7 +160,6 @@ impl ResponseHead {
         self.fields.push(FieldSpan {
             name: Span::new(start, name.len()),
             value: Span::new(start + name.len() + b": ".len(), value.len()),
-            has_underscore: has_underscore(name),
         });
     }
 

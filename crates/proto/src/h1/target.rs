@@ -1,6 +1,6 @@
 //! The request target: which of its four forms it has, and which parts the application sees (RFC 9112, section 3.2).
 
-use super::fields::Span;
+use super::fields::{Span, any_byte};
 use super::host::parse_authority;
 use super::violation::Violation;
 
@@ -64,9 +64,7 @@ pub(super) fn parse_target(
 /// Visible ASCII only. Gunicorn draws the same line: browsers send `|`, `"` or `^` unescaped, so the full grammar of
 /// RFC 3986 would refuse real users.
 fn is_visible(target: &[u8]) -> bool {
-    !target
-        .iter()
-        .fold(false, |found, &byte| found | !(0x21..0x7f).contains(&byte))
+    !any_byte(target, |byte| !(0x21..0x7f).contains(&byte))
 }
 
 fn authority_form(target: &[u8], whole: Span) -> Result<Target, Violation> {
@@ -136,17 +134,15 @@ fn with_path(
     path: &[u8],
     start: usize,
 ) -> Target {
-    let visible = match memchr::memchr(b'#', path) {
-        Some(fragment) => &path[..fragment],
-        None => path,
-    };
-    let (path, query) = match memchr::memchr(b'?', visible) {
-        Some(mark) => {
-            let query = Span::new(start + mark + 1, visible.len() - mark - 1);
-            (Span::new(start, mark), query)
+    let end = memchr::memchr2(b'?', b'#', path).unwrap_or(path.len());
+    let query = match path[end..] {
+        [b'?', ref rest @ ..] => {
+            let length = memchr::memchr(b'#', rest).unwrap_or(rest.len());
+            Span::new(start + end + 1, length)
         }
-        None => (Span::new(start, visible.len()), Span::default()),
+        _ => Span::default(),
     };
+    let path = Span::new(start, end);
     Target {
         form,
         whole,

@@ -1,7 +1,7 @@
 //! Trailer fields: collected after the last chunk, judged like fields, and refused where they would change what was said
 //! before (RFC 9110, section 6.5.1).
 
-use super::fields::{FieldSpan, Span, has_underscore, split_field};
+use super::fields::{FieldSpan, Span, split_field};
 use super::limits::{HEAD_BYTES, Limits};
 use super::violation::Violation;
 
@@ -110,11 +110,7 @@ impl Trailers {
             return Err(Violation::TrailerForbidden);
         }
         let (name, value) = (self.keep(name), self.keep(value));
-        self.fields.push(FieldSpan {
-            name,
-            value,
-            has_underscore: has_underscore(name.of(&self.bytes)),
-        });
+        self.fields.push(FieldSpan { name, value });
         Ok(())
     }
 
