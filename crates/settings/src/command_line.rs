@@ -7,12 +7,15 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::error::report;
 use crate::kind::Kind;
 use crate::render::help;
-use crate::setting::{Literal, Setting};
+use crate::setting::{Literal, Setting, Status};
 use crate::table::table;
 use crate::value::Value;
 
 /// The id of the positional arguments; no setting has this name.
 const POSITIONALS: &str = "APP_MODULE";
+
+/// Columns of the help: those of a usual terminal, so that its text does not depend on the machine.
+const HELP_WIDTH: usize = 100;
 
 /// What the arguments ask for.
 #[derive(Clone, Debug)]
@@ -81,6 +84,7 @@ pub(crate) fn command() -> Command {
         .disable_version_flag(true)
         .version("")
         .args_override_self(true)
+        .term_width(HELP_WIDTH)
         .override_usage("oxicorn [OPTIONS] [APP_MODULE]")
         .arg(
             Arg::new(POSITIONALS)
@@ -118,7 +122,9 @@ fn argument(setting: &'static Setting) -> Arg {
     let mut argument = Arg::new(setting.name)
         .help_heading(setting.section.title())
         .help(help_line(setting))
-        .action(action(setting));
+        .action(action(setting))
+        // What can only be refused is no help.
+        .hide(matches!(setting.status, Status::Later(_)));
     if setting.kind != Kind::Flag {
         argument = argument
             .value_name(setting.metavar)
@@ -147,9 +153,12 @@ fn action(setting: &Setting) -> ArgAction {
 
 fn help_line(setting: &Setting) -> String {
     let summary = setting.summary.trim_end_matches('.');
-    match setting.kind {
-        Kind::Flag => summary.to_owned(),
-        _ => format!("{summary} [{}]", setting.default.value().display()),
+    match setting.default {
+        Literal::None | Literal::Bool(_) | Literal::Str("") | Literal::List(&[]) => {
+            summary.to_owned()
+        }
+        Literal::List(items) => format!("{summary} [{}]", items.join(", ")),
+        default => format!("{summary} [{}]", default.value().display()),
     }
 }
 

@@ -141,6 +141,8 @@ pub(crate) fn report(sentence: &str, hint: Option<&str>) -> String {
 pub(crate) struct Rejection {
     pub(crate) expected: String,
     pub(crate) malformed: bool,
+    /// The part of the value that is meant, where it is not the whole.
+    pub(crate) part: Option<Value>,
     pub(crate) hint: Option<String>,
 }
 
@@ -150,6 +152,7 @@ impl Rejection {
         Self {
             expected: expected.into(),
             malformed: true,
+            part: None,
             hint: None,
         }
     }
@@ -159,6 +162,7 @@ impl Rejection {
         Self {
             expected: expected.into(),
             malformed: false,
+            part: None,
             hint: None,
         }
     }
@@ -168,14 +172,20 @@ impl Rejection {
         self
     }
 
+    pub(crate) fn part(mut self, part: &Value) -> Self {
+        self.part = Some(part.clone());
+        self
+    }
+
     /// The error, once the setting, the value and the source are known.
     pub(crate) fn of(self, setting: &str, value: &Value, source: &Source) -> SettingsError {
         let Self {
             expected,
             malformed,
+            part,
             hint,
         } = self;
-        let value = value.clone();
+        let value = part.unwrap_or_else(|| value.clone());
         let problem = match malformed {
             true => Problem::Malformed { value, expected },
             false => Problem::Unacceptable { value, expected },

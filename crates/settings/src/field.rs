@@ -128,6 +128,8 @@ impl<T: Field> Field for Option<T> {
     fn from_value(value: &Value) -> Result<Self, Rejection> {
         match value {
             Value::None => Ok(None),
+            // An empty string is what an unset shell variable leaves behind.
+            Value::Str(text) if text.is_empty() => Ok(None),
             given => T::from_value(given).map(Some),
         }
     }
@@ -153,7 +155,11 @@ impl<T: Field> Field for Vec<T> {
 impl Field for Address {
     fn from_value(value: &Value) -> Result<Self, Rejection> {
         let text = String::from_value(value)?;
-        Self::parse(&text).map_err(|reason| Rejection::unacceptable(Self::ACCEPTED).hint(reason))
+        Self::parse(&text).map_err(|reason| {
+            Rejection::unacceptable(Self::ACCEPTED)
+                .part(value)
+                .hint(reason)
+        })
     }
 
     fn to_value(&self) -> Value {

@@ -82,6 +82,12 @@ impl Setting {
             .unwrap_or(&self.name)
     }
 
+    /// How a hook is called, `pre_fork(server, worker)`, which ends its summary.
+    pub fn signature(&self) -> Option<&'static str> {
+        let (_, signature) = self.summary.rsplit_once(": ")?;
+        self.is_hook().then(|| signature.trim_end_matches('.'))
+    }
+
     /// What the option means when it stands without a value.
     pub fn bare_value(&self) -> Value {
         match self.bare {

@@ -1,1 +1,169 @@
+use super::*;
 
+fn words(line: &str) -> Vec<String> {
+    line.split(' ')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The options of a line as `name=value`, in the table's order.
+fn options(line: &str) -> Vec<String> {
+    let parsed = parse(&words(line)).unwrap_or_else(|stop| panic!("{line}: {stop:?}"));
+    parsed
+        .options
+        .iter()
+        .map(|(setting, value)| format!("{}={}", setting.name, value.display()))
+        .collect()
+}
+
+fn app(line: &str) -> Option<String> {
+    parse(&words(line)).expect(line).app
+}
+
+fn usage(line: &str) -> String {
+    match parse_command_line(&words(line)) {
+        Parsed::Usage(message) => message,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn an_option_is_read_in_every_spelling() {
+    for line in [
+        "-w4",
+        "-w 4",
+        "-w=4",
+        "--workers 4",
+        "--workers=4",
+        "-w 3 -w 4",
+    ] {
+        assert_eq!(options(line), ["workers=4"], "{line}");
+    }
+    assert_eq!(options("--log-file a"), ["errorlog=a"]);
+    assert_eq!(options("--error-logfile a"), ["errorlog=a"]);
+    assert_eq!(
+        options("-D --reload --reload"),
+        ["reload=True", "daemon=True"]
+    );
+    assert_eq!(options("--no-sendfile"), ["sendfile=False"]);
+    assert_eq!(options("-b :1 --bind :2"), ["bind=[':1', ':2']"]);
+    assert_eq!(options("--access-logfile -"), ["accesslog=-"]);
+    assert_eq!(options("-w -1"), ["workers=-1"]);
+}
+
+#[test]
+fn a_unique_prefix_is_enough() {
+    assert_eq!(options("--keep 10"), ["keepalive=10"]);
+    assert_eq!(options("--keep=10"), ["keepalive=10"]);
+    assert_eq!(options("--preloa"), ["preload_app=True"]);
+}
+
+#[test]
+fn a_prefix_that_fits_several_options_is_refused_with_their_names() {
+    let message = usage("--max 3");
+    assert_eq!(
+        message,
+        "error: --max is not clear: it could be --max-requests, --max-requests-jitter\n  hint: write the option out"
+    );
+}
+
+#[test]
+fn a_whole_name_wins_over_longer_ones() {
+    assert_eq!(options("--max-requests 3"), ["max_requests=3"]);
+    assert_eq!(options("--reload"), ["reload=True"]);
+    assert_eq!(options("--paste a"), ["paste=a"]);
+}
+
+#[test]
+fn a_prefix_that_is_clear_in_gunicorn_stays_clear() {
+    // Oxicorn's own --header-timeout must not make it ambiguous.
+    assert_eq!(options("--header drop"), ["header_map=drop"]);
+    assert_eq!(options("--header-t 3"), ["header_timeout=3"]);
+    assert_eq!(options("--body 3"), ["body_timeout=3"]);
+}
+
+#[test]
+fn the_field_size_has_both_spellings() {
+    assert_eq!(
+        options("--limit-request-field_size 5"),
+        ["limit_request_field_size=5"]
+    );
+    assert_eq!(
+        options("--limit-request-field-size 5"),
+        ["limit_request_field_size=5"]
+    );
+    assert_eq!(
+        options("--limit-request-field_s=5"),
+        ["limit_request_field_size=5"]
+    );
+}
+
+#[test]
+fn the_application_may_stand_anywhere_and_the_first_counts() {
+    assert_eq!(app("a:b -w 4").as_deref(), Some("a:b"));
+    assert_eq!(app("-w 4 a:b").as_deref(), Some("a:b"));
+    assert_eq!(app("-w 4 a:b --reload other third").as_deref(), Some("a:b"));
+    assert_eq!(app("-w4 -- a").as_deref(), Some("a"));
+    assert_eq!(app("--reload"), None);
+}
+
+#[test]
+fn an_option_whose_value_may_be_left_out_takes_what_follows() {
+    // Gunicorn does so too: the application would be the mode.
+    assert_eq!(options("--proxy-protocol v2"), ["proxy_protocol=v2"]);
+    assert_eq!(options("--proxy-protocol"), ["proxy_protocol=auto"]);
+    assert_eq!(
+        options("--proxy-protocol --reload"),
+        ["reload=True", "proxy_protocol=auto"]
+    );
+}
+
+#[test]
+fn help_and_version_win_over_what_follows_them() {
+    assert!(matches!(
+        parse_command_line(&words("-v --nonsense")),
+        Parsed::Version
+    ));
+    assert!(matches!(
+        parse_command_line(&words("--vers")),
+        Parsed::Version
+    ));
+    let Parsed::Help(text) = parse_command_line(&words("-h")) else {
+        panic!("no help")
+    };
+    assert!(text.contains("-w, --workers <INT>") && text.contains("Worker Processes:"));
+    assert!(
+        !text.contains("--certfile"),
+        "what can only be refused is no help"
+    );
+}
+
+#[test]
+fn a_mistake_has_one_line_and_a_hint() {
+    let check = |line: &str, expected: &str| assert_eq!(usage(line), expected, "{line}");
+    check(
+        "--wrokers 4",
+        "error: --wrokers is not an option\n  hint: did you mean --workers?",
+    );
+    check(
+        "--keepalive=4",
+        "error: --keepalive is not an option\n  hint: did you mean --keep-alive?",
+    );
+    check(
+        "-Z",
+        "error: -Z is not an option\n  hint: oxicorn --help lists the options",
+    );
+    check(
+        "--workers",
+        "error: --workers needs a value\n  hint: as in --workers <INT>",
+    );
+    check(
+        "-b -w4",
+        "error: --bind needs a value\n  hint: as in --bind <ADDRESS>",
+    );
+    check(
+        "--preload=1",
+        "error: --preload takes no value\n  hint: write --preload alone",
+    );
+}

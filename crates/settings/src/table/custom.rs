@@ -33,6 +33,18 @@ pub(super) const CONF: Access = Access {
     },
 };
 
+/// A server that listens nowhere serves nothing.
+pub(super) const BIND: Access = Access {
+    write: |config, value| {
+        config.bind = Vec::from_value(value)?;
+        match config.bind.is_empty() {
+            true => Err(Rejection::unacceptable("at least one address")),
+            false => Ok(()),
+        }
+    },
+    read: |config| config.bind.to_value(),
+};
+
 /// A pool of no threads is one of one.
 pub(super) const THREADS: Access = Access {
     write: |config, value| {
@@ -81,12 +93,10 @@ pub(super) const RAW_ENV: Access = Access {
 
 fn write_raw_env(config: &mut Config, value: &Value) -> Result<(), Rejection> {
     let entries = Vec::<String>::from_value(value)?;
-    let pairs =
-        entries.iter().map(|entry| match entry.split_once('=') {
-            Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-            _ => Err(Rejection::unacceptable("NAME=VALUE")
-                .hint(format!("'{entry}' is not of that form"))),
-        });
+    let pairs = entries.iter().map(|entry| match entry.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(Rejection::unacceptable("NAME=VALUE").part(&Value::from(entry.as_str()))),
+    });
     config.raw_env = pairs.collect::<Result<_, _>>()?;
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Setting] = &[
         kind: Kind::Words,
         default: Literal::List(&["127.0.0.1:8000"]),
         variable: Some(custom::PORT),
-        access: field!(bind),
+        access: Some(custom::BIND),
         summary: "An address to listen on; the option can be repeated.",
         details: "`HOST`, `HOST:PORT`, `:PORT`, `[IPV6]:PORT`, `unix:PATH`, or `fd://N` for a socket that is already \
                   open under that descriptor. A port that is left out is 8000. A list from one source replaces the \
