@@ -1,0 +1,30 @@
+"""What every test needs: a server as a subprocess, a raw connection, and a way to wait.
+
+Nothing here knows how Oxicorn works inside. A server is a process with a command line, a log, an
+address and children; whatever a test wants to know it learns from those.
+"""
+
+from . import processes
+from .gates import Gates
+from .load import Load
+from .poll import eventually, still
+from .serve import APPS, KINDS, Serve
+from .server import Refusal, Server, free_port, run
+from .wire import Reply, Wire
+
+__all__ = [
+    "APPS",
+    "KINDS",
+    "Gates",
+    "Load",
+    "Refusal",
+    "Reply",
+    "Serve",
+    "Server",
+    "Wire",
+    "eventually",
+    "free_port",
+    "processes",
+    "run",
+    "still",
+]

@@ -1,0 +1,56 @@
+"""Starting servers with one line; the fixtures `serve` and `serve_module` hand it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from .gates import Gates
+from .server import Refusal, Server, run
+
+#: The applications that the tests serve.
+APPS = Path(__file__).parent.parent / "apps"
+
+#: Options of the two worker classes, for promises that hold for both.
+KINDS = {"sync": ["-k", "sync"], "gthread": ["-k", "gthread", "--threads", "4"]}
+
+
+class Serve:
+    """Starts servers, which end with the fixture that gave it."""
+
+    def __init__(self, folder: Path, stack: ExitStack, started: list[Server]) -> None:
+        """`folder` is for logs and gates; every server is noted in `started`."""
+        self.folder, self._stack, self._started = folder, stack, started
+        self.gates = Gates(folder / "gates")
+
+    def __call__(
+        self,
+        app: str | None = "lab",
+        *options: str,
+        ready: bool = True,
+        probe: str = "/",
+        kind: str | None = None,
+        cwd: Path = APPS,
+        env: Mapping[str, str] | None = None,
+        bind: str | None = "127.0.0.1",
+        pass_fds: tuple[int, ...] = (),
+    ) -> Server:
+        """Start a server for `app`, and with `ready` wait until it answers GET `probe`."""
+        words = [*([app] if app else []), *(KINDS[kind] if kind else []), *options]
+        log = self.folder / f"server-{len(self._started)}"
+        environment = {**self.gates.environment, **(env or {})}
+        server = Server(*words, cwd=cwd, log=log, bind=bind, env=environment, pass_fds=pass_fds)
+        self._started.append(self._stack.enter_context(server))
+        return server.wait_ready(probe) if ready else server
+
+    def refused(
+        self,
+        *options: str,
+        cwd: Path = APPS,
+        env: Mapping[str, str] | None = None,
+        bind: str | None = "127.0.0.1:0",
+    ) -> Refusal:
+        """Run a server that does not come up, to its end."""
+        words = [*options, *(["--bind", bind] if bind else [])]
+        return run(*words, cwd=cwd, env={**self.gates.environment, **(env or {})})

@@ -1,0 +1,122 @@
+"""While a view keeps its thread, the other connections of the worker are attended to.
+
+One worker with one thread, whose thread is inside a view, asleep or spinning: timeouts pass, uploads
+are taken, slow readers are fed, requests that are too large are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from harness import Serve, Server, Wire
+from harness.wire import head
+
+
+@pytest.fixture(params=["gate", "spin"])
+def view(request: pytest.FixtureRequest) -> str:
+    """A view that waits with the GIL free, and one that burns the CPU in Python."""
+    return request.param
+
+
+@pytest.fixture
+def server(serve: Serve) -> Server:
+    times = ("--header-timeout", "1", "--body-timeout", "1", "--keep-alive", "1")
+    return serve("lab", *times, "--limit-request-body", "20000000", kind="sync")
+
+
+@pytest.fixture
+def busy(serve: Serve, server: Server, view: str) -> Iterator[Wire]:
+    """A connection whose request is inside its view until the end of the test."""
+    with server.connect() as wire:
+        wire.request(f"/{view}/busy")
+        serve.gates.wait_entered("busy")
+        yield wire
+        serve.gates.open("busy")
+        assert wire.reply().status == 200
+
+
+def test_half_a_head_times_out(server: Server, busy: Wire) -> None:
+    with server.connect() as wire:
+        assert wire.send(b"GET / HT").patience(5).reply().status == 408
+
+
+def test_half_a_body_times_out(server: Server, busy: Wire) -> None:
+    with server.connect() as wire:
+        wire.send(head("/echo", method="POST", body=b"abc") + b"a")
+        assert wire.patience(5).reply().status == 408
+
+
+def test_a_kept_connection_times_out(serve: Serve, server: Server, view: str) -> None:
+    with server.connect() as idle, server.connect() as wire:
+        idle.get()
+        wire.request(f"/{view}/busy")
+        serve.gates.wait_entered("busy")
+        idle.assert_closed(within=5)
+        serve.gates.open("busy")
+        assert wire.reply().status == 200
+
+
+def test_a_malformed_request_is_refused(server: Server, busy: Wire) -> None:
+    with server.connect() as wire:
+        assert wire.send(b"nonsense\r\n\r\n").patience(5).reply().status == 400
+
+
+def test_an_upload_is_taken(serve: Serve, server: Server, busy: Wire) -> None:
+    """More than the kernel holds: sending it comes to an end only if the server takes it."""
+    body = b"x" * 16_000_000
+    with server.connect() as wire:
+        wire.request("/length", method="POST", body=body)
+        serve.gates.open("busy")
+        assert wire.reply().text == str(len(body))
+
+
+def test_an_upload_that_asks_first_is_let_in(serve: Serve, server: Server, busy: Wire) -> None:
+    with server.connect() as wire:
+        wire.send(head("/echo", method="POST", fields=[("Expect", "100-continue")], body=b"abc"))
+        assert wire.interim().status == 100
+        wire.send(b"abc")
+        serve.gates.open("busy")
+        assert wire.reply().text == "abc"
+
+
+def test_a_slow_reader_is_fed(serve: Serve, server: Server, view: str) -> None:
+    """What an earlier request has left to send goes out during a later one."""
+    size = 16_000_000
+    with server.connect(receive_buffer=65536) as reader, server.connect() as wire:
+        reader.request(f"/block/{size}")
+        reader.until(b"\r\n\r\n")
+        wire.request(f"/{view}/busy")
+        serve.gates.wait_entered("busy")
+        assert reader.exactly(size) == b"x" * size
+        serve.gates.open("busy")
+        assert wire.reply().status == 200
+
+
+def test_a_view_that_streams_needs_no_reactor(serve: Serve) -> None:
+    """With two threads: one spins, the other's pieces still go out one by one."""
+    server = serve("responses", "-k", "gthread", "--threads", "2")
+    with server.connect() as stream:
+        stream.request("/stepwise")
+        for number in range(3):
+            stream.until(b"piece %d\n" % number)
+            serve.gates.open(f"step-{number + 1}")
+
+
+def test_a_waiting_request_is_answered_when_the_view_ends(serve: Serve, server: Server, busy: Wire) -> None:
+    with server.connect() as wire:
+        wire.request("/pid")
+        serve.gates.open("busy")
+        assert wire.reply().status == 200
+
+
+def test_several_threads_serve_beside_each_other(serve: Serve, view: str) -> None:
+    server = serve("lab", kind="gthread")
+    with server.connect() as first, server.connect() as second, server.connect() as third:
+        for name, wire in (("a", first), ("b", second), ("c", third)):
+            wire.request(f"/{view}/{name}")
+            serve.gates.wait_entered(name)
+        assert server.get().text == "Hello, world!"
+        for name, wire in (("a", first), ("b", second), ("c", third)):
+            serve.gates.open(name)
+            assert wire.reply().status == 200

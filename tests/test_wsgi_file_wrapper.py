@@ -1,0 +1,98 @@
+"""`wsgi.file_wrapper` sends files, from where they stand, and closes them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from harness import Serve, Server, eventually, processes
+
+CONTENT = os.urandom(1_500_000)
+
+
+@pytest.fixture(scope="module")
+def server(serve_module: Serve, kind: str) -> Server:
+    return serve_module("responses", kind=kind)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("files") / "content"
+    path.write_bytes(CONTENT)
+    return path
+
+
+def test_a_file_arrives_whole(server: Server, path: Path) -> None:
+    with server.connect() as wire:
+        assert wire.get(f"/file?path={path}").body == CONTENT
+        assert wire.get("/").text == "Hello, world!"
+
+
+def test_its_length_is_told_where_it_is_known(server: Server, path: Path) -> None:
+    reply = server.get(f"/file?path={path}")
+    length = reply.header("Content-Length")
+    assert length == str(len(CONTENT)) or reply.header("Transfer-Encoding") == "chunked"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["offset=1000000", "length=700", "offset=5&length=700", "offset=1500000", "block=7&length=70"],
+)
+def test_it_is_sent_from_where_it_stands(server: Server, path: Path, query: str) -> None:
+    options = dict(part.split("=") for part in query.split("&"))
+    offset = int(options.get("offset", 0))
+    end = offset + int(options["length"]) if "length" in options else None
+    with server.connect() as wire:
+        assert wire.get(f"/file?path={path}&{query}").body == CONTENT[offset:end]
+        assert wire.get("/").text == "Hello, world!"
+
+
+def test_a_file_that_is_shorter_than_its_length_closes(server: Server, path: Path) -> None:
+    with server.connect() as wire:
+        reply = wire.get(f"/file?path={path}&offset=1499990&length=700")
+        assert (reply.body, reply.complete) == (CONTENT[1_499_990:], False)
+
+
+def test_head_sends_no_byte_of_it(server: Server, path: Path) -> None:
+    with server.connect() as wire:
+        reply = wire.request(f"/file?path={path}&length=700", method="HEAD").reply(to="HEAD")
+        assert (reply.status, reply.header("Content-Length")) == (200, "700")
+        assert wire.get("/").text == "Hello, world!"
+
+
+def test_something_like_a_file_without_a_descriptor(serve_module: Serve, server: Server) -> None:
+    assert server.get("/memory_file").body == b"m" * 20_000
+    serve_module.gates.wait_marked("closed-memory")
+
+
+def test_the_file_is_closed(serve: Serve, kind: str, path: Path) -> None:
+    server = serve("responses", kind=kind)
+    [worker] = server.wait_workers(1)
+    assert server.get(f"/marked_file?{path}").body == CONTENT
+    serve.gates.wait_marked("closed-file")
+    eventually(
+        lambda: str(path) not in processes.open_files(worker),
+        what=lambda: f"no descriptor left: {processes.open_files(worker)}",
+    )
+
+
+def test_the_file_is_closed_when_the_client_goes(serve: Serve, kind: str, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(200_000_000)
+    server = serve("responses", kind=kind)
+    wire = server.connect(receive_buffer=8192)
+    wire.request(f"/marked_file?{large}").exactly(1000)
+    wire.reset()
+    serve.gates.wait_marked("closed-file")
+    assert server.get("/").text == "Hello, world!"
+
+
+def test_a_middleware_may_iterate_it(server: Server) -> None:
+    assert server.get("/unrun_wrapper").text == "abca|bcab|cabc|abc"
+
+
+def test_no_sendfile_sends_the_same(serve: Serve, kind: str, path: Path) -> None:
+    server = serve("responses", "--no-sendfile", kind=kind)
+    assert server.get(f"/file?path={path}&offset=9").body == CONTENT[9:]
