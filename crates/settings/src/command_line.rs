@@ -181,20 +181,50 @@ fn given(setting: &'static Setting, matches: &ArgMatches) -> Option<Value> {
     }
 }
 
-/// Replaces unique prefixes of long options by the options. A prefix that is unique among Gunicorn's options stays
-/// so, however many of its own Oxicorn has, which is why clap's inference is not used.
+/// Replaces unique prefixes of long options by the options, and ties a value that looks like an option to its own. A
+/// prefix that is unique among Gunicorn's options stays so, however many of its own Oxicorn has, which is why clap's
+/// inference is not used.
 fn spell_out(arguments: &[String]) -> Result<Vec<String>, Stop> {
-    let mut spelled = Vec::with_capacity(arguments.len());
+    let mut spelled: Vec<String> = Vec::with_capacity(arguments.len());
     let mut arguments = arguments.iter();
     for argument in arguments.by_ref() {
         if argument == "--" {
             spelled.push(argument.clone());
             break;
         }
-        spelled.push(expand(argument)?);
+        match spelled.last_mut() {
+            Some(option) if takes_value(option) && is_value_after_all(argument) => {
+                *option = format!("{option}={argument}");
+            }
+            _ => spelled.push(expand(argument)?),
+        }
     }
     spelled.extend(arguments.cloned());
     Ok(spelled)
+}
+
+/// Whether the argument is an option that needs a value and has none yet.
+fn takes_value(argument: &str) -> bool {
+    let of = |setting: &&Setting| setting.flags.contains(&argument);
+    table()
+        .iter()
+        .find(of)
+        .is_some_and(|setting| setting.kind != Kind::Flag)
+}
+
+/// argparse takes no argument with a blank in it for an option, unless it begins like one:
+/// `--access-logformat '- %(h)s'`.
+fn is_value_after_all(argument: &str) -> bool {
+    let start = argument.split([' ', '=']).next().unwrap_or_default();
+    let begins_like_one = |flag: &&str| match start.starts_with("--") {
+        true => flag.starts_with(start),
+        false => !flag.starts_with("--") && start.starts_with(*flag),
+    };
+    let mut flags = table()
+        .iter()
+        .flat_map(|setting| setting.flags)
+        .chain(&["-h", "-v"]);
+    argument.starts_with('-') && argument.contains(' ') && !flags.any(begins_like_one)
 }
 
 fn expand(argument: &str) -> Result<String, Stop> {
@@ -202,7 +232,10 @@ fn expand(argument: &str) -> Result<String, Stop> {
         Some((option, value)) => (option, Some(value)),
         None => (argument, None),
     };
-    if !option.starts_with("--") || long_options(|_| true).any(|known| known == option) {
+    if !option.starts_with("--")
+        || option == "--"
+        || long_options(|_| true).any(|known| known == option)
+    {
         return Ok(argument.to_owned());
     }
     let of_gunicorn: Vec<_> = long_options(|setting| !setting.is_own())

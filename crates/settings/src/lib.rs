@@ -24,6 +24,7 @@
 //! ```
 
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod address;
 mod choice;

@@ -120,6 +120,40 @@ fn an_option_whose_value_may_be_left_out_takes_what_follows() {
 }
 
 #[test]
+fn a_value_with_a_blank_may_begin_with_a_hyphen() {
+    let check = |arguments: &[&str], expected: &[(&str, &str)]| {
+        let arguments: Vec<String> = arguments.iter().copied().map(str::to_owned).collect();
+        let parsed = parse(&arguments).unwrap_or_else(|stop| panic!("{arguments:?}: {stop:?}"));
+        let options: Vec<_> = parsed
+            .options
+            .iter()
+            .map(|(setting, value)| (setting.name, value.display()))
+            .collect();
+        assert!(
+            options
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .eq(expected.iter().copied()),
+            "{options:?}"
+        );
+    };
+    check(
+        &["--access-logformat", "- %(h)s"],
+        &[("access_log_format", "- %(h)s")],
+    );
+    check(
+        &["--access-logfo", "--- %(h)s ---"],
+        &[("access_log_format", "--- %(h)s ---")],
+    );
+    check(&["-n", "-xy name"], &[("proc_name", "-xy name")]);
+    // Here the hyphen begins an option, blank or not.
+    check(
+        &["-b :1", "-m 022"],
+        &[("bind", "[' :1']"), ("umask", " 022")],
+    );
+}
+
+#[test]
 fn help_and_version_win_over_what_follows_them() {
     assert!(matches!(
         parse_command_line(&words("-v --nonsense")),
