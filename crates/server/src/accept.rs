@@ -12,14 +12,18 @@ use settings::Address;
 use socket2::{SockAddr, Socket};
 
 use crate::connection::Connection;
+use crate::handover::Handover;
 use crate::outlet::Outlet;
 use crate::peer::{Ends, Local};
 use crate::reactor::{Life, Reactor};
+use crate::timers::Millis;
 
 /// Connections accepted in one turn at the most: a burst must not hold up those that are served.
 const BATCH: usize = 64;
 /// How long no connection is accepted after the process ran out of descriptors.
-const PAUSE: u64 = 1000;
+const PAUSE: Millis = 1000;
+/// How long none is accepted while `worker_connections` are open and all of them are in use.
+const CROWDED: Millis = 100;
 
 /// A listening socket and what it is bound to.
 #[derive(Debug)]
@@ -31,7 +35,7 @@ pub struct Listener {
 }
 
 /// How one attempt to accept went.
-enum Accepted {
+pub(crate) enum Accepted {
     Connection,
     QueueEmpty,
     Stop,
@@ -46,35 +50,41 @@ impl Reactor {
             return;
         }
         self.listening = wanted;
-        for (index, listener) in self.listeners.iter().enumerate() {
-            let (poller, source) = (self.poll.registry().as_fd(), listener.socket.as_fd());
+        let handover = self.handover.iter().map(Handover::source);
+        let listeners = self
+            .listeners
+            .iter()
+            .map(|listener| listener.socket.as_fd());
+        for (index, source) in handover.chain(listeners).enumerate() {
+            let poller = self.poll.registry().as_fd();
             let result = match wanted {
-                true => sys::epoll::add_exclusive(
-                    poller,
-                    source,
-                    Reactor::listener_token(index).0 as u64,
-                ),
+                true => sys::epoll::add_exclusive(poller, source, Reactor::queue_token(index)),
                 false => sys::epoll::delete(poller, source),
             };
             if let Err(error) = result {
-                log::error!(
-                    "the listener {} could not be watched: {error}",
-                    listener.address
-                );
+                log::error!("a listener could not be watched: {error}");
             }
         }
     }
 
     /// Accepts until `free` requests are there, the queues are empty or the batch is full.
     pub(crate) fn accept(&mut self, free: u32) {
-        let already = self.ready.len();
+        let already = self.taken();
         let mut queues_empty = 0;
-        for index in 0..self.listeners.len() {
+        // What other workers gave away has waited longest.
+        let queues = [None]
+            .into_iter()
+            .chain((0..self.listeners.len()).map(Some));
+        for queue in queues {
             for _ in 0..BATCH {
-                if self.ready.len() - already >= free as usize {
+                if self.taken() - already >= free as usize {
                     return;
                 }
-                match self.accept_one(index) {
+                let accepted = match queue {
+                    None => self.adopt_one(),
+                    Some(index) => self.accept_one(index),
+                };
+                match accepted {
                     Accepted::Connection => {}
                     Accepted::QueueEmpty => {
                         queues_empty += 1;
@@ -84,20 +94,28 @@ impl Reactor {
                 }
             }
         }
-        if queues_empty == self.listeners.len() && matches!(self.life, Life::Draining { .. }) {
+        if queues_empty > self.listeners.len() && matches!(self.life, Life::Draining { .. }) {
             self.stop_listening();
         }
     }
 
+    /// The requests that this worker has taken on and no thread has taken yet.
+    fn taken(&self) -> usize {
+        let waiting = self
+            .handover
+            .as_ref()
+            .map_or(0, |handover| handover.waiting.len());
+        self.ready.len() + waiting
+    }
+
     fn accept_one(&mut self, index: usize) -> Accepted {
         if self.connections.len() >= self.connection_limit && !self.close_an_idle_one() {
-            self.listen(false);
-            return Accepted::Stop;
+            return self.pause(CROWDED);
         }
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         match acceptfrom_with(&self.listeners[index].socket, flags) {
             Ok((socket, address)) => {
-                self.admit(index, socket, address);
+                self.welcome(index, Socket::from(socket), address);
                 Accepted::Connection
             }
             Err(rustix::io::Errno::AGAIN) => Accepted::QueueEmpty,
@@ -105,15 +123,18 @@ impl Reactor {
             Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => Accepted::Connection,
             Err(error) => {
                 log::error!("no connection could be accepted: {error}; trying again in a second");
-                self.pause_until = self.now + PAUSE;
-                self.listen(false);
-                Accepted::Stop
+                self.pause(PAUSE)
             }
         }
     }
 
-    fn admit(&mut self, index: usize, socket: OwnedFd, address: Option<SocketAddrAny>) {
-        let socket = Socket::from(socket);
+    fn pause(&mut self, span: Millis) -> Accepted {
+        self.pause_until = self.now + span;
+        self.listen(false);
+        Accepted::Stop
+    }
+
+    fn welcome(&mut self, index: usize, socket: Socket, address: Option<SocketAddrAny>) {
         let ends = match self.ends(index, &socket, address) {
             Ok(ends) => Arc::new(ends),
             Err(error) => {
@@ -125,13 +146,25 @@ impl Reactor {
             // A response leaves in one piece as far as it can; Nagle's algorithm would only hold back its last segment.
             let _ = socket.set_tcp_nodelay(true);
         }
+        self.admit(socket, ends, Vec::new(), self.crew.options.header_timeout);
+    }
+
+    /// Makes a socket one of the worker's connections. `unread` has been read from it, and `patience` is how long it may
+    /// be silent, in milliseconds.
+    pub(crate) fn admit(
+        &mut self,
+        socket: Socket,
+        ends: Arc<Ends>,
+        unread: Vec<u8>,
+        patience: Millis,
+    ) {
         self.serial += 1;
         let serial = self.serial;
         let outlet = Arc::new(Outlet::new(socket));
         let entry = self.connections.vacant_entry();
         let key = entry.key();
         let descriptor = outlet.as_raw_fd();
-        entry.insert(Connection::new(outlet, ends, serial));
+        entry.insert(Connection::new(outlet, ends, serial, unread));
         let registry = self.poll.registry();
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = registry.register(&mut SourceFd(&descriptor), mio::Token(key), interest)
@@ -141,7 +174,7 @@ impl Reactor {
             return;
         }
         self.crew.publish_connections(self.connections.len());
-        self.set_deadline(key, self.crew.options.header_timeout);
+        self.set_deadline(key, patience);
         self.progress(key);
     }
 
@@ -172,7 +205,7 @@ impl Reactor {
 }
 
 /// The near end of an accepted connection; an inherited descriptor may be of either family.
-fn local(address: &SockAddr) -> Local {
+pub(crate) fn local(address: &SockAddr) -> Local {
     match (address.as_socket(), address.as_pathname()) {
         (Some(address), _) => Local::Inet(address),
         (None, Some(path)) => Local::Unix(path.to_path_buf()),

@@ -76,13 +76,18 @@ pub(crate) struct Upload {
 }
 
 impl Connection {
-    pub(crate) fn new(outlet: Arc<Outlet>, ends: Arc<Ends>, serial: u64) -> Connection {
+    pub(crate) fn new(
+        outlet: Arc<Outlet>,
+        ends: Arc<Ends>,
+        serial: u64,
+        unread: Vec<u8>,
+    ) -> Connection {
         Connection {
             outlet,
             ends,
             serial,
             stage: Stage::Idle,
-            inbound: Vec::new(),
+            inbound: unread,
             // The request often is there already when a connection is accepted: a look costs less than another wait.
             readable: true,
             half_closed: false,

@@ -75,6 +75,8 @@ pub(crate) struct Roll {
     pub(crate) wanted: bool,
     /// A watched descriptor became readable and nobody has been told yet.
     pub(crate) interrupted: bool,
+    /// A thread stands aside for interruptions; no other is told of them.
+    pub(crate) aside: bool,
     /// The server has come to its end.
     pub(crate) done: bool,
     /// Counts departures into the application, so that the watchdog can tell one long call from many short ones.
@@ -90,6 +92,7 @@ pub(crate) struct Roll {
 pub(crate) struct Crew {
     roll: Mutex<Roll>,
     bell: Condvar,
+    aside_bell: Condvar,
     waker: Waker,
     pub(crate) registry: Registry,
     pub(crate) options: Options,
@@ -121,6 +124,7 @@ impl Crew {
             busy: 0,
             wanted: false,
             interrupted: false,
+            aside: false,
             done: false,
             departures: 0,
             unlooked: 0,
@@ -129,6 +133,7 @@ impl Crew {
         Crew {
             roll: Mutex::new(roll),
             bell: Condvar::new(),
+            aside_bell: Condvar::new(),
             waker: parts.waker,
             registry: parts.registry,
             options: parts.options,
@@ -152,6 +157,20 @@ impl Crew {
         roll.idle -= 1;
     }
 
+    /// Waits aside of the threads that take exchanges.
+    pub(crate) fn wait_aside(&self, roll: &mut MutexGuard<'_, Roll>) {
+        self.aside_bell.wait(roll);
+    }
+
+    /// Calls the thread that is to look at an interruption.
+    pub(crate) fn call_for_interruption(&self, roll: &Roll) {
+        if roll.aside {
+            self.aside_bell.notify_one();
+        } else if roll.idle > 0 {
+            self.bell.notify_one();
+        }
+    }
+
     /// Calls one thread that waits.
     pub(crate) fn call_one(&self) {
         self.bell.notify_one();
@@ -160,6 +179,7 @@ impl Crew {
     /// Calls all threads that wait.
     pub(crate) fn call_all(&self) {
         self.bell.notify_all();
+        self.aside_bell.notify_all();
     }
 
     /// Ends the leader's wait in the poller.

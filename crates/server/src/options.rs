@@ -7,6 +7,7 @@ use settings::{AddressSet, Config};
 use sys::pipe::Notifier;
 use sys::scoreboard::Slot;
 
+use crate::handover::Siblings;
 use crate::timers::Millis;
 
 /// The place of this worker among the others, as the arbiter gave it out.
@@ -18,6 +19,8 @@ pub struct Seat {
     pub notifier: Notifier,
     /// Requests after which the worker asks for a successor; 0 for never.
     pub max_requests: u64,
+    /// The other workers; `None` where there are none to hand connections to.
+    pub siblings: Option<Siblings>,
     /// How many exchanges may be with the application at once.
     pub threads: u32,
 }

@@ -36,6 +36,7 @@ impl Reactor {
     /// Reads what there is and does what follows from it.
     pub(crate) fn progress(&mut self, key: usize) {
         for _ in 0..READS {
+            let defers = self.defers();
             let Some(connection) = self.connections.get_mut(key) else {
                 return;
             };
@@ -44,6 +45,7 @@ impl Reactor {
                     return connection.outlet.call_attention();
                 }
                 Stage::Serving | Stage::Sending(_) => return,
+                Stage::Idle if defers && connection.has_unread() => return self.defer(key),
                 Stage::Idle if !connection.inbound.is_empty() => {
                     let fed = connection.feed(&[], &self.crew.options);
                     self.fed(key, fed);
@@ -210,6 +212,9 @@ impl Reactor {
     pub(crate) fn follow_stop(&mut self) {
         match (self.crew.stopping(), self.life) {
             (None, _) => {}
+            (Some(Shutdown::Graceful), Life::Serving) if self.has_successors() => {
+                self.stop_listening()
+            }
             (Some(Shutdown::Graceful), Life::Serving) => {
                 // The other half of the time is for those that have been accepted.
                 let until = self
@@ -240,8 +245,11 @@ impl Reactor {
             .iter()
             .filter(|(_, connection)| connection.is_idle());
         let keys: Vec<usize> = idle.map(|(key, _)| key).collect();
-        keys.into_iter()
-            .for_each(|key| self.set_deadline(key, LAST_REQUEST));
+        for key in keys {
+            if !self.give(key) {
+                self.set_deadline(key, LAST_REQUEST);
+            }
+        }
     }
 }
 

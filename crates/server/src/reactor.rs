@@ -14,6 +14,7 @@ use crate::accept::Listener;
 use crate::connection::{Connection, Stage, Then};
 use crate::crew::{Crew, Message, Outcome};
 use crate::exchange::{Exchange, SinkError};
+use crate::handover::{CENSUS, Handover, RECHECK};
 use crate::outlet::Flushed;
 use crate::progress::LAST_REQUEST;
 use crate::server::{Shutdown, Watched};
@@ -24,8 +25,9 @@ const EVENTS: usize = 256;
 /// Bytes read from a socket at once, and the size of the one buffer that all connections are read into.
 const SCRATCH: usize = 64 * 1024;
 
-const LISTENERS: usize = usize::MAX / 2;
-const WATCHES: usize = LISTENERS + LISTENERS / 2;
+// Tokens below are keys of connections.
+const QUEUES: usize = usize::MAX / 2;
+const WATCHES: usize = QUEUES + QUEUES / 2;
 /// The token of the waker.
 pub(crate) const WAKER: Token = Token(usize::MAX);
 
@@ -69,6 +71,9 @@ pub(crate) struct Reactor {
     pub(crate) now: Millis,
     pub(crate) life: Life,
     interrupted: bool,
+    /// How many requests more this turn may take on.
+    pub(crate) free: u32,
+    pub(crate) handover: Option<Handover>,
     pub(crate) scratch: Box<[u8]>,
 }
 
@@ -77,6 +82,7 @@ impl Reactor {
         poll: Poll,
         crew: Arc<Crew>,
         listeners: Vec<Listener>,
+        handover: Option<Handover>,
         connection_limit: usize,
     ) -> Reactor {
         let started = Instant::now();
@@ -99,12 +105,15 @@ impl Reactor {
             now: 0,
             life: Life::Serving,
             interrupted: false,
+            free: 0,
+            handover,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
         }
     }
 
-    pub(crate) fn listener_token(index: usize) -> Token {
-        Token(LISTENERS + index)
+    /// What the poller reports for a queue of clients: the handover, or a listener.
+    pub(crate) fn queue_token(index: usize) -> u64 {
+        (QUEUES + index) as u64
     }
 
     /// Watches a descriptor for whoever drives the server.
@@ -124,6 +133,12 @@ impl Reactor {
     pub(crate) fn turn(&mut self, free: u32, patience: Patience) {
         self.read_inbox();
         self.follow_stop();
+        self.free = free;
+        if free == 0 {
+            self.give_waiting();
+        } else if self.serve_waiting() {
+            return;
+        }
         self.listen(free > 0 && !matches!(self.life, Life::Closing));
         let wait = self.wait(patience);
         self.crew.access_log.flush();
@@ -137,13 +152,18 @@ impl Reactor {
         }
         self.instant = Instant::now();
         self.now = self.millis_at(self.instant);
+        if let Some(handover) = &mut self.handover {
+            // A saturated worker has the time to look, and a request that it reads is bound to it.
+            let believed = if free == 0 { 0 } else { CENSUS };
+            handover.count(self.now, believed);
+        }
         self.read_inbox();
         let mut knock = matches!(self.life, Life::Draining { .. });
         for event in &events {
             match event.token() {
                 WAKER => {}
                 Token(token) if token >= WATCHES => self.watched(token - WATCHES),
-                Token(token) if token >= LISTENERS => knock = true,
+                Token(token) if token >= QUEUES => knock = true,
                 Token(key) => self.report(key, event),
             }
         }
@@ -179,7 +199,11 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let paused = (self.pause_until > self.now).then_some(self.pause_until);
-        let next = [self.timers.next(), paused].into_iter().flatten().min()?;
+        let recheck = self.has_waiting().then_some(self.now + RECHECK);
+        let next = [self.timers.next(), paused, recheck]
+            .into_iter()
+            .flatten()
+            .min()?;
         // One more millisecond, because the poller rounds down and would come up just before the deadline.
         let now = self.millis_at(Instant::now());
         Some(Duration::from_millis(
@@ -232,13 +256,13 @@ impl Reactor {
         }
     }
 
-    fn is_current(&self, key: usize, serial: u64) -> bool {
+    pub(crate) fn is_current(&self, key: usize, serial: u64) -> bool {
         self.connections
             .get(key)
             .is_some_and(|connection| connection.serial == serial)
     }
 
-    fn finished(&mut self, key: usize, outcome: Outcome) {
+    pub(crate) fn finished(&mut self, key: usize, outcome: Outcome) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
@@ -277,16 +301,21 @@ impl Reactor {
     }
 
     pub(crate) fn close(&mut self, key: usize) {
+        self.deregister(key);
         let Some(connection) = self.connections.try_remove(key) else {
             return;
         };
-        // An exchange may still hold the socket: it must not report to a key that another connection will have.
-        let _ = self
-            .poll
-            .registry()
-            .deregister(&mut SourceFd(&connection.outlet.as_raw_fd()));
         connection.outlet.give_up(SinkError::Disconnected);
         self.crew.publish_connections(self.connections.len());
+    }
+
+    /// Takes a connection out of the poller. An exchange, or another process, may still hold its socket, and must not
+    /// make it report to a key that another connection will have.
+    pub(crate) fn deregister(&self, key: usize) {
+        if let Some(connection) = self.connections.get(key) {
+            let descriptor = connection.outlet.as_raw_fd();
+            let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));
+        }
     }
 
     // What the poller reports.

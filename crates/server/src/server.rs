@@ -15,6 +15,7 @@ use crate::access_log::AccessLog;
 use crate::attendance;
 use crate::crew::{Crew, Leader, Parts};
 use crate::exchange::Exchange;
+use crate::handover::Handover;
 use crate::options::{Options, Seat};
 use crate::reactor::{Patience, Reactor, WAKER};
 
@@ -66,26 +67,28 @@ impl Server {
     /// The poller cannot be made, or the access log cannot be opened.
     pub fn new(listeners: Vec<Listener>, config: &Config, seat: Seat) -> io::Result<Arc<Server>> {
         let poll = Poll::new()?;
-        let access_log = AccessLog::open(config.accesslog.as_deref(), &config.access_log_format)?;
+        let options = Options::new(config, &seat);
+        let handover = seat
+            .siblings
+            .map(|siblings| Handover::new(siblings, seat.slot.clone(), options.threads));
         let parts = Parts {
             waker: Waker::new(poll.registry(), WAKER)?,
             registry: poll.registry().try_clone()?,
-            options: Options::new(config, &seat),
-            access_log,
+            options,
+            access_log: AccessLog::open(config.accesslog.as_deref(), &config.access_log_format)?,
             slot: seat.slot,
             notifier: seat.notifier,
         };
         let crew = Arc::new(Crew::new(parts));
-        let reactor = Reactor::new(
+        let limit = config.worker_connections as usize;
+        let reactor = Mutex::new(Reactor::new(
             poll,
             Arc::clone(&crew),
             listeners,
-            config.worker_connections as usize,
-        );
-        Ok(Arc::new(Server {
-            crew,
-            reactor: Mutex::new(reactor),
-        }))
+            handover,
+            limit,
+        ));
+        Ok(Arc::new(Server { crew, reactor }))
     }
 
     /// Starts the thread that attends to the reactor while all others are inside the application. The caller sees to it
@@ -118,7 +121,7 @@ impl Server {
                 if let Some(exchange) = self.crew.depart(&mut roll) {
                     return Next::Exchange(exchange);
                 }
-                if std::mem::take(&mut roll.interrupted) {
+                if !roll.aside && std::mem::take(&mut roll.interrupted) {
                     return Next::Interrupted;
                 }
                 if roll.done {
@@ -147,6 +150,23 @@ impl Server {
         }
     }
 
+    /// Waits, for a thread that takes no exchanges, until there is something to look at or the server has come to its
+    /// end. From the first call on it is this thread alone that learns of interruptions, so that none has to wait for a
+    /// thread that is inside the application.
+    pub fn stand_aside(&self) -> Next {
+        let mut roll = self.crew.roll();
+        roll.aside = true;
+        loop {
+            if std::mem::take(&mut roll.interrupted) {
+                return Next::Interrupted;
+            }
+            if roll.done {
+                return Next::Done;
+            }
+            self.crew.wait_aside(&mut roll);
+        }
+    }
+
     /// One turn by whoever leads, and the end of that lead.
     fn turn(&self, free: u32, patience: Patience) {
         let mut reactor = self.reactor.lock();
@@ -158,8 +178,8 @@ impl Server {
             roll.done = true;
             self.crew.watchdog.wake();
             self.crew.call_all();
-        } else if roll.interrupted && roll.idle > 0 {
-            self.crew.call_one();
+        } else if roll.interrupted {
+            self.crew.call_for_interruption(&roll);
         }
         roll.leader = Leader::Nobody;
     }

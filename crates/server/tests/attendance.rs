@@ -1,4 +1,9 @@
 //! While every thread is inside the application, the reactor is attended to all the same.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests say what they expect"
+)]
 
 mod double;
 

@@ -1,4 +1,9 @@
 //! Exchanges over real sockets, without an interpreter.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests say what they expect"
+)]
 
 mod double;
 

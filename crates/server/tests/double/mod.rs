@@ -1,5 +1,7 @@
 //! What stands in for the interpreter: threads that pull exchanges and answer them by a closure.
 
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -7,10 +9,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use server::{Exchange, Listener, Next, Seat, Server, Shutdown};
+use server::{Exchange, Listener, Next, Seat, Server, Shutdown, Siblings};
 use settings::{Address, Config};
+use socket2::{Domain, Socket, Type};
 use sys::pipe::Notifier;
-use sys::scoreboard::{Scoreboard, Slot};
+use sys::scoreboard::{Scoreboard, Slot, State};
 
 /// A server on a port of its own, with threads that answer.
 pub(crate) struct Double {
@@ -20,16 +23,75 @@ pub(crate) struct Double {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What the workers of one arbiter share.
+pub(crate) struct Shared {
+    socket: TcpListener,
+    board: Scoreboard,
+    give: Socket,
+    take: Socket,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Shared {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let (give, take) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        give.set_nonblocking(true).unwrap();
+        take.set_nonblocking(true).unwrap();
+        Shared {
+            socket,
+            board: Scoreboard::new(2).unwrap(),
+            give,
+            take,
+        }
+    }
+
+    /// One worker of several.
+    pub(crate) fn worker(
+        &self,
+        number: usize,
+        answer: impl Fn(Exchange) + Send + Sync + 'static,
+    ) -> Double {
+        let siblings = Siblings {
+            board: self.board.clone(),
+            give: self.give.try_clone().unwrap().into(),
+            take: self.take.try_clone().unwrap().into(),
+        };
+        let slot = self.board.slot(number);
+        slot.claim(1, 1);
+        let socket = self.socket.try_clone().unwrap();
+        let double = Double::launch(
+            socket,
+            slot.clone(),
+            Some(siblings),
+            &Config::default(),
+            1,
+            answer,
+        );
+        slot.set_state(State::Ready);
+        double
+    }
+}
+
 impl Double {
     pub(crate) fn start(
         config: &Config,
         threads: u32,
         answer: impl Fn(Exchange) + Send + Sync + 'static,
     ) -> Double {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        socket.set_nonblocking(true).unwrap();
+        let Shared { socket, board, .. } = Shared::new();
+        Double::launch(socket, board.slot(0), None, config, threads, answer)
+    }
+
+    fn launch(
+        socket: TcpListener,
+        slot: Slot,
+        siblings: Option<Siblings>,
+        config: &Config,
+        threads: u32,
+        answer: impl Fn(Exchange) + Send + Sync + 'static,
+    ) -> Double {
         let address = socket.local_addr().unwrap();
-        let slot = Scoreboard::new(1).unwrap().slot(0);
         let listeners = vec![Listener {
             socket: OwnedFd::from(socket),
             address: Address::Tcp {
@@ -41,6 +103,7 @@ impl Double {
             slot: slot.clone(),
             notifier: Notifier::new().unwrap(),
             max_requests: 0,
+            siblings,
             threads,
         };
         let server = Server::new(listeners, config, seat).unwrap();

@@ -1,0 +1,258 @@
+//! Handing connections to other workers. A kept-alive connection whose next request arrives at a saturated worker, or that
+//! sits idle on a worker that has to go, travels with its unread bytes through a socket that all workers share and read like
+//! a second accept queue. Only between requests: nothing of a request has been parsed when its connection travels.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use socket2::Socket;
+use sys::fdpass;
+use sys::scoreboard::{Scoreboard, Slot, State};
+
+use crate::accept::{Accepted, local};
+use crate::connection::Stage;
+use crate::crew::Outcome;
+use crate::peer::Ends;
+use crate::reactor::{Life, Reactor};
+use crate::timers::Millis;
+
+/// Stands before the bytes of a message, because a descriptor needs a byte to travel with, and says how to read the rest.
+const VERSION: u8 = 1;
+/// Unread bytes that may travel. A message must fit the socket's buffer, and whoever has sent more than this without
+/// waiting for an answer can wait for one.
+const UNREAD: usize = 16 * 1024;
+/// How long the answer to "are there other workers?" is believed, in milliseconds.
+pub(crate) const CENSUS: Millis = 100;
+/// How often a saturated worker looks whether another one has become free for the requests that wait here.
+pub(crate) const RECHECK: Millis = 5;
+/// Requests taken from those that wait without asking the poller for new ones. Asking costs a system call, which one
+/// request should not have to pay alone; more than a few would let a busy connection starve a quiet one.
+const UNPOLLED: u32 = 16;
+
+/// What a worker needs to know the others.
+#[derive(Debug)]
+pub struct Siblings {
+    /// All workers of this arbiter.
+    pub board: Scoreboard,
+    /// Where connections are put: one end of a `SOCK_SEQPACKET` pair, non-blocking, shared by all workers. The arbiter
+    /// shuts it down when all of them have to go.
+    pub give: OwnedFd,
+    /// Where connections are taken from: its other end.
+    pub take: OwnedFd,
+}
+
+/// The reactor's side of the handover.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    siblings: Siblings,
+    own_slot: Slot,
+    threads: u32,
+    counted: Option<Millis>,
+    has_others: bool,
+    /// Connections whose request is there and has not been read, because no thread is free for it.
+    pub(crate) waiting: VecDeque<(usize, u64)>,
+    unpolled: u32,
+}
+
+impl Handover {
+    pub(crate) fn new(siblings: Siblings, own_slot: Slot, threads: u32) -> Handover {
+        Handover {
+            siblings,
+            own_slot,
+            threads,
+            counted: None,
+            has_others: false,
+            waiting: VecDeque::new(),
+            unpolled: 0,
+        }
+    }
+
+    pub(crate) fn source(&self) -> BorrowedFd<'_> {
+        self.siblings.take.as_fd()
+    }
+
+    fn others(&self) -> impl Iterator<Item = Slot> {
+        let slots = (0..self.siblings.board.slots()).map(|index| self.siblings.board.slot(index));
+        slots.filter(|slot| slot.index() != self.own_slot.index() && slot.state() == State::Ready)
+    }
+
+    /// Finds out whether other workers serve. The last answer is believed for so many milliseconds: it is wanted in every
+    /// turn.
+    pub(crate) fn count(&mut self, now: Millis, believed: Millis) {
+        if self.counted.is_none_or(|counted| now >= counted + believed) {
+            self.counted = Some(now);
+            let any = self.others().next().is_some();
+            self.has_others = any;
+        }
+    }
+
+    /// Whether another worker could serve a request now.
+    fn is_another_free(&self) -> bool {
+        self.others().any(|slot| slot.in_flight() < self.threads)
+    }
+}
+
+impl Reactor {
+    /// Whether a request that is there stays unread for now: a thread will be free for it soon, or another worker is.
+    pub(crate) fn defers(&self) -> bool {
+        let full = self.ready.len() >= self.free as usize;
+        full && self
+            .handover
+            .as_ref()
+            .is_some_and(|handover| handover.has_others)
+    }
+
+    /// Puts a connection with an unread request with those that wait.
+    pub(crate) fn defer(&mut self, key: usize) {
+        let serial = self.connections[key].serial;
+        self.set_deadline(key, Millis::MAX);
+        if let Some(handover) = &mut self.handover {
+            handover.waiting.push_back((key, serial));
+        }
+    }
+
+    /// Serves those that wait, as far as threads are free. Says whether there is enough to do to leave the poller alone.
+    pub(crate) fn serve_waiting(&mut self) -> bool {
+        while self.ready.len() < self.free as usize {
+            let Some((key, serial)) = self
+                .handover
+                .as_mut()
+                .and_then(|handover| handover.waiting.pop_front())
+            else {
+                break;
+            };
+            if self.is_current(key, serial) && self.connections[key].is_idle() {
+                self.set_deadline(key, self.crew.options.keep_alive);
+                self.progress(key);
+            }
+        }
+        let enough = !self.ready.is_empty() && self.again.is_empty();
+        let Some(handover) = &mut self.handover else {
+            return false;
+        };
+        handover.unpolled = if enough && handover.unpolled < UNPOLLED {
+            handover.unpolled + 1
+        } else {
+            0
+        };
+        handover.unpolled > 0
+    }
+
+    /// While no thread is free here, gives those that wait to a worker that is.
+    pub(crate) fn give_waiting(&mut self) {
+        while self
+            .handover
+            .as_ref()
+            .is_some_and(Handover::is_another_free)
+        {
+            let Some((key, serial)) = self
+                .handover
+                .as_mut()
+                .and_then(|handover| handover.waiting.pop_front())
+            else {
+                return;
+            };
+            if self.is_current(key, serial) && self.connections[key].is_idle() && !self.give(key) {
+                return self.defer(key);
+            }
+        }
+    }
+
+    /// Whether a saturated worker has to look again soon for one that is free.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.handover
+            .as_ref()
+            .is_some_and(|handover| !handover.waiting.is_empty())
+    }
+
+    /// Gives an idle connection away. It stays where nobody serves, the queue is full or too much of it is unread.
+    pub(crate) fn give(&mut self, key: usize) -> bool {
+        let connection = &self.connections[key];
+        let Some(handover) = &self.handover else {
+            return false;
+        };
+        let fits = connection.inbound.len() <= UNREAD;
+        if !fits || !matches!(connection.stage, Stage::Idle) || handover.others().next().is_none() {
+            return false;
+        }
+        let mut message = Vec::with_capacity(1 + connection.inbound.len());
+        message.push(VERSION);
+        message.extend_from_slice(&connection.inbound);
+        let socket = connection.outlet.socket();
+        match fdpass::send(handover.siblings.give.as_fd(), &message, socket.as_fd()) {
+            Ok(_) => {
+                self.leave_to_others(key);
+                true
+            }
+            Err(error) => {
+                log::debug!("a connection could not be handed over: {error}");
+                false
+            }
+        }
+    }
+
+    /// Forgets a connection that lives on elsewhere.
+    fn leave_to_others(&mut self, key: usize) {
+        self.deregister(key);
+        self.finished(key, Outcome::Hijacked);
+    }
+
+    /// Takes one connection that another worker gave away.
+    pub(crate) fn adopt_one(&mut self) -> Accepted {
+        let Some(handover) = &self.handover else {
+            return Accepted::QueueEmpty;
+        };
+        match fdpass::receive(handover.source(), &mut self.scratch) {
+            Ok(fdpass::Handed {
+                file: Some(file),
+                length,
+            }) if length > 0 && self.scratch[0] == VERSION => {
+                let unread = self.scratch[1..length].to_vec();
+                self.adopt(Socket::from(file), unread);
+                Accepted::Connection
+            }
+            Ok(fdpass::Handed {
+                length: 0,
+                file: None,
+            }) => {
+                self.stop_taking();
+                Accepted::QueueEmpty
+            }
+            Ok(_) => Accepted::Connection,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::QueueEmpty,
+            Err(error) => {
+                log::error!("no connection could be taken over: {error}");
+                Accepted::QueueEmpty
+            }
+        }
+    }
+
+    fn adopt(&mut self, socket: Socket, unread: Vec<u8>) {
+        let ends = socket
+            .peer_addr()
+            .and_then(|peer| Ok((peer, socket.local_addr()?)));
+        // It may have been reset on the way.
+        let Ok((peer, near)) = ends else { return };
+        let ends = Ends::of(peer.as_socket(), local(&near), &self.crew.options.trusted);
+        self.admit(socket, Arc::new(ends), unread, self.crew.options.keep_alive);
+    }
+
+    /// Whether other workers go on serving when this one ends. Its clients, and those in the queue, are theirs then.
+    pub(crate) fn has_successors(&mut self) -> bool {
+        // The end of the queue stands behind the connections that are still in it, so those are taken first.
+        while matches!(self.adopt_one(), Accepted::Connection) {}
+        self.handover
+            .as_ref()
+            .is_some_and(|handover| handover.others().next().is_some())
+    }
+
+    /// The arbiter ends all workers: there is nobody to take from or give to.
+    fn stop_taking(&mut self) {
+        let listening = self.listening;
+        self.listen(false);
+        self.handover = None;
+        self.listen(listening && !matches!(self.life, Life::Closing));
+    }
+}

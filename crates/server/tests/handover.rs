@@ -1,0 +1,115 @@
+//! Connections that travel between workers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests say what they expect"
+)]
+
+mod double;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use double::{Double, Shared};
+use proto::h1::ResponseHead;
+use server::{Exchange, Shutdown};
+
+fn answer(mut exchange: Exchange, body: &[u8]) {
+    let mut head = ResponseHead::new();
+    head.set_status(b"200 OK").unwrap();
+    exchange.respond(&head, body).unwrap();
+}
+
+/// One request on a kept-alive connection; the answer's body is one letter.
+fn ask(stream: &mut TcpStream) -> char {
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    hear(stream)
+}
+
+fn hear(stream: &mut TcpStream) -> char {
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while !read.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        read.push(byte[0]);
+    }
+    stream.read_exact(&mut byte).unwrap();
+    byte[0].into()
+}
+
+fn until(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "it never came true"
+        );
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_request_on_a_saturated_worker_is_served_by_another() {
+    let shared = Shared::new();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let first = shared.worker(0, move |exchange: Exchange| {
+        if exchange.request.path() == b"/hang" {
+            released.lock().unwrap().recv().unwrap();
+        }
+        answer(exchange, b"A");
+    });
+    let [mut hung, mut kept, mut pipelined] = std::array::from_fn(|_| {
+        let mut stream = first.connect();
+        assert_eq!(ask(&mut stream), 'A');
+        stream
+    });
+    let second = shared.worker(1, |exchange: Exchange| answer(exchange, b"B"));
+    hung.write_all(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    until(|| first.slot.in_flight() == 1);
+    assert_eq!(ask(&mut kept), 'B');
+    assert_eq!(ask(&mut kept), 'B');
+    pipelined
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    assert_eq!(hear(&mut pipelined), 'B');
+    assert_eq!(hear(&mut pipelined), 'B');
+    release.send(()).unwrap();
+    assert_eq!(hear(&mut hung), 'A');
+    first.stop(Shutdown::Quick);
+    second.stop(Shutdown::Quick);
+}
+
+#[test]
+fn an_idle_connection_outlives_its_worker() {
+    let shared = Shared::new();
+    let first = shared.worker(0, |exchange: Exchange| answer(exchange, b"A"));
+    let mut kept: Vec<TcpStream> = (0..50).map(|_| first.connect()).collect();
+    assert!(kept.iter_mut().all(|stream| ask(stream) == 'A'));
+    let second = shared.worker(1, |exchange: Exchange| answer(exchange, b"B"));
+    stop(first);
+    assert!(kept.iter_mut().all(|stream| ask(stream) == 'B'));
+    second.stop(Shutdown::Quick);
+}
+
+#[test]
+fn the_last_worker_keeps_its_connections_a_little_for_a_request_that_is_on_its_way() {
+    let shared = Shared::new();
+    let only = shared.worker(0, |exchange: Exchange| answer(exchange, b"A"));
+    let mut kept = only.connect();
+    assert_eq!(ask(&mut kept), 'A');
+    only.server.shut_down(Shutdown::Graceful);
+    assert_eq!(ask(&mut kept), 'A');
+    stop(only);
+}
+
+fn stop(double: Double) {
+    double.slot.set_state(sys::scoreboard::State::Stopping);
+    double.stop(Shutdown::Graceful);
+}
