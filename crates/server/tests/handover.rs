@@ -70,6 +70,11 @@ fn a_request_on_a_saturated_worker_is_served_by_another() {
         stream
     });
     let second = shared.worker(1, |exchange: Exchange| answer(exchange, b"B"));
+    // The first worker looks for others ten times a second, when it has something to do.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(150) {
+        assert_eq!(ask(&mut kept), 'A');
+    }
     hung.write_all(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
     until(|| first.slot.in_flight() == 1);
