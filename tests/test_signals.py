@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from signal import SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR2, SIGWINCH, Signals
+from signal import SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR2, SIGWINCH, Signals
 
 import pytest
-from harness import Serve, eventually, processes, still
+from harness import APPS, Serve, eventually, processes, still
 
 STOPS = pytest.mark.parametrize("number", [SIGTERM, SIGINT, SIGQUIT], ids=lambda each: each.name)
 
@@ -28,8 +27,7 @@ def test_the_arbiter_stops_with_code_0(serve: Serve, kind: str, number: Signals)
 def test_it_stops_while_it_boots(serve: Serve, number: Signals, write) -> None:
     """The import of the application waits at a gate that nobody opens."""
     write("boots.py", "import lab\nlab.wait_at('boot')\napplication = lab.application\n")
-    apps = str(Path(__file__).parent / "apps")
-    server = serve("boots", "--pythonpath", apps, cwd=serve.folder, ready=False)
+    server = serve("boots", "--pythonpath", str(APPS), cwd=serve.folder, ready=False)
     serve.gates.wait_entered("boot")
     assert server.stop(number) == 0
 
@@ -189,20 +187,14 @@ def test_python_signal_handlers_of_the_application_work(serve: Serve, write, kin
     write(
         "handles.py",
         """
-        import os, signal, lab
+        import signal
+        from lab import application, mark
 
-        signal.signal(signal.SIGALRM, lambda *_: lab.mark("alarmed"))
-
-        def application(environ, start_response):
-            if environ["PATH_INFO"] == "/alarm":
-                signal.setitimer(signal.ITIMER_REAL, 0.05)
-            return lab.application({**environ, "PATH_INFO": "/"}, start_response)
+        signal.signal(signal.SIGALRM, lambda *_: mark("alarmed"))
         """,
     )
-    apps = str(Path(__file__).parent / "apps")
-    server = serve("handles", "--pythonpath", apps, cwd=serve.folder, kind=kind)
-    server.connect().close()
+    server = serve("handles", "--pythonpath", str(APPS), cwd=serve.folder, kind=kind)
     [worker] = server.wait_workers(1)
-    os.kill(worker, 14)
+    os.kill(worker, SIGALRM)
     serve.gates.wait_marked("alarmed")
     assert server.get().text == "Hello, world!"

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import Serve, Server, Wire
+from harness import APPS, Serve, Server, Wire
 from harness.wire import head
 
 
@@ -192,7 +192,7 @@ def test_the_peer_is_never_rewritten(trusting: Server) -> None:
 
 def test_secure_scheme_headers_are_configurable(serve: Serve, write) -> None:
     write("gunicorn.conf.py", "secure_scheme_headers = {'X-TLS': 'yes'}\n")
-    server = serve("lab", "--pythonpath", str(Path(__file__).parent / "apps"), cwd=serve.folder)
+    server = serve("lab", "--pythonpath", str(APPS), cwd=serve.folder)
     assert get(server, "/environ", ("X-TLS", "yes"))["wsgi.url_scheme"] == "https"
     assert get(server, "/environ", ("X-Forwarded-Proto", "https"))["wsgi.url_scheme"] == "http"
 

@@ -35,12 +35,24 @@ class Serve:
         env: Mapping[str, str] | None = None,
         bind: str | None = "127.0.0.1",
         pass_fds: tuple[int, ...] = (),
+        prefix: tuple[str, ...] = (),
     ) -> Server:
-        """Start a server for `app`, and with `ready` wait until it answers GET `probe`."""
+        """Start a server for `app`, and with `ready` wait until it answers GET `probe`.
+
+        `prefix` are words before the command, for a program that executes it.
+        """
         words = [*([app] if app else []), *(KINDS[kind] if kind else []), *options]
         log = self.folder / f"server-{len(self._started)}"
         environment = {**self.gates.environment, **(env or {})}
-        server = Server(*words, cwd=cwd, log=log, bind=bind, env=environment, pass_fds=pass_fds)
+        server = Server(
+            *words,
+            cwd=cwd,
+            log=log,
+            bind=bind,
+            env=environment,
+            pass_fds=pass_fds,
+            prefix=prefix,
+        )
         self._started.append(self._stack.enter_context(server))
         return server.wait_ready(probe) if ready else server
 

@@ -120,6 +120,7 @@ class Server:
         bind: str | None = "127.0.0.1",
         env: Mapping[str, str] | None = None,
         pass_fds: Iterable[int] = (),
+        prefix: Iterable[str] = (),
     ) -> None:
         """Start `command options`.
 
@@ -127,7 +128,7 @@ class Server:
         the options or a file say it. `log` receives stdout and stderr, apart as `.out` and `.err`.
         """
         self.address: Address = ""
-        words = [*command(), *options]
+        words = [*prefix, *command(), *options]
         if bind is not None:
             words += ["--bind", self._choose(bind)]
         self.command = words

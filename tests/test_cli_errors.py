@@ -1,0 +1,219 @@
+"""Bad input gives a clear message and a clean exit code, never a traceback of the server."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from harness import APPS, Refusal, Serve
+
+
+def clear(refusal: Refusal, code: int, *said: str) -> Refusal:
+    """Check the exit code, what must be said, and that nothing of the server's inside shows."""
+    assert refusal.code == code, f"exit code {refusal.code}:\n{refusal.text}"
+    for each in said:
+        assert each in refusal.text, f"{each!r} is not said in:\n{refusal.text}"
+    assert "Traceback" not in refusal.text, refusal.text
+    assert "panicked" not in refusal.text, refusal.text
+    return refusal
+
+
+def test_an_unknown_option(serve: Serve) -> None:
+    refusal = clear(serve.refused("lab", "--wrokers", "2"), 2, "--wrokers")
+    assert "--workers" in refusal.text, "the nearest one is suggested"
+
+
+@pytest.mark.parametrize("words", [["--work", "2"], ["--workers"], ["--limit-request-field-size", "1"]])
+def test_a_wrong_use_of_options(serve: Serve, words: list[str]) -> None:
+    clear(serve.refused("lab", *words), 2, words[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--workers", "many"], ["workers", "many"]),
+        (["--workers", "-1"], ["workers", "-1"]),
+        (["--timeout", "soon"], ["timeout", "soon"]),
+        (["--bind", "127.0.0.1:port"], ["bind", "127.0.0.1:port"]),
+        (["--bind", "127.0.0.1:99999"], ["bind", "99999"]),
+        (["--bind", "fd://x"], ["bind", "fd://x"]),
+        (["--worker-class", "snyc"], ["worker", "snyc", "sync"]),
+        (["--log-level", "loud"], ["loud", "info"]),
+        (["--forwarded-allow-ips", "localhost"], ["forwarded", "localhost"]),
+        (["--forwarded-allow-ips", "10.0.0.1/8"], ["forwarded", "10.0.0.1/8"]),
+        (["--umask", "rw"], ["umask", "rw"]),
+        (["--chdir", "/not/there"], ["chdir", "/not/there"]),
+        (["--header-map", "perhaps"], ["perhaps", "refuse"]),
+        (["--env", "NO_VALUE"], ["NO_VALUE"]),
+    ],
+    ids=lambda each: each[0] if each[0].startswith("--") else None,
+)
+def test_a_bad_value(serve: Serve, words: list[str], said: list[str]) -> None:
+    """The message names the setting, the value, and what would be accepted."""
+    refusal = serve.refused("lab", *words, bind=None)
+    assert refusal.code in (1, 2), refusal.text
+    clear(refusal, refusal.code, *said)
+    assert len(refusal.text.splitlines()) < 12, refusal.text
+
+
+def test_a_bad_value_of_the_environment(serve: Serve) -> None:
+    refusal = serve.refused("lab", env={"WEB_CONCURRENCY": "x"})
+    clear(refusal, 1, "WEB_CONCURRENCY", "x")
+    assert serve.refused("--version", env={"WEB_CONCURRENCY": "x"}, bind=None).code == 0
+
+
+def test_a_bad_value_of_cmd_args(serve: Serve) -> None:
+    refusal = serve.refused("lab", env={"GUNICORN_CMD_ARGS": "--workers many"})
+    assert refusal.code in (1, 2)
+    clear(refusal, refusal.code, "GUNICORN_CMD_ARGS", "many")
+
+
+def test_a_bad_value_of_the_conf_file(serve: Serve, write) -> None:
+    write("gunicorn.conf.py", "workers = 'many'\n")
+    clear(serve.refused("lab", cwd=serve.folder), 1, "gunicorn.conf.py", "workers", "many", "integer")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("bind", "3"), ("when_ready", "'not.there'"), ("preload_app", "'perhaps'"), ("pidfile", "5")],
+)
+def test_a_value_of_the_wrong_kind(serve: Serve, write, name: str, value: str) -> None:
+    write("gunicorn.conf.py", f"{name} = {value}\n")
+    clear(serve.refused("lab", cwd=serve.folder, bind=None), 1, name)
+
+
+def test_a_hook_that_takes_the_wrong_number_of_arguments(serve: Serve, write) -> None:
+    write("gunicorn.conf.py", "def post_fork(server):\n    pass\n")
+    clear(serve.refused("lab", cwd=serve.folder), 1, "post_fork", "2")
+
+
+def test_an_option_that_comes_later_is_refused_by_name(serve: Serve) -> None:
+    clear(serve.refused("lab", "--certfile", "cert.pem"), 1, "certfile")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("x = 1\ndef broken(:\n", [":2"]),
+        ("x = 1\n\nraise ValueError('no secret')\n", [":3", "ValueError: no secret"]),
+        ("import not_there\n", [":1", "not_there"]),
+    ],
+)
+def test_a_conf_file_that_cannot_be_read(serve: Serve, write, source: str, said: list[str]) -> None:
+    """The file and the line, not the server's way there."""
+    write("gunicorn.conf.py", source)
+    refusal = serve.refused("lab", cwd=serve.folder)
+    assert refusal.code == 1
+    numbered = refusal.text.replace('", line ', ":")
+    for each in ("gunicorn.conf.py", *said):
+        assert each in numbered, refusal.text
+    foreign(refusal, "gunicorn.conf.py")
+
+
+def foreign(refusal: Refusal, *own: str) -> None:
+    """Check that every frame that is shown is one of the user's files."""
+    frames = re.findall(r'File "([^"]+)", line', refusal.text)
+    others = [frame for frame in frames if not frame.endswith(own)]
+    assert others == [], refusal.text
+
+
+def test_a_conf_file_that_is_not_there(serve: Serve) -> None:
+    clear(serve.refused("lab", "-c", "not_there.py"), 1, "not_there.py")
+
+
+def test_a_module_that_is_not_there(serve: Serve, write) -> None:
+    write("shop.py", "application = None\n")
+    refusal = clear(serve.refused("shp", cwd=serve.folder), 3, "shp")
+    assert "shop" in refusal.text, "the nearest one is suggested"
+
+
+def test_an_attribute_that_is_not_there(serve: Serve, write) -> None:
+    write("shop.py", "def application(environ, start_response):\n    return []\n")
+    refusal = clear(serve.refused("shop:aplication", cwd=serve.folder), 4, "aplication")
+    assert "application" in refusal.text.replace("aplication", ""), "the nearest is suggested"
+
+
+def test_an_exception_while_importing_shows_the_users_frames(serve: Serve, write) -> None:
+    write("shop.py", "import models\napplication = None\n")
+    write("models.py", "def connect():\n    raise RuntimeError('no database')\n\nconnect()\n")
+    refusal = serve.refused("shop", cwd=serve.folder)
+    assert refusal.code == 3
+    assert "RuntimeError: no database" in refusal.text
+    for place in ('shop.py", line 1', 'models.py", line 4', 'models.py", line 2'):
+        assert place in refusal.text
+    foreign(refusal, "shop.py", "models.py")
+
+
+def test_a_syntax_error_in_the_application(serve: Serve, write) -> None:
+    write("shop.py", "def application(:\n")
+    refusal = serve.refused("shop", cwd=serve.folder)
+    assert refusal.code == 3
+    assert "SyntaxError" in refusal.text and 'shop.py", line 1' in refusal.text
+    foreign(refusal, "shop.py")
+
+
+def test_a_missing_import_is_not_taken_for_a_missing_application(serve: Serve, write) -> None:
+    write("shop.py", "import not_there\n")
+    refusal = serve.refused("shop", cwd=serve.folder)
+    assert refusal.code == 3
+    assert "not_there" in refusal.text and 'shop.py", line 1' in refusal.text
+
+
+def test_a_port_that_is_taken(serve: Serve, write) -> None:
+    """At once, before the application is imported, and with the holder's name."""
+    write("imported.py", "import lab\nlab.mark('imported')\napplication = lab.application\n")
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        begun = time.monotonic()
+        refusal = serve.refused("imported", "--pythonpath", str(APPS), cwd=serve.folder, bind=f"127.0.0.1:{port}")
+        clear(refusal, 1, f"127.0.0.1:{port}", "in use", str(os.getpid()))
+        assert time.monotonic() - begun < 4
+        assert Path(sys.executable).name[:6] in refusal.text
+    assert not serve.gates.marked("imported")
+
+
+def test_a_port_that_needs_rights(serve: Serve) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may bind every port")
+    clear(serve.refused("lab", bind="127.0.0.1:80"), 1, "127.0.0.1:80", "denied")
+
+
+def test_an_address_that_is_not_ours(serve: Serve) -> None:
+    clear(serve.refused("lab", bind="192.0.2.1:8000"), 1, "192.0.2.1:8000")
+
+
+def test_an_error_log_that_cannot_be_written(serve: Serve) -> None:
+    clear(serve.refused("lab", "--error-logfile", "/not/there/log"), 1, "/not/there/log")
+
+
+ASGI = {
+    "function": "async def application(scope, receive, send):\n    pass\n",
+    "instance": (
+        "class App:\n    async def __call__(self, scope, receive, send):\n        pass\napplication = App()\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", ASGI)
+def test_an_asgi_application_is_refused_clearly(serve: Serve, write, shape: str) -> None:
+    """Never a stream of answers 500."""
+    write("modern.py", ASGI[shape])
+    refusal = serve.refused("modern", cwd=serve.folder)
+    assert refusal.code in (1, 3, 4), refusal.text
+    clear(refusal, refusal.code, "ASGI", "modern")
+
+
+def test_worker_classes_that_come_later_say_so(serve: Serve) -> None:
+    clear(serve.refused("lab", "-k", "gevent"), 1, "gevent")
+
+
+def test_the_message_is_not_repeated_by_each_worker(serve: Serve, write) -> None:
+    write("shop.py", "raise RuntimeError('no database')\n")
+    refusal = serve.refused("shop", "-w", "4", cwd=serve.folder)
+    assert refusal.code == 3
+    assert refusal.text.count("RuntimeError: no database") <= 4

@@ -1,0 +1,168 @@
+"""Defaults < environment < conf file < GUNICORN_CMD_ARGS < OXICORN_CMD_ARGS < command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness import APPS, Serve, free_port
+
+PATHS = ("--pythonpath", str(APPS))
+
+
+def setting(serve: Serve, name: str, *options: str, env: dict[str, str] | None = None) -> str:
+    """The value that `--print-config` shows; its checks need an application."""
+    shown = serve.refused("lab", *PATHS, *options, "--print-config", cwd=serve.folder, env=env, bind=None)
+    assert shown.code == 0, shown.text
+    [value] = [
+        line.partition("=")[2].strip() for line in shown.text.splitlines() if line.partition("=")[0].strip() == name
+    ]
+    return value
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    return tmp_path / "gunicorn.conf.py"
+
+
+def test_each_source_wins_over_the_one_before(serve: Serve, conf: Path) -> None:
+    env: dict[str, str] = {}
+    assert setting(serve, "workers", env=env) == "1"
+    env["WEB_CONCURRENCY"] = "2"
+    assert setting(serve, "workers", env=env) == "2"
+    conf.write_text("workers = 3\n")
+    assert setting(serve, "workers", env=env) == "3"
+    env["GUNICORN_CMD_ARGS"] = "--workers 4"
+    assert setting(serve, "workers", env=env) == "4"
+    env["OXICORN_CMD_ARGS"] = "-w5"
+    assert setting(serve, "workers", env=env) == "5"
+    assert setting(serve, "workers", "--workers=6", env=env) == "6"
+
+
+def test_the_number_of_workers_is_really_that(serve: Serve) -> None:
+    serve("lab", env={"WEB_CONCURRENCY": "2"}).wait_workers(2)
+
+
+def test_port_of_the_environment(serve: Serve) -> None:
+    port = free_port()
+    server = serve("lab", env={"PORT": str(port)}, bind=None, ready=False)
+    server.address = ("127.0.0.1", port)
+    server.wait_ready()
+    assert f"http://0.0.0.0:{port}" in server.log
+
+
+def test_bind_of_the_command_line_replaces_the_files(serve: Serve, conf: Path) -> None:
+    conf.write_text("bind = ['127.0.0.1:1', 'unix:/not/there']\n")
+    server = serve("lab", *PATHS, cwd=serve.folder)
+    assert server.get().text == "Hello, world!"
+
+
+def test_oxicorn_conf_py_is_found(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "oxicorn.conf.py").write_text("workers = 2\n")
+    serve("lab", *PATHS, cwd=tmp_path).wait_workers(2)
+
+
+def test_a_file_may_be_named(serve: Serve, write) -> None:
+    path = write("settings/production.py", "workers = 7\n")
+    assert setting(serve, "workers", "-c", str(path)) == "7"
+    assert setting(serve, "workers", "--config", f"file:{path}") == "7"
+    assert setting(serve, "workers", env={"GUNICORN_CMD_ARGS": f"-c {path}"}) == "7"
+
+
+def test_a_module_may_be_named(serve: Serve, write) -> None:
+    write("settings/__init__.py", "")
+    write("settings/production.py", "workers = 7\n")
+    assert setting(serve, "workers", "-c", "python:settings.production") == "7"
+
+
+def test_a_file_is_python(serve: Serve, conf: Path) -> None:
+    conf.write_text(
+        "import multiprocessing, os\n"
+        "from pathlib import Path\n"
+        "helper = [1, 2, 3]\n"
+        "def function(): pass\n"
+        "workers = len(helper)\n"
+        "chdir = os.path.dirname(os.path.abspath(__file__))\n"
+        "timeout = int(os.environ['LAB_TIMEOUT'])\n"
+    )
+    env = {"LAB_TIMEOUT": "44"}
+    assert setting(serve, "workers", env=env) == "3"
+    assert setting(serve, "timeout", env=env) == "44"
+
+
+def test_import_gunicorn_works_in_it(serve: Serve, conf: Path) -> None:
+    conf.write_text("import gunicorn\nassert gunicorn.__version__\ngunicorn.SERVER_SOFTWARE = 'hidden'\nworkers = 2\n")
+    assert setting(serve, "workers") == "2"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("timeout = '0x10'", "16"),
+        ("timeout = 5", "5"),
+        ("timeout = True", "1"),
+    ],
+)
+def test_numbers_as_gunicorn_reads_them(serve: Serve, conf: Path, text: str, value: str) -> None:
+    conf.write_text(text + "\n")
+    assert setting(serve, "timeout") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("preload_app = 'true'", "True"), ("preload_app = True", "True"), ("pass", "False")],
+)
+def test_booleans_as_gunicorn_reads_them(serve: Serve, conf: Path, text: str, value: str) -> None:
+    conf.write_text(text + "\n")
+    assert setting(serve, "preload_app") == value
+
+
+def test_sendfile_may_be_true_in_a_file(serve: Serve, conf: Path) -> None:
+    """Of Gunicorn any value, True as well, switches it off."""
+    conf.write_text("sendfile = True\n")
+    assert setting(serve, "sendfile") == "True"
+
+
+def test_unique_prefixes_are_understood(serve: Serve) -> None:
+    assert setting(serve, "keepalive", "--keep", "10") == "10"
+    assert setting(serve, "threads", "--thr=3") == "3"
+
+
+def test_a_path_argument_of_cmd_args_is_split_like_a_shell(serve: Serve) -> None:
+    env = {"GUNICORN_CMD_ARGS": "--name 'two words' --timeout=9"}
+    assert setting(serve, "proc_name", env=env) == "two words"
+    assert setting(serve, "timeout", env=env) == "9"
+
+
+def test_env_reaches_the_application(serve: Serve) -> None:
+    server = serve("lab", "-e", "LAB_COLOUR=red=ish", "--env", "LAB_SHAPE=")
+    assert server.get("/variable/LAB_COLOUR").text == "red=ish"
+    assert server.get("/variable/LAB_SHAPE").text == ""
+
+
+def test_check_config_does_not_serve(serve: Serve) -> None:
+    checked = serve.refused("lab", "--check-config")
+    assert checked.code == 0
+    assert "Listening" not in checked.text
+    failed = serve.refused("no_such_module", "--check-config")
+    assert failed.code != 0
+    assert "no_such_module" in failed.text
+
+
+def test_print_config_shows_every_setting(serve: Serve) -> None:
+    shown = serve.refused("lab", "--print-config", bind=None)
+    names = [line.split("=")[0].strip() for line in shown.out.splitlines() if " = " in line]
+    assert names == sorted(names)
+    for name in ("bind", "workers", "worker_class", "timeout", "graceful_timeout", "keepalive"):
+        assert name in names
+
+
+def test_version_and_help(serve: Serve) -> None:
+    version = serve.refused("--version", bind=None)
+    assert version.code == 0 and "oxicorn" in version.out.lower() and "0." in version.out
+    assert serve.refused("-v", bind=None).out == version.out
+    described = serve.refused("--help", bind=None)
+    assert described.code == 0
+    for flag in ("--workers", "--bind", "--header-timeout", "--max-requests-jitter", "--preload"):
+        assert flag in described.out
+    assert serve.refused("-h", bind=None).code == 0

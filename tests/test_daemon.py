@@ -1,0 +1,47 @@
+"""`--daemon` leaves the terminal; the launcher's work is done at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+
+import pytest
+from harness import Serve, Server, eventually, processes
+
+
+@pytest.fixture
+def daemon(serve: Serve, tmp_path: Path) -> Iterator[tuple[Server, int]]:
+    pidfile, log = tmp_path / "pid", tmp_path / "error.log"
+    server = serve("lab", "-D", "--pid", str(pidfile), "--log-file", str(log), ready=False)
+    assert server.wait_exit() == 0
+    pid = int(eventually(lambda: pidfile.exists() and pidfile.read_text().strip(), within=20))
+    try:
+        yield server, pid
+    finally:
+        # Its session is its own, so that the end of `server` does not reach it.
+        if processes.alive(pid):
+            os.killpg(os.getpgid(pid), SIGKILL)
+
+
+def test_it_serves_after_the_launcher_has_gone(daemon: tuple[Server, int]) -> None:
+    _, pid = daemon
+    eventually(lambda: processes.children(pid), within=20)
+    assert server.get().text == "Hello, world!"
+
+
+def test_it_has_a_session_of_its_own_and_no_terminal(daemon: tuple[Server, int]) -> None:
+    _, pid = daemon
+    assert os.getsid(pid) not in (os.getsid(0), server.pid)
+    for number in (0, 1, 2):
+        assert os.readlink(f"/proc/{pid}/fd/{number}") == "/dev/null"
+
+
+def test_it_stops_cleanly(daemon: tuple[Server, int], tmp_path: Path) -> None:
+    _, pid = daemon
+    eventually(lambda: processes.children(pid), within=20)
+    os.kill(pid, SIGTERM)
+    eventually(lambda: not processes.alive(pid), within=15)
+    assert not (tmp_path / "pid").exists()
+    assert "Shutting down: Master" in (tmp_path / "error.log").read_text()

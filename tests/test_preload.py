@@ -1,0 +1,114 @@
+"""`--preload` imports once, in the arbiter, and the workers share its memory."""
+
+from __future__ import annotations
+
+import os
+from signal import SIGKILL, SIGTERM
+
+import pytest
+from harness import APPS, Serve, eventually, processes
+
+#: Some 60 MiB of small objects, whose reference counts the collector would touch.
+HEAVY = """
+import gc, os
+from lab import GATES, application as lab, plain
+
+with (GATES / "imports").open("a") as file:
+    file.write(f"{os.getpid()}\\n")
+
+DATA = [{"number": number, "text": "x" * 200} for number in range(100_000)]
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/frozen":
+        return plain(start_response, b"%d" % gc.get_freeze_count())
+    if environ["PATH_INFO"] == "/collect":
+        return plain(start_response, b"%d" % gc.collect())
+    return lab(environ, start_response)
+"""
+
+
+@pytest.fixture
+def heavy(serve: Serve, write):
+    write("heavy.py", HEAVY)
+
+    def start(*options: str, **more):
+        return serve("heavy", "--pythonpath", str(APPS), *options, cwd=serve.folder, **more)
+
+    return start
+
+
+def imports(serve: Serve) -> list[int]:
+    return [int(line) for line in (serve.gates.folder / "imports").read_text().split()]
+
+
+def test_the_module_is_imported_once_by_the_arbiter(serve: Serve, heavy) -> None:
+    server = heavy("--preload", "-w", "2")
+    server.wait_workers(2)
+    assert imports(serve) == [server.pid]
+
+
+def test_without_it_each_worker_imports(serve: Serve, heavy) -> None:
+    server = heavy("-w", "2")
+    workers = server.wait_workers(2)
+    eventually(lambda: sorted(imports(serve)) == sorted(workers), what=lambda: str(imports(serve)))
+
+
+def test_a_replaced_worker_imports_nothing(serve: Serve, heavy) -> None:
+    server = heavy("--preload", "-w", "2")
+    first, _ = server.wait_workers(2)
+    os.kill(first, SIGKILL)
+    server.wait_replaced([first], 2)
+    assert server.get("/pid").status == 200
+    assert imports(serve) == [server.pid]
+
+
+def test_the_objects_are_frozen(heavy) -> None:
+    assert int(heavy("--preload").get("/frozen").text) > 100_000
+
+
+def test_without_it_nothing_is_frozen(heavy) -> None:
+    assert heavy().get("/frozen").text == "0"
+
+
+def test_memory_is_shared(heavy) -> None:
+    """After collections in each worker, what is private to one is a small part of what it maps."""
+    server = heavy("--preload", "-w", "2", kind="sync")
+    workers = server.wait_workers(2)
+    seen: set[str] = set()
+    eventually(lambda: seen.add(server.get("/pid").text) or len(seen) == 2)
+    for _ in range(20):
+        server.get("/collect")
+    for worker in workers:
+        memory = processes.memory_kib(worker)
+        private = memory["Private_Dirty"] + memory["Private_Clean"]
+        assert memory["Rss"] > 40 * 1024
+        assert private < memory["Rss"] / 3, memory
+
+
+def test_an_import_that_fails_exits_at_once(serve: Serve, write) -> None:
+    write("broken.py", "raise RuntimeError('no database')\n")
+    refusal = serve.refused("broken", "--preload", cwd=serve.folder)
+    assert refusal.code in (1, 3)
+    assert "RuntimeError: no database" in refusal.text
+    assert "Booting worker" not in refusal.text
+
+
+def test_it_stops_cleanly(heavy) -> None:
+    server = heavy("--preload", "-w", "2")
+    assert server.stop(SIGTERM) == 0
+
+
+def test_the_environment_is_set_before_the_import(serve: Serve, write) -> None:
+    write(
+        "reads.py",
+        """
+        import os
+        from lab import plain
+        COLOUR = os.environ["LAB_COLOUR"].encode()
+
+        def application(environ, start_response):
+            return plain(start_response, COLOUR)
+        """,
+    )
+    options = ("--preload", "-e", "LAB_COLOUR=red", "--pythonpath", str(APPS))
+    assert serve("reads", *options, cwd=serve.folder).get().text == "red"

@@ -1,0 +1,62 @@
+"""Workers give up root for `--user` and `--group`; the arbiter keeps what it needs to bind."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+from harness import Serve, processes
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its user")
+
+NOBODY = pwd.getpwnam("nobody")
+GROUP = grp.getgrgid(NOBODY.pw_gid).gr_name
+
+
+@pytest.mark.parametrize(("user", "group"), [("nobody", GROUP), (str(NOBODY.pw_uid), str(NOBODY.pw_gid))])
+def test_workers_run_as_the_user(serve: Serve, readable: Path, user: str, group: str) -> None:
+    server = serve("app", "-u", user, "-g", group, cwd=readable)
+    [worker] = server.wait_workers(1)
+    assert processes.status(worker, "Uid").split() == [str(NOBODY.pw_uid)] * 4
+    assert processes.status(worker, "Gid").split() == [str(NOBODY.pw_gid)] * 4
+    assert processes.status(server.pid, "Uid").split() == ["0"] * 4
+    assert "0" not in processes.status(worker, "Groups").split(), "root's groups are gone"
+
+
+def test_the_unix_socket_belongs_to_the_user(serve: Serve, readable: Path) -> None:
+    path = readable / "sock"
+    serve("app", "-u", "nobody", "-g", GROUP, cwd=readable, bind=f"unix:{path}")
+    assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
+
+
+def test_the_group_alone_may_change(serve: Serve, readable: Path) -> None:
+    server = serve("app", "-g", GROUP, cwd=readable)
+    [worker] = server.wait_workers(1)
+    assert processes.status(worker, "Uid").split() == ["0"] * 4
+    assert processes.status(worker, "Gid").split() == [str(NOBODY.pw_gid)] * 4
+
+
+@pytest.mark.parametrize("option", ["--user", "--group"])
+def test_a_name_that_nobody_has(serve: Serve, option: str) -> None:
+    refusal = serve.refused("lab", option, "no-such-one")
+    assert refusal.code == 1
+    assert "no-such-one" in refusal.text and "Traceback" not in refusal.text
+
+
+@pytest.fixture
+def readable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that another user may enter, with an application that needs nothing else."""
+    folder = tmp_path_factory.mktemp("readable")
+    for each in (folder, *folder.parents):
+        if each == Path("/tmp") or each == Path("/"):
+            break
+        each.chmod(0o755)
+    (folder / "app.py").write_text(
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Length', '2')])\n"
+        "    return [b'ok']\n"
+    )
+    return folder
