@@ -190,8 +190,10 @@ impl Reactor {
     }
 
     fn wait(&self, patience: Patience) -> Option<Duration> {
-        let at_once =
-            patience == Patience::Look || !self.again.is_empty() || !self.ready.is_empty();
+        let at_once = patience == Patience::Look
+            || !self.again.is_empty()
+            || !self.ready.is_empty()
+            || self.is_finished();
         if at_once || self.crew.stopping() == Some(Shutdown::Quick) {
             return Some(Duration::ZERO);
         }
