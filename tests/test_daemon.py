@@ -26,13 +26,13 @@ def daemon(serve: Serve, tmp_path: Path) -> Iterator[tuple[Server, int]]:
 
 
 def test_it_serves_after_the_launcher_has_gone(daemon: tuple[Server, int]) -> None:
-    _, pid = daemon
+    server, pid = daemon
     eventually(lambda: processes.children(pid), within=20)
     assert server.get().text == "Hello, world!"
 
 
 def test_it_has_a_session_of_its_own_and_no_terminal(daemon: tuple[Server, int]) -> None:
-    _, pid = daemon
+    server, pid = daemon
     assert os.getsid(pid) not in (os.getsid(0), server.pid)
     for number in (0, 1, 2):
         assert os.readlink(f"/proc/{pid}/fd/{number}") == "/dev/null"

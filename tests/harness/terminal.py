@@ -1,0 +1,63 @@
+"""A server on a terminal: a pseudo-terminal of which the test is the other end."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from signal import SIGKILL
+
+from .poll import eventually
+from .server import command, environment
+
+
+class Terminal:
+    """Runs the command with its three streams on a terminal."""
+
+    def __init__(self, *options: str, cwd: Path, env: Mapping[str, str] | None = None) -> None:
+        self._master, slave = pty.openpty()
+        self._seen = b""
+        self.process = subprocess.Popen(
+            [*command(), *options],
+            cwd=cwd,
+            env=environment({"TERM": "xterm-256color", **(env or {})}),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            os.killpg(self.process.pid, SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait(10)
+        os.close(self._master)
+
+    @property
+    def screen(self) -> str:
+        """Everything that was written up to now."""
+        while select.select([self._master], [], [], 0)[0]:
+            try:
+                data = os.read(self._master, 65536)
+            except OSError:
+                break  # The other end was closed by its last process.
+            if not data:
+                break
+            self._seen += data
+        return self._seen.decode(errors="replace").replace("\r\n", "\n")
+
+    def wait_for(self, text: str, within: float = 20.0) -> str:
+        return eventually(
+            lambda: text in self.screen and self.screen,
+            within=within,
+            what=lambda: f"{text!r} on the screen:\n{self.screen}",
+        )

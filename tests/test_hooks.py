@@ -1,0 +1,276 @@
+"""The hooks of the configuration run when, where and with what Gunicorn runs them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR2
+
+import pytest
+from harness import APPS, Serve, Server, eventually, processes
+
+CONF = """
+import os
+from pathlib import Path
+
+FILE = Path(os.environ["LAB_GATES"]) / "hooks"
+
+def note(name, *values):
+    with FILE.open("a") as file:
+        file.write(" ".join([str(os.getpid()), name, *map(str, values)]) + "\\n")
+
+note("conf")
+
+def on_starting(server):
+    note("on_starting", server.pid == os.getpid(), server.cfg.workers)
+
+def when_ready(server):
+    note("when_ready", server.pid == os.getpid(), len(server.LISTENERS))
+
+def on_reload(server):
+    note("on_reload")
+
+def nworkers_changed(server, new_value, old_value):
+    note("nworkers_changed", new_value, old_value)
+
+def pre_fork(server, worker):
+    note("pre_fork", worker.age)
+
+def post_fork(server, worker):
+    note("post_fork", worker.age, worker.pid == os.getpid(), worker.ppid == os.getppid())
+
+def post_worker_init(worker):
+    note("post_worker_init", callable(worker.wsgi), worker.cfg.workers)
+
+def worker_int(worker):
+    note("worker_int", worker.pid == os.getpid())
+
+def worker_abort(worker):
+    note("worker_abort", worker.pid == os.getpid())
+
+def worker_exit(server, worker):
+    note("worker_exit", worker.pid == os.getpid())
+
+def child_exit(server, worker):
+    note("child_exit", worker.pid)
+
+def pre_exec(server):
+    note("pre_exec")
+
+def pre_request(worker, req):
+    note("pre_request", req.method, req.uri, req.path, req.query)
+
+def post_request(worker, req, environ, resp):
+    note("post_request", req.method, environ["PATH_INFO"], resp.status)
+
+def on_exit(server):
+    note("on_exit")
+"""
+
+
+@pytest.fixture
+def start(serve: Serve) -> Callable[..., Server]:
+    """A server with all hooks, in a folder of its own."""
+    (serve.folder / "gunicorn.conf.py").write_text(CONF)
+    (serve.folder / "hooked.py").write_text(
+        "import os\n"
+        "from lab import GATES, application\n"
+        "with (GATES / 'hooks').open('a') as file:\n"
+        "    file.write(f'{os.getpid()} import\\n')\n"
+    )
+
+    def start(*options: str, **more) -> Server:
+        paths = ("--pythonpath", str(APPS))
+        return serve("hooked", *paths, *options, cwd=serve.folder, **more)
+
+    return start
+
+
+class Notes:
+    """What the hooks wrote."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def all(self) -> list[tuple[int, str, list[str]]]:
+        rows = []
+        for line in self.path.read_text().splitlines():
+            pid, name, *values = line.split(" ")
+            rows.append((int(pid), name, values))
+        return rows
+
+    def names(self, *, of: int | None = None) -> list[str]:
+        return [name for pid, name, _ in self.all() if of is None or pid == of]
+
+    def values(self, hook: str) -> list[list[str]]:
+        return [values for _, name, values in self.all() if name == hook]
+
+    def forget(self) -> None:
+        self.path.write_text("")
+
+
+@pytest.fixture
+def notes(serve: Serve) -> Notes:
+    return Notes(serve.gates.folder / "hooks")
+
+
+def test_the_order_of_a_life(start, notes: Notes, kind: str) -> None:
+    server = start("-w", "1", kind=kind)
+    [worker] = server.wait_workers(1)
+    server.get("/pid?q=1")
+    assert server.stop() == 0
+    arbiters = notes.names(of=server.pid)
+    assert arbiters == [
+        "conf",
+        "nworkers_changed",
+        "on_starting",
+        "when_ready",
+        "pre_fork",
+        "child_exit",
+        "on_exit",
+    ]
+    assert notes.names(of=worker) == [
+        "post_fork",
+        "import",
+        "post_worker_init",
+        "pre_request",
+        "post_request",
+        "pre_request",
+        "post_request",
+        "worker_exit",
+    ]
+
+
+def test_what_they_are_given(start, notes: Notes) -> None:
+    server = start("-w", "1")
+    [worker] = server.wait_workers(1)
+    server.post("/echo?q=1", b"abc")
+    assert server.stop() == 0
+    assert notes.values("on_starting") == [["True", "1"]]
+    assert notes.values("when_ready") == [["True", "1"]]
+    assert notes.values("nworkers_changed") == [["1", "None"]]
+    assert notes.values("pre_fork") == [["1"]]
+    assert notes.values("post_fork") == [["1", "True", "True"]]
+    assert notes.values("post_worker_init") == [["True", "1"]]
+    assert notes.values("pre_request")[-1] == ["POST", "/echo?q=1", "/echo", "q=1"]
+    assert notes.values("post_request")[-1] == ["POST", "/echo", "200", "OK"]
+    assert notes.values("worker_exit") == [["True"]]
+    assert notes.values("child_exit") == [[str(worker)]]
+
+
+def test_a_reload(start, notes: Notes) -> None:
+    server = start("-w", "1")
+    old = server.wait_workers(1)
+    notes.forget()
+    server.signal(SIGHUP)
+    [new] = server.wait_replaced(old, 1)
+    arbiters = eventually(lambda: "child_exit" in notes.names(of=server.pid) and notes.names(of=server.pid))
+    assert [name for name in arbiters if name != "nworkers_changed"] == [
+        "conf",
+        "on_reload",
+        "pre_fork",
+        "child_exit",
+    ]
+    assert notes.names(of=new) == ["post_fork", "import", "post_worker_init"]
+    assert notes.names(of=old[0]) == ["worker_exit"]
+
+
+@pytest.mark.parametrize("number", [SIGINT, SIGQUIT])
+def test_worker_int(start, notes: Notes, kind: str, number: int) -> None:
+    server = start("-w", "1", kind=kind)
+    [worker] = server.wait_workers(1)
+    os.kill(worker, number)
+    server.wait_replaced([worker], 1)
+    assert notes.names(of=worker)[-2:] == ["worker_int", "worker_exit"]
+
+
+def test_term_is_no_int(start, notes: Notes) -> None:
+    server = start("-w", "1")
+    [worker] = server.wait_workers(1)
+    os.kill(worker, SIGTERM)
+    server.wait_replaced([worker], 1)
+    assert "worker_int" not in notes.names()
+
+
+def test_worker_abort_at_a_timeout(serve: Serve, start, notes: Notes) -> None:
+    server = start("-w", "1", "--timeout", "1", kind="sync")
+    [worker] = server.wait_workers(1)
+    with server.connect() as wire:
+        wire.request("/gate/hung")
+        serve.gates.wait_entered("hung")
+        server.wait_replaced([worker], 1)
+    assert "worker_abort" in notes.names(of=worker)
+    assert notes.values("child_exit") == [[str(worker)]]
+
+
+def test_nworkers_changed(start, notes: Notes) -> None:
+    server = start("-w", "1")
+    server.wait_workers(1)
+    server.signal(SIGTTIN)
+    server.wait_workers(2)
+    server.signal(SIGTTOU)
+    server.wait_workers(1)
+    assert notes.values("nworkers_changed") == [["1", "None"], ["2", "1"], ["1", "2"]]
+
+
+def test_pre_exec(start, notes: Notes, tmp_path: Path) -> None:
+    pidfile = tmp_path / "pid"
+    server = start("-w", "1", "--pid", str(pidfile))
+    server.wait_workers(1)
+    server.signal(SIGUSR2)
+    second = tmp_path / "pid.2"
+    new = int(eventually(lambda: second.exists() and second.read_text().strip(), within=20))
+    assert notes.names(of=new)[:2] == ["pre_exec", "conf"]
+    os.kill(new, SIGTERM)
+    eventually(lambda: not processes.alive(new), within=15)
+
+
+def test_post_request_runs_after_an_error(start, notes: Notes, kind: str) -> None:
+    server = start("-w", "1", kind=kind)
+    server.get("/error/here")
+    eventually(lambda: len(notes.values("post_request")) == 2)
+    assert notes.values("post_request")[-1][:2] == ["GET", "/error/here"]
+
+
+@pytest.mark.parametrize("hook", ["on_starting", "when_ready"])
+def test_a_hook_of_the_start_that_fails_stops_it(serve: Serve, hook: str) -> None:
+    (serve.folder / "gunicorn.conf.py").write_text(f"def {hook}(server):\n    raise RuntimeError('not today')\n")
+    refusal = serve.refused("lab", "--pythonpath", str(APPS), cwd=serve.folder)
+    assert refusal.code == 1
+    assert "not today" in refusal.text
+
+
+@pytest.mark.parametrize(("hook", "arguments"), [("post_fork", "server, worker"), ("post_worker_init", "worker")])
+def test_a_hook_of_the_boot_that_fails_is_a_boot_failure(serve: Serve, hook: str, arguments: str) -> None:
+    (serve.folder / "gunicorn.conf.py").write_text(f"def {hook}({arguments}):\n    raise RuntimeError('not today')\n")
+    refusal = serve.refused("lab", "--pythonpath", str(APPS), cwd=serve.folder)
+    assert refusal.code == 3
+    assert "not today" in refusal.text
+
+
+@pytest.mark.parametrize(
+    ("hook", "arguments"),
+    [("post_request", "worker, req"), ("child_exit", "server, worker"), ("on_exit", "server")],
+)
+def test_other_hooks_that_fail_are_logged(serve: Serve, hook: str, arguments: str) -> None:
+    (serve.folder / "gunicorn.conf.py").write_text(f"def {hook}({arguments}):\n    raise RuntimeError('not today')\n")
+    server = serve("lab", "--pythonpath", str(APPS), cwd=serve.folder)
+    assert server.get().text == "Hello, world!"
+    assert server.stop() == 0
+    assert "not today" in server.log
+
+
+def test_they_can_log(serve: Serve) -> None:
+    (serve.folder / "gunicorn.conf.py").write_text(
+        "def when_ready(server):\n    server.log.info('ready with %s', server.cfg.workers)\n"
+        "def post_fork(server, worker):\n    server.log.info('forked %s', worker.pid)\n"
+        "def post_worker_init(worker):\n    worker.log.warning('initialised')\n"
+        "def pre_request(worker, req):\n    worker.log.debug('%s %s', req.method, req.path)\n"
+    )
+    server = serve("lab", "--pythonpath", str(APPS), "--log-level", "debug", cwd=serve.folder)
+    [worker] = server.wait_workers(1)
+    server.wait_log(r"\[INFO\] ready with 1")
+    server.wait_log(rf"\[{worker}\] \[INFO\] forked {worker}")
+    server.wait_log(r"\[WARNING\] initialised")
+    server.wait_log(r"\[DEBUG\] GET /")

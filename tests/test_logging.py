@@ -1,0 +1,315 @@
+"""The lines of the log are Gunicorn's, so that what reads Gunicorn's log reads this one."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from pathlib import Path
+from signal import SIGHUP, SIGUSR1
+
+import pytest
+from harness import APPS, Serve, Server, eventually
+from harness.wire import head
+
+LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[\d+\] \[(DEBUG|INFO|WARNING|ERROR|CRITICAL)\] .")
+DATE = r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
+
+
+def test_every_line_has_gunicorns_form(serve: Serve) -> None:
+    server = serve("lab", "-w", "2")
+    old = server.wait_workers(2)
+    server.signal(SIGHUP)
+    server.wait_replaced(old, 2)
+    assert server.stop() == 0
+    assert server.out == ""
+    for line in server.err.splitlines():
+        assert LINE.match(line), line
+
+
+def test_the_lines_of_a_life(serve: Serve) -> None:
+    server = serve("lab", "-w", "1")
+    [worker] = server.wait_workers(1)
+    assert server.stop() == 0
+    host, port = server.address
+    said = [re.sub(r"^\[.*?\] ", "", line) for line in server.err.splitlines()]
+    expected = [
+        rf"\[{server.pid}\] \[INFO\] Starting oxicorn \d+\.\d+\.\d+",
+        rf"\[{server.pid}\] \[INFO\] Listening at: http://{host}:{port} \({server.pid}\)",
+        rf"\[{server.pid}\] \[INFO\] Using worker: sync",
+        rf"\[{worker}\] \[INFO\] Booting worker with pid: {worker}",
+        rf"\[{server.pid}\] \[INFO\] Handling signal: term",
+        rf"\[{worker}\] \[INFO\] Worker exiting \(pid: {worker}\)",
+        rf"\[{server.pid}\] \[INFO\] Shutting down: Master",
+    ]
+    assert len(said) == len(expected), server.err
+    for line, pattern in zip(said, expected, strict=True):
+        assert re.fullmatch(pattern, line), (line, pattern)
+
+
+@pytest.mark.parametrize(
+    ("level", "info", "error"),
+    [("debug", True, True), ("INFO", True, True), ("error", False, True), ("critical", 0, 0)],
+)
+def test_levels(serve: Serve, level: str, info: bool, error: bool) -> None:
+    server = serve("lab", "--log-level", level)
+    server.get("/error/here")
+    assert server.stop() == 0
+    assert ("[INFO] Listening at" in server.log) == bool(info)
+    assert ("ValueError: here" in server.log) == bool(error)
+
+
+@pytest.fixture
+def access(serve: Serve, kind: str):
+    """A server that writes its access log to stdout, and its next line."""
+
+    def start(*options: str, app: str = "lab") -> Server:
+        return serve(app, "--access-logfile", "-", *options, kind=kind)
+
+    return start
+
+
+def last_line(server: Server, mark: str) -> str:
+    """The line of the access log that contains `mark`."""
+    return eventually(
+        lambda: [line for line in server.out.splitlines() if mark in line],
+        what=lambda: f"{mark!r} in the access log: {server.out}",
+    )[-1]
+
+
+def test_the_access_log_is_off_by_default(serve: Serve) -> None:
+    server = serve("lab")
+    server.get("/pid")
+    assert server.stop() == 0
+    assert "/pid" not in server.log
+
+
+def test_the_default_format(access) -> None:
+    server = access()
+    fields = [("Referer", "http://from.example/"), ("User-Agent", "lab/1.0")]
+    server.get("/block/123?q=1", fields=fields)
+    line = last_line(server, "/block/123")
+    assert re.fullmatch(
+        rf'127\.0\.0\.1 - - {DATE} "GET /block/123\?q=1 HTTP/1\.1" 200 123 '
+        r'"http://from\.example/" "lab/1\.0"',
+        line,
+    ), line
+
+
+def test_the_user_of_basic_authentication(access) -> None:
+    server = access()
+    credentials = base64.b64encode(b"ada:secret").decode()
+    server.get("/pid", fields=[("Authorization", f"Basic {credentials}")])
+    assert last_line(server, "/pid").startswith("127.0.0.1 - ada [")
+
+
+ATOMS = {
+    "h": r"127\.0\.0\.1",
+    "l": "-",
+    "u": "-",
+    "t": DATE,
+    "r": r"GET /block/7\?q=a%20b HTTP/1\.1",
+    "m": "GET",
+    "U": "/block/7",
+    "q": "q=a%20b",
+    "H": r"HTTP/1\.1",
+    "s": "200",
+    "B": "7",
+    "b": "7",
+    "f": "-",
+    "a": "lab/1.0",
+    "T": "0",
+    "D": r"\d+",
+    "M": r"\d+",
+    "L": r"0\.\d{6}",
+    "p": r"<\d+>",
+    "{x-lab}i": "sent",
+    "{X-Lab}i": "sent",
+    "{content-type}o": "text/plain",
+    "{server_protocol}e": r"HTTP/1\.1",
+    "{missing}i": "-",
+    "{missing}o": "-",
+    "{missing}e": "-",
+}
+
+
+def test_every_atom(access) -> None:
+    layout = "|".join(f"%({atom})s" for atom in ATOMS)
+    server = access("--access-logformat", f"LINE|{layout}|END %%")
+    server.get("/block/7?q=a%20b", fields=[("User-Agent", "lab/1.0"), ("X-Lab", "sent")])
+    line = last_line(server, "/block/7")
+    values = line.split("|")
+    assert (values[0], values[-1]) == ("LINE", "END %")
+    for (atom, pattern), value in zip(ATOMS.items(), values[1:-1], strict=True):
+        assert re.fullmatch(pattern, value), (atom, value, line)
+
+
+def test_quotes_are_escaped(access) -> None:
+    server = access()
+    server.get("/pid", fields=[("User-Agent", 'a "quoted" \\ one')])
+    assert '"a \\"quoted\\" ' in last_line(server, "/pid")
+
+
+def test_what_was_sent_is_counted(access) -> None:
+    server = access("--access-logformat", "%(m)s %(U)s %(s)s %(B)s")
+    with server.connect() as wire:
+        wire.get("/pieces/200000")
+        wire.request("/block/500", method="HEAD").reply(to="HEAD")
+        wire.get("/nowhere")
+    assert last_line(server, "/pieces") == "GET /pieces/200000 200 200000"
+    assert last_line(server, "HEAD") == "HEAD /block/500 200 0"
+    assert last_line(server, "/nowhere") == "GET /nowhere 404 12"
+
+
+def test_the_duration_is_the_whole_one(serve: Serve, access) -> None:
+    """Also of a request that fails: Gunicorn logs how long its error page took."""
+    server = access("--access-logformat", "%(U)s %(s)s %(M)s", app="lab")
+    with server.connect() as wire:
+        wire.request("/gate/timed")
+        serve.gates.wait_entered("timed")
+        first = os.times().elapsed
+        eventually(lambda: os.times().elapsed - first > 0.4)
+        serve.gates.open("timed")
+        wire.reply()
+    assert int(last_line(server, "/gate/timed").split()[-1]) >= 400
+
+
+def test_a_failed_request_is_logged_with_what_is_known(access) -> None:
+    server = access()
+    server.get("/error/here", fields=[("User-Agent", "lab/1.0")])
+    line = last_line(server, "/error")
+    assert re.search(r'"GET /error/here HTTP/1\.1" 500 [1-9]\d* "-" "lab/1\.0"$', line), line
+
+
+def test_a_request_that_cannot_be_read_has_a_line(access) -> None:
+    server = access()
+    with server.connect() as wire:
+        assert wire.send(b"nonsense\r\n\r\n").reply().status == 400
+    assert " 400 " in last_line(server, '" 400 ')
+
+
+def test_every_request_has_a_line(access) -> None:
+    server = access("--access-logformat", "%(U)s")
+    with server.connect() as wire:
+        wire.send(b"".join(head(f"/environ/{number}") for number in range(100)))
+        for _ in range(100):
+            wire.reply()
+    last_line(server, "/environ/99")
+    assert server.stop() == 0
+    lines = [line for line in server.out.splitlines() if line.startswith("/environ/")]
+    assert lines == [f"/environ/{number}" for number in range(100)]
+
+
+def test_newlines_cannot_forge_a_line(access) -> None:
+    server = access()
+    server.get("/x%0aforged%0dline")
+    assert last_line(server, "forged").startswith("127.0.0.1 - - [")
+    server2 = access("--access-logformat", "START %(U)s END")
+    server2.get("/x%0aforged")
+    eventually(lambda: "forged" in server2.out)
+    assert all(line.startswith("START") for line in server2.out.splitlines())
+
+
+def test_log_files(serve: Serve, kind: str, tmp_path: Path) -> None:
+    error, access = tmp_path / "error.log", tmp_path / "access.log"
+    server = serve("lab", "--error-logfile", str(error), "--access-logfile", str(access), kind=kind)
+    server.get("/error/here")
+    eventually(lambda: "/error/here" in access.read_text())
+    assert server.stop() == 0
+    assert "ValueError: here" in error.read_text()
+    assert "Starting oxicorn" in error.read_text()
+    assert server.log == ""
+
+
+def test_usr1_reopens_the_files(serve: Serve, kind: str, tmp_path: Path) -> None:
+    """As logrotate does it: the file is moved away, then the signal."""
+    error, access = tmp_path / "error.log", tmp_path / "access.log"
+    server = serve("lab", "-w", "2", "--log-file", str(error), "--access-logfile", str(access), kind=kind)
+    server.wait_workers(2)
+    server.get("/environ/before")
+    eventually(lambda: "/environ/before" in access.read_text())
+    error.rename(tmp_path / "error.1")
+    access.rename(tmp_path / "access.1")
+    server.signal(SIGUSR1)
+    eventually(lambda: error.exists() and access.exists())
+
+    def both_write_to_the_new() -> bool:
+        server.get("/environ/after")
+        server.get("/error/after")
+        return "/environ/after" in access.read_text() and "ValueError" in error.read_text()
+
+    eventually(both_write_to_the_new)
+    moved = (tmp_path / "access.1").stat().st_size
+
+    def nobody_writes_to_the_old() -> bool:
+        before = (tmp_path / "access.1").stat().st_size
+        for _ in range(10):
+            server.get("/environ/later")
+        return (tmp_path / "access.1").stat().st_size == before
+
+    eventually(nobody_writes_to_the_old)
+    assert "/environ/before" in (tmp_path / "access.1").read_text()
+    assert moved
+    assert server.stop() == 0
+
+
+def test_capture_output_puts_prints_into_the_log(serve: Serve, write, tmp_path: Path) -> None:
+    write(
+        "prints.py",
+        """
+        import os, sys
+        from lab import application as lab
+
+        def application(environ, start_response):
+            print("to stdout", flush=True)
+            print("to stderr", file=sys.stderr, flush=True)
+            os.write(1, b"to the descriptor\\n")
+            return lab(environ, start_response)
+        """,
+    )
+    log = tmp_path / "error.log"
+    options = ("--capture-output", "--log-file", str(log), "--pythonpath", str(APPS))
+    server = serve("prints", *options, cwd=serve.folder)
+    eventually(lambda: "to the descriptor" in log.read_text())
+    assert "to stdout" in log.read_text() and "to stderr" in log.read_text()
+    assert server.log == ""
+
+
+def test_the_loggers_are_pythons(serve: Serve, write) -> None:
+    """A handler that an application adds to `gunicorn.error` sees what is logged."""
+    write(
+        "listens.py",
+        """
+        import logging
+        from lab import application, mark
+
+        class Marks(logging.Handler):
+            def emit(self, record):
+                if record.exc_info:
+                    mark("seen-" + record.exc_info[0].__name__)
+
+        logging.getLogger("gunicorn.error").addHandler(Marks())
+        """,
+    )
+    server = serve("listens", "--pythonpath", str(APPS), cwd=serve.folder)
+    server.get("/error/here")
+    serve.gates.wait_marked("seen-ValueError")
+
+
+def test_the_applications_own_logging_is_left_alone(serve: Serve, write) -> None:
+    write(
+        "logs.py",
+        """
+        import logging
+        from lab import application as lab
+
+        logging.basicConfig(format="MINE %(message)s", level=logging.INFO)
+
+        def application(environ, start_response):
+            logging.getLogger("shop").info("sold")
+            return lab(environ, start_response)
+        """,
+    )
+    server = serve("logs", "--pythonpath", str(APPS), cwd=serve.folder)
+    server.wait_log("^MINE sold$")
+    assert "MINE Starting" not in server.log and "MINE Booting" not in server.log
