@@ -21,7 +21,7 @@ impl Field<'_> {
     }
 }
 
-/// A part of a buffer; `u32` because heads are bounded (`HEAD_BYTES`) and spans are many.
+/// A part of a buffer. Numbers of 32 bits, because spans are many and heads are small.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Span {
     start: u32,
@@ -29,7 +29,8 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Every buffer that spans point into is bounded by `HEAD_BYTES`, so the casts lose nothing.
+    /// What peers send is bounded by `HEAD_BYTES`, so the casts lose nothing. An application that states 4 GiB of fields
+    /// would read other ones back; what goes out does not depend on spans.
     pub(super) fn new(start: usize, length: usize) -> Self {
         Self {
             start: start as u32,

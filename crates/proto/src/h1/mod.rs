@@ -14,6 +14,7 @@ mod request;
 mod request_line;
 mod response;
 mod response_head;
+mod status;
 mod target;
 mod trailers;
 mod violation;
@@ -31,8 +32,6 @@ pub use response::{
     encode_head,
 };
 pub use response_head::ResponseHead;
+pub use status::reason_phrase;
 pub use target::TargetForm;
 pub use violation::Violation;
-
-pub use status::reason_phrase;
-mod status;

@@ -180,7 +180,8 @@ fn assemble(
         Ok(httparse::Status::Complete((_, headers))) => {
             request.fill(head, request_line, line.len(), headers, limits)
         }
-        // The fuzzer has not found a line that the walk accepts and httparse does not; should there be one, it is refused.
+        // No line is known that the walk accepts and httparse does not: the fuzzer asserts it. Should there be one, it is
+        // refused.
         _ => Err(Violation::FieldName),
     }
 }
