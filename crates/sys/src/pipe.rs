@@ -73,6 +73,19 @@ pub fn pipe() -> io::Result<Pipe> {
     Ok(Pipe { read, write })
 }
 
+/// Writes one byte, if somebody can still read it.
+pub fn write_byte(write: BorrowedFd<'_>, byte: u8) {
+    // Nobody is left to be told that nobody reads.
+    let _ = rustix::io::write(write, &[byte]);
+}
+
+/// Reads one byte; `None` at the end of the pipe, or while it is empty.
+#[must_use]
+pub fn read_byte(read: BorrowedFd<'_>) -> Option<u8> {
+    let mut byte = [0u8; 1];
+    matches!(rustix::io::read(read, &mut byte), Ok(1)).then_some(byte[0])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,7 +107,10 @@ mod tests {
         let mut byte = [0u8; 1];
         let empty = rustix::io::read(&pipe.read, &mut byte).expect_err("nothing was written");
         assert_eq!(empty, rustix::io::Errno::AGAIN);
+        write_byte(pipe.write.as_fd(), 7);
+        assert_eq!(read_byte(pipe.read.as_fd()), Some(7));
         drop(pipe.write);
         assert_eq!(rustix::io::read(&pipe.read, &mut byte), Ok(0));
+        assert_eq!(read_byte(pipe.read.as_fd()), None);
     }
 }

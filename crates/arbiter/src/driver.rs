@@ -1,0 +1,523 @@
+//! Performs what the supervisor decides: the one place of this crate where processes are forked, signalled and reaped.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::ops::ControlFlow;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use settings::Config;
+use sys::clock;
+use sys::memory::OomWatch;
+use sys::pipe::{Notifier, Pipe};
+use sys::process::Fork;
+use sys::scoreboard::Scoreboard;
+use sys::signals::{Disposition, Signal, SignalPipe};
+
+use crate::failure::Failure;
+use crate::generation::Generation;
+use crate::host::{Host, Moment, Outcome, WorkerSeat};
+use crate::pidfile::Pidfile;
+use crate::start::{self, Started};
+use crate::supervisor::{Action, Event, Level, Observation, Supervisor, slots_for};
+use crate::{EXIT_START, listeners, upgrade};
+
+/// How often a master that was started by another looks whether that one is still there. Gunicorn's interval; it
+/// matters only during an upgrade.
+const PARENT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a worker may be sent before it has handlers of its own, and must not die of.
+const SWALLOWED: [Signal; 6] = [
+    Signal::HUP,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::TTIN,
+    Signal::TTOU,
+    Signal::WINCH,
+];
+
+/// Runs a server: binds, forks the workers, looks after them until somebody stops it.
+///
+/// It returns in several processes, once in each: see [`Outcome`]. The configuration's directory must be the current one,
+/// and its environment set.
+pub fn run(config: Config, host: &mut dyn Host) -> Outcome {
+    let errorlog = config.errorlog.clone();
+    let started = match start::start(config, host) {
+        Ok(started) => started,
+        Err(outcome) => return outcome,
+    };
+    match Driver::new(started, host) {
+        Ok(driver) => driver.drive(),
+        Err(error) => {
+            Failure::new(format!("the workers cannot be looked after: {error}")).report(&errorlog);
+            Outcome::Exit(EXIT_START)
+        }
+    }
+}
+
+struct Driver<'host> {
+    host: &'host mut dyn Host,
+    supervisor: Supervisor,
+    scoreboard: Scoreboard,
+    notifier: Notifier,
+    /// The workers read its end when this process is gone.
+    lifeline: Pipe,
+    /// `None` only in a child, which has no use for them.
+    signals: Option<SignalPipe>,
+    pidfile: Option<Pidfile>,
+    /// By number. The supervisor says when one is not needed any more.
+    generations: BTreeMap<u64, Generation>,
+    last_generation: u64,
+    out_of_memory: OomWatch,
+    pid: i32,
+    parent: Option<i32>,
+}
+
+/// What the current process does next.
+type Flow<T = ()> = ControlFlow<Outcome, T>;
+
+impl<'host> Driver<'host> {
+    fn new(started: Started, host: &'host mut dyn Host) -> io::Result<Self> {
+        let terms = started.generation.terms();
+        let slots = slots_for(terms.workers);
+        Ok(Self {
+            host,
+            supervisor: Supervisor::new(terms, slots, started.parent),
+            scoreboard: Scoreboard::new(slots)?,
+            notifier: Notifier::new()?,
+            lifeline: sys::pipe::pipe()?,
+            signals: Some(started.signals),
+            pidfile: started.pidfile,
+            generations: BTreeMap::from([(0, started.generation)]),
+            last_generation: 0,
+            out_of_memory: OomWatch::start(),
+            pid: sys::process::pid(),
+            parent: started.parent,
+        })
+    }
+
+    fn drive(mut self) -> Outcome {
+        match self.drive_on() {
+            ControlFlow::Break(outcome) => outcome,
+            ControlFlow::Continue(never) => match never {},
+        }
+    }
+
+    fn drive_on(&mut self) -> Flow<std::convert::Infallible> {
+        // A stop that was asked for during the start comes before the first fork.
+        self.take_signals()?;
+        self.feed(Event::Start)?;
+        loop {
+            self.wait();
+            self.notifier.drain();
+            // Before the deaths: a worker that served and then died did serve.
+            self.observe()?;
+            self.take_signals()?;
+            self.reap()?;
+            if self
+                .parent
+                .is_some_and(|parent| parent != sys::process::parent_pid())
+            {
+                self.parent = None;
+                self.feed(Event::ParentGone)?;
+            }
+            self.feed(Event::Tick)?;
+        }
+    }
+
+    fn wait(&self) {
+        let Some(signals) = &self.signals else { return };
+        let now = clock::monotonic();
+        let deadline = self
+            .supervisor
+            .deadline(now)
+            .map(|deadline| deadline.saturating_sub(now));
+        let parent = self.supervisor.has_parent().then_some(PARENT_INTERVAL);
+        let timeout = deadline.into_iter().chain(parent).min();
+        if let Err(error) = sys::poll::readable([signals.as_fd(), self.notifier.as_fd()], timeout) {
+            log::error!("The arbiter cannot wait: {error}");
+            // Whatever it is, it must not become a busy loop.
+            std::thread::sleep(PARENT_INTERVAL);
+        }
+    }
+
+    fn observe(&mut self) -> Flow {
+        let all = self.supervisor.seats().map(|(pid, index)| {
+            let slot = self.scoreboard.slot(index);
+            let busy_since = Some(slot.busy_since_ms()).filter(|since| *since != 0);
+            Observation {
+                pid,
+                state: slot.state(),
+                busy_since: busy_since.map(Duration::from_millis),
+            }
+        });
+        let all = all.collect();
+        self.feed(Event::Observed(all))
+    }
+
+    fn take_signals(&mut self) -> Flow {
+        let received = self
+            .signals
+            .as_mut()
+            .map(SignalPipe::take)
+            .unwrap_or_default();
+        received
+            .into_iter()
+            .try_for_each(|received| self.feed(Event::Signal(received)))
+    }
+
+    fn reap(&mut self) -> Flow {
+        loop {
+            match sys::process::reap() {
+                Ok(Some(exit)) => {
+                    let was_killed = matches!(
+                        exit.end,
+                        sys::process::End::Signalled {
+                            signal: Signal::KILL,
+                            ..
+                        }
+                    );
+                    let out_of_memory = was_killed
+                        .then(|| self.out_of_memory.killed_since())
+                        .flatten();
+                    self.feed(Event::Died {
+                        pid: exit.pid,
+                        end: exit.end,
+                        out_of_memory,
+                    })?;
+                }
+                Ok(None) => return Flow::Continue(()),
+                Err(error) => {
+                    log::error!("Ended workers cannot be collected: {error}");
+                    return Flow::Continue(());
+                }
+            }
+        }
+    }
+
+    /// Tells the supervisor, and does what it wants, until there is nothing left to do.
+    fn feed(&mut self, event: Event) -> Flow {
+        let mut queue = VecDeque::from(self.supervisor.handle(event, clock::monotonic()));
+        while let Some(action) = queue.pop_front() {
+            if let Some(answer) = self.perform(action)? {
+                queue.extend(self.supervisor.handle(answer, clock::monotonic()));
+            }
+        }
+        Flow::Continue(())
+    }
+
+    fn perform(&mut self, action: Action) -> Flow<Option<Event>> {
+        match action {
+            Action::Spawn {
+                age,
+                slot,
+                generation,
+            } => return self.spawn(age, slot, generation).map_continue(Some),
+            Action::Upgrade => return self.start_upgrade().map_continue(Some),
+            Action::Exit { code } => return Flow::Break(self.end(code)),
+            Action::Load => return Flow::Continue(Some(self.reload())),
+            Action::Kill { pid, signal } => return Flow::Continue(kill(pid, signal)),
+            Action::Release { slot } => self.scoreboard.slot(slot).clear(),
+            Action::Log(level, line) => write_log(level, &line),
+            Action::Tell(moment) => self.tell(moment),
+            Action::Adopt { generation } => self.adopt(generation),
+            Action::Abandon { generation: _ } => self.host.abandon_config(),
+            Action::Forget { generation } => {
+                self.generations.remove(&generation);
+            }
+            Action::ReopenLogs => self.host.reopen_logs(),
+            Action::Promote => self.promote(),
+        }
+        Flow::Continue(None)
+    }
+
+    fn tell(&mut self, moment: Moment) {
+        if let Err(error) = self.host.hook(moment) {
+            log::error!("{error}");
+        }
+    }
+}
+
+fn kill(pid: i32, signal: Signal) -> Option<Event> {
+    match sys::process::kill(pid, signal) {
+        Ok(()) => None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Event::Vanished { pid }),
+        Err(error) => {
+            log::error!("Worker (pid:{pid}) could not be sent {signal}: {error}");
+            None
+        }
+    }
+}
+
+fn write_log(level: Level, line: &str) {
+    match level {
+        Level::Debug => log::debug!("{line}"),
+        Level::Info => log::info!("{line}"),
+        Level::Warning => log::warn!("{line}"),
+        Level::Error => log::error!("{line}"),
+        Level::Critical => log::error!(target: "critical", "{line}"),
+    }
+}
+
+/// Forking.
+impl Driver<'_> {
+    /// Forks; the child finds the arbiter's signal handlers gone before the first signal can reach it.
+    fn fork(&mut self) -> io::Result<Fork> {
+        // The guard lives to the end of this function, in both processes.
+        let _blocked = sys::signals::block_all();
+        let fork = self.host.fork()?;
+        if fork == Fork::Child {
+            if let Some(signals) = self.signals.take() {
+                signals.abandon();
+            }
+            for signal in SWALLOWED {
+                // The signal has just been disposed of with the same call.
+                let _ = sys::signals::dispose(signal, Disposition::Swallow);
+            }
+        }
+        Ok(fork)
+    }
+
+    fn spawn(&mut self, age: u64, slot: usize, generation: u64) -> Flow<Event> {
+        let failed = |reason: String| Flow::Continue(Event::SpawnFailed { age, reason });
+        let Some(shared) = self.generations.get(&generation).cloned() else {
+            return failed(format!("generation {generation} is not there"));
+        };
+        if let Err(error) = self.host.hook(Moment::PreFork { age }) {
+            return failed(error);
+        }
+        let slot = self.scoreboard.slot(slot);
+        slot.claim(0, age);
+        let max_requests = with_jitter(
+            shared.config.max_requests,
+            shared.config.max_requests_jitter,
+        );
+        match self.fork() {
+            Ok(Fork::Parent(pid)) => {
+                slot.set_pid(pid);
+                Flow::Continue(Event::Spawned { age, pid })
+            }
+            Ok(Fork::Child) => {
+                slot.set_pid(sys::process::pid());
+                Flow::Break(self.work(age, slot, shared, max_requests))
+            }
+            Err(error) => failed(error.to_string()),
+        }
+    }
+
+    /// In the child.
+    fn work(
+        &mut self,
+        age: u64,
+        slot: sys::scoreboard::Slot,
+        shared: Generation,
+        max_requests: u64,
+    ) -> Outcome {
+        let pid = sys::process::pid();
+        log::info!("Booting worker with pid: {pid}");
+        let Generation { config, listeners } = shared;
+        let lifeline = match self.close_lifeline() {
+            Ok(lifeline) => lifeline,
+            Err(error) => {
+                log::error!("Worker (pid:{pid}) has no lifeline: {error}");
+                return Outcome::Worker(EXIT_START);
+            }
+        };
+        let notifier = self.notifier.clone();
+        let ppid = self.pid;
+        let seat = WorkerSeat {
+            slot,
+            notifier,
+            lifeline,
+            listeners,
+            config,
+            age,
+            ppid,
+            max_requests,
+        };
+        let code = self.host.work(seat);
+        log::info!("Worker exiting (pid: {pid})");
+        Outcome::Worker(code)
+    }
+
+    /// Keeps only the reading end: with the other one here, no sibling would learn of the arbiter's end.
+    fn close_lifeline(&mut self) -> io::Result<std::os::fd::OwnedFd> {
+        let unused = sys::pipe::pipe()?;
+        Ok(std::mem::replace(&mut self.lifeline, unused).read)
+    }
+
+    fn start_upgrade(&mut self) -> Flow<Event> {
+        let Some(generation) = self.current() else {
+            return Flow::Continue(Event::UpgradeFailed("there are no listeners".to_owned()));
+        };
+        match self.fork() {
+            Ok(Fork::Parent(pid)) => Flow::Continue(Event::Upgrading { pid }),
+            Ok(Fork::Child) => Flow::Break(self.become_new_master(&generation)),
+            Err(error) => Flow::Continue(Event::UpgradeFailed(error.to_string())),
+        }
+    }
+
+    /// In the child. It comes back only when the new program could not be started.
+    fn become_new_master(&mut self, generation: &Generation) -> Outcome {
+        if let Err(error) = self.host.hook(Moment::PreExec) {
+            log::error!("{error}");
+            return Outcome::Worker(EXIT_START);
+        }
+        for listener in &generation.listeners {
+            if let Err(error) = sys::fds::set_on_exec(listener.as_fd(), sys::fds::OnExec::Keep) {
+                log::error!(
+                    "The listener {} cannot be passed on: {error}",
+                    listener.address()
+                );
+            }
+        }
+        let error = self
+            .host
+            .exec(upgrade::environment(&generation.listeners, self.pid));
+        log::error!("The new master could not be started: {error}");
+        Outcome::Worker(EXIT_START)
+    }
+}
+
+/// Different for each worker, so that they do not all reach it together.
+fn with_jitter(max_requests: u64, jitter: u64) -> u64 {
+    if max_requests == 0 || jitter == 0 {
+        return max_requests;
+    }
+    // The standard library's hash keys are the randomness at hand, and this needs no better one.
+    let random = RandomState::new().build_hasher().finish();
+    max_requests.saturating_add(jitter.checked_add(1).map_or(random, |range| random % range))
+}
+
+/// Generations.
+impl Driver<'_> {
+    /// The one that new workers belong to.
+    fn current(&self) -> Option<Generation> {
+        self.generations.get(&self.supervisor.generation()).cloned()
+    }
+
+    fn reload(&mut self) -> Event {
+        match self.load() {
+            Ok(generation) => {
+                self.last_generation += 1;
+                let terms = generation.terms();
+                self.generations.insert(self.last_generation, generation);
+                Event::Reloaded {
+                    generation: self.last_generation,
+                    terms,
+                }
+            }
+            Err(failure) => Event::ReloadFailed(failure.sentence().to_owned()),
+        }
+    }
+
+    fn load(&mut self) -> Result<Generation, Failure> {
+        let config = self.host.load_config().map_err(Failure::new)?;
+        let generation = self.prepare(config);
+        if generation.is_err() {
+            self.host.abandon_config();
+        }
+        generation
+    }
+
+    fn prepare(&mut self, config: Config) -> Result<Generation, Failure> {
+        let before = self.current();
+        let existing = before
+            .as_ref()
+            .map(|before| before.listeners.as_slice())
+            .unwrap_or_default();
+        let listeners = listeners::reopen(&config, existing)?;
+        let generation = Generation::new(config, listeners);
+        let (old, new) = (self.supervisor.target(), generation.config.workers);
+        if old != new {
+            self.tell(Moment::NworkersChanged {
+                new,
+                old: Some(old),
+            });
+        }
+        self.host.reopen_logs();
+        self.host.hook(Moment::OnReload).map_err(Failure::new)?;
+        if before.is_some_and(|before| before.addresses() != generation.addresses()) {
+            log::info!("Listening at: {}", generation.addresses());
+        }
+        self.preload(&generation.config)?;
+        Ok(generation)
+    }
+
+    /// An application that the arbiter has imported stays as it is: Python cannot import it a second time. Turning
+    /// `preload_app` on imports it now.
+    fn preload(&mut self, config: &Config) -> Result<(), Failure> {
+        let was_preloaded = self
+            .generations
+            .values()
+            .any(|known| known.config.preload_app);
+        match (config.preload_app, was_preloaded) {
+            (true, true) => {
+                log::warn!(
+                    "preload_app: the application is not imported again by a reload; USR2 does that"
+                );
+            }
+            (true, false) => self.host.preload().map_err(|boot| match boot {
+                crate::Boot::Raised(reason) | crate::Boot::NotFound(reason) => Failure::new(reason),
+            })?,
+            (false, _) => {}
+        }
+        Ok(())
+    }
+
+    /// The server as a whole follows the configuration of a generation that serves.
+    fn adopt(&mut self, number: u64) {
+        let Some(generation) = self.generations.get(&number) else {
+            return;
+        };
+        // A master that is to replace another keeps its second name until then.
+        if self.parent.is_some() {
+            return;
+        }
+        let wanted = generation
+            .config
+            .pidfile
+            .as_deref()
+            .map(std::path::absolute)
+            .and_then(Result::ok);
+        if self.pidfile.as_ref().map(Pidfile::path) == wanted.as_deref() {
+            return;
+        }
+        match wanted.map(|path| Pidfile::create(&path)).transpose() {
+            Ok(pidfile) => self.pidfile = pidfile,
+            Err(failure) => log::error!("{}", failure.sentence()),
+        }
+    }
+
+    /// The other master is gone: what was its is now this one's.
+    fn promote(&mut self) {
+        let Some(generation) = self.current() else {
+            return;
+        };
+        generation
+            .listeners
+            .iter()
+            .for_each(crate::Listener::take_name);
+        if let (Some(pidfile), Some(path)) = (&mut self.pidfile, &generation.config.pidfile)
+            && let Err(failure) = pidfile.rename(path)
+        {
+            log::error!("{}", failure.sentence());
+        }
+    }
+
+    /// The end of the arbiter. What it has made in the file system goes when its owner is dropped.
+    fn end(&mut self, code: i32) -> Outcome {
+        if self.supervisor.has_parent() || self.supervisor.is_upgrading() {
+            let listeners = self
+                .generations
+                .values()
+                .flat_map(|generation| &generation.listeners);
+            listeners.for_each(crate::Listener::leave_name);
+        }
+        // In Gunicorn's order: on_exit finds no pidfile any more.
+        self.pidfile = None;
+        self.tell(Moment::OnExit);
+        Outcome::Exit(code)
+    }
+}

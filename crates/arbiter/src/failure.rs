@@ -1,0 +1,50 @@
+//! Why the server cannot start: one sentence, and one that says what to do.
+
+use std::fmt;
+use std::io::{self, Write};
+
+/// An operator's mistake, or what the machine refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Tells the operator: on standard error, which is where somebody looks who has just typed a command, and in the
+    /// error log when that is a file.
+    pub(crate) fn report(&self, errorlog: &str) {
+        // Nobody can be told that standard error is closed.
+        let _ = writeln!(io::stderr(), "{self}");
+        if errorlog != "-" {
+            log::error!("{}", self.sentence());
+        }
+    }
+
+    /// What happened, without the hint.
+    pub(crate) fn sentence(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
+    }
+}

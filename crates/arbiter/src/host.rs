@@ -1,0 +1,118 @@
+//! What the arbiter asks of the program that it is part of, and what it tells it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use settings::Config;
+use sys::pipe::Notifier;
+use sys::process::Fork;
+use sys::scoreboard::Slot;
+
+use crate::listeners::Listener;
+
+/// The program round the arbiter. Everything is called in the arbiter's process, unless it says otherwise.
+pub trait Host {
+    /// Reads the sources of the configuration again (HUP). The error is a sentence for the log.
+    fn load_config(&mut self) -> Result<Config, String>;
+
+    /// Forgets what [`Host::load_config`] read last and goes back to the configuration before it, because the workers
+    /// that were to run with it did not boot.
+    fn abandon_config(&mut self) {}
+
+    /// Imports the application before any worker is forked, and makes its memory ready to be shared.
+    fn preload(&mut self) -> Result<(), Boot>;
+
+    /// Forks. All signals are blocked meanwhile.
+    fn fork(&mut self) -> io::Result<Fork>;
+
+    /// In the child: runs a worker and returns its exit code. The signals of the arbiter are back at their default,
+    /// except HUP, USR1, USR2, TTIN, TTOU and WINCH, which are swallowed until the worker has handlers for them.
+    fn work(&mut self, seat: WorkerSeat) -> i32;
+
+    /// Tells that something happens. What an error means stands with each [`Moment`].
+    fn hook(&mut self, moment: Moment) -> Result<(), String>;
+
+    /// In the child that an upgrade (USR2) forked: replaces the program by a new one with the original arguments, in the
+    /// original environment plus `environment`. It returns only when that fails.
+    fn exec(&mut self, environment: Vec<(String, String)>) -> io::Error;
+
+    /// Opens the log files anew, because somebody has moved them.
+    fn reopen_logs(&mut self);
+}
+
+/// Why an application could not be imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Boot {
+    /// It raised, or something it needs did. Exit code 3.
+    Raised(String),
+    /// There is no such application. Exit code 4.
+    NotFound(String),
+}
+
+/// A moment in the life of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before the first socket is bound. An error ends the start.
+    OnStarting,
+    /// All sockets are bound, no worker is forked. An error ends the start.
+    WhenReady,
+    /// As many workers as were asked for serve, for the first time. Not a hook of Gunicorn's. An error is logged.
+    Serving,
+    /// The configuration has been read again. An error gives the reload up.
+    OnReload,
+    /// The number of workers that there shall be has changed. An error is logged, or ends the start.
+    NworkersChanged {
+        /// What it is now.
+        new: u32,
+        /// What it was; `None` the first time.
+        old: Option<u32>,
+    },
+    /// A worker is about to be forked. An error keeps it from being forked.
+    PreFork {
+        /// The worker's age: the how-manieth of this arbiter it is.
+        age: u64,
+    },
+    /// A worker is gone. An error is logged.
+    ChildExit {
+        /// The pid that it had.
+        pid: i32,
+        /// Its age.
+        age: u64,
+    },
+    /// In the child that an upgrade forked, before the exec. An error ends the child.
+    PreExec,
+    /// The arbiter is about to end. An error is logged.
+    OnExit,
+}
+
+/// What a worker gets from its arbiter.
+#[derive(Debug)]
+pub struct WorkerSeat {
+    /// Where the worker tells how it is.
+    pub slot: Slot,
+    /// Rung by the worker when its slot's state has changed.
+    pub notifier: Notifier,
+    /// At its end when the arbiter is gone.
+    pub lifeline: OwnedFd,
+    /// Where to accept.
+    pub listeners: Vec<Listener>,
+    /// The configuration of this worker's generation.
+    pub config: Arc<Config>,
+    /// The how-manieth worker of its arbiter it is, counted from one.
+    pub age: u64,
+    /// The arbiter's pid.
+    pub ppid: i32,
+    /// The number of requests after which it asks for a successor, jitter applied; 0 is never.
+    pub max_requests: u64,
+}
+
+/// How [`crate::run`] ended, and in which process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// The arbiter is done, or this is the process that started it in the background: exit with this code.
+    Exit(i32),
+    /// This is a worker, and it has finished: exit with this code, and clean up nothing of the arbiter's.
+    Worker(i32),
+}

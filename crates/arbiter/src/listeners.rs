@@ -1,0 +1,389 @@
+//! Listening sockets: bound by us, or inherited; and the names of unix sockets, which outlive their sockets unless
+//! somebody removes them.
+
+use std::fmt::Display;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use settings::{Address, Config};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::failure::Failure;
+use crate::upgrade::Inherited;
+
+mod name;
+
+use name::{Name, Owner};
+
+/// How often a port that is taken is tried again while a master takes over from another, and at which interval: the old
+/// one may just be closing it. Gunicorn tries as often, at every start.
+const TAKEOVER_ATTEMPTS: u32 = 5;
+const TAKEOVER_PAUSE: Duration = Duration::from_secs(1);
+
+/// A socket that connections are accepted from. Copies share the socket; it closes with the last.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    socket: Arc<OwnedFd>,
+    /// As the settings have it, by which a reload recognises it.
+    configured: Address,
+    /// As the system has it.
+    address: Address,
+    origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+enum Origin {
+    /// Bound by this server, with a name in the file system when it is a unix socket.
+    Server(Option<Arc<Name>>),
+    /// A service manager's, which is used as it is, whatever `bind` says.
+    Manager,
+    /// Named by the operator as `fd://N`.
+    Given,
+}
+
+impl Listener {
+    /// Where it listens, with the port that the system has chosen where it was asked to.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The socket, which does not block.
+    #[must_use]
+    pub fn socket(&self) -> &Arc<OwnedFd> {
+        &self.socket
+    }
+
+    /// Another descriptor for the same socket.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no descriptor left.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        sys::fds::duplicate(self.as_fd())
+    }
+
+    /// Whether it belongs to a service manager, which keeps it and its name.
+    pub(crate) fn is_managed(&self) -> bool {
+        matches!(self.origin, Origin::Manager)
+    }
+
+    /// From now on another master removes the name of a unix socket.
+    pub(crate) fn leave_name(&self) {
+        if let Origin::Server(Some(name)) = &self.origin {
+            name.belongs_to(Owner::AnotherMaster);
+        }
+    }
+
+    /// From now on this master removes the name of a unix socket.
+    pub(crate) fn take_name(&self) {
+        if let Origin::Server(Some(name)) = &self.origin {
+            name.belongs_to(Owner::ThisProcess);
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Opens everything that the configuration names, or takes what was inherited.
+pub(crate) fn open(config: &Config, inherited: &Inherited) -> Result<Vec<Listener>, Failure> {
+    match inherited {
+        Inherited::Nothing => bind_missing(config, &mut Vec::new(), 1),
+        Inherited::FromManager(numbers) => numbers
+            .iter()
+            .map(|number| adopt(*number, config, Origin::Manager))
+            .collect(),
+        Inherited::FromMaster(numbers) => {
+            let names = || Origin::Server(None);
+            let adopt = |number: &i32| adopt(*number, config, names()).map(with_anothers_name);
+            let mut inherited = numbers.iter().map(adopt).collect::<Result<Vec<_>, _>>()?;
+            // What the new configuration does not name any more is closed here, and by the old master when it ends.
+            bind_missing(config, &mut inherited, TAKEOVER_ATTEMPTS)
+        }
+    }
+}
+
+/// Opens what the configuration names and is not there yet, and keeps the rest.
+pub(crate) fn reopen(config: &Config, existing: &[Listener]) -> Result<Vec<Listener>, Failure> {
+    if existing.iter().any(Listener::is_managed) {
+        return Ok(existing.to_vec());
+    }
+    bind_missing(config, &mut existing.to_vec(), 1)
+}
+
+/// In the order of the configuration.
+fn bind_missing(
+    config: &Config,
+    existing: &mut Vec<Listener>,
+    attempts: u32,
+) -> Result<Vec<Listener>, Failure> {
+    let mut listeners = Vec::with_capacity(config.bind.len());
+    for address in &config.bind {
+        let known = existing
+            .iter()
+            .position(|listener| listener.serves(address));
+        listeners.push(match known {
+            Some(index) => existing.swap_remove(index).configured_as(address),
+            None => bind_patiently(address, config, attempts)?,
+        });
+    }
+    Ok(listeners)
+}
+
+impl Listener {
+    /// The same listener, named as the present configuration has it.
+    fn configured_as(self, address: &Address) -> Self {
+        let origin = match address {
+            // Whoever opened it removes its name.
+            Address::Fd(_) => Origin::Given,
+            Address::Tcp { .. } | Address::Unix(_) => self.origin,
+        };
+        Self {
+            configured: address.clone(),
+            origin,
+            ..self
+        }
+    }
+
+    /// Whether this is the listener that `address` asks for.
+    fn serves(&self, address: &Address) -> bool {
+        if self.configured == *address {
+            return true;
+        }
+        match (address, &self.address) {
+            (Address::Fd(number), _) => self.socket.as_raw_fd() == *number,
+            (Address::Unix(wanted), Address::Unix(path)) => {
+                std::path::absolute(wanted).ok() == std::path::absolute(path).ok()
+            }
+            (
+                Address::Tcp { host, port },
+                Address::Tcp {
+                    host: ip,
+                    port: actual,
+                },
+            ) => {
+                let same_port = port == actual || *port == 0;
+                let ip = ip.parse().ok();
+                same_port && resolve(host, *port).is_ok_and(|wanted| Some(wanted.ip()) == ip)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn bind_patiently(address: &Address, config: &Config, attempts: u32) -> Result<Listener, Failure> {
+    for _ in 1..attempts {
+        match bind(address, config) {
+            Err(refusal) if refusal.is_taken => {
+                log::error!("Connection in use: {}", address.spelling());
+                std::thread::sleep(TAKEOVER_PAUSE);
+            }
+            result => return result.map_err(|refusal| refusal.failure),
+        }
+    }
+    bind(address, config).map_err(|refusal| refusal.failure)
+}
+
+/// Why an address could not be listened on.
+struct Refusal {
+    failure: Failure,
+    /// Whether another socket has it, which may pass.
+    is_taken: bool,
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            is_taken: false,
+        }
+    }
+}
+
+fn bind(address: &Address, config: &Config) -> Result<Listener, Refusal> {
+    match address {
+        Address::Tcp { host, port } => bind_tcp(address, host, *port, config),
+        Address::Unix(path) => bind_unix(address, path, config),
+        Address::Fd(number) => Ok(adopt(*number, config, Origin::Given)?),
+    }
+}
+
+fn cannot_listen(address: &Address, why: impl Display) -> Failure {
+    Failure::new(format!("cannot listen on {}: {why}", address.spelling()))
+}
+
+fn bind_tcp(
+    address: &Address,
+    host: &str,
+    port: u16,
+    config: &Config,
+) -> Result<Listener, Refusal> {
+    let wanted = resolve(host, port).map_err(|error| cannot_listen(address, error))?;
+    let make = || -> io::Result<Socket> {
+        let socket = Socket::new(Domain::for_address(wanted), Type::STREAM, None)?;
+        // Without it a restart within the minute that closed connections linger in TIME_WAIT would fail.
+        socket.set_reuse_address(true)?;
+        // Accepted connections inherit it.
+        socket.set_tcp_nodelay(true)?;
+        socket.bind(&wanted.into())?;
+        listen(&socket, config)?;
+        Ok(socket)
+    };
+    let socket = make().map_err(|error| refusal_of_tcp(address, wanted, &error))?;
+    let bound = address_of(&socket).unwrap_or_else(|| address.clone());
+    Ok(Listener::new(
+        socket,
+        address.clone(),
+        bound,
+        Origin::Server(None),
+    ))
+}
+
+/// The address to bind: for a name with several, the IPv4 one, as Python's `socket.bind` has it.
+fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
+    let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
+    let first = addresses
+        .iter()
+        .find(|address| address.is_ipv4())
+        .or(addresses.first());
+    first
+        .copied()
+        .ok_or_else(|| io::Error::other("the name has no address"))
+}
+
+fn refusal_of_tcp(address: &Address, wanted: SocketAddr, error: &io::Error) -> Refusal {
+    let shown = address.spelling();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => Refusal {
+            failure: taken(&shown, wanted),
+            is_taken: true,
+        },
+        io::ErrorKind::AddrNotAvailable => {
+            cannot_listen(address, "this machine has no such address").into()
+        }
+        io::ErrorKind::PermissionDenied => {
+            let low = format!(
+                "port {} needs rights that this user does not have",
+                wanted.port()
+            );
+            cannot_listen(address, low)
+                .with_hint("use a port from 1024 on, or give the server CAP_NET_BIND_SERVICE")
+                .into()
+        }
+        _ => cannot_listen(address, error).into(),
+    }
+}
+
+fn taken(shown: &str, wanted: SocketAddr) -> Failure {
+    let other = SocketAddr::new(wanted.ip(), wanted.port().checked_add(1).unwrap_or(8000));
+    let hint = format!("stop it, or use --bind {other}");
+    match sys::holder::of_tcp(wanted) {
+        Some(holder) if holder.pid == sys::process::pid() => {
+            Failure::new(format!("{shown} is already in use by this server"))
+        }
+        Some(holder) => {
+            let (pid, name) = (holder.pid, holder.name);
+            Failure::new(format!("{shown} is already in use by pid {pid} ({name})")).with_hint(hint)
+        }
+        None => Failure::new(format!("{shown} is already in use")).with_hint(hint),
+    }
+}
+
+fn bind_unix(address: &Address, path: &Path, config: &Config) -> Result<Listener, Refusal> {
+    name::remove_stale(path).map_err(|reason| cannot_listen(address, reason))?;
+    let owner = name::new_owner(config)?;
+    let make = || -> io::Result<(Socket, Name)> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        let name = SockAddr::unix(path)?;
+        let before = sys::process::set_umask(config.umask);
+        let bound = socket.bind(&name);
+        sys::process::set_umask(before);
+        bound?;
+        // From here on the name is removed again whatever fails.
+        let name = Name::of(path, Owner::ThisProcess)?;
+        if let Some(owner) = owner {
+            sys::users::give(path, owner.uid, owner.gid)?;
+        }
+        listen(&socket, config)?;
+        Ok((socket, name))
+    };
+    let (socket, name) = make().map_err(|error| cannot_listen(address, error))?;
+    let origin = Origin::Server(Some(Arc::new(name)));
+    Ok(Listener::new(
+        socket,
+        address.clone(),
+        address.clone(),
+        origin,
+    ))
+}
+
+fn listen(socket: &Socket, config: &Config) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    socket.listen(i32::try_from(config.backlog).unwrap_or(i32::MAX))
+}
+
+impl Listener {
+    fn new(socket: Socket, configured: Address, address: Address, origin: Origin) -> Self {
+        Self {
+            socket: Arc::new(socket.into()),
+            configured,
+            address,
+            origin,
+        }
+    }
+}
+
+/// Takes a socket that was open before this process began.
+fn adopt(number: i32, config: &Config, origin: Origin) -> Result<Listener, Failure> {
+    let shown = Address::Fd(number);
+    let socket: Socket = sys::fds::adopt_socket(number)
+        .map_err(|error| cannot_listen(&shown, error))?
+        .into();
+    // Listening again on a socket that listens may be forbidden (SELinux).
+    let is_listening = socket.is_listener().unwrap_or(false);
+    let ready = if is_listening {
+        socket.set_nonblocking(true)
+    } else {
+        listen(&socket, config)
+    };
+    ready.map_err(|error| cannot_listen(&shown, error))?;
+    let address = address_of(&socket).unwrap_or_else(|| shown.clone());
+    Ok(Listener::new(socket, shown, address, origin))
+}
+
+/// The name of an inherited unix socket is the other master's until that ends.
+fn with_anothers_name(listener: Listener) -> Listener {
+    let Address::Unix(path) = &listener.address else {
+        return listener;
+    };
+    let name = Name::of(path, Owner::AnotherMaster).ok().map(Arc::new);
+    Listener {
+        origin: Origin::Server(name),
+        ..listener
+    }
+}
+
+/// Where the socket listens, as the system says it.
+fn address_of(socket: &Socket) -> Option<Address> {
+    let address = socket.local_addr().ok()?;
+    if let Some(inet) = address.as_socket() {
+        return Some(Address::Tcp {
+            host: inet.ip().to_string(),
+            port: inet.port(),
+        });
+    }
+    address
+        .as_pathname()
+        .map(|path| Address::Unix(PathBuf::from(path)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! The workers that there shall be: who is to be forked, and who may go now that others serve in its place.
+
+use std::time::Duration;
+
+use super::event::{Action, Level, Terms};
+use super::worker::{Why, Worker};
+use super::{Generation, How, SPARE_SLOTS, Supervisor};
+use crate::host::Moment;
+
+/// How many workers there shall be, and there are.
+impl Supervisor {
+    pub(super) fn converge(&mut self, now: Duration) {
+        self.retire_old_generations(now);
+        self.recycle(now);
+        self.retire_surplus(now);
+        self.spawn_missing(now);
+        self.note_that_all_serve();
+    }
+
+    fn target_count(&self) -> usize {
+        usize::try_from(self.current.terms.workers).unwrap_or(usize::MAX)
+    }
+
+    fn wanted(&self) -> usize {
+        let target = self.target_count();
+        // The successor of a worker that is being recycled comes in addition, until that worker is told to go.
+        let successor = self
+            .recycling
+            .and_then(|age| self.fleet.get(age))
+            .is_some_and(|worker| self.is_current(worker) && worker.is_active());
+        target + usize::from(successor)
+    }
+
+    fn is_current(&self, worker: &Worker) -> bool {
+        worker.generation == self.current.number
+    }
+
+    fn active(&self) -> usize {
+        self.fleet
+            .count(|worker| self.is_current(worker) && worker.is_active())
+    }
+
+    fn serving(&self) -> usize {
+        self.fleet
+            .count(|worker| self.is_current(worker) && worker.is_serving())
+    }
+
+    pub(super) fn is_short_of_workers(&self) -> bool {
+        self.active() < self.wanted()
+    }
+
+    fn spawn_missing(&mut self, now: Duration) {
+        if self.back_off.pause_until(now).is_some() {
+            return;
+        }
+        for _ in self.active()..self.wanted() {
+            let generation = self.current.number;
+            // Without a free slot somebody is leaving, and its death brings us here again.
+            let Some(worker) = self.fleet.seat(generation, now) else {
+                return;
+            };
+            let (age, slot) = (worker.age, worker.slot);
+            self.actions.push(Action::Spawn {
+                age,
+                slot,
+                generation,
+            });
+        }
+    }
+
+    fn note_that_all_serve(&mut self) {
+        if !self.has_served && self.serving() >= self.wanted() {
+            self.has_served = true;
+            self.actions.push(Action::Tell(Moment::Serving));
+        }
+    }
+
+    fn let_go(&mut self, age: u64, why: Why, now: Duration) {
+        let kill_at = now + self.current.terms.graceful_timeout;
+        self.dismiss(age, How::Graceful, why, kill_at);
+    }
+
+    /// With more workers than there shall be: those go first that do not serve yet, the youngest of them first; then, as
+    /// in Gunicorn, the oldest.
+    fn retire_surplus(&mut self, now: Duration) {
+        let surplus = self.active().saturating_sub(self.wanted());
+        let booting = self
+            .fleet
+            .ages(|w| self.is_current(w) && w.is_active() && !w.is_serving());
+        let serving = self.fleet.ages(|w| self.is_current(w) && w.is_serving());
+        for age in booting.into_iter().rev().chain(serving).take(surplus) {
+            self.let_go(age, Why::Surplus, now);
+        }
+    }
+
+    /// One worker at a time that has served its number of requests goes when its successor serves. Another one's turn
+    /// comes only when it is gone: they have mostly served equally many, and would leave together.
+    fn recycle(&mut self, now: Duration) {
+        // One of an older generation counts until it is gone as well: its generation may come back.
+        let is_there = |age: &u64| self.fleet.get(*age).is_some();
+        self.recycling = self
+            .recycling
+            .filter(is_there)
+            .or_else(|| self.next_to_recycle());
+        let Some(age) = self.recycling else { return };
+        let is_serving = |worker: &Worker| self.is_current(worker) && worker.is_serving();
+        let others = self
+            .fleet
+            .count(|worker| is_serving(worker) && worker.age != age);
+        if self.fleet.get(age).is_some_and(is_serving) && others >= self.target_count() {
+            self.let_go(age, Why::Recycled, now);
+        }
+    }
+
+    fn next_to_recycle(&self) -> Option<u64> {
+        let asks = |worker: &&Worker| self.is_current(worker) && worker.asks_to_go();
+        self.fleet.iter().find(asks).map(|worker| worker.age)
+    }
+
+    /// Workers of an older generation go one by one as those of the current one come to serve.
+    fn retire_old_generations(&mut self, now: Duration) {
+        let target = self.target_count();
+        let serving = self.serving();
+        if serving == 0 && target > 0 {
+            return;
+        }
+        let booting = self
+            .fleet
+            .ages(|w| !self.is_current(w) && w.is_active() && !w.is_serving());
+        let old = self.fleet.ages(|w| !self.is_current(w) && w.is_serving());
+        let dispensable = (serving + old.len()).saturating_sub(target);
+        for age in booting.into_iter().chain(old.into_iter().take(dispensable)) {
+            self.let_go(age, Why::Reload, now);
+        }
+    }
+}
+
+/// Generations.
+impl Supervisor {
+    /// The configuration was read again: a new generation boots beside the one that serves.
+    pub(super) fn reloaded(&mut self, number: u64, terms: Terms, now: Duration) {
+        if !self.is_running() {
+            return;
+        }
+        let superseded = self.current;
+        if self.fallback.is_none() {
+            self.fallback = Some(superseded);
+        } else {
+            // It was still on trial, so it has only workers that boot, and nobody waits for them any more.
+            for age in self.fleet.ages(|w| self.is_current(w) && w.is_active()) {
+                self.let_go(age, Why::Reload, now);
+            }
+        }
+        self.current = Generation {
+            number,
+            terms: self.bounded(terms),
+            proven: false,
+            failures: 0,
+        };
+        // An operator has intervened: what was broken may be mended.
+        self.back_off.reset();
+        self.forget_if_gone(superseded.number);
+    }
+
+    pub(super) fn reload_failed(&mut self, reason: &str) {
+        self.log(Level::Error, format!("Reload failed: {reason}"));
+        self.log(
+            Level::Error,
+            "The server goes on with the configuration that it has.",
+        );
+    }
+
+    /// The current generation does not boot: goes back to the one before.
+    pub(super) fn give_up(&mut self, reason: &str, now: Duration) {
+        let Some(fallback) = self.fallback.take() else {
+            return;
+        };
+        let failed = std::mem::replace(&mut self.current, fallback);
+        self.log(Level::Error, format!("Reload failed: {reason}"));
+        self.log(
+            Level::Error,
+            "The new workers are given up; those from before go on serving.",
+        );
+        for age in self
+            .fleet
+            .ages(|worker| worker.generation == failed.number && worker.is_active())
+        {
+            self.let_go(age, Why::Reload, now);
+        }
+        self.back_off.reset();
+        self.actions.push(Action::Abandon {
+            generation: failed.number,
+        });
+        self.tell_number(failed.terms.workers);
+        self.forget_if_gone(failed.number);
+    }
+
+    fn bounded(&mut self, terms: Terms) -> Terms {
+        let most = self.most_workers();
+        if terms.workers > most {
+            self.log(Level::Warning, format!(
+                "workers = {} is more than this arbiter has room for; it runs {most} until it is restarted",
+                terms.workers
+            ));
+        }
+        Terms {
+            workers: terms.workers.min(most),
+            ..terms
+        }
+    }
+
+    /// The number of workers that the scoreboard has room for.
+    fn most_workers(&self) -> u32 {
+        u32::try_from(self.slots.saturating_sub(SPARE_SLOTS)).unwrap_or(u32::MAX)
+    }
+
+    /// Changes the number of workers that there shall be.
+    pub(super) fn set_number(&mut self, workers: u32) {
+        let most = self.most_workers();
+        if workers > most {
+            let line = format!("{most} workers are as many as this arbiter has room for");
+            return self.log(Level::Warning, line);
+        }
+        let old = std::mem::replace(&mut self.current.terms.workers, workers);
+        self.tell_number(old);
+    }
+
+    fn tell_number(&mut self, old: u32) {
+        let new = self.current.terms.workers;
+        if new != old {
+            self.actions.push(Action::Tell(Moment::NworkersChanged {
+                new,
+                old: Some(old),
+            }));
+        }
+    }
+}
