@@ -1,0 +1,133 @@
+//! The counter over which a reply changes hands: the gateway, `start_response`, `write`, early hints and `gunicorn.socket` all reach the
+//! one reply of the request through it. Whoever uses the reply without the GIL takes it away and brings it back; the lock
+//! itself is never held while Python code can run or a client is waited for, so it cannot deadlock with the GIL.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use proto::h1::ResponseHead;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use server::Exchange;
+
+use super::failure::Failure;
+use super::reply::{Reply, Stuck};
+
+/// Where the reply is.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one a desk, and a box would be an allocation a request"
+)]
+enum Held {
+    /// No request is being answered; the head waits for the next one.
+    Idle(ResponseHead),
+    Here(Reply),
+    /// Somebody is sending.
+    Away,
+}
+
+/// The counter of one desk.
+#[derive(Debug)]
+pub(super) struct Counter(Mutex<Held>);
+
+impl Counter {
+    pub(super) fn new() -> Counter {
+        Counter(Mutex::new(Held::Idle(ResponseHead::default())))
+    }
+
+    /// A request begins.
+    pub(super) fn open(&self, exchange: Exchange) {
+        let mut held = self.lock();
+        let head = match std::mem::replace(&mut *held, Held::Away) {
+            Held::Idle(head) => head,
+            Held::Here(_) | Held::Away => ResponseHead::default(),
+        };
+        *held = Held::Here(Reply::new(exchange, head));
+    }
+
+    /// The request ends; what is left of the exchange goes back to the server without the GIL.
+    ///
+    /// `false` means that another thread is still sending and takes the exchange with it: the desk must not be used again.
+    pub(super) fn close(&self, py: Python<'_>) -> bool {
+        // The guard ends with the statement: the exchange goes back without the lock.
+        let held = std::mem::replace(&mut *self.lock(), Held::Away);
+        let ours = !matches!(held, Held::Away);
+        let head = match held {
+            Held::Here(mut reply) => {
+                if reply.exchange().is_some() {
+                    py.detach(|| reply.release());
+                }
+                reply.into_head()
+            }
+            Held::Idle(head) => head,
+            Held::Away => ResponseHead::default(),
+        };
+        *self.lock() = Held::Idle(head);
+        ours
+    }
+
+    /// A quick look or change that calls nothing of Python and waits for nothing.
+    ///
+    /// # Errors
+    /// `RuntimeError`: the request is over, or another thread is sending.
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Reply) -> R) -> PyResult<R> {
+        match &mut *self.lock() {
+            Held::Here(reply) => Ok(act(reply)),
+            Held::Idle(_) => Err(over()),
+            Held::Away => Err(busy()),
+        }
+    }
+
+    /// Something that may wait for the client, done without the GIL.
+    ///
+    /// # Errors
+    /// As [`Counter::with`]; and what `act` reports.
+    pub(super) fn send<R: Send>(
+        &self,
+        py: Python<'_>,
+        act: impl FnOnce(&mut Reply) -> Result<R, Stuck> + Send,
+    ) -> Result<R, Failure> {
+        let mut reply = self.take()?;
+        let outcome = py.detach(|| act(&mut reply));
+        self.bring_back(py, reply);
+        Ok(outcome?)
+    }
+
+    fn take(&self) -> PyResult<Reply> {
+        let mut held = self.lock();
+        match std::mem::replace(&mut *held, Held::Away) {
+            Held::Here(reply) => Ok(reply),
+            Held::Away => Err(busy()),
+            Held::Idle(head) => {
+                *held = Held::Idle(head);
+                Err(over())
+            }
+        }
+    }
+
+    /// A reply whose request was closed in the meantime is dropped, which completes or cuts its exchange.
+    fn bring_back(&self, py: Python<'_>, reply: Reply) {
+        let mut held = self.lock();
+        if matches!(*held, Held::Away) {
+            *held = Held::Here(reply);
+            return;
+        }
+        drop(held);
+        py.detach(|| drop(reply));
+    }
+
+    /// A panic elsewhere leaves the value whole: it is replaced in one step.
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn over() -> PyErr {
+    PyRuntimeError::new_err(
+        "this request is over: start_response, write and gunicorn.socket belong to one request only",
+    )
+}
+
+fn busy() -> PyErr {
+    PyRuntimeError::new_err("another thread is sending this response")
+}

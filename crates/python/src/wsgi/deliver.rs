@@ -1,0 +1,162 @@
+//! What an application returned → the wire: one `sendmsg` for a list, each chunk by itself for an iterable, sendfile for a wrapped file.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+
+use super::counter::Counter;
+use super::failure::Failure;
+use super::file_wrapper::FileWrapper;
+use super::reply::{Chunk, Progress, Stage};
+use super::start_response::wrong_type;
+
+/// A list of several chunks is joined up to this, to leave in one system call; copying 64 KB costs less than a second one.
+const JOINED: usize = 64 * 1024;
+
+/// Sends what the application returned. `sendfile` is the setting.
+pub(super) fn deliver(
+    result: &Bound<'_, PyAny>,
+    counter: &Counter,
+    sendfile: Sendfile,
+) -> Result<(), Failure> {
+    let py = result.py();
+    if counter.with(|reply| reply.stage() == Stage::Hijacked)? {
+        return Ok(());
+    }
+    if let Ok(list) = result.cast_exact::<PyList>() {
+        return items(py, counter, list.len(), list.iter());
+    }
+    if let Ok(tuple) = result.cast_exact::<PyTuple>() {
+        return items(py, counter, tuple.len(), tuple.iter());
+    }
+    // After write(), the body may be chunked already; sendfile knows no chunks.
+    if sendfile == Sendfile::Allowed
+        && counter.with(|reply| reply.stage() == Stage::Headed)?
+        && let Ok(wrapper) = result.cast_exact::<FileWrapper>()
+        && let Some(part) = wrapper.get().part(py)?
+    {
+        return counter.send(py, |reply| reply.file(part));
+    }
+    iterate(result, counter)
+}
+
+/// Calls `close()` of what the application returned, where it has one (PEP 3333 asks for it however the request ended).
+pub(super) fn close(result: &Bound<'_, PyAny>) -> PyResult<()> {
+    if result.is_exact_instance_of::<PyList>() || result.is_exact_instance_of::<PyTuple>() {
+        return Ok(());
+    }
+    match result.getattr_opt(intern!(result.py(), "close"))? {
+        Some(close) => close.call0().map(drop),
+        None => Ok(()),
+    }
+}
+
+/// The setting of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sendfile {
+    Allowed,
+    Forbidden,
+}
+
+/// A list or tuple: everything is there already, so everything may go at once, and its length is known.
+fn items<'py>(
+    py: Python<'py>,
+    counter: &Counter,
+    count: usize,
+    mut items: impl Iterator<Item = Bound<'py, PyAny>>,
+) -> Result<(), Failure> {
+    if count == 1
+        && let Some(only) = items.next()
+    {
+        return whole(py, counter, bytes_of(&only)?.as_bytes());
+    }
+    let chunks = items
+        .map(|item| Ok(bytes_of(&item)?.clone()))
+        .collect::<PyResult<Vec<_>>>()?;
+    let total = chunks
+        .iter()
+        .map(|chunk| chunk.as_bytes().len())
+        .sum::<usize>();
+    if total <= JOINED {
+        let body = chunks
+            .iter()
+            .flat_map(|chunk| chunk.as_bytes())
+            .copied()
+            .collect::<Vec<u8>>();
+        return whole(py, counter, &body);
+    }
+    counter.send(py, |reply| reply.expect(total as u64))?;
+    for chunk in chunks
+        .iter()
+        .map(|chunk| chunk.as_bytes())
+        .filter(|bytes| !bytes.is_empty())
+    {
+        counter.send(py, |reply| {
+            reply.chunk(Chunk {
+                bytes: chunk,
+                only: false,
+            })
+        })?;
+    }
+    counter.send(py, |reply| reply.finish())
+}
+
+/// A whole body. There is nothing to close behind it, so the exchange is given back in the same breath.
+fn whole(py: Python<'_>, counter: &Counter, body: &[u8]) -> Result<(), Failure> {
+    counter.send(py, |reply| {
+        reply.whole(body)?;
+        reply.release();
+        Ok(())
+    })
+}
+
+/// Any other iterable. A chunk is with the client, or with the reactor on its way there, before the next is asked for.
+fn iterate(result: &Bound<'_, PyAny>, counter: &Counter) -> Result<(), Failure> {
+    let py = result.py();
+    let iterator = result.try_iter().map_err(|_| not_iterable(result))?;
+    let only = has_one_item(result)?;
+    for chunk in iterator {
+        let chunk = chunk?;
+        let bytes = bytes_of(&chunk)?.as_bytes();
+        if bytes.is_empty() {
+            continue;
+        }
+        if counter.send(py, |reply| reply.chunk(Chunk { bytes, only }))? == Progress::Enough {
+            break;
+        }
+    }
+    counter.send(py, |reply| reply.finish())
+}
+
+/// PEP 3333, "Handling the Content-Length Header": an iterable whose `len()` is 1 lets the server know the length.
+fn has_one_item(result: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(result.hasattr(intern!(result.py(), "__len__"))? && result.len()? == 1)
+}
+
+fn bytes_of<'a, 'py>(chunk: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
+    chunk
+        .cast::<PyBytes>()
+        .map_err(|_| wrong_type("a chunk of the response body", "bytes", chunk))
+}
+
+/// Says what the application probably is, instead of "object is not iterable".
+fn not_iterable(result: &Bound<'_, PyAny>) -> PyErr {
+    let py = result.py();
+    let has = |name: &Bound<'_, PyString>| result.hasattr(name).unwrap_or(false);
+    if result.is_none() {
+        return PyTypeError::new_err(
+            "the application returned None instead of an iterable of bytes: is a `return` missing?",
+        );
+    }
+    if has(intern!(py, "__await__")) || has(intern!(py, "__aiter__")) {
+        return PyTypeError::new_err(
+            "the application returned a coroutine or an async iterator: it is an ASGI or other async application, which a WSGI worker cannot serve",
+        );
+    }
+    wrong_type(
+        "what the application returns",
+        "an iterable of bytes",
+        result,
+    )
+}

@@ -1,0 +1,70 @@
+//! `wsgi.early_hints`: a callable that takes `[(name, value), …]` and sends them ahead as `103 Early Hints` (RFC 8297).
+
+use std::sync::Arc;
+
+use proto::h1::{ResponseHead, Version};
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use super::counter::Counter;
+use super::failure::Failure;
+use super::start_response::wrong_type;
+use super::text;
+
+/// The object whose method is the callable.
+#[derive(Debug)]
+#[pyclass(frozen, module = "oxicorn._oxicorn")]
+pub(super) struct EarlyHints {
+    counter: Arc<Counter>,
+}
+
+#[pymethods]
+impl EarlyHints {
+    /// As with Gunicorn, nothing is sent to an HTTP/1.0 client or once the response has begun.
+    fn early_hints(&self, py: Python<'_>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+        let understood = |version: Version| version == Version::Http11;
+        if !self.counter.with(|reply| {
+            reply
+                .exchange()
+                .is_some_and(|exchange| understood(exchange.request.version()))
+        })? {
+            return Ok(());
+        }
+        let mut head = ResponseHead::default();
+        head.set_status(b"103 Early Hints")
+            .map_err(|misuse| PyValueError::new_err(misuse.to_string()))?;
+        for pair in headers.try_iter()? {
+            let (name, value) = pair?.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+            let pushed = head.push(&octets(&name)?, &octets(&value)?);
+            pushed.map_err(|misuse| PyValueError::new_err(misuse.to_string()))?;
+        }
+        self.counter
+            .send(py, |reply| reply.interim(&head))
+            .map_err(Failure::into_exception)
+    }
+}
+
+impl EarlyHints {
+    pub(super) fn callable(py: Python<'_>, counter: &Arc<Counter>) -> PyResult<Py<PyAny>> {
+        let hints = EarlyHints {
+            counter: Arc::clone(counter),
+        };
+        Ok(Bound::new(py, hints)?
+            .getattr(intern!(py, "early_hints"))?
+            .unbind())
+    }
+}
+
+/// Gunicorn takes both `str` and `bytes` here.
+fn octets(part: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    if let Ok(bytes) = part.cast::<PyBytes>() {
+        return Ok(bytes.as_bytes().to_vec());
+    }
+    let what = "a part of an early hint";
+    let part = part
+        .cast::<PyString>()
+        .map_err(|_| wrong_type(what, "a str or bytes", part))?;
+    Ok(text::wire(part, what)?.into_owned())
+}

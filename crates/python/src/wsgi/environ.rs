@@ -1,0 +1,361 @@
+//! A request → its `environ` (PEP 3333, with the keys of Gunicorn). A copy of a template that follows the last request: what the next one
+//! repeats of it (client, method, target) is in the copy already.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use proto::forwarded::Scheme;
+use proto::h1::{Request, TargetForm, Version};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use server::{Body, Exchange, Local, Peer};
+
+use super::desk::Kit;
+use super::errors::ErrorStream;
+use super::fields::{FieldNames, NamePolicy, RefusedName, Unentered};
+use super::file_wrapper::FileWrapper;
+use super::input::Input;
+use super::text;
+
+/// What is the same for all requests of a worker.
+#[derive(Debug, Clone)]
+pub(super) struct Constants {
+    /// `wsgi.multithread`.
+    pub(super) multithread: bool,
+    /// `wsgi.multiprocess`.
+    pub(super) multiprocess: bool,
+    /// The mount point that the process environment names, without a slash at its end.
+    pub(super) script_name: Vec<u8>,
+    /// Which field names pass.
+    pub(super) names: NamePolicy,
+}
+
+/// Why a request has no environ.
+#[derive(Debug)]
+pub(super) enum Unserved {
+    /// It breaks a rule: the status and the rule for the error page.
+    Refused(u16, &'static str),
+    /// Python is out of memory, or worse.
+    Raised(PyErr),
+}
+
+impl From<PyErr> for Unserved {
+    fn from(error: PyErr) -> Unserved {
+        Unserved::Raised(error)
+    }
+}
+
+impl From<Unentered> for Unserved {
+    fn from(unentered: Unentered) -> Unserved {
+        match unentered {
+            Unentered::Refused(RefusedName) => {
+                Unserved::Refused(400, "A field name contains an underscore.")
+            }
+            Unentered::Raised(error) => Unserved::Raised(error),
+        }
+    }
+}
+
+/// What the template holds of the last request.
+#[derive(Debug, Default)]
+struct Last {
+    method: Vec<u8>,
+    target: Vec<u8>,
+    version: Option<Version>,
+    scheme: Option<Scheme>,
+    peer: Option<Peer>,
+    local: Option<Local>,
+}
+
+/// The template, and the memory of names.
+#[derive(Debug)]
+pub(super) struct Template {
+    dict: Py<PyDict>,
+    names: FieldNames,
+    script_name: Vec<u8>,
+    /// Whether a trusted peer may name the mount point.
+    forwards_script_name: bool,
+    last: Last,
+}
+
+impl Template {
+    pub(super) fn new(py: Python<'_>, constants: &Constants, kit: &Kit) -> PyResult<Template> {
+        let dict = PyDict::new(py);
+        dict.set_item(intern!(py, "wsgi.version"), (1, 0))?;
+        dict.set_item(
+            intern!(py, "wsgi.input"),
+            Input::new(Body::Empty).into_pyobject(py)?,
+        )?;
+        dict.set_item(intern!(py, "wsgi.errors"), ErrorStream.into_pyobject(py)?)?;
+        dict.set_item(intern!(py, "wsgi.multithread"), constants.multithread)?;
+        dict.set_item(intern!(py, "wsgi.multiprocess"), constants.multiprocess)?;
+        dict.set_item(intern!(py, "wsgi.run_once"), false)?;
+        dict.set_item(
+            intern!(py, "wsgi.file_wrapper"),
+            py.get_type::<FileWrapper>(),
+        )?;
+        dict.set_item(intern!(py, "wsgi.input_terminated"), true)?;
+        dict.set_item(
+            intern!(py, "SERVER_SOFTWARE"),
+            concat!("oxicorn/", env!("CARGO_PKG_VERSION")),
+        )?;
+        dict.set_item(
+            intern!(py, "SCRIPT_NAME"),
+            text::native(py, &constants.script_name)?,
+        )?;
+        kit.enter(&dict)?;
+        Ok(Template {
+            dict: dict.unbind(),
+            names: FieldNames::new(py, constants.names.clone())?,
+            script_name: constants.script_name.clone(),
+            forwards_script_name: constants.names.passes_from_trusted(b"SCRIPT_NAME"),
+            last: Last::default(),
+        })
+    }
+
+    /// The target of the last request, for log lines.
+    pub(super) fn target(&self) -> &[u8] {
+        &self.last.target
+    }
+
+    /// Puts other callables into the template.
+    pub(super) fn replace_kit(&self, py: Python<'_>, kit: &Kit) -> PyResult<()> {
+        kit.enter(self.dict.bind(py))
+    }
+
+    /// Makes the environ. `fields` are the request's, or what a `pre_request` hook made of them; `input` is `None` for an empty body.
+    ///
+    /// # Errors
+    /// See [`Unserved`].
+    pub(super) fn environ<'py, 'a>(
+        &mut self,
+        py: Python<'py>,
+        exchange: &Exchange,
+        fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+        input: Option<&Bound<'py, Input>>,
+    ) -> Result<Bound<'py, PyDict>, Unserved> {
+        let request = &exchange.request;
+        self.names.next_request(py)?;
+        self.follow_connection(py, exchange)?;
+        self.follow_request(py, request)?;
+        let environ = self.dict.bind(py).copy()?;
+        for (position, field) in fields.enumerate() {
+            self.names
+                .enter(&environ, position, field, exchange.trusted())?;
+        }
+        if let Some(input) = input {
+            environ.set_item(intern!(py, "wsgi.input"), input)?;
+        }
+        if request.form() == TargetForm::Absolute {
+            // RFC 9112, section 3.2.2: the Host field is ignored in favour of the target.
+            environ.set_item(intern!(py, "HTTP_HOST"), text::native(py, request.host())?)?;
+        }
+        if let Local::Unix(path) = exchange.local() {
+            name_unix_server(
+                &environ,
+                request.host(),
+                exchange.scheme(),
+                path.as_os_str().as_encoded_bytes(),
+            )?;
+        }
+        self.mount(&environ, exchange)?;
+        Ok(environ)
+    }
+
+    /// Brings the template up to date with the connection.
+    fn follow_connection(&mut self, py: Python<'_>, exchange: &Exchange) -> PyResult<()> {
+        let dict = self.dict.bind(py);
+        if self.last.peer.as_ref() != Some(exchange.peer()) {
+            self.last.peer = None;
+            enter_peer(dict, exchange.peer())?;
+            self.last.peer = Some(exchange.peer().clone());
+        }
+        if self.last.local.as_ref() != Some(exchange.local()) {
+            self.last.local = None;
+            if let Local::Inet(address) = exchange.local() {
+                dict.set_item(intern!(py, "SERVER_NAME"), host_of(*address))?;
+                dict.set_item(intern!(py, "SERVER_PORT"), address.port().to_string())?;
+            }
+            self.last.local = Some(exchange.local().clone());
+        }
+        if self.last.scheme != Some(exchange.scheme()) {
+            let scheme = match exchange.scheme() {
+                Scheme::Http => intern!(py, "http"),
+                Scheme::Https => intern!(py, "https"),
+            };
+            dict.set_item(intern!(py, "wsgi.url_scheme"), scheme)?;
+            self.last.scheme = Some(exchange.scheme());
+        }
+        Ok(())
+    }
+
+    /// Brings the template up to date with the request line.
+    fn follow_request(&mut self, py: Python<'_>, request: &Request) -> Result<(), Unserved> {
+        let dict = self.dict.bind(py);
+        if self.last.method != request.method() {
+            dict.set_item(
+                intern!(py, "REQUEST_METHOD"),
+                text::method(py, request.method())?,
+            )?;
+            remember(&mut self.last.method, request.method());
+        }
+        if self.last.version != Some(request.version()) {
+            let version = match request.version() {
+                Version::Http10 => intern!(py, "HTTP/1.0"),
+                Version::Http11 => intern!(py, "HTTP/1.1"),
+            };
+            dict.set_item(intern!(py, "SERVER_PROTOCOL"), version)?;
+            self.last.version = Some(request.version());
+        }
+        if self.last.target != request.target() {
+            // An error half-way must not leave a mixture that counts as known; no target is empty.
+            self.last.target.clear();
+            dict.set_item(intern!(py, "RAW_URI"), text::native(py, request.target())?)?;
+            dict.set_item(
+                intern!(py, "QUERY_STRING"),
+                text::native(py, request.query())?,
+            )?;
+            // A path outside the process's mount point is judged in `mount`, where a trusted peer's word counts too.
+            let path = path_info(request.path(), &self.script_name).unwrap_or_default();
+            dict.set_item(intern!(py, "PATH_INFO"), text::native(py, &path)?)?;
+            remember(&mut self.last.target, request.target());
+        }
+        Ok(())
+    }
+
+    /// Splits the path where the application is mounted. Gunicorn cuts the text only, so that `/app` leaves `lication` of `/application`;
+    /// PEP 3333 wants PATH_INFO to be empty or to begin with a slash.
+    fn mount(&self, environ: &Bound<'_, PyDict>, exchange: &Exchange) -> Result<(), Unserved> {
+        let request = &exchange.request;
+        let forwarded = if self.forwards_script_name && exchange.trusted() {
+            request.field(b"SCRIPT_NAME")
+        } else {
+            None
+        };
+        if forwarded.is_none() && self.script_name.is_empty() {
+            return Ok(());
+        }
+        let script_name = forwarded.map_or(&*self.script_name, mount_point);
+        let Some(path) = path_info(request.path(), script_name) else {
+            log::error!(
+                "Request path '{}' does not start with SCRIPT_NAME '{}'",
+                text::printable(request.path()),
+                text::printable(script_name)
+            );
+            return Err(Unserved::Refused(
+                500,
+                "The path is outside of SCRIPT_NAME.",
+            ));
+        };
+        let py = environ.py();
+        environ.set_item(intern!(py, "SCRIPT_NAME"), text::native(py, script_name)?)?;
+        environ.set_item(intern!(py, "PATH_INFO"), text::native(py, &path)?)?;
+        Ok(())
+    }
+}
+
+/// A mount point as PEP 3333 wants SCRIPT_NAME: empty, or without a slash at its end.
+pub(super) fn mount_point(script_name: &[u8]) -> &[u8] {
+    script_name.strip_suffix(b"/").unwrap_or(script_name)
+}
+
+/// PATH_INFO: what follows the mount point, percent-decoded. `None` if the path is not below it.
+fn path_info<'a>(path: &'a [u8], script_name: &[u8]) -> Option<Cow<'a, [u8]>> {
+    let rest = path.strip_prefix(script_name)?;
+    if !script_name.is_empty() && !matches!(rest.first(), None | Some(b'/')) {
+        return None;
+    }
+    Some(percent_encoding::percent_decode(rest).into())
+}
+
+fn enter_peer(dict: &Bound<'_, PyDict>, peer: &Peer) -> PyResult<()> {
+    let py = dict.py();
+    let (addr, port) = (intern!(py, "REMOTE_ADDR"), intern!(py, "REMOTE_PORT"));
+    match peer {
+        Peer::Inet(address) => {
+            dict.set_item(addr, host_of(*address))?;
+            dict.set_item(port, address.port().to_string())
+        }
+        Peer::Unix => {
+            dict.set_item(addr, intern!(py, ""))?;
+            if dict.contains(port)? {
+                dict.del_item(port)
+            } else {
+                Ok(())
+            }
+        }
+    }
+}
+
+fn host_of(address: SocketAddr) -> String {
+    address.ip().to_string()
+}
+
+/// SERVER_NAME and SERVER_PORT of a Unix socket, which has neither: from the Host field, else the socket's path (as Gunicorn).
+fn name_unix_server(
+    environ: &Bound<'_, PyDict>,
+    host: &[u8],
+    scheme: Scheme,
+    path: &[u8],
+) -> PyResult<()> {
+    let py = environ.py();
+    let (name, port) = match (host_and_port(host), scheme) {
+        ((b"", _), _) => (path, &b""[..]),
+        ((name, Some(port)), _) => (name, port),
+        ((name, None), Scheme::Http) => (name, &b"80"[..]),
+        ((name, None), Scheme::Https) => (name, &b"443"[..]),
+    };
+    environ.set_item(intern!(py, "SERVER_NAME"), text::native(py, name)?)?;
+    environ.set_item(intern!(py, "SERVER_PORT"), text::native(py, port)?)
+}
+
+/// Splits `name:port`; the colons inside of an IPv6 literal's brackets are the name's.
+fn host_and_port(host: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match host.iter().rposition(|byte| matches!(byte, b':' | b']')) {
+        Some(at) if host[at] == b':' => (
+            &host[..at],
+            Some(&host[at + 1..]).filter(|port| !port.is_empty()),
+        ),
+        _ => (host, None),
+    }
+}
+
+fn remember(memory: &mut Vec<u8>, bytes: &[u8]) {
+    memory.clear();
+    memory.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_below_the_mount_point_loses_it_and_is_decoded() {
+        let check = |path: &[u8], script_name: &[u8], expected: Option<&[u8]>| {
+            assert_eq!(
+                path_info(path, script_name).as_deref(),
+                expected,
+                "{:?} {:?}",
+                path,
+                script_name
+            );
+        };
+        check(b"/a%2Fb%00", b"", Some(b"/a/b\0"));
+        check(b"/app/x", b"/app", Some(b"/x"));
+        check(b"/app", b"/app", Some(b""));
+        check(b"/application", b"/app", None);
+        check(b"/other", b"/app", None);
+        check(b"/100%", b"", Some(b"/100%"));
+    }
+
+    #[test]
+    fn an_ipv6_literal_keeps_its_colons() {
+        assert_eq!(host_and_port(b"[::1]"), (&b"[::1]"[..], None));
+        assert_eq!(
+            host_and_port(b"[::1]:80"),
+            (&b"[::1]"[..], Some(&b"80"[..]))
+        );
+        assert_eq!(host_and_port(b"localhost"), (&b"localhost"[..], None));
+    }
+}

@@ -1,0 +1,124 @@
+//! What goes wrong between an application and its client, and what becomes of it: a log line, an error page, or a cut connection.
+
+use pyo3::exceptions::{
+    PyAssertionError, PyBrokenPipeError, PyKeyboardInterrupt, PyOSError, PyStopIteration,
+    PySystemExit, PyTimeoutError,
+};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use server::SinkError;
+
+use super::counter::Counter;
+use super::reply::Stuck;
+use super::text;
+
+/// What the client reads on the error page. The reason is for the operator, in the log.
+const RULE: &str = "The application failed to answer this request.";
+
+/// Why an answer was not given as the application meant it.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The application raised, or broke a rule of WSGI.
+    Raised(PyErr),
+    /// The client went away; nobody's fault.
+    Lost(SinkError),
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Failure {
+        Failure::Raised(error)
+    }
+}
+
+impl From<Stuck> for Failure {
+    fn from(stuck: Stuck) -> Failure {
+        match stuck {
+            Stuck::Headless => Failure::Raised(PyAssertionError::new_err(
+                "the application gave a body before it called start_response(status, headers)",
+            )),
+            Stuck::Sink(error) => Failure::Lost(error),
+        }
+    }
+}
+
+impl Failure {
+    /// The exception for application code that sends by itself, through `write` or early hints.
+    pub(super) fn into_exception(self) -> PyErr {
+        match self {
+            Failure::Raised(error) => error,
+            Failure::Lost(SinkError::Disconnected) => {
+                PyBrokenPipeError::new_err("the client has closed the connection")
+            }
+            Failure::Lost(SinkError::TimedOut) => {
+                PyTimeoutError::new_err("the client takes nothing any more")
+            }
+        }
+    }
+}
+
+/// Logs a failure and answers the client. Returns the exception that the worker must obey: `SystemExit` and `KeyboardInterrupt`.
+pub(super) fn settle(
+    py: Python<'_>,
+    counter: &Counter,
+    target: &[u8],
+    failure: Failure,
+) -> Option<PyErr> {
+    let error = match failure {
+        Failure::Lost(error) => {
+            log::debug!("Client of {} is gone: {error:?}", text::printable(target));
+            return None;
+        }
+        Failure::Raised(error) => error,
+    };
+    let lost = counter.with(|reply| reply.lost()).unwrap_or(false);
+    if lost && error.is_instance_of::<PyOSError>(py) {
+        log::debug!("Client of {} is gone: {error}", text::printable(target));
+        return None;
+    }
+    if error.is_instance_of::<PyStopIteration>(py) {
+        // How extensions that took `gunicorn.socket` tell Gunicorn that there is nothing to answer.
+        log::debug!("Closing connection of {}", text::printable(target));
+        let _ = counter.send(py, |reply| reply.cut());
+        return None;
+    }
+    report(py, target, &error);
+    // A reply that another thread holds, or that is over, has nothing to refuse.
+    let _ = counter.send(py, |reply| reply.give_up(500, RULE));
+    is_exit(py, &error).then_some(error)
+}
+
+/// Writes the traceback to the error log, in Gunicorn's words.
+pub(super) fn report(py: Python<'_>, target: &[u8], error: &PyErr) {
+    log::error!(
+        "Error handling request {}\n{}",
+        text::printable(target),
+        traceback(py, error)
+    );
+}
+
+/// A traceback as Python prints it, without the last line end.
+pub(super) fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    match format(py, error) {
+        Ok(mut text) => {
+            text.truncate(text.trim_end().len());
+            text
+        }
+        // The exception's own `__str__` may raise, or memory may be out: its type is better than nothing.
+        Err(_) => error.to_string(),
+    }
+}
+
+fn format(py: Python<'_>, error: &PyErr) -> PyResult<String> {
+    let value = error.value(py);
+    let arguments = (value.get_type(), value, error.traceback(py));
+    let lines = py
+        .import(intern!(py, "traceback"))?
+        .call_method1(intern!(py, "format_exception"), arguments)?;
+    let text = PyString::new(py, "").call_method1(intern!(py, "join"), (lines,))?;
+    Ok(text.cast::<PyString>()?.to_string_lossy().into_owned())
+}
+
+fn is_exit(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py)
+}

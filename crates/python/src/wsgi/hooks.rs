@@ -1,0 +1,248 @@
+//! The hooks `pre_request(worker, req)` and `post_request(worker, req[, environ[, resp]])`, and the objects that they get. Where neither
+//! is set, nothing of this exists.
+
+use std::net::SocketAddr;
+
+use proto::forwarded::Scheme;
+use proto::h1::Version;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use server::{Exchange, Peer};
+
+use super::counter::Counter;
+use super::failure;
+use super::input::Input;
+use super::text;
+
+/// The operator's hooks.
+#[derive(Debug)]
+pub(super) struct RequestHooks {
+    pre: Option<Py<PyAny>>,
+    post: Option<PostRequest>,
+    worker: Py<PyAny>,
+}
+
+/// `post_request` and how many of its four arguments it takes.
+#[derive(Debug)]
+struct PostRequest {
+    function: Py<PyAny>,
+    arguments: usize,
+}
+
+/// `req`: a request with Gunicorn's attribute names. It takes further attributes, because hooks keep their own notes on it.
+#[derive(Debug)]
+#[pyclass(dict, get_all, set_all, module = "oxicorn._oxicorn")]
+pub(super) struct HookRequest {
+    method: Py<PyString>,
+    uri: Py<PyString>,
+    path: Py<PyString>,
+    query: Py<PyString>,
+    version: (u8, u8),
+    /// `[(NAME, value), …]`. What `pre_request` changes here is what the application sees.
+    headers: Py<PyList>,
+    trailers: Py<PyList>,
+    remote_addr: Py<PyAny>,
+    peer_addr: Py<PyAny>,
+    proxy_protocol_info: Py<PyAny>,
+    scheme: Py<PyString>,
+    body: Py<PyAny>,
+}
+
+/// `resp`: what became of the request.
+#[derive(Debug)]
+#[pyclass(frozen, get_all, module = "oxicorn._oxicorn")]
+pub(super) struct HookResponse {
+    status: String,
+    status_code: u16,
+    headers: Vec<(String, String)>,
+    /// Body bytes given to the server.
+    sent: u64,
+    response_length: Option<u64>,
+    chunked: bool,
+}
+
+impl RequestHooks {
+    pub(super) fn new(
+        py: Python<'_>,
+        pre: Option<Py<PyAny>>,
+        post: Option<Py<PyAny>>,
+        worker: Py<PyAny>,
+    ) -> PyResult<Option<RequestHooks>> {
+        if pre.is_none() && post.is_none() {
+            return Ok(None);
+        }
+        let post = post
+            .map(|function| PostRequest::new(py, function))
+            .transpose()?;
+        Ok(Some(RequestHooks { pre, post, worker }))
+    }
+
+    /// Calls `pre_request`.
+    ///
+    /// # Errors
+    /// What the hook raises, which fails the request.
+    pub(super) fn before(&self, py: Python<'_>, request: &Py<HookRequest>) -> PyResult<()> {
+        match &self.pre {
+            Some(pre) => pre.call1(py, (&self.worker, request)).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Calls `post_request`. What it raises is logged: the request has been answered.
+    pub(super) fn after(
+        &self,
+        py: Python<'_>,
+        counter: &Counter,
+        request: &Py<HookRequest>,
+        environ: Option<&Bound<'_, PyDict>>,
+    ) {
+        let Some(post) = &self.post else { return };
+        let call = || -> PyResult<()> {
+            let response = HookResponse::of(counter).into_pyobject(py)?.into_any();
+            let environ = environ
+                .map_or_else(|| PyDict::new(py), Clone::clone)
+                .into_any();
+            let all = [
+                self.worker.bind(py).clone(),
+                request.bind(py).clone().into_any(),
+                environ,
+                response,
+            ];
+            let arguments = PyTuple::new(py, &all[..post.arguments])?;
+            post.function.bind(py).call1(arguments).map(drop)
+        };
+        if let Err(error) = call() {
+            log::error!(
+                "Exception in post_request hook\n{}",
+                failure::traceback(py, &error)
+            );
+        }
+    }
+}
+
+impl PostRequest {
+    /// Gunicorn takes functions of two, three or four parameters. One whose signature cannot be read gets all four.
+    fn new(py: Python<'_>, function: Py<PyAny>) -> PyResult<PostRequest> {
+        let signature = py
+            .import(intern!(py, "inspect"))?
+            .call_method1(intern!(py, "signature"), (&function,));
+        let parameters = signature
+            .and_then(|signature| signature.getattr(intern!(py, "parameters"))?.len())
+            .unwrap_or(4);
+        Ok(PostRequest {
+            function,
+            arguments: parameters.clamp(2, 4),
+        })
+    }
+}
+
+impl HookRequest {
+    pub(super) fn new(
+        py: Python<'_>,
+        exchange: &Exchange,
+        input: Option<&Bound<'_, Input>>,
+    ) -> PyResult<Py<HookRequest>> {
+        let request = &exchange.request;
+        let headers = PyList::empty(py);
+        for (name, value) in request.fields() {
+            headers.append((
+                text::native(py, &name.to_ascii_uppercase())?,
+                text::native(py, value)?,
+            ))?;
+        }
+        let peer = match exchange.peer() {
+            Peer::Inet(address) => peer_name(py, *address)?,
+            Peer::Unix => PyString::new(py, "").into_any().unbind(),
+        };
+        let body = match input {
+            Some(input) => input.clone().into_any().unbind(),
+            None => Input::new(server::Body::Empty)
+                .into_pyobject(py)?
+                .into_any()
+                .unbind(),
+        };
+        let request = HookRequest {
+            method: text::method(py, request.method())?.unbind(),
+            uri: text::native(py, request.target())?.unbind(),
+            path: text::native(py, request.path())?.unbind(),
+            query: text::native(py, request.query())?.unbind(),
+            version: if request.version() == Version::Http10 {
+                (1, 0)
+            } else {
+                (1, 1)
+            },
+            headers: headers.unbind(),
+            trailers: PyList::empty(py).unbind(),
+            remote_addr: peer.clone_ref(py),
+            peer_addr: peer,
+            proxy_protocol_info: py.None(),
+            scheme: PyString::new(
+                py,
+                if exchange.scheme() == Scheme::Https {
+                    "https"
+                } else {
+                    "http"
+                },
+            )
+            .unbind(),
+            body,
+        };
+        Py::new(py, request)
+    }
+
+    /// The fields as `pre_request` left them.
+    ///
+    /// # Errors
+    /// The hook left something else than a list of pairs of strings.
+    pub(super) fn fields(&self, py: Python<'_>) -> PyResult<Vec<(Vec<u8>, Vec<u8>)>> {
+        let wire = |part: &Bound<'_, PyString>| {
+            Ok::<_, PyErr>(text::wire(part, "a header of the request")?.into_owned())
+        };
+        let pair = |item: Bound<'_, PyAny>| {
+            let (name, value) = item.extract::<(Bound<'_, PyString>, Bound<'_, PyString>)>()?;
+            Ok((wire(&name)?, wire(&value)?))
+        };
+        self.headers.bind(py).iter().map(pair).collect()
+    }
+}
+
+impl HookResponse {
+    fn of(counter: &Counter) -> HookResponse {
+        let text = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
+        let read = |reply: &mut super::reply::Reply| {
+            let head = reply.head();
+            let refused = reply.refused();
+            HookResponse {
+                status: match refused {
+                    Some(status) => status.to_string(),
+                    None => format!("{} {}", head.status(), text(head.reason())),
+                },
+                status_code: refused.unwrap_or(head.status()),
+                headers: head
+                    .fields()
+                    .map(|(name, value)| (text(name), text(value)))
+                    .collect(),
+                sent: reply.sent(),
+                response_length: head.content_length(),
+                chunked: reply.is_chunked(),
+            }
+        };
+        let unknown = HookResponse {
+            status: String::new(),
+            status_code: 0,
+            headers: Vec::new(),
+            sent: 0,
+            response_length: None,
+            chunked: false,
+        };
+        counter.with(read).unwrap_or(unknown)
+    }
+}
+
+fn peer_name(py: Python<'_>, address: SocketAddr) -> PyResult<Py<PyAny>> {
+    Ok((address.ip().to_string(), address.port())
+        .into_pyobject(py)?
+        .into_any()
+        .unbind())
+}

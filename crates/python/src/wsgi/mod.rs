@@ -1,0 +1,257 @@
+//! The WSGI gateway (PEP 3333): an exchange → a call of the application → its response. It speaks no HTTP of its own: bytes are the
+//! `server` crate's, and it waits for no client while it holds the GIL.
+
+mod counter;
+mod deliver;
+mod desk;
+mod early_hints;
+mod environ;
+mod errors;
+mod failure;
+mod fields;
+mod file_wrapper;
+mod hooks;
+mod input;
+mod reply;
+mod socket;
+mod start_response;
+mod text;
+
+use std::os::unix::ffi::OsStringExt;
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use server::{Body, Exchange};
+use settings::Config;
+
+pub(crate) use errors::set_error_stream;
+
+use deliver::Sendfile;
+use desk::Desk;
+use environ::{Constants, Unserved};
+use failure::Failure;
+use fields::NamePolicy;
+use hooks::{HookRequest, RequestHooks};
+use input::Input;
+
+/// Desks that wait for a request are kept up to this; a burst of threads beyond it pays for its own.
+const SPARE_DESKS: usize = 64;
+
+/// One application and what serving it needs. Any number of threads may call it at once.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    application: Py<PyAny>,
+    constants: Constants,
+    sendfile: Sendfile,
+    hooks: Option<RequestHooks>,
+    spare: Mutex<Vec<Desk>>,
+}
+
+impl Gateway {
+    /// `multithread` and `multiprocess` are what the environ keys of these names say.
+    ///
+    /// # Errors
+    /// Python is out of memory.
+    pub(crate) fn new(
+        py: Python<'_>,
+        application: Py<PyAny>,
+        config: &Config,
+        multithread: bool,
+        multiprocess: bool,
+    ) -> PyResult<Gateway> {
+        let script_name = std::env::var_os("SCRIPT_NAME")
+            .unwrap_or_default()
+            .into_vec();
+        let constants = Constants {
+            multithread,
+            multiprocess,
+            script_name: environ::mount_point(&script_name).to_vec(),
+            names: NamePolicy {
+                underscores: config.header_map,
+                forwarder: config.forwarder_headers.clone(),
+            },
+        };
+        let first = Desk::new(py, &constants)?;
+        let sendfile = if config.sendfile {
+            Sendfile::Allowed
+        } else {
+            Sendfile::Forbidden
+        };
+        Ok(Gateway {
+            application,
+            constants,
+            sendfile,
+            hooks: None,
+            spare: Mutex::new(vec![first]),
+        })
+    }
+
+    /// Sets the operator's `pre_request` and `post_request`; `worker` is their first argument.
+    ///
+    /// # Errors
+    /// Python is out of memory.
+    pub(crate) fn set_request_hooks(
+        &mut self,
+        py: Python<'_>,
+        pre: Option<Py<PyAny>>,
+        post: Option<Py<PyAny>>,
+        worker: Py<PyAny>,
+    ) -> PyResult<()> {
+        self.hooks = RequestHooks::new(py, pre, post, worker)?;
+        Ok(())
+    }
+
+    /// Answers one exchange. Whatever the application does, the exchange has been answered, cut or handed over when this returns.
+    ///
+    /// # Errors
+    /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have been logged.
+    pub(crate) fn call(&self, py: Python<'_>, exchange: Exchange) -> PyResult<()> {
+        let mut desk = match self.take_desk(py) {
+            Ok(desk) => desk,
+            Err(error) => {
+                failure::report(py, exchange.request.target(), &error);
+                py.detach(|| drop(exchange));
+                return Ok(());
+            }
+        };
+        let exit = self.serve(py, &mut desk, exchange);
+        match desk.clear(py) {
+            Ok(()) => self.put_back(desk),
+            Err(error) => log::error!("Cannot prepare for the next request: {error}"),
+        }
+        exit.map_or(Ok(()), Err)
+    }
+
+    /// Answers the exchange at a desk; returns the exception that the worker must obey.
+    fn serve(&self, py: Python<'_>, desk: &mut Desk, mut exchange: Exchange) -> Option<PyErr> {
+        let body = exchange.take_body();
+        let Some(hooks) = &self.hooks else {
+            let environ = prepare(py, desk, &exchange, body);
+            desk.kit.counter.open(exchange);
+            return match environ {
+                Ok(environ) => self.run(py, desk, &environ),
+                Err(unserved) => refuse(py, desk, unserved),
+            };
+        };
+        self.serve_with_hooks(py, desk, exchange, body, hooks)
+    }
+
+    fn serve_with_hooks(
+        &self,
+        py: Python<'_>,
+        desk: &mut Desk,
+        exchange: Exchange,
+        body: Body,
+        hooks: &RequestHooks,
+    ) -> Option<PyErr> {
+        let observed = observe(py, desk, &exchange, body, hooks);
+        desk.kit.counter.open(exchange);
+        let (request, environ) = match observed {
+            Ok(observed) => observed,
+            Err(error) => return refuse(py, desk, Unserved::Raised(error)),
+        };
+        let (exit, environ) = match environ {
+            Ok(environ) => (self.run(py, desk, &environ), Some(environ)),
+            Err(unserved) => (refuse(py, desk, unserved), None),
+        };
+        hooks.after(py, &desk.kit.counter, &request, environ.as_ref());
+        exit
+    }
+
+    /// Calls the application and sends what it returns.
+    fn run(&self, py: Python<'_>, desk: &Desk, environ: &Bound<'_, PyDict>) -> Option<PyErr> {
+        let counter = &desk.kit.counter;
+        let settle =
+            |failure: Failure| failure::settle(py, counter, desk.template.target(), failure);
+        let result = match self
+            .application
+            .bind(py)
+            .call1((environ, &desk.kit.start_response))
+        {
+            Ok(result) => result,
+            Err(error) => return settle(error.into()),
+        };
+        let exit = deliver::deliver(&result, counter, self.sendfile)
+            .err()
+            .and_then(settle);
+        // The failure above has been answered by now, so close() can delay nothing but the end of the exchange.
+        let exit_of_close = deliver::close(&result)
+            .err()
+            .and_then(|error| settle(error.into()));
+        exit.or(exit_of_close)
+    }
+
+    fn take_desk(&self, py: Python<'_>) -> PyResult<Desk> {
+        let spare = self
+            .spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        spare.map_or_else(|| Desk::new(py, &self.constants), Ok)
+    }
+
+    fn put_back(&self, desk: Desk) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_DESKS {
+            spare.push(desk);
+        }
+    }
+}
+
+/// The environ, where no hook looks at the request.
+fn prepare<'py>(
+    py: Python<'py>,
+    desk: &mut Desk,
+    exchange: &Exchange,
+    body: Body,
+) -> Result<Bound<'py, PyDict>, Unserved> {
+    let input = input_of(py, body)?;
+    desk.template
+        .environ(py, exchange, exchange.request.fields(), input.as_ref())
+}
+
+type Observed<'py> = (Py<HookRequest>, Result<Bound<'py, PyDict>, Unserved>);
+
+/// The hooks' view of the request, and the environ that `pre_request` leaves.
+fn observe<'py>(
+    py: Python<'py>,
+    desk: &mut Desk,
+    exchange: &Exchange,
+    body: Body,
+    hooks: &RequestHooks,
+) -> PyResult<Observed<'py>> {
+    let input = input_of(py, body)?;
+    let request = HookRequest::new(py, exchange, input.as_ref())?;
+    let changed = hooks
+        .before(py, &request)
+        .and_then(|()| request.borrow(py).fields(py));
+    let environ = changed.map_err(Unserved::from).and_then(|fields| {
+        let fields = fields.iter().map(|(name, value)| (&**name, &**value));
+        desk.template.environ(py, exchange, fields, input.as_ref())
+    });
+    Ok((request, environ))
+}
+
+/// `wsgi.input` of a body; the template has one for the empty body.
+fn input_of(py: Python<'_>, body: Body) -> PyResult<Option<Bound<'_, Input>>> {
+    match body {
+        Body::Empty => Ok(None),
+        body => Bound::new(py, Input::new(body)).map(Some),
+    }
+}
+
+/// Answers a request that the application does not get to see.
+fn refuse(py: Python<'_>, desk: &Desk, unserved: Unserved) -> Option<PyErr> {
+    let counter = &desk.kit.counter;
+    match unserved {
+        Unserved::Raised(error) => {
+            failure::settle(py, counter, desk.template.target(), Failure::Raised(error))
+        }
+        Unserved::Refused(status, rule) => {
+            // Nobody else can hold the reply yet.
+            let _ = counter.send(py, |reply| reply.give_up(status, rule));
+            None
+        }
+    }
+}

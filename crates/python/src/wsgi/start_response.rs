@@ -1,0 +1,176 @@
+//! `start_response` and the `write` that it returns (PEP 3333). Both are bound methods of native objects, which CPython calls by
+//! vectorcall, and both serve one request after another: see `desk.rs` for when they may.
+
+use std::sync::Arc;
+
+use proto::h1::ResponseHead;
+use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+
+use super::counter::Counter;
+use super::reply::{Chunk, Stage};
+use super::text;
+
+/// The object whose method is `start_response`.
+#[derive(Debug)]
+#[pyclass(frozen, module = "oxicorn._oxicorn")]
+pub(super) struct StartResponse {
+    counter: Arc<Counter>,
+    write: Py<PyAny>,
+}
+
+#[pymethods]
+impl StartResponse {
+    #[pyo3(signature = (status, headers, exc_info=None))]
+    fn start_response(
+        &self,
+        py: Python<'_>,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+        exc_info: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let mut head = self.draft(exc_info)?;
+        fill(&mut head, status, headers)?;
+        self.counter.with(|reply| reply.install(head))?;
+        Ok(self.write.clone_ref(py))
+    }
+}
+
+impl StartResponse {
+    /// The two callables: `start_response`, and the `write` that it returns.
+    pub(super) fn callables(
+        py: Python<'_>,
+        counter: &Arc<Counter>,
+    ) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+        let write = Bound::new(
+            py,
+            Write {
+                counter: Arc::clone(counter),
+            },
+        )?
+        .getattr(intern!(py, "write"))?
+        .unbind();
+        let start = StartResponse {
+            counter: Arc::clone(counter),
+            write: write.clone_ref(py),
+        };
+        let start = Bound::new(py, start)?
+            .getattr(intern!(py, "start_response"))?
+            .unbind();
+        Ok((start, write))
+    }
+
+    /// The head to fill, if the rules of PEP 3333 allow one now.
+    fn draft(&self, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<ResponseHead> {
+        // Like `if exc_info:` of the PEP's own server: an empty tuple counts as none.
+        let exc_info = match exc_info {
+            Some(exc_info) if exc_info.is_truthy()? => Some(exc_info),
+            _ => None,
+        };
+        let draft = self.counter.with(|reply| match reply.stage() {
+            Stage::Unstarted => Ok(reply.draft()),
+            Stage::Headed if exc_info.is_some() => Ok(reply.draft()),
+            stage => Err(stage),
+        })?;
+        draft.map_err(|stage| match (stage, exc_info) {
+            (Stage::Streaming | Stage::Complete | Stage::Ended, Some(exc_info)) => {
+                reraise(exc_info)
+            }
+            (Stage::Hijacked, _) => PyAssertionError::new_err(
+                "the application has taken the socket: it cannot use start_response",
+            ),
+            _ => PyAssertionError::new_err(
+                "start_response was called a second time without exc_info",
+            ),
+        })
+    }
+}
+
+/// The exception of an `exc_info` triple, with its traceback. The triple itself is not kept, so no reference cycle is made.
+fn reraise(exc_info: &Bound<'_, PyAny>) -> PyErr {
+    let exception = || -> PyResult<PyErr> {
+        let (_, value, traceback) =
+            exc_info.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+        Ok(PyErr::from_value(value.call_method1(
+            intern!(value.py(), "with_traceback"),
+            (traceback,),
+        )?))
+    };
+    exception().unwrap_or_else(|error| error)
+}
+
+fn fill(
+    head: &mut ResponseHead,
+    status: &Bound<'_, PyAny>,
+    headers: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let status = string(status, "the status")?;
+    head.set_status(&text::wire(status, "the status")?)
+        .map_err(|misuse| PyValueError::new_err(misuse.to_string()))?;
+    let headers = headers
+        .cast::<PyList>()
+        .map_err(|_| wrong_type("the headers", "a list", headers))?;
+    for pair in headers.iter() {
+        push(head, &pair)?;
+    }
+    Ok(())
+}
+
+/// One `(name, value)` pair.
+fn push(head: &mut ResponseHead, pair: &Bound<'_, PyAny>) -> PyResult<()> {
+    let tuple = match pair.cast::<PyTuple>() {
+        Ok(tuple) if tuple.len() == 2 => tuple,
+        _ => return Err(wrong_type("a header", "a tuple (name, value)", pair)),
+    };
+    let (name, value) = (tuple.get_borrowed_item(0)?, tuple.get_borrowed_item(1)?);
+    let name = text::wire(string(&name, "a header's name")?, "a header's name")?;
+    let value = text::wire(string(&value, "a header's value")?, "a header's value")?;
+    head.push(&name, &value)
+        .map_err(|misuse| PyValueError::new_err(misuse.to_string()))
+}
+
+fn string<'a, 'py>(
+    object: &'a Bound<'py, PyAny>,
+    what: &str,
+) -> PyResult<&'a Bound<'py, PyString>> {
+    object
+        .cast::<PyString>()
+        .map_err(|_| wrong_type(what, "a str", object))
+}
+
+/// "the status must be a str, not bytes".
+pub(super) fn wrong_type(what: &str, expected: &str, found: &Bound<'_, PyAny>) -> PyErr {
+    let found = found
+        .get_type()
+        .name()
+        .map_or_else(|_| "something else".to_owned(), |name| name.to_string());
+    PyTypeError::new_err(format!("{what} must be {expected}, not {found}"))
+}
+
+/// The object whose method is `write`.
+#[derive(Debug)]
+#[pyclass(frozen, module = "oxicorn._oxicorn")]
+struct Write {
+    counter: Arc<Counter>,
+}
+
+#[pymethods]
+impl Write {
+    fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let data = data
+            .cast::<PyBytes>()
+            .map_err(|_| wrong_type("what is given to write()", "bytes", data))?;
+        let bytes = data.as_bytes();
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let written = self
+            .counter
+            .send(py, |reply| reply.chunk(Chunk { bytes, only: false }));
+        written
+            .map(drop)
+            .map_err(super::failure::Failure::into_exception)
+    }
+}
