@@ -12,7 +12,8 @@ PATHS = ("--pythonpath", str(APPS))
 
 def setting(serve: Serve, name: str, *options: str, env: dict[str, str] | None = None) -> str:
     """The value that `--print-config` shows; its checks need an application."""
-    shown = serve.refused("lab", *PATHS, *options, "--print-config", cwd=serve.folder, env=env, bind=None)
+    env = {"PYTHONPATH": str(APPS), **(env or {})}
+    shown = serve.refused("lab", *options, "--print-config", cwd=serve.folder, env=env, bind=None)
     assert shown.code == 0, shown.text
     [value] = [
         line.partition("=")[2].strip() for line in shown.text.splitlines() if line.partition("=")[0].strip() == name

@@ -69,24 +69,6 @@ def on_exit(server):
 """
 
 
-@pytest.fixture
-def start(serve: Serve) -> Callable[..., Server]:
-    """A server with all hooks, in a folder of its own."""
-    (serve.folder / "gunicorn.conf.py").write_text(CONF)
-    (serve.folder / "hooked.py").write_text(
-        "import os\n"
-        "from lab import GATES, application\n"
-        "with (GATES / 'hooks').open('a') as file:\n"
-        "    file.write(f'{os.getpid()} import\\n')\n"
-    )
-
-    def start(*options: str, **more) -> Server:
-        paths = ("--pythonpath", str(APPS))
-        return serve("hooked", *paths, *options, cwd=serve.folder, **more)
-
-    return start
-
-
 class Notes:
     """What the hooks wrote."""
 
@@ -113,6 +95,26 @@ class Notes:
 @pytest.fixture
 def notes(serve: Serve) -> Notes:
     return Notes(serve.gates.folder / "hooks")
+
+
+@pytest.fixture
+def start(serve: Serve, notes: Notes) -> Callable[..., Server]:
+    """A server with all hooks, in a folder of its own."""
+    (serve.folder / "gunicorn.conf.py").write_text(CONF)
+    (serve.folder / "hooked.py").write_text(
+        "import os\n"
+        "from lab import GATES, application\n"
+        "with (GATES / 'hooks').open('a') as file:\n"
+        "    file.write(f'{os.getpid()} import\\n')\n"
+    )
+
+    def start(*options: str, **more) -> Server:
+        paths = ("--pythonpath", str(APPS))
+        server = serve("hooked", *paths, *options, cwd=serve.folder, **more)
+        eventually(lambda: "post_request" in notes.names(), what="the end of the first request")
+        return server
+
+    return start
 
 
 def test_the_order_of_a_life(start, notes: Notes, kind: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
@@ -35,10 +36,8 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait(10)
         os.close(self._master)
 
