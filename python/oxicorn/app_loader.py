@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from oxicorn.errors import AppError, place, search_path, user_files, user_traceback
+from oxicorn.errors import AppError, place, search_path, user_traceback
 
 BOOT_ERROR = 3
 """Exit status where the application's code fails; `AppError`'s own default, 4, where the name does not fit."""
@@ -60,7 +60,7 @@ def parse(spec: str) -> Target:
             tree = tree.func
         return Target(spec, module, _dotted(tree), arguments)
     except (SyntaxError, ValueError) as error:
-        raise AppError(f'cannot read the application string "{spec}"', _SHAPES) from error
+        raise AppError(f'cannot read the application string "{spec}"', f"{_SHAPES}; arguments are literals") from error
 
 
 def _dotted(tree: ast.expr) -> list[str]:
@@ -108,7 +108,6 @@ def _raised(target: Target, error: BaseException) -> AppError:
     return AppError(
         f'{place(error)} raised while importing "{target.module}"\n{user_traceback(error)}',
         exit_code=BOOT_ERROR,
-        files=user_files(error),
     )
 
 
@@ -150,7 +149,7 @@ def _applications(owner: Any) -> Iterable[tuple[str, str]]:
 
 def _call_factory(factory: Any, target: Target) -> Any:
     if not callable(factory):
-        raise AppError(f'"{target.spec}" calls a {type(factory).__name__}, which is not callable')
+        raise AppError(f'"{target.spec}" calls what is of the type {type(factory).__name__}, not callable')
     positional, keywords = target.arguments or ([], {})
     try:
         return factory(*positional, **keywords)
@@ -166,7 +165,7 @@ def _call_factory(factory: Any, target: Target) -> Any:
 
 def _check(found: Any, target: Target) -> None:
     if found is None or not callable(found):
-        kind = "None" if found is None else f"a {type(found).__name__}"
+        kind = "None" if found is None else f"of the type {type(found).__name__}"
         raise AppError(f'"{target.spec}" is {kind}, not a WSGI application')
     if is_asgi(found):
         raise AppError(

@@ -6,7 +6,6 @@ import site
 import sys
 import sysconfig
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
 
 _LIBRARIES = tuple(
@@ -22,16 +21,12 @@ _LIBRARIES = tuple(
 
 
 class AppError(Exception):
-    """The application cannot be served: what is wrong, what may help, and the worker's exit status.
+    """The application cannot be served: what is wrong, what may help, and the worker's exit status."""
 
-    `files` are those whose change may mend it.
-    """
-
-    def __init__(self, message: str, hint: str | None = None, *, exit_code: int = 4, files: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, hint: str | None = None, *, exit_code: int = 4) -> None:
         """Join the message and its hint into one text."""
         super().__init__(message if hint is None else f"{message}\n  hint: {hint}")
         self.exit_code = exit_code
-        self.files = list(files)
 
 
 def is_library(filename: str) -> bool:
@@ -72,14 +67,6 @@ def place(error: BaseException) -> str:
         if not is_library(frame.filename):
             return f"{_short(frame.filename)}:{frame.lineno}"
     return "library code"
-
-
-def user_files(error: BaseException) -> list[str]:
-    """Return the user's files that the exception passed through."""
-    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError) and error.filename:
-        files.append(error.filename)
-    return [file for file in dict.fromkeys(files) if not is_library(file)]
 
 
 def _short(filename: str) -> str:

@@ -1,0 +1,144 @@
+//! The Python objects that hooks receive: the settings, the log, the arbiter, the workers.
+
+use std::collections::BTreeMap;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use settings::Config;
+
+use crate::hooks::Hooks;
+use crate::values;
+
+/// What a worker uses of Python's library and ours. Imported before the fork, its memory is shared, and a worker whose
+/// user may not read the installation finds it there.
+const WORKERS_NEED: &[&str] = &[
+    "faulthandler",
+    "inspect",
+    "oxicorn.app_loader",
+    "oxicorn.reloader",
+    "oxicorn.workers.base",
+    "signal",
+    "traceback",
+];
+
+/// The objects of one process, shared by all hooks.
+pub(crate) struct Actors {
+    server: Py<PyAny>,
+    log: Py<PyAny>,
+    /// Workers that are alive, by pid, as `server.WORKERS` has them.
+    workers: BTreeMap<i32, Py<PyAny>>,
+    /// The worker that is about to be forked.
+    next: Option<Py<PyAny>>,
+}
+
+impl Actors {
+    /// Makes the objects for the arbiter of this process, and sets the Python loggers up.
+    pub(crate) fn new(py: Python<'_>, config: &Config, hooks: &Hooks) -> PyResult<Self> {
+        for module in WORKERS_NEED {
+            py.import(*module)?;
+        }
+        let cfg = settings_object(py, config, hooks)?;
+        let log = py
+            .import("oxicorn.glogging")?
+            .getattr("Logger")?
+            .call1((&cfg,))?;
+        let server = py
+            .import("oxicorn.arbiter")?
+            .getattr("Arbiter")?
+            .call1((&cfg, &log))?;
+        Ok(Self {
+            server: server.unbind(),
+            log: log.unbind(),
+            workers: BTreeMap::new(),
+            next: None,
+        })
+    }
+
+    /// Takes over settings that were read again.
+    pub(crate) fn reload(&self, py: Python<'_>, config: &Config, hooks: &Hooks) -> PyResult<()> {
+        let cfg = settings_object(py, config, hooks)?;
+        self.log.bind(py).call_method1("setup", (&cfg,))?;
+        self.server
+            .bind(py)
+            .setattr("num_workers", config.workers)?;
+        self.server.bind(py).setattr("cfg", cfg)
+    }
+
+    /// The arbiter.
+    pub(crate) fn server<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.server.bind(py)
+    }
+
+    /// Makes the object of the worker that is about to be forked.
+    pub(crate) fn prepare_worker(&mut self, py: Python<'_>, age: u64) -> PyResult<Py<PyAny>> {
+        let server = self.server.bind(py);
+        let arguments = (
+            age,
+            server.getattr("pid")?,
+            server.getattr("cfg")?,
+            &self.log,
+        );
+        let worker = py
+            .import("oxicorn.workers.base")?
+            .getattr("Worker")?
+            .call1(arguments)?
+            .unbind();
+        server.setattr("worker_age", age)?;
+        self.next = Some(worker.clone_ref(py));
+        Ok(worker)
+    }
+
+    /// Takes the prepared worker, in the process that is it.
+    pub(crate) fn adopt_worker(&mut self, py: Python<'_>, age: u64) -> PyResult<Py<PyAny>> {
+        let worker = match self.next.take() {
+            Some(worker) => worker,
+            None => self.prepare_worker(py, age)?,
+        };
+        worker.call_method0(py, "adopt")?;
+        Ok(worker)
+    }
+
+    /// Notes that the prepared worker is alive, in the arbiter.
+    pub(crate) fn worker_started(&mut self, py: Python<'_>, pid: i32) -> PyResult<()> {
+        if let Some(worker) = self.next.take() {
+            worker.setattr(py, "pid", pid)?;
+            self.workers.insert(pid, worker);
+        }
+        self.publish(py)
+    }
+
+    /// Forgets a worker that has ended and returns its object.
+    pub(crate) fn worker_ended(&mut self, py: Python<'_>, pid: i32) -> PyResult<Option<Py<PyAny>>> {
+        let worker = self.workers.remove(&pid);
+        self.publish(py)?;
+        Ok(worker)
+    }
+
+    fn publish(&self, py: Python<'_>) -> PyResult<()> {
+        let known = PyDict::new(py);
+        for (pid, worker) in &self.workers {
+            known.set_item(pid, worker)?;
+        }
+        self.server.bind(py).setattr("WORKERS", known)
+    }
+}
+
+/// `server.cfg`: every setting under its name, hooks included.
+fn settings_object<'py>(
+    py: Python<'py>,
+    config: &Config,
+    hooks: &Hooks,
+) -> PyResult<Bound<'py, PyAny>> {
+    let attributes = PyDict::new(py);
+    for setting in settings::table() {
+        if let Some(value) = config.value(setting.name) {
+            attributes.set_item(setting.name, values::to_python(py, &value)?)?;
+        }
+    }
+    for (name, function) in hooks.iter() {
+        attributes.set_item(name, function)?;
+    }
+    py.import("oxicorn.config")?
+        .getattr("Config")?
+        .call1((attributes,))
+}

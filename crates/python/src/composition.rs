@@ -1,0 +1,173 @@
+//! Everything that one run of the server is put together from, and how it is read again for a reload.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pyo3::prelude::*;
+use settings::{CommandLine, Config, Layers, SettingsError};
+use sys::users::{Groups, Identity};
+
+use crate::actors::Actors;
+use crate::conf_file::{self, Location};
+use crate::environment::{self, Environment};
+use crate::failure::Failure;
+use crate::hooks::Hooks;
+
+/// The variables that hold arguments, the stronger one last.
+const ARGUMENT_VARIABLES: [&str; 2] = ["GUNICORN_CMD_ARGS", "OXICORN_CMD_ARGS"];
+
+/// Where the settings come from.
+pub(crate) struct Sources {
+    layers: Layers,
+    location: Option<Location>,
+}
+
+/// What the sources say.
+pub(crate) struct Resolved {
+    pub(crate) config: Config,
+    pub(crate) hooks: Hooks,
+    /// Names in the conf file that look like a slip, one sentence each.
+    pub(crate) slips: Vec<String>,
+}
+
+impl Sources {
+    /// Looks at the environment and finds the conf file.
+    pub(crate) fn gather(command_line: &CommandLine) -> Result<Self, Failure> {
+        let variable = |name: &str| match name {
+            "PWD" => environment::working_directory().map(|path| path.display().to_string()),
+            name => std::env::var(name).ok(),
+        };
+        let mut layers = Layers::new().environment(&variable);
+        for name in ARGUMENT_VARIABLES {
+            if let Ok(text) = std::env::var(name) {
+                let words = settings::split_words(&text)
+                    .map_err(|error| Failure::configuration(format!("{name}: {error}")))?;
+                layers = layers.cmd_args(name, &words);
+            }
+        }
+        let layers = layers.command_line(command_line);
+        let location = Location::find(layers.conf_location())?;
+        Ok(Self { layers, location })
+    }
+
+    /// Reads the conf file and resolves everything. Called again at every reload.
+    pub(crate) fn resolve(&self, py: Python<'_>) -> Result<Resolved, Failure> {
+        let mut layers = self.layers.clone();
+        let mut hooks = Hooks::default();
+        let mut slips = Vec::new();
+        if let Some(location) = &self.location {
+            let file = conf_file::load(py, location)?;
+            layers = layers.conf_name(location.name()).conf(file.values);
+            hooks = file.hooks;
+            slips = file.slips;
+        }
+        let config = layers.resolve().map_err(|error| unacceptable(&error))?;
+        Ok(Resolved {
+            config,
+            hooks,
+            slips,
+        })
+    }
+}
+
+fn unacceptable(error: &SettingsError) -> Failure {
+    Failure {
+        report: match &error.hint {
+            Some(hint) => format!("{error}\n  hint: {hint}"),
+            None => error.to_string(),
+        },
+        code: error.exit_code(),
+    }
+}
+
+/// The state of the arbiter's process, and of each worker after its fork.
+pub(crate) struct Composition {
+    pub(crate) sources: Sources,
+    pub(crate) config: Arc<Config>,
+    pub(crate) hooks: Arc<Hooks>,
+    pub(crate) actors: Actors,
+    pub(crate) environment: Environment,
+    /// The application, where it was imported before the fork.
+    pub(crate) preloaded: Option<Py<PyAny>>,
+    pub(crate) launch: Launch,
+    /// What was in force before the last reload, for as long as that can be taken back.
+    pub(crate) previous: Option<(Arc<Config>, Arc<Hooks>)>,
+}
+
+/// How this process was started, for starting it again (USR2).
+pub(crate) struct Launch {
+    pub(crate) executable: Py<PyAny>,
+    pub(crate) arguments: Py<PyAny>,
+    /// The environment before `raw_env`.
+    pub(crate) environ: Py<PyAny>,
+    pub(crate) directory: Option<std::path::PathBuf>,
+    /// When.
+    pub(crate) at: Instant,
+}
+
+impl Launch {
+    /// Notes it, before anything changes.
+    pub(crate) fn note(py: Python<'_>) -> PyResult<Self> {
+        let sys = py.import("sys")?;
+        Ok(Self {
+            executable: sys.getattr("executable")?.unbind(),
+            arguments: sys.getattr("orig_argv")?.unbind(),
+            environ: py
+                .import("os")?
+                .getattr("environ")?
+                .call_method0("copy")?
+                .unbind(),
+            directory: environment::working_directory(),
+            at: Instant::now(),
+        })
+    }
+}
+
+/// Whom workers become. What they are already needs no right and no change.
+///
+/// # Errors
+///
+/// There is no such user or group, or only root could become them.
+pub(crate) fn identity(config: &Config) -> Result<Identity, Failure> {
+    let unknown = |setting: &str, name: &str| {
+        Failure::configuration(format!("{setting}: there is no {setting} {name}"))
+    };
+    let failed = |error: std::io::Error| {
+        Failure::configuration(format!("user: the user database failed: {error}"))
+    };
+    let user = match &config.user {
+        Some(name) => Some(
+            sys::users::user(name)
+                .map_err(failed)?
+                .ok_or_else(|| unknown("user", name))?,
+        ),
+        None => None,
+    };
+    let group = match &config.group {
+        Some(name) => Some(
+            sys::users::group(name)
+                .map_err(failed)?
+                .ok_or_else(|| unknown("group", name))?,
+        ),
+        None => None,
+    };
+    let uid = user
+        .as_ref()
+        .map(|user| user.uid)
+        .filter(|uid| *uid != sys::users::effective_uid());
+    // Without a group of its own choice the process follows its user: to keep root's group is to keep much of root.
+    let main_group = user.as_ref().filter(|_| uid.is_some()).map(|user| user.gid);
+    let gid = group
+        .or(main_group)
+        .filter(|gid| config.initgroups || *gid != sys::users::effective_gid());
+    if (uid.is_some() || gid.is_some()) && sys::users::effective_uid() != 0 {
+        let rule = "user, group: only root can start workers as somebody else";
+        return Err(Failure::configuration(rule));
+    }
+    let groups = match user {
+        Some(user) if config.initgroups => Groups::OfUser(user.name),
+        Some(_) if uid.is_some() => Groups::None,
+        _ => Groups::Keep,
+    };
+    Ok(Identity { uid, gid, groups })
+}

@@ -1,0 +1,161 @@
+//! Conf files: Python, executed. It finds the file, runs it as the module `__config__`, and hands over what it defines;
+//! what the values mean is the business of the settings.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyModule};
+use settings::Value;
+
+use crate::failure::{self, Failure};
+use crate::hooks::Hooks;
+use crate::values;
+
+/// The names under which a conf file is found by itself, in the directory where the server is started.
+const DEFAULT_NAMES: [&str; 2] = ["oxicorn.conf.py", "gunicorn.conf.py"];
+
+/// Where the configuration is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// A file; absolute, so that a reload after `--chdir` finds it again.
+    File {
+        /// As the operator wrote it, for messages.
+        name: String,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A module that Python finds.
+    Module(String),
+}
+
+impl Location {
+    /// Reads `-c`: `PATH`, `file:PATH` or `python:MODULE`. Without it, a file with a default name, if there is one.
+    pub(crate) fn find(given: Option<&str>) -> Result<Option<Self>, Failure> {
+        let Some(given) = given else {
+            let found = DEFAULT_NAMES
+                .into_iter()
+                .find(|name| Path::new(name).is_file());
+            return found.map(Self::file).transpose();
+        };
+        match given.strip_prefix("python:") {
+            Some(module) => Ok(Some(Self::Module(module.to_owned()))),
+            None => match given.strip_prefix("file:").unwrap_or(given) {
+                // `-c ''` switches the default file off.
+                "" => Ok(None),
+                path => Self::file(path).map(Some),
+            },
+        }
+    }
+
+    fn file(name: &str) -> Result<Self, Failure> {
+        let path = std::path::absolute(name)
+            .map_err(|error| Failure::configuration(format!("{name}: cannot be read: {error}")))?;
+        Ok(Self::File {
+            name: name.to_owned(),
+            path,
+        })
+    }
+
+    /// What messages call it.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::File { name, .. } => name,
+            Self::Module(name) => name,
+        }
+    }
+}
+
+/// What a conf file defines.
+pub(crate) struct ConfFile {
+    /// Its names with their values, those of hooks included.
+    pub(crate) values: Vec<(String, Value)>,
+    /// Its hooks.
+    pub(crate) hooks: Hooks,
+    /// Names that look like a slip, one sentence each.
+    pub(crate) slips: Vec<String>,
+}
+
+/// Runs the conf file and collects what it defines.
+///
+/// # Errors
+///
+/// The file does not exist, cannot be read, raises, or defines a hook that cannot be called.
+pub(crate) fn load(py: Python<'_>, location: &Location) -> Result<ConfFile, Failure> {
+    let names = match location {
+        Location::File { name, path } => run(py, name, path)?,
+        Location::Module(module) => import(py, module)?,
+    };
+    let mut file = ConfFile {
+        values: Vec::new(),
+        hooks: Hooks::from_conf(&names, location.name())?,
+        slips: Vec::new(),
+    };
+    for (key, value) in &names {
+        let Ok(name) = key.extract::<String>() else {
+            continue;
+        };
+        if name.starts_with("__") {
+            continue;
+        }
+        let value = values::from_python(&value);
+        if let (Some(setting), false) =
+            (settings::near_miss(&name), matches!(value, Value::Other(_)))
+        {
+            file.slips.push(format!(
+                "{}: {name} is not a setting; did you mean {setting}?",
+                location.name()
+            ));
+        }
+        file.values.push((name, value));
+    }
+    Ok(file)
+}
+
+fn run<'py>(py: Python<'py>, name: &str, path: &Path) -> Result<Bound<'py, PyDict>, Failure> {
+    let source = fs::read(path).map_err(|error| unreadable(name, &error))?;
+    let executed = || -> PyResult<Bound<'py, PyDict>> {
+        let module = PyModule::new(py, "__config__")?;
+        module.setattr("__file__", path)?;
+        py.import("sys")?
+            .getattr("modules")?
+            .set_item("__config__", &module)?;
+        let builtins = py.import("builtins")?;
+        // Bytes, so that Python honours the file's own declaration of its encoding.
+        let code = builtins.call_method1("compile", (PyBytes::new(py, &source), path, "exec"))?;
+        builtins.call_method1("exec", (code, module.dict()))?;
+        Ok(module.dict())
+    };
+    executed().map_err(|error| raised(py, name, &error))
+}
+
+fn import<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyDict>, Failure> {
+    let imported = || -> PyResult<Bound<'py, PyDict>> {
+        let importlib = py.import("importlib")?;
+        let known = py
+            .import("sys")?
+            .getattr("modules")?
+            .call_method1("get", (name,))?;
+        // A reload of the server reads the module again.
+        let module = match known.is_none() {
+            true => importlib.call_method1("import_module", (name,))?,
+            false => importlib.call_method1("reload", (known,))?,
+        };
+        Ok(module.cast_into::<PyModule>()?.dict())
+    };
+    imported().map_err(|error| raised(py, name, &error))
+}
+
+fn raised(py: Python<'_>, name: &str, error: &PyErr) -> Failure {
+    let what = format!("while the conf file {name} was read");
+    Failure::raised(py, &what, error, failure::CONFIGURATION)
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Failure::configuration(format!("the conf file {name} does not exist"))
+        }
+        _ => Failure::configuration(format!("the conf file {name} cannot be read: {error}")),
+    }
+}

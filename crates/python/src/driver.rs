@@ -1,0 +1,95 @@
+//! Who turns the reactor: the loop of every thread that runs the application, and how many there are of it.
+//!
+//! A sync worker has one, the main thread, which is also where Python runs signal handlers. A gthread worker has as many as
+//! `threads` says, and its main thread waits for signals alone, so that a view that blocks never delays them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
+
+use pyo3::exceptions::PySystemExit;
+use pyo3::prelude::*;
+use server::{Next, Server, Shutdown};
+
+use crate::wsgi::Gateway;
+
+/// Serves until the server has come to its end, and returns the worker's exit code.
+///
+/// # Errors
+/// No thread can be started, or a signal handler raised.
+pub(crate) fn run(
+    py: Python<'_>,
+    server: &Arc<Server>,
+    gateway: &Arc<Gateway>,
+    threads: u32,
+) -> PyResult<i32> {
+    // The kernel hands a signal to any thread that lets it in. Only the main thread can run Python's handlers, and a
+    // system call of the application ends early only in the thread that got the signal; so no other lets any in.
+    let blocked = sys::signals::block_all();
+    server.start_watchdog()?;
+    if threads == 1 {
+        drop(blocked);
+        return serve_here(py, server, gateway);
+    }
+    let exit_code = Arc::new(AtomicI32::new(0));
+    let crew = (0..threads).map(|number| {
+        let (server, gateway, exit_code) = (Arc::clone(server), Arc::clone(gateway), Arc::clone(&exit_code));
+        let name = format!("oxicorn-{number}");
+        thread::Builder::new()
+            .name(name)
+            .spawn(move || serve_there(&server, &gateway, &exit_code))
+    });
+    let crew = crew.collect::<std::io::Result<Vec<_>>>()?;
+    drop(blocked);
+    while let Next::Interrupted = py.detach(|| server.stand_aside()) {
+        py.check_signals()?;
+    }
+    py.detach(|| crew.into_iter().for_each(|thread| drop(thread.join())));
+    Ok(exit_code.load(Ordering::Relaxed))
+}
+
+/// The loop of a sync worker's only thread.
+fn serve_here(py: Python<'_>, server: &Arc<Server>, gateway: &Arc<Gateway>) -> PyResult<i32> {
+    loop {
+        match py.detach(|| server.next()) {
+            Next::Exchange(exchange) => gateway.call(py, exchange)?,
+            Next::Interrupted => {}
+            Next::Done => return Ok(0),
+        }
+        // Handlers also have to run when requests leave no time for an interruption to be noticed.
+        py.check_signals()?;
+    }
+}
+
+/// The loop of one thread of a gthread worker.
+fn serve_there(server: &Arc<Server>, gateway: &Arc<Gateway>, exit_code: &AtomicI32) {
+    Python::attach(|py| {
+        // A request must find the thread as it would find one of Python's own: with a thread state that lasts, and so with
+        // thread-locals and context variables that last.
+        loop {
+            match py.detach(|| server.next()) {
+                Next::Exchange(exchange) => {
+                    if let Err(error) = gateway.call(py, exchange) {
+                        exit_code.store(requested_exit(py, &error), Ordering::Relaxed);
+                        server.shut_down(Shutdown::Graceful);
+                    }
+                }
+                Next::Interrupted => {}
+                Next::Done => return,
+            }
+        }
+    });
+}
+
+/// The status that `sys.exit()` in the application asks for.
+fn requested_exit(py: Python<'_>, error: &PyErr) -> i32 {
+    if !error.is_instance_of::<PySystemExit>(py) {
+        return 1;
+    }
+    let code = error.value(py).getattr("code");
+    match code {
+        Ok(code) if code.is_none() => 0,
+        Ok(code) => code.extract().unwrap_or(1),
+        Err(_) => 1,
+    }
+}

@@ -1,0 +1,122 @@
+//! What the application finds round it: the directory, `sys.path`, environment variables. Set before the application
+//! is imported, in the arbiter, so that all workers inherit it.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+use settings::Config;
+
+use crate::failure::Failure;
+
+/// What the environment held before `raw_env` changed it, so that a reload starts from the same.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    before: Vec<(String, Option<String>)>,
+}
+
+/// The directory in which the server was started: `PWD`, which keeps the symbolic links that the operator went
+/// through, where it really is that directory.
+pub(crate) fn working_directory() -> Option<PathBuf> {
+    let actual = std::env::current_dir().ok();
+    let named = std::env::var_os("PWD").map(PathBuf::from);
+    match (named, actual) {
+        (Some(named), Some(actual)) if is_same(&named, &actual) => Some(named),
+        (_, actual) => actual,
+    }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (one.metadata(), other.metadata()) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}
+
+/// Puts a directory at the front of `sys.path`, once.
+pub(crate) fn import_from(py: Python<'_>, directory: &Path) -> PyResult<()> {
+    let path = py.import("sys")?.getattr("path")?;
+    if path
+        .call_method1("__contains__", (directory.as_os_str(),))?
+        .is_truthy()?
+    {
+        path.call_method1("remove", (directory.as_os_str(),))?;
+    }
+    path.call_method1("insert", (0, directory.as_os_str()))
+        .map(drop)
+}
+
+impl Environment {
+    /// Changes to the directory and sets paths and variables as the settings say.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be entered, or a variable cannot be set.
+    pub(crate) fn prepare(&mut self, py: Python<'_>, config: &Config) -> Result<(), Failure> {
+        let shown = config.chdir.display();
+        let os = py.import("os").map_err(|error| unforeseen(&error))?;
+        os.call_method1("chdir", (config.chdir.as_os_str(),))
+            .map_err(|error| {
+                let reason = reason(py, &error);
+                Failure::configuration(format!(
+                    "chdir: the directory {shown} cannot be entered: {reason}"
+                ))
+            })?;
+        self.paths(py, config).map_err(|error| unforeseen(&error))?;
+        self.variables(py, &os, config).map_err(|error| {
+            let reason = reason(py, &error);
+            Failure::configuration(format!("raw_env: a variable cannot be set: {reason}"))
+        })
+    }
+
+    fn paths(&self, py: Python<'_>, config: &Config) -> PyResult<()> {
+        import_from(py, &config.chdir)?;
+        for entry in &config.pythonpath {
+            import_from(py, &config.chdir.join(entry))?;
+        }
+        Ok(())
+    }
+
+    /// Through `os.environ`, so that Python's copy and the process agree.
+    fn variables(
+        &mut self,
+        py: Python<'_>,
+        os: &Bound<'_, PyModule>,
+        config: &Config,
+    ) -> PyResult<()> {
+        let environ = os.getattr("environ")?;
+        for (name, value) in self.before.drain(..).rev() {
+            match value {
+                Some(value) => environ.set_item(name, value)?,
+                None => drop(environ.call_method1("pop", (name, py.None()))?),
+            }
+        }
+        let software = py.import("oxicorn")?.getattr("SERVER_SOFTWARE")?;
+        environ.set_item("SERVER_SOFTWARE", software)?;
+        for (name, value) in &config.raw_env {
+            self.before.push((
+                name.clone(),
+                environ.call_method1("get", (name,))?.extract()?,
+            ));
+            environ.set_item(name, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the system says, without Python's way of saying it.
+fn reason(py: Python<'_>, error: &PyErr) -> String {
+    let text = match error.is_instance_of::<PyOSError>(py) {
+        true => error
+            .value(py)
+            .getattr("strerror")
+            .and_then(|text| text.extract()),
+        false => error.value(py).str().and_then(|text| text.extract()),
+    };
+    text.unwrap_or_else(|_| error.to_string())
+}
+
+fn unforeseen(error: &PyErr) -> Failure {
+    Failure::configuration(format!("Python cannot be set up: {error}"))
+}

@@ -1,0 +1,65 @@
+//! Why the server does not run: the operator's mistakes and the application's, each with the exit code that scripts
+//! know from Gunicorn. It is told once, in one place, and never as a traceback of ours.
+
+use std::fmt;
+
+use pyo3::prelude::*;
+
+/// Exit code of a mistake in the configuration.
+pub(crate) const CONFIGURATION: i32 = 1;
+/// Exit code of a worker whose application, or whose hooks, fail while it boots.
+pub(crate) const BOOT: i32 = 3;
+
+/// A reason to stop.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Lines for the operator: what is wrong, then what may help.
+    pub(crate) report: String,
+    /// The exit code.
+    pub(crate) code: i32,
+}
+
+impl Failure {
+    /// A mistake in the configuration.
+    pub(crate) fn configuration(report: impl Into<String>) -> Self {
+        Self {
+            report: report.into(),
+            code: CONFIGURATION,
+        }
+    }
+
+    /// An exception of the user's code, shown with the user's frames: `what` says in which part of it.
+    pub(crate) fn raised(py: Python<'_>, what: &str, error: &PyErr, code: i32) -> Self {
+        let report = match describe(py, error) {
+            Ok((place, traceback)) => format!("{place} raised {what}\n{traceback}"),
+            // The exception itself cannot be shown, perhaps because its __str__ raises.
+            Err(_) => format!("an exception was raised {what}: {error}"),
+        };
+        Self { report, code }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.report)
+    }
+}
+
+/// Where the user's code raised, and the traceback without frames of ours.
+fn describe(py: Python<'_>, error: &PyErr) -> PyResult<(String, String)> {
+    let errors = py.import("oxicorn.errors")?;
+    let value = error.value(py);
+    // Before Python 3.12 the exception itself does not have it yet.
+    if let Some(traceback) = error.traceback(py) {
+        value.setattr("__traceback__", traceback)?;
+    }
+    Ok((
+        errors.call_method1("place", (value,))?.extract()?,
+        errors.call_method1("user_traceback", (value,))?.extract()?,
+    ))
+}
+
+/// The traceback of an exception in the user's code, for the log.
+pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    describe(py, error).map_or_else(|_| error.to_string(), |(_, traceback)| traceback)
+}

@@ -1,0 +1,116 @@
+//! The functions of a conf file that the server calls at certain moments.
+
+use std::collections::HashMap;
+
+use pyo3::call::PyCallArgs;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+use settings::Kind;
+
+use crate::failure::Failure;
+use crate::values::type_name;
+
+/// The hooks that a conf file defines, by name.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    functions: HashMap<&'static str, Py<PyAny>>,
+}
+
+impl Hooks {
+    /// Picks the hooks out of a conf file's names and checks that they can be called as they will be.
+    pub(crate) fn from_conf(names: &Bound<'_, PyDict>, file: &str) -> Result<Self, Failure> {
+        let mut functions = HashMap::new();
+        for setting in settings::hooks() {
+            let Kind::Hook { parameters } = setting.kind else {
+                continue;
+            };
+            let Ok(Some(value)) = names.get_item(setting.name) else {
+                continue;
+            };
+            let function = resolve(&value)
+                .and_then(|function| fits(&function, parameters).map(|()| function))
+                .map_err(|reason| {
+                    let expected = setting.kind.expectation();
+                    Failure::configuration(format!(
+                        "{}: {reason}: expected {expected} (from {file})",
+                        setting.name
+                    ))
+                })?;
+            functions.insert(setting.name, function.unbind());
+        }
+        Ok(Self { functions })
+    }
+
+    /// The hook `name`, where the conf file defines it.
+    pub(crate) fn get(&self, name: &str) -> Option<&Py<PyAny>> {
+        self.functions.get(name)
+    }
+
+    /// Every hook that is defined.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Py<PyAny>)> {
+        self.functions
+            .iter()
+            .map(|(name, function)| (*name, function))
+    }
+
+    /// Calls the hook `name`, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// What the hook raised.
+    pub(crate) fn call<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        arguments: impl PyCallArgs<'py>,
+    ) -> PyResult<()> {
+        match self.get(name) {
+            Some(function) => function.call1(py, arguments).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The function itself, or what a dotted string names.
+fn resolve<'py>(value: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, String> {
+    let function = match value.cast::<PyString>() {
+        Ok(path) => {
+            let resolved = value
+                .py()
+                .import("pkgutil")
+                .and_then(|pkgutil| pkgutil.call_method1("resolve_name", (path,)));
+            resolved.map_err(|error| format!("'{path}' cannot be imported: {error}"))?
+        }
+        Err(_) => value.clone(),
+    };
+    match function.is_callable() {
+        true => Ok(function),
+        false => Err(format!("a {} is not valid", type_name(&function))),
+    }
+}
+
+/// Whether the function can be called with one of these numbers of arguments.
+fn fits(function: &Bound<'_, PyAny>, parameters: &[u8]) -> Result<(), String> {
+    // What has no signature, such as some built-in functions, shows at the call.
+    let Ok(signature) = function
+        .py()
+        .import("inspect")
+        .and_then(|inspect| inspect.call_method1("signature", (function,)))
+    else {
+        return Ok(());
+    };
+    for &count in parameters {
+        let arguments = (0..count).map(|_| function.py().None()).collect::<Vec<_>>();
+        let bound = PyTuple::new(function.py(), arguments)
+            .and_then(|all| signature.call_method1("bind", all));
+        match bound {
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_instance_of::<PyTypeError>(function.py()) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err(format!(
+        "a function with the parameters {signature} is not valid"
+    ))
+}

@@ -1,0 +1,234 @@
+//! What the arbiter asks of the user's side: settings, hooks, forks through Python, workers.
+
+use std::io;
+use std::sync::Arc;
+
+use arbiter::{Boot, EXIT_APP_LOAD, Fork, Host, Moment, WorkerSeat};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use settings::Config;
+
+use crate::application::{self, Loaded};
+use crate::composition::{Composition, Resolved, identity};
+use crate::failure::{Failure, traceback};
+use crate::logging::{self, Banner};
+use crate::worker::{Worker, set_title};
+use crate::{banner, failure};
+
+impl Host for Composition {
+    fn load_config(&mut self) -> Result<Config, String> {
+        Python::attach(|py| self.reload(py)).map_err(|failure| failure.report)
+    }
+
+    fn abandon_config(&mut self) {
+        let Some((config, hooks)) = self.previous.take() else {
+            return;
+        };
+        let resolved = Python::attach(|py| self.put_in_force(py, config, hooks));
+        if let Err(failure) = resolved {
+            log::error!("The settings before the reload could not be brought back: {failure}");
+        }
+    }
+
+    fn preload(&mut self) -> Result<(), Boot> {
+        Python::attach(|py| {
+            let application = import_for_all(py, &self.config)?;
+            self.preloaded = Some(application);
+            freeze(py).map_err(|error| Boot::Raised(error.to_string()))
+        })
+    }
+
+    fn fork(&mut self) -> io::Result<Fork> {
+        Python::attach(|py| self.fork_python(py))
+            .map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    fn work(&mut self, seat: WorkerSeat) -> i32 {
+        logging::banner_stands_in(Banner::Done);
+        Python::attach(|py| match self.worker(py, &seat) {
+            Ok(worker) => worker.run(py, seat),
+            Err(failure) => {
+                log::error!("{failure}");
+                failure.code
+            }
+        })
+    }
+
+    fn hook(&mut self, moment: Moment) -> Result<(), String> {
+        Python::attach(|py| {
+            let result = self.at(py, moment);
+            result.map_err(|error| {
+                format!(
+                    "Exception in a hook at {moment:?}:\n{}",
+                    traceback(py, &error)
+                )
+            })
+        })
+    }
+
+    fn exec(&mut self, environment: Vec<(String, String)>) -> io::Error {
+        Python::attach(|py| match self.start_again(py, environment) {
+            Ok(()) => io::Error::other("execve returned"),
+            Err(error) => io::Error::other(error.to_string()),
+        })
+    }
+
+    fn reopen_logs(&mut self) {
+        Python::attach(logging::reopen);
+    }
+}
+
+impl Composition {
+    fn reload(&mut self, py: Python<'_>) -> Result<Config, Failure> {
+        let Resolved {
+            config,
+            hooks,
+            slips,
+        } = self.sources.resolve(py)?;
+        identity(&config)?;
+        let before = (Arc::clone(&self.config), Arc::clone(&self.hooks));
+        self.put_in_force(py, Arc::new(config), Arc::new(hooks))?;
+        self.previous = Some(before);
+        warn(&self.config, &slips);
+        Ok((*self.config).clone())
+    }
+
+    fn put_in_force(
+        &mut self,
+        py: Python<'_>,
+        config: Arc<Config>,
+        hooks: Arc<crate::hooks::Hooks>,
+    ) -> Result<(), Failure> {
+        self.environment.prepare(py, &config)?;
+        logging::set_up(&config).map_err(|error| unwritable(&config, &error))?;
+        let shown =
+            logging::capture_output(py).and_then(|()| self.actors.reload(py, &config, &hooks));
+        shown.map_err(|error| Failure::configuration(error.to_string()))?;
+        self.config = config;
+        self.hooks = hooks;
+        Ok(())
+    }
+
+    fn fork_python(&mut self, py: Python<'_>) -> PyResult<Fork> {
+        // What is buffered would be written by both processes.
+        let sys = py.import("sys")?;
+        for stream in ["stdout", "stderr"] {
+            let _ = sys.getattr(stream)?.call_method0("flush");
+        }
+        match py.import("os")?.call_method0("fork")?.extract()? {
+            0 => Ok(Fork::Child),
+            pid => {
+                self.actors.worker_started(py, pid)?;
+                Ok(Fork::Parent(pid))
+            }
+        }
+    }
+
+    /// The worker that this process has just become.
+    fn worker(&mut self, py: Python<'_>, seat: &WorkerSeat) -> Result<Worker, Failure> {
+        let config = Arc::clone(&seat.config);
+        set_title(py, "worker", &config);
+        let object = self.actors.adopt_worker(py, seat.age);
+        Ok(Worker {
+            identity: identity(&config)?,
+            hooks: Arc::clone(&self.hooks),
+            object: object.map_err(|error| {
+                Failure::raised(py, "in a forked worker", &error, failure::BOOT)
+            })?,
+            arbiter: self.actors.server(py).clone().unbind(),
+            preloaded: self
+                .preloaded
+                .as_ref()
+                .map(|application| application.clone_ref(py)),
+            config,
+        })
+    }
+
+    /// What happens here at a moment, and the hook of its name.
+    fn at(&mut self, py: Python<'_>, moment: Moment) -> PyResult<()> {
+        let server = self.actors.server(py).clone();
+        match moment {
+            Moment::OnStarting => {
+                set_title(py, "master", &self.config);
+                // A daemon has another pid than the process that set the objects up.
+                server.setattr("pid", std::process::id())?;
+                self.hooks.call(py, "on_starting", (server,))
+            }
+            Moment::WhenReady => self.hooks.call(py, "when_ready", (server,)),
+            Moment::Serving => {
+                if logging::is_on_terminal() {
+                    logging::write_plain(&banner::ready(self.launch.at));
+                }
+                logging::banner_stands_in(Banner::Done);
+                Ok(())
+            }
+            Moment::OnReload => self.hooks.call(py, "on_reload", (server,)),
+            Moment::NworkersChanged { new, old } => {
+                server.setattr("num_workers", new)?;
+                self.hooks.call(py, "nworkers_changed", (server, new, old))
+            }
+            Moment::PreFork { age } => {
+                let worker = self.actors.prepare_worker(py, age)?;
+                self.hooks.call(py, "pre_fork", (server, worker))
+            }
+            Moment::ChildExit { pid, .. } => match self.actors.worker_ended(py, pid)? {
+                Some(worker) => self.hooks.call(py, "child_exit", (server, worker)),
+                None => Ok(()),
+            },
+            Moment::PreExec => self.hooks.call(py, "pre_exec", (server,)),
+            Moment::OnExit => self.hooks.call(py, "on_exit", (server,)),
+        }
+    }
+
+    /// `execve` of the interpreter with the original command line, where and in what the server was started.
+    fn start_again(&self, py: Python<'_>, environment: Vec<(String, String)>) -> PyResult<()> {
+        let os = py.import("os")?;
+        if let Some(directory) = &self.launch.directory {
+            os.call_method1("chdir", (directory.as_os_str(),))?;
+        }
+        let environ = self.launch.environ.bind(py).cast::<PyDict>()?.copy()?;
+        for (name, value) in environment {
+            environ.set_item(name, value)?;
+        }
+        os.call_method1(
+            "execve",
+            (&self.launch.executable, &self.launch.arguments, environ),
+        )
+        .map(drop)
+    }
+}
+
+/// Imports the application in the arbiter. `SystemExit` out of it is its failure as well.
+fn import_for_all(py: Python<'_>, config: &Config) -> Result<Py<PyAny>, Boot> {
+    match application::load(py, config) {
+        Ok(Loaded::Application(application)) => Ok(application),
+        Ok(Loaded::Refused(failure)) => Err(match failure.code {
+            EXIT_APP_LOAD => Boot::NotFound(failure.report),
+            _ => Boot::Raised(failure.report),
+        }),
+        Err(error) => Err(Boot::Raised(application::raised(py, &error).report)),
+    }
+}
+
+/// Makes the memory of what was imported ready to be shared: what garbage collection never looks at again, it never
+/// writes to.
+fn freeze(py: Python<'_>) -> PyResult<()> {
+    let gc = py.import("gc")?;
+    gc.call_method0("collect")?;
+    gc.call_method0("freeze").map(drop)
+}
+
+/// What the operator should know about the settings, once the log is there.
+pub(crate) fn warn(config: &Config, slips: &[String]) {
+    for sentence in config.notices.iter().chain(slips) {
+        log::warn!("{sentence}");
+    }
+}
+
+/// The error log cannot be opened.
+pub(crate) fn unwritable(config: &Config, error: &io::Error) -> Failure {
+    Failure::configuration(format!(
+        "errorlog: {} cannot be opened: {error}",
+        config.errorlog
+    ))
+}

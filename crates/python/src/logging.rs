@@ -1,0 +1,347 @@
+//! The error log: Gunicorn's lines, from Rust and from Python, each in one write to one place.
+//!
+//! `[2026-11-22 10:17:00 +0000] [4211] [INFO] message`. The place is standard error or a file, which is opened again on
+//! USR1. It is global because the `log` facade is, and because a process has one error log.
+
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::time::SystemTime;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use pyo3::prelude::*;
+use settings::{Config, LogLevel};
+use sys::local_time::local_time;
+
+/// The target that makes an error critical: the `log` facade has no such level.
+const CRITICAL_TARGET: &str = "critical";
+
+/// The numbers of Python's `logging`.
+const CRITICAL: u32 = 50;
+const ERROR: u32 = 40;
+const WARNING: u32 = 30;
+const INFO: u32 = 20;
+const DEBUG: u32 = 10;
+
+/// How Gunicorn's lines of the start begin.
+const START_LINES: [&str; 4] = [
+    "Starting oxicorn",
+    "Listening at:",
+    "Using worker:",
+    "Booting worker with pid:",
+];
+
+/// The standard streams' numbers.
+const STDOUT: i32 = 1;
+const STDERR: i32 = 2;
+
+/// Where lines go.
+enum Place {
+    Stderr,
+    File { path: PathBuf, file: File },
+}
+
+static PLACE: RwLock<Place> = RwLock::new(Place::Stderr);
+/// The least severe level that is written, in Python's numbers.
+static THRESHOLD: AtomicU32 = AtomicU32::new(INFO);
+/// Whether level names are coloured.
+static COLOURED: AtomicBool = AtomicBool::new(false);
+/// Whether standard output and error go where the log goes.
+static CAPTURING: AtomicBool = AtomicBool::new(false);
+/// Whether the banner stands in for the arbiter's lines of information.
+static BANNER: AtomicBool = AtomicBool::new(false);
+
+/// The facade's end.
+struct ErrorLog;
+
+static ERROR_LOG: ErrorLog = ErrorLog;
+
+impl Log for ErrorLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        level_of(metadata) >= THRESHOLD.load(Ordering::Relaxed)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) && !is_told_by_banner(record) {
+            let level = level_of(record.metadata());
+            write_line(level, &format_line(level, record));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Directs the log to where the settings say. Called again at every reload of the settings.
+///
+/// # Errors
+///
+/// When the file cannot be opened. The log then stays where it was.
+pub(crate) fn set_up(config: &Config) -> io::Result<()> {
+    let place = Place::open(&config.errorlog)?;
+    let terminal = matches!(place, Place::Stderr) && io::stderr().is_terminal();
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    COLOURED.store(terminal && !no_colour, Ordering::Relaxed);
+    THRESHOLD.store(threshold(config.loglevel), Ordering::Relaxed);
+    *PLACE.write().unwrap_or_else(PoisonError::into_inner) = place;
+    log::set_max_level(filter(config.loglevel));
+    // The facade keeps the first logger for good, and that is this one.
+    let _ = log::set_logger(&ERROR_LOG);
+    CAPTURING.store(config.capture_output, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Whether lines are read by a person: the log goes to a terminal.
+pub(crate) fn is_on_terminal() -> bool {
+    matches!(
+        &*PLACE.read().unwrap_or_else(PoisonError::into_inner),
+        Place::Stderr
+    ) && io::stderr().is_terminal()
+}
+
+/// Whether colours may be used.
+pub(crate) fn is_coloured() -> bool {
+    COLOURED.load(Ordering::Relaxed)
+}
+
+/// While the banner stands, Gunicorn's lines of the start would say the same again.
+pub(crate) fn banner_stands_in(shown: Banner) {
+    BANNER.store(matches!(shown, Banner::Standing), Ordering::Relaxed);
+}
+
+/// What [`banner_stands_in`] is told.
+#[derive(Clone, Copy)]
+pub(crate) enum Banner {
+    /// It tells what the lines would.
+    Standing,
+    /// From here on lines are lines.
+    Done,
+}
+
+/// Whether a line of the start says what the banner has said.
+fn is_told_by_banner(record: &Record<'_>) -> bool {
+    if !BANNER.load(Ordering::Relaxed) || record.level() != Level::Info {
+        return false;
+    }
+    let text = record.args().to_string();
+    START_LINES.iter().any(|start| text.starts_with(start))
+}
+
+/// Opens the file again, for USR1: something else has moved it away. Where that fails the old file stays in use.
+pub(crate) fn reopen(py: Python<'_>) {
+    reopen_file();
+    if let Err(error) = capture_output(py) {
+        log::error!("The output cannot be captured: {error}");
+    }
+}
+
+fn reopen_file() {
+    let mut place = PLACE.write().unwrap_or_else(PoisonError::into_inner);
+    let Place::File { path, .. } = &*place else {
+        return;
+    };
+    match Place::open_file(path) {
+        Ok(opened) => *place = opened,
+        Err(error) => {
+            let path = path.display().to_string();
+            drop(place);
+            log::error!("The error log {path} could not be opened again: {error}");
+        }
+    }
+}
+
+/// Calls `use_it` with the descriptor that lines are written to.
+pub(crate) fn with_descriptor<T>(use_it: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    match &*PLACE.read().unwrap_or_else(PoisonError::into_inner) {
+        Place::Stderr => use_it(io::stderr().as_fd()),
+        Place::File { file, .. } => use_it(file.as_fd()),
+    }
+}
+
+/// Writes a line that is already formatted, in one write, the level's name in its colour where that is wanted.
+pub(crate) fn write_line(level: u32, line: &str) {
+    let mut text = if is_coloured() {
+        paint(level, line)
+    } else {
+        line.to_owned()
+    };
+    text.push('\n');
+    write_text(&text);
+}
+
+/// Writes text as it is, in one write.
+pub(crate) fn write_text(text: &str) {
+    // A log that cannot be written to has nobody left to tell.
+    let _ = match &*PLACE.read().unwrap_or_else(PoisonError::into_inner) {
+        Place::Stderr => io::stderr().write_all(text.as_bytes()),
+        Place::File { file, .. } => (&*file).write_all(text.as_bytes()),
+    };
+}
+
+/// Writes lines that are for a person at a terminal, without the log's format.
+pub(crate) fn write_plain(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+impl Place {
+    fn open(name: &str) -> io::Result<Self> {
+        match name {
+            "-" => Ok(Self::Stderr),
+            path => Self::open_file(Path::new(path)),
+        }
+    }
+
+    fn open_file(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        Ok(Self::File {
+            // The directory may change (--chdir, --daemon) before the file is opened again.
+            path: std::path::absolute(path)?,
+            file,
+        })
+    }
+}
+
+/// Lets standard output and error go where the log goes, where the settings say so (`capture_output`).
+///
+/// # Errors
+///
+/// What `dup2(2)` says.
+pub(crate) fn capture_output(py: Python<'_>) -> PyResult<()> {
+    if !CAPTURING.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let os = py.import("os")?;
+    with_descriptor(|log| {
+        os.call_method1("dup2", (log.as_raw_fd(), STDOUT))?;
+        os.call_method1("dup2", (log.as_raw_fd(), STDERR)).map(drop)
+    })
+}
+
+fn format_line(level: u32, record: &Record<'_>) -> String {
+    let now = local_time(SystemTime::now());
+    let (sign, offset) = if now.offset_minutes < 0 {
+        ('-', -now.offset_minutes)
+    } else {
+        ('+', now.offset_minutes)
+    };
+    let mut line = String::with_capacity(128);
+    // Writing to a string cannot fail.
+    let _ = write!(
+        line,
+        "[{:04}-{:02}-{:02} {:02}:{:02}:{:02} {sign}{:02}{:02}] [{}] [{}] {}",
+        now.year,
+        now.month,
+        now.day,
+        now.hour,
+        now.minute,
+        now.second,
+        offset / 60,
+        offset % 60,
+        std::process::id(),
+        name(level),
+        record.args(),
+    );
+    line
+}
+
+fn level_of(metadata: &Metadata<'_>) -> u32 {
+    match metadata.level() {
+        Level::Error if metadata.target() == CRITICAL_TARGET => CRITICAL,
+        Level::Error => ERROR,
+        Level::Warn => WARNING,
+        Level::Info => INFO,
+        Level::Debug | Level::Trace => DEBUG,
+    }
+}
+
+fn name(level: u32) -> &'static str {
+    match level {
+        CRITICAL.. => "CRITICAL",
+        ERROR.. => "ERROR",
+        WARNING.. => "WARNING",
+        INFO.. => "INFO",
+        _ => "DEBUG",
+    }
+}
+
+fn threshold(level: LogLevel) -> u32 {
+    match level {
+        LogLevel::Debug => DEBUG,
+        LogLevel::Info => INFO,
+        LogLevel::Warning => WARNING,
+        LogLevel::Error => ERROR,
+        LogLevel::Critical => CRITICAL,
+    }
+}
+
+/// What the facade lets through; the threshold tells error and critical apart.
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Warning => LevelFilter::Warn,
+        LogLevel::Error | LogLevel::Critical => LevelFilter::Error,
+    }
+}
+
+/// Colours the level's name where the line has it.
+fn paint(level: u32, line: &str) -> String {
+    let colour = match level {
+        ERROR.. => "31",
+        WARNING.. => "33",
+        INFO.. => "32",
+        _ => "36",
+    };
+    let name = name(level);
+    line.replacen(
+        &format!("[{name}]"),
+        &format!("[\u{1b}[{colour}m{name}\u{1b}[0m]"),
+        1,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_gunicorns() {
+        let record = Record::builder()
+            .args(format_args!("Listening"))
+            .level(Level::Warn)
+            .build();
+        let line = format_line(level_of(record.metadata()), &record);
+        let fields: Vec<&str> = line.split(['[', ']']).collect();
+        assert_eq!(fields[1].len(), "2026-11-22 10:17:00 +0000".len(), "{line}");
+        assert_eq!(fields[3], std::process::id().to_string());
+        assert_eq!((fields[5], fields[6]), ("WARNING", " Listening"));
+    }
+
+    #[test]
+    fn an_error_of_the_target_critical_is_critical() {
+        let critical = Metadata::builder()
+            .level(Level::Error)
+            .target(CRITICAL_TARGET)
+            .build();
+        let error = Metadata::builder()
+            .level(Level::Error)
+            .target("arbiter")
+            .build();
+        assert_eq!(
+            (name(level_of(&critical)), name(level_of(&error))),
+            ("CRITICAL", "ERROR")
+        );
+    }
+
+    #[test]
+    fn only_the_level_is_coloured() {
+        assert_eq!(
+            paint(ERROR, "[1] [ERROR] [ERROR]"),
+            "[1] [\u{1b}[31mERROR\u{1b}[0m] [ERROR]"
+        );
+        assert_eq!(paint(INFO, "no level"), "no level");
+    }
+}

@@ -1,0 +1,126 @@
+//! Signals in a worker. Python's `signal` module runs the handlers, because they call hooks and raise `SystemExit` in
+//! the middle of the application; a pipe wakes the reactor, because Python alone would not notice while it waits.
+
+use std::os::fd::AsRawFd as _;
+use std::os::fd::IntoRawFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::exceptions::PySystemExit;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+use server::{Server, Shutdown, Watched};
+
+use crate::failure::traceback;
+use crate::hooks::Hooks;
+use crate::logging;
+
+/// What the handlers act on.
+pub(crate) struct Addressee {
+    pub(crate) server: Arc<Server>,
+    pub(crate) hooks: Arc<Hooks>,
+    pub(crate) worker: Py<PyAny>,
+    /// Whether the worker was told to go: an end is then no failure, even where the application is still imported.
+    pub(crate) leaving: AtomicBool,
+}
+
+type Handler = fn(Python<'_>, &Addressee) -> PyResult<()>;
+
+/// The signals of a worker. What is missing keeps the system's meaning.
+const HANDLERS: &[(&str, Handler)] = &[
+    ("SIGTERM", finish),
+    ("SIGINT", leave),
+    ("SIGQUIT", leave),
+    ("SIGABRT", abort),
+    ("SIGUSR1", reopen_logs),
+    // A handler that does nothing rather than SIG_IGN, which programs started by the application would inherit.
+    // `pkill -HUP` reaches workers too, and must not cost a request.
+    ("SIGHUP", ignore),
+    ("SIGUSR2", ignore),
+    ("SIGWINCH", ignore),
+    ("SIGTTIN", ignore),
+    ("SIGTTOU", ignore),
+];
+
+/// Installs the handlers and the pipe that wakes the server's reactor.
+///
+/// # Errors
+///
+/// The pipe cannot be made, or this is not the main thread.
+pub(crate) fn install(py: Python<'_>, addressee: &Arc<Addressee>) -> PyResult<()> {
+    let signal = py.import("signal")?;
+    for (name, handler) in HANDLERS {
+        let addressee = Arc::clone(addressee);
+        let function = PyCFunction::new_closure(
+            py,
+            None,
+            None,
+            move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+                handler(arguments.py(), &addressee)
+            },
+        )?;
+        signal.call_method1("signal", (signal.getattr(*name)?, function))?;
+    }
+    let pipe = sys::pipe::pipe()?;
+    addressee.server.watch(pipe.read, Watched::Interruption)?;
+    let options = PyDict::new(py);
+    // A full pipe has woken the reactor already.
+    options.set_item("warn_on_full_buffer", false)?;
+    signal.call_method("set_wakeup_fd", (pipe.write.as_raw_fd(),), Some(&options))?;
+    // Python writes to it for as long as the process lives.
+    let _ = pipe.write.into_raw_fd();
+    Ok(())
+}
+
+fn finish(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
+    addressee.leaving.store(true, Ordering::Relaxed);
+    addressee.worker.setattr(py, "alive", false)?;
+    addressee.server.shut_down(Shutdown::Graceful);
+    Ok(())
+}
+
+fn leave(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
+    addressee.leaving.store(true, Ordering::Relaxed);
+    addressee.worker.setattr(py, "alive", false)?;
+    call_hook(py, addressee, "worker_int");
+    addressee.server.shut_down(Shutdown::Quick);
+    Err(PySystemExit::new_err((0,)))
+}
+
+/// The arbiter's word that this worker made no progress. Where it stands goes to the log first: the hook may not return.
+fn abort(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
+    addressee.leaving.store(true, Ordering::Relaxed);
+    addressee.worker.setattr(py, "alive", false)?;
+    log::error!(
+        "Worker was aborted (pid: {}); its threads stand at:",
+        std::process::id()
+    );
+    logging::with_descriptor(|log| -> PyResult<()> {
+        let options = PyDict::new(py);
+        options.set_item("file", log.as_raw_fd())?;
+        options.set_item("all_threads", true)?;
+        py.import("faulthandler")?
+            .call_method("dump_traceback", (), Some(&options))
+            .map(drop)
+    })?;
+    call_hook(py, addressee, "worker_abort");
+    addressee.server.shut_down(Shutdown::Quick);
+    Err(PySystemExit::new_err((1,)))
+}
+
+fn reopen_logs(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
+    addressee.server.reopen_logs();
+    logging::reopen(py);
+    Ok(())
+}
+
+fn ignore(_: Python<'_>, _: &Addressee) -> PyResult<()> {
+    Ok(())
+}
+
+/// Calls a hook whose failure must not change what the signal does.
+pub(crate) fn call_hook(py: Python<'_>, addressee: &Addressee, name: &str) {
+    if let Err(error) = addressee.hooks.call(py, name, (&addressee.worker,)) {
+        log::error!("Exception in the hook {name}:\n{}", traceback(py, &error));
+    }
+}

@@ -1,0 +1,240 @@
+//! The life of a worker, in the forked child: become its user, import the application, serve, leave.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arbiter::WorkerSeat;
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+use server::{Seat, Server, Shutdown, Watched};
+use settings::Config;
+use sys::scoreboard::State;
+use sys::users::Identity;
+
+use crate::application::{self, Loaded};
+use crate::failure::{BOOT, Failure, traceback};
+use crate::hooks::Hooks;
+use crate::signals::{self, Addressee};
+use crate::wsgi::{self, Gateway};
+use crate::{driver, logging};
+
+/// Exit code of a worker that fails after it has served, Gunicorn's `sys.exit(-1)`.
+const CRASH: i32 = 255;
+
+/// What a worker is made of.
+pub(crate) struct Worker {
+    pub(crate) config: Arc<Config>,
+    pub(crate) hooks: Arc<Hooks>,
+    /// The object that hooks see.
+    pub(crate) object: Py<PyAny>,
+    /// `server`, as hooks see it.
+    pub(crate) arbiter: Py<PyAny>,
+    /// The application, where it was imported before the fork.
+    pub(crate) preloaded: Option<Py<PyAny>>,
+    /// Whose rights it takes on.
+    pub(crate) identity: Identity,
+}
+
+/// Why a worker ends early.
+enum End {
+    /// The user's code raised, or `SystemExit` came from a signal.
+    Raised(PyErr),
+    /// It cannot boot.
+    Failed(Failure),
+}
+
+impl From<PyErr> for End {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+impl From<std::io::Error> for End {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(Failure {
+            report: error.to_string(),
+            code: BOOT,
+        })
+    }
+}
+
+impl Worker {
+    /// Lives, and returns the exit code.
+    pub(crate) fn run(self, py: Python<'_>, seat: WorkerSeat) -> i32 {
+        let booted = AtomicBool::new(false);
+        let ended = self.boot_and_serve(py, seat, &booted);
+        let code = match ended {
+            Ok(code) => code,
+            Err(end) => self.code_of(py, &end, booted.load(Ordering::Relaxed)),
+        };
+        if let Err(error) = self
+            .hooks
+            .call(py, "worker_exit", (&self.arbiter, &self.object))
+        {
+            log::error!(
+                "Exception in the hook worker_exit:\n{}",
+                traceback(py, &error)
+            );
+        }
+        code
+    }
+
+    fn boot_and_serve(
+        &self,
+        py: Python<'_>,
+        seat: WorkerSeat,
+        booted: &AtomicBool,
+    ) -> Result<i32, End> {
+        self.hooks
+            .call(py, "post_fork", (&self.arbiter, &self.object))?;
+        let threads = self.config.threads.max(1);
+        let (slot, notifier) = (seat.slot.clone(), seat.notifier.clone());
+        let server = self.server(seat, threads)?;
+        let addressee = Arc::new(Addressee {
+            server: Arc::clone(&server),
+            hooks: Arc::clone(&self.hooks),
+            worker: self.object.clone_ref(py),
+            leaving: AtomicBool::new(false),
+        });
+        signals::install(py, &addressee)?;
+        sys::users::become_user(&self.identity)?;
+        let application = self.application(py, &addressee)?;
+        self.object.setattr(py, "wsgi", &application)?;
+        let multiprocess = self.config.workers > 1;
+        wsgi::set_error_stream(logging::write_text);
+        let mut gateway = Gateway::new(py, application, &self.config, threads > 1, multiprocess)?;
+        let hook = |name| self.hooks.get(name).map(|function| function.clone_ref(py));
+        gateway.set_request_hooks(
+            py,
+            hook("pre_request"),
+            hook("post_request"),
+            self.object.clone_ref(py),
+        )?;
+        self.object.setattr(py, "booted", true)?;
+        self.hooks.call(py, "post_worker_init", (&self.object,))?;
+        booted.store(true, Ordering::Relaxed);
+        slot.set_state(State::Ready);
+        notifier.notify();
+        Ok(driver::run(py, &server, &Arc::new(gateway), threads)?)
+    }
+
+    fn server(&self, seat: WorkerSeat, threads: u32) -> std::io::Result<Arc<Server>> {
+        let listeners = seat.listeners.iter().map(|listener| {
+            Ok(server::Listener {
+                socket: listener.duplicate()?,
+                address: listener.address().clone(),
+            })
+        });
+        let listeners = listeners.collect::<std::io::Result<_>>()?;
+        let place = Seat {
+            slot: seat.slot,
+            notifier: seat.notifier,
+            max_requests: seat.max_requests,
+            siblings: None,
+            threads,
+        };
+        let server = Server::new(listeners, &self.config, place)?;
+        server.watch(seat.lifeline, Watched::Lifeline)?;
+        Ok(server)
+    }
+
+    /// The application. While files are watched, one that does not import is no reason to stop: the next change may
+    /// mend it.
+    fn application(&self, py: Python<'_>, addressee: &Arc<Addressee>) -> Result<Py<PyAny>, End> {
+        if let Some(application) = &self.preloaded {
+            return Ok(application.clone_ref(py));
+        }
+        let reloader = self.reloader(py, addressee)?;
+        let application = match application::load(py, &self.config) {
+            Ok(Loaded::Application(application)) => application,
+            Ok(Loaded::Refused(failure)) if self.config.reload => {
+                log::error!("{failure}");
+                application::stand_in(py)?
+            }
+            Ok(Loaded::Refused(failure)) => return Err(End::Failed(failure)),
+            Err(error) if addressee.leaving.load(Ordering::Relaxed) => {
+                return Err(End::Raised(error));
+            }
+            Err(error) => return Err(End::Failed(application::raised(py, &error))),
+        };
+        if let Some(reloader) = reloader {
+            reloader.call_method0("start")?;
+        }
+        Ok(application)
+    }
+
+    /// The thread behind `--reload`, which has this worker leave at the first change.
+    fn reloader<'py>(
+        &self,
+        py: Python<'py>,
+        addressee: &Arc<Addressee>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if !self.config.reload {
+            return Ok(None);
+        }
+        let addressee = Arc::clone(addressee);
+        let changed = PyCFunction::new_closure(
+            py,
+            None,
+            None,
+            move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
+                let file: String = arguments.get_item(0)?.extract()?;
+                log::info!("Worker reloading: {file} modified");
+                signals::call_hook(arguments.py(), &addressee, "worker_int");
+                addressee.server.shut_down(Shutdown::Graceful);
+                Ok(())
+            },
+        )?;
+        let class = py.import("oxicorn.reloader")?.getattr("Reloader")?;
+        class
+            .call1((&self.config.reload_extra_files, changed))
+            .map(Some)
+    }
+
+    /// The exit code, after the reason has been logged.
+    fn code_of(&self, py: Python<'_>, end: &End, booted: bool) -> i32 {
+        match end {
+            End::Failed(failure) => {
+                log::error!("{failure}");
+                failure.code
+            }
+            End::Raised(error) if error.is_instance_of::<PySystemExit>(py) => exit_code(py, error),
+            End::Raised(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => 0,
+            End::Raised(error) => {
+                log::error!("Exception in worker process\n{}", traceback(py, error));
+                if booted { CRASH } else { BOOT }
+            }
+        }
+    }
+}
+
+/// What `sys.exit` meant: nothing is 0, a number is itself, anything else is an error to show.
+fn exit_code(py: Python<'_>, error: &PyErr) -> i32 {
+    let code = error.value(py).getattr("code").ok();
+    match code {
+        None => 0,
+        Some(code) if code.is_none() => 0,
+        Some(code) => code.extract().unwrap_or_else(|_| {
+            log::error!("{code}");
+            1
+        }),
+    }
+}
+
+/// Shows what this process is in process lists: as a whole title where the `setproctitle` package is there, else as the
+/// fifteen bytes that the kernel keeps.
+pub(crate) fn set_title(py: Python<'_>, role: &str, config: &Config) {
+    let name = config
+        .proc_name
+        .as_deref()
+        .or(config.app.as_deref())
+        .unwrap_or_default();
+    let title = format!("oxicorn: {role} [{name}]");
+    let titled = py
+        .import("setproctitle")
+        .and_then(|module| module.call_method1("setproctitle", (title,)));
+    if titled.is_err() {
+        sys::process::set_name(&format!("oxicorn: {role}"));
+    }
+}
