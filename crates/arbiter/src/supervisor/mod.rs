@@ -230,12 +230,17 @@ impl Supervisor {
 /// Births and deaths.
 impl Supervisor {
     fn spawned(&mut self, age: u64, pid: i32, now: Duration) {
-        if let Some(worker) = self.fleet.get_mut(age) {
-            worker.pid = Some(pid);
-        }
+        let Some(worker) = self.fleet.get_mut(age) else {
+            return;
+        };
+        worker.pid = Some(pid);
+        let generation = worker.generation;
+        // Between the wish and the fork, a fork that failed may have changed everything.
         if let Stage::Stopping { how, kill_at, .. } = self.stage {
-            // The stop was decided between the wish and the fork.
-            self.dismiss(age, how, Why::Stop, kill_at.max(now));
+            self.dismiss(age, how, Why::Stop, kill_at);
+        } else if generation != self.current.number {
+            let kill_at = now + self.current.terms.graceful_timeout;
+            self.dismiss(age, How::Graceful, Why::Reload, kill_at);
         }
     }
 
@@ -280,8 +285,16 @@ impl Supervisor {
         }
     }
 
-    /// A worker of this generation serves.
+    /// A worker of this generation serves for the first time.
     fn serves(&mut self, generation: u64) {
+        if let Some(fallback) = self
+            .fallback
+            .as_mut()
+            .filter(|fallback| fallback.number == generation)
+        {
+            // It was still booting when the reload came. It has shown now that it can be gone back to.
+            fallback.proven = true;
+        }
         if generation != self.current.number || self.current.proven {
             return;
         }

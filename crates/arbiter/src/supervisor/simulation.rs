@@ -9,9 +9,9 @@ use super::*;
 use sys::signals::{Received, Signal};
 
 /// Seeds of an ordinary run. More with OXICORN_SEEDS.
-const SEEDS: u64 = 1500;
+const SEEDS: u64 = 1000;
 /// Steps of one life before the world calms down.
-const STEPS: usize = 250;
+const STEPS: usize = 160;
 const GRACEFUL: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(7);
 const MASTER: i32 = 2;
@@ -73,6 +73,15 @@ enum Boots {
     Hangs,
 }
 
+/// Something to remember, formatted only when a promise was broken.
+#[derive(Debug)]
+#[allow(dead_code, reason = "read by the derived Debug, which is what it is for")]
+enum Note {
+    Happened(Event),
+    Done(Action),
+    Loaded(u64, Code, Terms),
+}
+
 struct World {
     supervisor: Supervisor,
     chance: Chance,
@@ -89,7 +98,7 @@ struct World {
     ended: Option<i32>,
     /// Generations that had a worker that served.
     served: Vec<u64>,
-    history: VecDeque<String>,
+    history: VecDeque<(Duration, Note)>,
 }
 
 impl World {
@@ -134,7 +143,8 @@ impl World {
     }
 
     fn fail(&self, promise: &str) -> ! {
-        let history: Vec<_> = self.history.iter().cloned().collect();
+        let line = |(at, note): &(Duration, Note)| format!("{:>10.3} {note:?}", at.as_secs_f64());
+        let history: Vec<_> = self.history.iter().map(line).collect();
         panic!(
             "seed {}: {promise}\n{}\n{:#?}",
             self.seed,
@@ -149,18 +159,17 @@ impl World {
         }
     }
 
-    fn note(&mut self, what: String) {
+    fn note(&mut self, note: Note) {
         const REMEMBERED: usize = 60;
         if self.history.len() == REMEMBERED {
             self.history.pop_front();
         }
-        self.history
-            .push_back(format!("{:>10.3} {what}", self.now.as_secs_f64()));
+        self.history.push_back((self.now, note));
     }
 
     fn feed(&mut self, event: Event) {
         if !matches!(event, Event::Tick | Event::Observed(_)) {
-            self.note(format!("{event:?}"));
+            self.note(Note::Happened(event.clone()));
         }
         let mut queue = VecDeque::from(self.supervisor.handle(event, self.now));
         while let Some(action) = queue.pop_front() {
@@ -176,7 +185,7 @@ impl World {
 
     fn perform(&mut self, action: Action) -> Option<Event> {
         if !matches!(action, Action::Log(Level::Debug | Level::Info, _)) {
-            self.note(format!("    {action:?}"));
+            self.note(Note::Done(action.clone()));
         }
         match action {
             Action::Spawn {
@@ -343,10 +352,7 @@ impl World {
         let code = self.some_code();
         self.codes.insert(self.generation, code);
         self.terms.insert(self.generation, terms);
-        self.note(format!(
-            "    generation {} is {code:?} {terms:?}",
-            self.generation
-        ));
+        self.note(Note::Loaded(self.generation, code, terms));
         Event::Reloaded {
             generation: self.generation,
             terms,

@@ -484,6 +484,18 @@ fn a_new_generation_that_does_not_boot_is_given_up() {
 }
 
 #[test]
+fn a_generation_that_came_to_serve_during_a_reload_has_served() {
+    let mut bench = Bench::new(2);
+    bench.feed(Event::Start);
+    bench.reload(2);
+    bench.one(bench.pids()[0], State::Ready);
+    bench.exit(bench.pids()[2], 3);
+    assert!(bench.has_done(&Action::Abandon { generation: 1 }));
+    bench.exit(bench.pids()[1], 3);
+    assert_eq!(bench.exit_code(), None, "the first worker serves");
+}
+
+#[test]
 fn a_new_generation_that_hangs_or_keeps_dying_while_it_boots_is_given_up() {
     let mut bench = Bench::serving(1);
     let old = bench.pids()[0];
