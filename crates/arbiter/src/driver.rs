@@ -1,7 +1,6 @@
 //! Performs what the supervisor decides: the one place of this crate where processes are forked, signalled and reaped.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
@@ -9,33 +8,23 @@ use std::time::Duration;
 
 use settings::Config;
 use sys::clock;
+use sys::fdpass::Queue;
 use sys::memory::OomWatch;
 use sys::pipe::{Notifier, Pipe};
-use sys::process::Fork;
 use sys::scoreboard::Scoreboard;
-use sys::signals::{Disposition, Signal, SignalPipe};
+use sys::signals::{Signal, SignalPipe};
 
 use crate::failure::Failure;
 use crate::generation::Generation;
-use crate::host::{Host, Moment, Outcome, WorkerSeat};
+use crate::host::{Host, Moment, Outcome};
 use crate::pidfile::Pidfile;
 use crate::start::{self, Started};
 use crate::supervisor::{Action, Event, Level, Observation, Supervisor, slots_for};
-use crate::{EXIT_START, listeners, upgrade};
+use crate::{EXIT_START, listeners};
 
 /// How often a master that was started by another looks whether that one is still there. Gunicorn's interval; it
 /// matters only during an upgrade.
 const PARENT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What a worker may be sent before it has handlers of its own, and must not die of.
-const SWALLOWED: [Signal; 6] = [
-    Signal::HUP,
-    Signal::USR1,
-    Signal::USR2,
-    Signal::TTIN,
-    Signal::TTOU,
-    Signal::WINCH,
-];
 
 /// Runs a server: binds, forks the workers, looks after them until somebody stops it.
 ///
@@ -56,26 +45,28 @@ pub fn run(config: Config, host: &mut dyn Host) -> Outcome {
     }
 }
 
-struct Driver<'host> {
-    host: &'host mut dyn Host,
-    supervisor: Supervisor,
-    scoreboard: Scoreboard,
-    notifier: Notifier,
+pub(crate) struct Driver<'host> {
+    pub(crate) host: &'host mut dyn Host,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) scoreboard: Scoreboard,
+    /// Closed at the first sign of the end: the workers then keep their clients instead of giving them to each other.
+    pub(crate) handover: Queue,
+    pub(crate) notifier: Notifier,
     /// The workers read its end when this process is gone.
-    lifeline: Pipe,
+    pub(crate) lifeline: Pipe,
     /// `None` only in a child, which has no use for them.
-    signals: Option<SignalPipe>,
+    pub(crate) signals: Option<SignalPipe>,
     pidfile: Option<Pidfile>,
     /// By number. The supervisor says when one is not needed any more.
-    generations: BTreeMap<u64, Generation>,
+    pub(crate) generations: BTreeMap<u64, Generation>,
     last_generation: u64,
     out_of_memory: OomWatch,
-    pid: i32,
+    pub(crate) pid: i32,
     parent: Option<i32>,
 }
 
 /// What the current process does next.
-type Flow<T = ()> = ControlFlow<Outcome, T>;
+pub(crate) type Flow<T = ()> = ControlFlow<Outcome, T>;
 
 impl<'host> Driver<'host> {
     fn new(started: Started, host: &'host mut dyn Host) -> io::Result<Self> {
@@ -85,6 +76,7 @@ impl<'host> Driver<'host> {
             host,
             supervisor: Supervisor::new(terms, slots, started.parent),
             scoreboard: Scoreboard::new(slots)?,
+            handover: Queue::new()?,
             notifier: Notifier::new()?,
             lifeline: sys::pipe::pipe()?,
             signals: Some(started.signals),
@@ -199,6 +191,9 @@ impl<'host> Driver<'host> {
     /// Tells the supervisor, and does what it wants, until there is nothing left to do.
     fn feed(&mut self, event: Event) -> Flow {
         let mut queue = VecDeque::from(self.supervisor.handle(event, clock::monotonic()));
+        if self.supervisor.is_stopping() {
+            self.handover.close();
+        }
         while let Some(action) = queue.pop_front() {
             if let Some(answer) = self.perform(action)? {
                 queue.extend(self.supervisor.handle(answer, clock::monotonic()));
@@ -260,140 +255,10 @@ fn write_log(level: Level, line: &str) {
     }
 }
 
-/// Forking.
-impl Driver<'_> {
-    /// Forks; the child finds the arbiter's signal handlers gone before the first signal can reach it.
-    fn fork(&mut self) -> io::Result<Fork> {
-        // The guard lives to the end of this function, in both processes.
-        let _blocked = sys::signals::block_all();
-        let fork = self.host.fork()?;
-        if fork == Fork::Child {
-            if let Some(signals) = self.signals.take() {
-                signals.abandon();
-            }
-            for signal in SWALLOWED {
-                // The signal has just been disposed of with the same call.
-                let _ = sys::signals::dispose(signal, Disposition::Swallow);
-            }
-        }
-        Ok(fork)
-    }
-
-    fn spawn(&mut self, age: u64, slot: usize, generation: u64) -> Flow<Event> {
-        let failed = |reason: String| Flow::Continue(Event::SpawnFailed { age, reason });
-        let Some(shared) = self.generations.get(&generation).cloned() else {
-            return failed(format!("generation {generation} is not there"));
-        };
-        if let Err(error) = self.host.hook(Moment::PreFork { age }) {
-            return failed(error);
-        }
-        let slot = self.scoreboard.slot(slot);
-        slot.claim(0, age);
-        let max_requests = with_jitter(
-            shared.config.max_requests,
-            shared.config.max_requests_jitter,
-        );
-        match self.fork() {
-            Ok(Fork::Parent(pid)) => {
-                slot.set_pid(pid);
-                Flow::Continue(Event::Spawned { age, pid })
-            }
-            Ok(Fork::Child) => {
-                slot.set_pid(sys::process::pid());
-                Flow::Break(self.work(age, slot, shared, max_requests))
-            }
-            Err(error) => failed(error.to_string()),
-        }
-    }
-
-    /// In the child.
-    fn work(
-        &mut self,
-        age: u64,
-        slot: sys::scoreboard::Slot,
-        shared: Generation,
-        max_requests: u64,
-    ) -> Outcome {
-        let pid = sys::process::pid();
-        log::info!("Booting worker with pid: {pid}");
-        let Generation { config, listeners } = shared;
-        let lifeline = match self.close_lifeline() {
-            Ok(lifeline) => lifeline,
-            Err(error) => {
-                log::error!("Worker (pid:{pid}) has no lifeline: {error}");
-                return Outcome::Worker(EXIT_START);
-            }
-        };
-        let notifier = self.notifier.clone();
-        let ppid = self.pid;
-        let seat = WorkerSeat {
-            slot,
-            notifier,
-            lifeline,
-            listeners,
-            config,
-            age,
-            ppid,
-            max_requests,
-        };
-        let code = self.host.work(seat);
-        log::info!("Worker exiting (pid: {pid})");
-        Outcome::Worker(code)
-    }
-
-    /// Keeps only the reading end: with the other one here, no sibling would learn of the arbiter's end.
-    fn close_lifeline(&mut self) -> io::Result<std::os::fd::OwnedFd> {
-        let unused = sys::pipe::pipe()?;
-        Ok(std::mem::replace(&mut self.lifeline, unused).read)
-    }
-
-    fn start_upgrade(&mut self) -> Flow<Event> {
-        let Some(generation) = self.current() else {
-            return Flow::Continue(Event::UpgradeFailed("there are no listeners".to_owned()));
-        };
-        match self.fork() {
-            Ok(Fork::Parent(pid)) => Flow::Continue(Event::Upgrading { pid }),
-            Ok(Fork::Child) => Flow::Break(self.become_new_master(&generation)),
-            Err(error) => Flow::Continue(Event::UpgradeFailed(error.to_string())),
-        }
-    }
-
-    /// In the child. It comes back only when the new program could not be started.
-    fn become_new_master(&mut self, generation: &Generation) -> Outcome {
-        if let Err(error) = self.host.hook(Moment::PreExec) {
-            log::error!("{error}");
-            return Outcome::Worker(EXIT_START);
-        }
-        for listener in &generation.listeners {
-            if let Err(error) = sys::fds::set_on_exec(listener.as_fd(), sys::fds::OnExec::Keep) {
-                log::error!(
-                    "The listener {} cannot be passed on: {error}",
-                    listener.address()
-                );
-            }
-        }
-        let error = self
-            .host
-            .exec(upgrade::environment(&generation.listeners, self.pid));
-        log::error!("The new master could not be started: {error}");
-        Outcome::Worker(EXIT_START)
-    }
-}
-
-/// Different for each worker, so that they do not all reach it together.
-fn with_jitter(max_requests: u64, jitter: u64) -> u64 {
-    if max_requests == 0 || jitter == 0 {
-        return max_requests;
-    }
-    // The standard library's hash keys are the randomness at hand, and this needs no better one.
-    let random = RandomState::new().build_hasher().finish();
-    max_requests.saturating_add(jitter.checked_add(1).map_or(random, |range| random % range))
-}
-
 /// Generations.
 impl Driver<'_> {
     /// The one that new workers belong to.
-    fn current(&self) -> Option<Generation> {
+    pub(crate) fn current(&self) -> Option<Generation> {
         self.generations.get(&self.supervisor.generation()).cloned()
     }
 

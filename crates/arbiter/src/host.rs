@@ -5,9 +5,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use settings::Config;
+use sys::fdpass::Queue;
 use sys::pipe::Notifier;
 use sys::process::Fork;
-use sys::scoreboard::Slot;
+use sys::scoreboard::{Scoreboard, Slot};
 
 use crate::listeners::Listener;
 
@@ -91,6 +92,10 @@ pub enum Moment {
 pub struct WorkerSeat {
     /// Where the worker tells how it is.
     pub slot: Slot,
+    /// Where all workers of this arbiter tell how they are.
+    pub scoreboard: Scoreboard,
+    /// Connections that workers give to each other. Closed when the arbiter ends all workers.
+    pub handover: Queue,
     /// Rung by the worker when its slot's state has changed.
     pub notifier: Notifier,
     /// At its end when the arbiter is gone.

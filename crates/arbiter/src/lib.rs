@@ -8,6 +8,7 @@
 
 mod driver;
 mod failure;
+mod forking;
 mod generation;
 mod host;
 mod listeners;

@@ -7,7 +7,7 @@ use arbiter::WorkerSeat;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
-use server::{Seat, Server, Shutdown, Watched};
+use server::{Seat, Server, Shutdown, Siblings, Watched};
 use settings::Config;
 use sys::scoreboard::State;
 use sys::users::Identity;
@@ -95,6 +95,7 @@ impl Worker {
             server: Arc::clone(&server),
             hooks: Arc::clone(&self.hooks),
             worker: self.object.clone_ref(py),
+            booted: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
         });
         signals::install(py, &addressee)?;
@@ -114,6 +115,9 @@ impl Worker {
         self.object.setattr(py, "booted", true)?;
         self.hooks.call(py, "post_worker_init", (&self.object,))?;
         booted.store(true, Ordering::Relaxed);
+        addressee.booted.store(true, Ordering::Relaxed);
+        // The slot counts as busy from the fork on, so that a boot that hangs is seen; from here on it is not.
+        slot.set_busy_since_ms(0);
         slot.set_state(State::Ready);
         notifier.notify();
         Ok(driver::run(py, &server, &Arc::new(gateway), threads)?)
@@ -131,7 +135,7 @@ impl Worker {
             slot: seat.slot,
             notifier: seat.notifier,
             max_requests: seat.max_requests,
-            siblings: None,
+            siblings: Some(Siblings { board: seat.scoreboard, queue: seat.handover }),
             threads,
         };
         let server = Server::new(listeners, &self.config, place)?;

@@ -293,6 +293,11 @@ impl Crew {
         self.roll.lock().leader != Leader::Nobody
     }
 
+    /// Says that this worker is leaving: no other gives it connections.
+    pub(crate) fn publish_leaving(&self) {
+        self.slot.set_state(State::Stopping);
+    }
+
     /// Publishes the number of open connections.
     pub(crate) fn publish_connections(&self, count: usize) {
         self.slot

@@ -4,11 +4,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use socket2::Socket;
-use sys::fdpass;
+use sys::fdpass::{Handed, Queue};
 use sys::scoreboard::{Scoreboard, Slot, State};
 
 use crate::accept::{Accepted, local};
@@ -36,11 +36,8 @@ const UNPOLLED: u32 = 16;
 pub struct Siblings {
     /// All workers of this arbiter.
     pub board: Scoreboard,
-    /// Where connections are put: one end of a `SOCK_SEQPACKET` pair, non-blocking, shared by all workers. The arbiter
-    /// shuts it down when all of them have to go.
-    pub give: OwnedFd,
-    /// Where connections are taken from: its other end.
-    pub take: OwnedFd,
+    /// Where connections are put and taken from. The arbiter closes it when all workers have to go.
+    pub queue: Queue,
 }
 
 /// The reactor's side of the handover.
@@ -70,7 +67,7 @@ impl Handover {
     }
 
     pub(crate) fn source(&self) -> BorrowedFd<'_> {
-        self.siblings.take.as_fd()
+        self.siblings.queue.as_fd()
     }
 
     fn others(&self) -> impl Iterator<Item = Slot> {
@@ -181,7 +178,7 @@ impl Reactor {
         message.push(VERSION);
         message.extend_from_slice(&connection.inbound);
         let socket = connection.outlet.socket();
-        match fdpass::send(handover.siblings.give.as_fd(), &message, socket.as_fd()) {
+        match handover.siblings.queue.give(&message, socket.as_fd()) {
             Ok(_) => {
                 self.leave_to_others(key);
                 true
@@ -204,8 +201,8 @@ impl Reactor {
         let Some(handover) = &self.handover else {
             return Accepted::QueueEmpty;
         };
-        match fdpass::receive(handover.source(), &mut self.scratch) {
-            Ok(fdpass::Handed {
+        match handover.siblings.queue.take(&mut self.scratch) {
+            Ok(Handed {
                 file: Some(file),
                 length,
             }) if length > 0 && self.scratch[0] == VERSION => {
@@ -213,7 +210,7 @@ impl Reactor {
                 self.adopt(Socket::from(file), unread);
                 Accepted::Connection
             }
-            Ok(fdpass::Handed {
+            Ok(Handed {
                 length: 0,
                 file: None,
             }) => {

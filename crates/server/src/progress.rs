@@ -210,6 +210,9 @@ impl Reactor {
 
     /// Moves towards the end, once that has been asked for.
     pub(crate) fn follow_stop(&mut self) {
+        if self.crew.stopping().is_some() && matches!(self.life, Life::Serving) {
+            self.crew.publish_leaving();
+        }
         match (self.crew.stopping(), self.life) {
             (None, _) => {}
             (Some(Shutdown::Graceful), Life::Serving) if self.has_successors() => {

@@ -1,12 +1,15 @@
-//! Handing an open file to another process, with the bytes that go with it (`SCM_RIGHTS`).
+//! Handing an open file to another process, with the bytes that go with it (`SCM_RIGHTS`), and the queue of such files
+//! that several processes share.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown,
+    socketpair,
 };
 
 /// What arrived.
@@ -16,6 +19,61 @@ pub struct Handed {
     pub length: usize,
     /// The file, closed on exec.
     pub file: Option<OwnedFd>,
+}
+
+/// A queue of files that processes give to each other: whoever holds it may give, and whoever is free may take. Copies
+/// share one kernel object, also after a fork, so what is in it outlives the process that gave it.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    give: Arc<OwnedFd>,
+    take: Arc<OwnedFd>,
+}
+
+impl Queue {
+    /// An empty queue, closed on exec. It keeps messages apart and never blocks.
+    ///
+    /// # Errors
+    ///
+    /// When the process or the machine has no file descriptor left.
+    pub fn new() -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (give, take) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        Ok(Self {
+            give: Arc::new(give),
+            take: Arc::new(take),
+        })
+    }
+
+    /// Puts a copy of `file` into the queue, with `bytes`, of which there must be at least one.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when the queue is full, `BrokenPipe` when it was closed, `InvalidInput` without bytes.
+    pub fn give(&self, bytes: &[u8], file: BorrowedFd<'_>) -> io::Result<usize> {
+        send(self.give.as_fd(), bytes, file)
+    }
+
+    /// Takes the next file out of the queue. Nothing at all means that the queue is closed and empty.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when there is none.
+    pub fn take(&self, buffer: &mut [u8]) -> io::Result<Handed> {
+        receive(self.take.as_fd(), buffer)
+    }
+
+    /// Closes the queue for all who share it: nothing more can be given, and what is in it can still be taken.
+    pub fn close(&self) {
+        // The only failure is that it is not connected, which a pair always is.
+        let _ = shutdown(&*self.give, Shutdown::Both);
+    }
+}
+
+/// What is to be polled by whoever wants to take.
+impl AsFd for Queue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.take.as_fd()
+    }
 }
 
 /// Sends `bytes`, of which there must be at least one, and a copy of `file` over a unix socket.
@@ -97,6 +155,22 @@ mod tests {
         let mut received = String::new();
         client.read_to_string(&mut received).expect("read");
         assert_eq!(received, "answer");
+    }
+
+    #[test]
+    fn a_closed_queue_is_emptied_before_it_ends() {
+        let queue = Queue::new().expect("socketpair");
+        let (file, _) = UnixStream::pair().expect("socketpair");
+        let mut buffer = [0u8; 8];
+        let nothing = queue.take(&mut buffer).expect_err("empty");
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        queue.give(b"x", file.as_fd()).expect("give");
+        queue.clone().close();
+        let error = queue.give(b"x", file.as_fd()).expect_err("closed");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert!(queue.take(&mut buffer).expect("take").file.is_some());
+        let end = queue.take(&mut buffer).expect("take");
+        assert!(end.length == 0 && end.file.is_none());
     }
 
     #[test]

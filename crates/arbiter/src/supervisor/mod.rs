@@ -203,6 +203,11 @@ impl Supervisor {
             .filter_map(|worker| Some((worker.pid?, worker.slot)))
     }
 
+    /// Whether all workers have been told to leave.
+    pub(crate) fn is_stopping(&self) -> bool {
+        !matches!(self.stage, Stage::Running)
+    }
+
     /// Whether this master was started by another that is still there.
     pub(crate) fn has_parent(&self) -> bool {
         self.parent.is_some()

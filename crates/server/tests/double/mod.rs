@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use server::{Exchange, Listener, Next, Seat, Server, Shutdown, Siblings};
 use settings::{Address, Config};
-use socket2::{Domain, Socket, Type};
+use sys::fdpass::Queue;
 use sys::pipe::Notifier;
 use sys::scoreboard::{Scoreboard, Slot, State};
 
@@ -27,22 +27,17 @@ pub(crate) struct Double {
 pub(crate) struct Shared {
     socket: TcpListener,
     board: Scoreboard,
-    give: Socket,
-    take: Socket,
+    queue: Queue,
 }
 
 impl Shared {
     pub(crate) fn new() -> Shared {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
-        let (give, take) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
-        give.set_nonblocking(true).unwrap();
-        take.set_nonblocking(true).unwrap();
         Shared {
             socket,
             board: Scoreboard::new(2).unwrap(),
-            give,
-            take,
+            queue: Queue::new().unwrap(),
         }
     }
 
@@ -54,8 +49,7 @@ impl Shared {
     ) -> Double {
         let siblings = Siblings {
             board: self.board.clone(),
-            give: self.give.try_clone().unwrap().into(),
-            take: self.take.try_clone().unwrap().into(),
+            queue: self.queue.clone(),
         };
         let slot = self.board.slot(number);
         slot.claim(1, 1);
