@@ -75,7 +75,10 @@ enum Boots {
 
 /// Something to remember, formatted only when a promise was broken.
 #[derive(Debug)]
-#[allow(dead_code, reason = "read by the derived Debug, which is what it is for")]
+#[allow(
+    dead_code,
+    reason = "read by the derived Debug, which is what it is for"
+)]
 enum Note {
     Happened(Event),
     Done(Action),

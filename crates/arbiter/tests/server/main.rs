@@ -1,0 +1,15 @@
+//! The arbiter as somebody outside sees it: real processes, sockets and signals, with the example `plain_fork` as the
+//! program round it.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what it expects"
+)]
+
+mod bench;
+
+mod care;
+mod reload;
+mod start;
+mod stop;
+mod upgrade;
