@@ -4,24 +4,17 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use proto::h1::ResponseHead;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use server::Exchange;
 
 use super::failure::Failure;
-use super::reply::{Reply, Stuck};
+use super::reply::{Reply, Stage, Stuck};
 
-/// Where the reply is.
+/// Where the reply is. It stays in its box for as long as the desk lives, so that taking it away moves a pointer.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one a desk, and a box would be an allocation a request"
-)]
 enum Held {
-    /// No request is being answered; the head waits for the next one.
-    Idle(ResponseHead),
-    Here(Reply),
+    Here(Box<Reply>),
     /// Somebody is sending.
     Away,
 }
@@ -32,17 +25,19 @@ pub(super) struct Counter(Mutex<Held>);
 
 impl Counter {
     pub(super) fn new() -> Counter {
-        Counter(Mutex::new(Held::Idle(ResponseHead::default())))
+        Counter(Mutex::new(Held::Here(Box::default())))
     }
 
     /// A request begins.
     pub(super) fn open(&self, exchange: Exchange) {
-        let mut held = self.lock();
-        let head = match std::mem::replace(&mut *held, Held::Away) {
-            Held::Idle(head) => head,
-            Held::Here(_) | Held::Away => ResponseHead::default(),
-        };
-        *held = Held::Here(Reply::new(exchange, head));
+        match &mut *self.lock() {
+            Held::Here(reply) => reply.open(exchange),
+            held @ Held::Away => {
+                let mut reply = Box::<Reply>::default();
+                reply.open(exchange);
+                *held = Held::Here(reply);
+            }
+        }
     }
 
     /// The request ends; what is left of the exchange goes back to the server without the GIL.
@@ -51,18 +46,15 @@ impl Counter {
     pub(super) fn close(&self, py: Python<'_>) -> bool {
         // The guard ends with the statement: the exchange goes back without the lock.
         let held = std::mem::replace(&mut *self.lock(), Held::Away);
-        let ours = !matches!(held, Held::Away);
-        let head = match held {
-            Held::Here(mut reply) => {
-                if reply.exchange().is_some() {
-                    py.detach(|| reply.release());
-                }
-                reply.into_head()
-            }
-            Held::Idle(head) => head,
-            Held::Away => ResponseHead::default(),
+        let (mut reply, ours) = match held {
+            Held::Here(reply) => (reply, true),
+            Held::Away => (Box::default(), false),
         };
-        *self.lock() = Held::Idle(head);
+        if reply.exchange().is_some() {
+            py.detach(|| reply.release());
+        }
+        reply.close();
+        *self.lock() = Held::Here(reply);
         ours
     }
 
@@ -72,8 +64,8 @@ impl Counter {
     /// `RuntimeError`: the request is over, or another thread is sending.
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Reply) -> R) -> PyResult<R> {
         match &mut *self.lock() {
+            Held::Here(reply) if reply.stage() == Stage::Closed => Err(over()),
             Held::Here(reply) => Ok(act(reply)),
-            Held::Idle(_) => Err(over()),
             Held::Away => Err(busy()),
         }
     }
@@ -93,20 +85,20 @@ impl Counter {
         Ok(outcome?)
     }
 
-    fn take(&self) -> PyResult<Reply> {
+    fn take(&self) -> PyResult<Box<Reply>> {
         let mut held = self.lock();
         match std::mem::replace(&mut *held, Held::Away) {
-            Held::Here(reply) => Ok(reply),
-            Held::Away => Err(busy()),
-            Held::Idle(head) => {
-                *held = Held::Idle(head);
+            Held::Here(reply) if reply.stage() == Stage::Closed => {
+                *held = Held::Here(reply);
                 Err(over())
             }
+            Held::Here(reply) => Ok(reply),
+            Held::Away => Err(busy()),
         }
     }
 
     /// A reply whose request was closed in the meantime is dropped, which completes or cuts its exchange.
-    fn bring_back(&self, py: Python<'_>, reply: Reply) {
+    fn bring_back(&self, py: Python<'_>, reply: Box<Reply>) {
         let mut held = self.lock();
         if matches!(*held, Held::Away) {
             *held = Held::Here(reply);

@@ -1,9 +1,9 @@
 //! What an application returned → the wire: one `sendmsg` for a list, each chunk by itself for an iterable, sendfile for a wrapped file.
 
 use pyo3::exceptions::PyTypeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::{ffi, intern};
 
 use super::counter::Counter;
 use super::failure::Failure;
@@ -114,14 +114,21 @@ fn whole(py: Python<'_>, counter: &Counter, body: &[u8]) -> Result<(), Failure> 
 /// Any other iterable. A chunk is with the client, or with the reactor on its way there, before the next is asked for.
 fn iterate(result: &Bound<'_, PyAny>, counter: &Counter) -> Result<(), Failure> {
     let py = result.py();
-    let iterator = result.try_iter().map_err(|_| not_iterable(result))?;
-    let only = has_one_item(result)?;
+    let iterator = match result.try_iter() {
+        Ok(iterator) if !is_one_string(result) => iterator,
+        _ => return Err(not_a_body(result).into()),
+    };
+    let mut only = None;
     for chunk in iterator {
         let chunk = chunk?;
         let bytes = bytes_of(&chunk)?.as_bytes();
         if bytes.is_empty() {
             continue;
         }
+        let only = match only {
+            Some(only) => only,
+            None => *only.insert(is_only_chunk(result, counter)?),
+        };
         if counter.send(py, |reply| reply.chunk(Chunk { bytes, only }))? == Progress::Enough {
             break;
         }
@@ -130,7 +137,13 @@ fn iterate(result: &Bound<'_, PyAny>, counter: &Counter) -> Result<(), Failure> 
 }
 
 /// PEP 3333, "Handling the Content-Length Header": an iterable whose `len()` is 1 lets the server know the length.
-fn has_one_item(result: &Bound<'_, PyAny>) -> PyResult<bool> {
+fn is_only_chunk(result: &Bound<'_, PyAny>, counter: &Counter) -> PyResult<bool> {
+    // SAFETY: the pointer is of a live object, of which the macro looks at the type.
+    let generator = unsafe { ffi::PyGen_CheckExact(result.as_ptr()) } != 0;
+    // The usual cases are told apart first: asking an object without a length for it means raising an exception.
+    if generator || counter.with(|reply| reply.head().content_length().is_some())? {
+        return Ok(false);
+    }
     Ok(result.hasattr(intern!(result.py(), "__len__"))? && result.len()? == 1)
 }
 
@@ -140,10 +153,20 @@ fn bytes_of<'a, 'py>(chunk: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, Py
         .map_err(|_| wrong_type("a chunk of the response body", "bytes", chunk))
 }
 
-/// Says what the application probably is, instead of "object is not iterable".
-fn not_iterable(result: &Bound<'_, PyAny>) -> PyErr {
+/// Whether a body was returned without the list round it, which would be iterated into numbers or characters.
+fn is_one_string(result: &Bound<'_, PyAny>) -> bool {
+    result.is_instance_of::<PyBytes>() || result.is_instance_of::<PyString>()
+}
+
+/// Says what the application probably did, instead of "object is not iterable".
+fn not_a_body(result: &Bound<'_, PyAny>) -> PyErr {
     let py = result.py();
     let has = |name: &Bound<'_, PyString>| result.hasattr(name).unwrap_or(false);
+    if result.is_instance_of::<PyBytes>() {
+        return PyTypeError::new_err(
+            "the application returned a bytes object: it has to be in a list, as in `return [body]`",
+        );
+    }
     if result.is_none() {
         return PyTypeError::new_err(
             "the application returned None instead of an iterable of bytes: is a `return` missing?",

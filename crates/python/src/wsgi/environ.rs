@@ -167,8 +167,8 @@ impl Template {
     fn follow_connection(&mut self, py: Python<'_>, exchange: &Exchange) -> PyResult<()> {
         let dict = self.dict.bind(py);
         if self.last.peer.as_ref() != Some(exchange.peer()) {
-            self.last.peer = None;
-            enter_peer(dict, exchange.peer())?;
+            let last = self.last.peer.take();
+            enter_peer(dict, last.as_ref(), exchange.peer())?;
             self.last.peer = Some(exchange.peer().clone());
         }
         if self.last.local.as_ref() != Some(exchange.local()) {
@@ -269,21 +269,24 @@ fn path_info<'a>(path: &'a [u8], script_name: &[u8]) -> Option<Cow<'a, [u8]>> {
     Some(percent_encoding::percent_decode(rest).into())
 }
 
-fn enter_peer(dict: &Bound<'_, PyDict>, peer: &Peer) -> PyResult<()> {
+/// Behind a proxy, or under load from one client, the next connection differs by its port alone.
+fn enter_peer(dict: &Bound<'_, PyDict>, last: Option<&Peer>, peer: &Peer) -> PyResult<()> {
     let py = dict.py();
     let (addr, port) = (intern!(py, "REMOTE_ADDR"), intern!(py, "REMOTE_PORT"));
-    match peer {
-        Peer::Inet(address) => {
+    match (peer, last) {
+        (Peer::Inet(address), Some(Peer::Inet(last))) if address.ip() == last.ip() => {
+            dict.set_item(port, address.port().to_string())
+        }
+        (Peer::Inet(address), _) => {
             dict.set_item(addr, host_of(*address))?;
             dict.set_item(port, address.port().to_string())
         }
-        Peer::Unix => {
+        (Peer::Unix, _) => {
             dict.set_item(addr, intern!(py, ""))?;
             if dict.contains(port)? {
-                dict.del_item(port)
-            } else {
-                Ok(())
+                dict.del_item(port)?;
             }
+            Ok(())
         }
     }
 }

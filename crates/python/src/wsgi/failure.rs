@@ -7,7 +7,7 @@ use pyo3::exceptions::{
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use server::SinkError;
+use server::{Exchange, SinkError};
 
 use super::counter::Counter;
 use super::reply::Stuck;
@@ -57,42 +57,49 @@ impl Failure {
     }
 }
 
-/// Logs a failure and answers the client. Returns the exception that the worker must obey: `SystemExit` and `KeyboardInterrupt`.
+/// Logs a failure and answers the client; `last_target` names the request where its exchange has been released already. Returns the
+/// exception that the worker must obey: `SystemExit` and `KeyboardInterrupt`.
 pub(super) fn settle(
     py: Python<'_>,
     counter: &Counter,
-    target: &[u8],
+    last_target: &[u8],
     failure: Failure,
 ) -> Option<PyErr> {
+    let targets = |exchange: &Exchange| text::printable(exchange.request.target());
+    let target = counter.with(|reply| reply.exchange().map(targets));
+    let target = target
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| text::printable(last_target));
     let error = match failure {
         Failure::Lost(error) => {
-            log::debug!("Client of {} is gone: {error:?}", text::printable(target));
+            log::debug!("Client of {} is gone: {error:?}", target);
             return None;
         }
         Failure::Raised(error) => error,
     };
     let lost = counter.with(|reply| reply.lost()).unwrap_or(false);
     if lost && error.is_instance_of::<PyOSError>(py) {
-        log::debug!("Client of {} is gone: {error}", text::printable(target));
+        log::debug!("Client of {} is gone: {error}", target);
         return None;
     }
     if error.is_instance_of::<PyStopIteration>(py) {
         // How extensions that took `gunicorn.socket` tell Gunicorn that there is nothing to answer.
-        log::debug!("Closing connection of {}", text::printable(target));
+        log::debug!("Closing connection of {}", target);
         let _ = counter.send(py, |reply| reply.cut());
         return None;
     }
-    report(py, target, &error);
+    report(py, &target, &error);
     // A reply that another thread holds, or that is over, has nothing to refuse.
     let _ = counter.send(py, |reply| reply.give_up(500, RULE));
     is_exit(py, &error).then_some(error)
 }
 
 /// Writes the traceback to the error log, in Gunicorn's words.
-pub(super) fn report(py: Python<'_>, target: &[u8], error: &PyErr) {
+pub(super) fn report(py: Python<'_>, target: &str, error: &PyErr) {
     log::error!(
         "Error handling request {}\n{}",
-        text::printable(target),
+        target,
         traceback(py, error)
     );
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use proto::forwarded::Scheme;
-use proto::h1::Version;
+use proto::h1::{self, Version};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
@@ -13,6 +13,7 @@ use server::{Exchange, Peer};
 use super::counter::Counter;
 use super::failure;
 use super::input::Input;
+use super::reply::Reply;
 use super::text;
 
 /// The operator's hooks.
@@ -210,20 +211,21 @@ impl HookRequest {
 impl HookResponse {
     fn of(counter: &Counter) -> HookResponse {
         let text = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
-        let read = |reply: &mut super::reply::Reply| {
-            let head = reply.head();
-            let refused = reply.refused();
+        let read = |reply: &mut Reply| {
+            let (head, record) = (reply.head(), reply.record());
+            let reason = if record.status == head.status() {
+                text(head.reason())
+            } else {
+                h1::reason_phrase(record.status).to_owned()
+            };
             HookResponse {
-                status: match refused {
-                    Some(status) => status.to_string(),
-                    None => format!("{} {}", head.status(), text(head.reason())),
-                },
-                status_code: refused.unwrap_or(head.status()),
+                status: format!("{} {reason}", record.status),
+                status_code: record.status,
                 headers: head
                     .fields()
                     .map(|(name, value)| (text(name), text(value)))
                     .collect(),
-                sent: reply.sent(),
+                sent: record.sent,
                 response_length: head.content_length(),
                 chunked: reply.is_chunked(),
             }

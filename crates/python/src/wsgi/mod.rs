@@ -110,7 +110,8 @@ impl Gateway {
         let mut desk = match self.take_desk(py) {
             Ok(desk) => desk,
             Err(error) => {
-                failure::report(py, exchange.request.target(), &error);
+                let target = text::printable(exchange.request.target());
+                failure::report(py, &target, &error);
                 py.detach(|| drop(exchange));
                 return Ok(());
             }

@@ -8,8 +8,11 @@ use proto::h1::{ResponseHead, Version};
 use server::{Exchange, SinkError};
 
 /// How far a response has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// There is no request.
+    #[default]
+    Closed,
     /// `start_response` has not been called.
     Unstarted,
     /// `start_response` has been called; nothing has been sent, so the head may still be replaced.
@@ -63,8 +66,26 @@ pub(super) struct Chunk<'a> {
     pub(super) only: bool,
 }
 
-/// The response to one exchange.
-#[derive(Debug)]
+/// What went out.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Record {
+    /// The status, which is another than the application's where it was refused; 0 for none.
+    pub(super) status: u16,
+    /// Body bytes.
+    pub(super) sent: u64,
+}
+
+impl Record {
+    fn of(exchange: &Exchange) -> Record {
+        Record {
+            status: exchange.status(),
+            sent: exchange.sent(),
+        }
+    }
+}
+
+/// The response to one exchange, and to one after another: the memory of the head is used again.
+#[derive(Debug, Default)]
 pub(super) struct Reply {
     /// `None` once it has been released to the server.
     exchange: Option<Exchange>,
@@ -72,29 +93,30 @@ pub(super) struct Reply {
     stage: Stage,
     /// Body bytes until the Content-Length is reached, where one is known.
     remaining: Option<u64>,
-    /// Body bytes given to the server.
-    sent: u64,
-    /// The status of the error page that went out instead of the application's response.
-    refused: Option<u16>,
+    /// What the exchange had to tell when it was released.
+    record: Record,
     /// Whether the body went out without a known length.
     unmeasured: bool,
     lost: bool,
 }
 
 impl Reply {
-    /// `head` is reused, whatever it held.
-    pub(super) fn new(exchange: Exchange, mut head: ResponseHead) -> Reply {
-        head.clear();
-        Reply {
-            exchange: Some(exchange),
-            head,
-            stage: Stage::Unstarted,
-            remaining: None,
-            sent: 0,
-            refused: None,
-            unmeasured: false,
-            lost: false,
-        }
+    /// A request begins.
+    pub(super) fn open(&mut self, exchange: Exchange) {
+        self.close();
+        self.exchange = Some(exchange);
+        self.stage = Stage::Unstarted;
+    }
+
+    /// The request has ended, and what it left is forgotten.
+    pub(super) fn close(&mut self) {
+        self.exchange = None;
+        self.head.clear();
+        self.stage = Stage::Closed;
+        self.remaining = None;
+        self.record = Record::default();
+        self.unmeasured = false;
+        self.lost = false;
     }
 
     pub(super) fn exchange(&self) -> Option<&Exchange> {
@@ -109,13 +131,9 @@ impl Reply {
         &self.head
     }
 
-    pub(super) fn sent(&self) -> u64 {
-        self.sent
-    }
-
-    /// The status of the error page, if there was one.
-    pub(super) fn refused(&self) -> Option<u16> {
-        self.refused
+    /// What has gone out so far.
+    pub(super) fn record(&self) -> Record {
+        self.exchange.as_ref().map_or(self.record, Record::of)
     }
 
     /// Whether the body goes out in chunks.
@@ -156,7 +174,8 @@ impl Reply {
             Stage::Streaming if !body.is_empty() => {
                 self.write(body)?;
             }
-            Stage::Streaming | Stage::Complete | Stage::Ended | Stage::Hijacked => {}
+            Stage::Streaming | Stage::Complete | Stage::Ended | Stage::Hijacked | Stage::Closed => {
+            }
         }
         self.finish()
     }
@@ -167,7 +186,9 @@ impl Reply {
             Stage::Unstarted => Err(Stuck::Headless),
             Stage::Headed => self.first_chunk(chunk),
             Stage::Streaming => self.write(chunk.bytes),
-            Stage::Complete | Stage::Ended | Stage::Hijacked => Ok(Progress::Enough),
+            Stage::Complete | Stage::Ended | Stage::Hijacked | Stage::Closed => {
+                Ok(Progress::Enough)
+            }
         }
     }
 
@@ -183,7 +204,6 @@ impl Reply {
         self.begin(self.head.content_length().is_none().then_some(length))?;
         if !self.is_bodiless() {
             self.sink(|exchange, _| exchange.send_file(part.file, part.offset, length))?;
-            self.sent += length;
         }
         self.finish()
     }
@@ -206,7 +226,7 @@ impl Reply {
                 self.stage = Stage::Complete;
                 self.sink(|exchange, _| exchange.finish())
             }
-            Stage::Complete | Stage::Ended | Stage::Hijacked => Ok(()),
+            Stage::Complete | Stage::Ended | Stage::Hijacked | Stage::Closed => Ok(()),
         }
     }
 
@@ -214,7 +234,9 @@ impl Reply {
     pub(super) fn interim(&mut self, head: &ResponseHead) -> Result<(), Stuck> {
         match self.stage {
             Stage::Unstarted | Stage::Headed => self.sink(|exchange, _| exchange.interim(head)),
-            Stage::Streaming | Stage::Complete | Stage::Ended | Stage::Hijacked => Ok(()),
+            Stage::Streaming | Stage::Complete | Stage::Ended | Stage::Hijacked | Stage::Closed => {
+                Ok(())
+            }
         }
     }
 
@@ -226,7 +248,6 @@ impl Reply {
         let stage = std::mem::replace(&mut self.stage, Stage::Ended);
         match (stage, &mut self.exchange) {
             (Stage::Unstarted | Stage::Headed, Some(exchange)) => {
-                self.refused = Some(status);
                 exchange.refuse(status, rule);
             }
             (Stage::Streaming, Some(exchange)) => exchange.abort(),
@@ -263,17 +284,12 @@ impl Reply {
 
     /// Gives the exchange back to the server, which may then read the connection's next request.
     pub(super) fn release(&mut self) {
+        self.record = self.record();
         self.exchange = None;
-    }
-
-    /// The head, for the next request to reuse its memory.
-    pub(super) fn into_head(self) -> ResponseHead {
-        self.head
     }
 
     fn respond(&mut self, body: &[u8]) -> Result<(), Stuck> {
         self.stage = Stage::Complete;
-        self.sent = body.len() as u64;
         self.sink(|exchange, head| exchange.respond(head, body))
     }
 
@@ -303,9 +319,6 @@ impl Reply {
     fn write(&mut self, bytes: &[u8]) -> Result<Progress, Stuck> {
         self.sink(|exchange, _| exchange.write(bytes))?;
         let length = bytes.len() as u64;
-        self.sent += self
-            .remaining
-            .map_or(length, |remaining| remaining.min(length));
         let Some(remaining) = &mut self.remaining else {
             return Ok(Progress::More);
         };
