@@ -28,7 +28,7 @@ def test_an_unknown_option(serve: Serve) -> None:
     assert "--workers" in refusal.text, "the nearest one is suggested"
 
 
-@pytest.mark.parametrize("words", [["--work", "2"], ["--workers"], ["--limit-request-field-size", "1"]])
+@pytest.mark.parametrize("words", [["--work", "2"], ["--workers"]])
 def test_a_wrong_use_of_options(serve: Serve, words: list[str]) -> None:
     clear(serve.refused("lab", *words), 2, words[0])
 
@@ -75,7 +75,7 @@ def test_a_bad_value_of_cmd_args(serve: Serve) -> None:
 
 def test_a_bad_value_of_the_conf_file(serve: Serve, write) -> None:
     write("gunicorn.conf.py", "workers = 'many'\n")
-    clear(serve.refused("lab", cwd=serve.folder), 1, "gunicorn.conf.py", "workers", "many", "integer")
+    clear(serve.refused("lab", cwd=serve.folder), 1, "gunicorn.conf.py", "workers", "many", "whole number")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from lab import GATES, application as lab, plain
 with (GATES / "imports").open("a") as file:
     file.write(f"{os.getpid()}\\n")
 
-DATA = [{"number": number, "text": "x" * 200} for number in range(100_000)]
+DATA = [[number, "x" * 200 + str(number)] for number in range(100_000)]
 
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/frozen":

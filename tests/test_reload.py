@@ -40,7 +40,7 @@ def reload(server: Server, number: int) -> list[int]:
 @pytest.mark.parametrize("keep_alive", [True, False])
 def test_under_load_no_request_fails(serve: Serve, kind: str, code: Path, keep_alive: bool) -> None:
     server = start(serve, "-w", "2", kind=kind)
-    server.wait_workers(2)
+    serve.wait_serving(server, 2)
     with Load(server, clients=8, target="/version", keep_alive=keep_alive) as load:
         for version in ("two", "three", "four"):
             code.write_text(VERSIONED.format(version=version))
@@ -52,7 +52,7 @@ def test_under_load_no_request_fails(serve: Serve, kind: str, code: Path, keep_a
 
 def test_a_request_that_lasts_is_finished_by_the_old(serve: Serve, kind: str, code: Path) -> None:
     server = start(serve, kind=kind)
-    [old] = server.wait_workers(1)
+    [old] = serve.wait_serving(server, 1)
     with server.connect() as wire:
         wire.request("/gate/long")
         serve.gates.wait_entered("long")
@@ -67,7 +67,7 @@ def test_a_request_that_lasts_is_finished_by_the_old(serve: Serve, kind: str, co
 def test_the_old_serve_until_the_new_are_ready(serve: Serve, kind: str, code: Path) -> None:
     """The new generation's import waits at a gate; all that time the old one answers."""
     server = start(serve, "-w", "2", kind=kind)
-    old = server.wait_workers(2)
+    old = serve.wait_serving(server, 2)
     code.write_text("import lab\nlab.wait_at('import')\n" + VERSIONED.format(version="two"))
     with Load(server, clients=4, target="/version") as load:
         server.signal(SIGHUP)
@@ -94,12 +94,12 @@ def test_the_old_serve_until_the_new_are_ready(serve: Serve, kind: str, code: Pa
 )
 def test_broken_code_keeps_the_old_generation(serve: Serve, kind: str, code: Path, broken: str, reason: str) -> None:
     server = start(serve, "-w", "2", kind=kind)
-    old = server.wait_workers(2)
+    old = serve.wait_serving(server, 2)
     code.write_text(broken)
     server.signal(SIGHUP)
     server.wait_log("Handling signal: hup")
     server.wait_log(reason)
-    server.wait_workers(2)
+    serve.wait_serving(server, 2)
     still(lambda: server.get("/version").text == "one", throughout=1, what="the old answers")
     assert server.running
     assert server.workers() == old, "no worker of the old generation has gone"
@@ -115,7 +115,7 @@ def test_a_broken_configuration_keeps_the_old_generation(serve: Serve, code: Pat
     conf = serve.folder / "gunicorn.conf.py"
     conf.write_text("workers = 1\n")
     server = start(serve)
-    old = server.wait_workers(1)
+    old = serve.wait_serving(server, 1)
     for text, reason in [
         ("workers = (\n", "SyntaxError|never closed"),
         ("workers = 'many'\n", "many"),
@@ -135,7 +135,7 @@ def test_a_missing_configuration_keeps_the_old_generation(serve: Serve, code: Pa
     conf = serve.folder / "named.py"
     conf.write_text("workers = 1\n")
     server = start(serve, "-c", str(conf))
-    old = server.wait_workers(1)
+    old = serve.wait_serving(server, 1)
     conf.unlink()
     server.signal(SIGHUP)
     server.wait_log("named\\.py")
@@ -147,7 +147,7 @@ def test_the_configuration_is_read_again(serve: Serve, code: Path) -> None:
     conf = serve.folder / "gunicorn.conf.py"
     conf.write_text("workers = 1\nraw_env = ['LAB_COLOUR=red']\n")
     server = start(serve)
-    old = server.wait_workers(1)
+    old = serve.wait_serving(server, 1)
     assert server.get("/variable/LAB_COLOUR").text == "red"
     conf.write_text("workers = 3\nraw_env = ['LAB_COLOUR=blue']\n")
     server.signal(SIGHUP)
@@ -159,7 +159,7 @@ def test_the_number_of_workers_may_shrink(serve: Serve, code: Path) -> None:
     conf = serve.folder / "gunicorn.conf.py"
     conf.write_text("workers = 3\n")
     server = start(serve)
-    old = server.wait_workers(3)
+    old = serve.wait_serving(server, 3)
     conf.write_text("workers = 1\n")
     server.signal(SIGHUP)
     server.wait_replaced(old, 1)
@@ -167,7 +167,7 @@ def test_the_number_of_workers_may_shrink(serve: Serve, code: Path) -> None:
 
 def test_many_reloads_at_once_end_in_one_generation(serve: Serve, code: Path) -> None:
     server = start(serve, "-w", "2")
-    old = server.wait_workers(2)
+    old = serve.wait_serving(server, 2)
     with Load(server, clients=2, target="/version") as load:
         code.write_text(VERSIONED.format(version="two"))
         for _ in range(5):

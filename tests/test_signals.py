@@ -79,7 +79,7 @@ def test_ttin_and_ttou_change_the_number(serve: Serve) -> None:
     server.signal(SIGTTIN)
     server.wait_workers(2)
     server.signal(SIGTTIN)
-    server.wait_workers(3)
+    serve.wait_serving(server, 3)
     server.signal(SIGTTOU)
     left = server.wait_workers(2)
     assert first not in left, "the oldest goes first"
@@ -101,7 +101,7 @@ def test_hup_resets_the_number(serve: Serve) -> None:
 
 def test_ttou_lets_requests_finish(serve: Serve) -> None:
     server = serve("lab", "-w", "2", kind="sync")
-    server.wait_workers(2)
+    serve.wait_serving(server, 2)
     with server.connect() as one, server.connect() as two:
         for name, wire in (("one", one), ("two", two)):
             wire.request(f"/gate/{name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -35,7 +36,7 @@ def test_the_log_does_not_blame_the_memory(serve: Serve) -> None:
     with server.connect() as wire:
         wire.request("/stubborn/hung")
         server.wait_replaced([worker], 1)
-    assert "memory" not in server.log.lower()
+    assert not re.search(r"perhaps|out of memory|out-of-memory", server.log.lower())
 
 
 def test_the_log_says_where_it_hung(serve: Serve) -> None:
@@ -48,7 +49,7 @@ def test_the_log_says_where_it_hung(serve: Serve) -> None:
 
 def test_others_are_served_meanwhile(serve: Serve) -> None:
     server = serve("lab", "-w", "2", *TIMEOUT, kind="sync")
-    workers = server.wait_workers(2)
+    workers = serve.wait_serving(server, 2)
     with server.connect() as wire:
         wire.request("/gate/hung")
         serve.gates.wait_entered("hung")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from signal import SIGKILL, SIGSEGV, SIGTERM
 
@@ -25,7 +26,8 @@ def test_nobody_blames_the_memory_without_proof(serve: Serve) -> None:
     [worker] = server.wait_workers(1)
     os.kill(worker, SIGKILL)
     server.wait_replaced([worker], 1)
-    assert "memory" not in server.log.lower()
+    # To say that the kernel did *not* do it is fine; to guess that it did is not.
+    assert not re.search(r"perhaps|out of memory\?|ran out of memory", server.log.lower())
 
 
 @pytest.mark.parametrize(("number", "said"), [(SIGSEGV, "SIGSEGV"), (SIGTERM, None)])
@@ -80,7 +82,7 @@ def test_other_workers_serve_meanwhile(serve: Serve) -> None:
         ("import not_there\n", 3, "No module named 'not_there'"),
         ("app = 1\n", 4, "application"),
         ("application = None\n", 4, "application"),
-        ("application = 5\n", 4, "callable"),
+        ("application = 5\n", 4, "not a WSGI application"),
     ],
     ids=["raises", "imports", "attribute", "none", "not-callable"],
 )

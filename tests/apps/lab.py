@@ -20,6 +20,10 @@ def mark(name: str) -> None:
     (GATES / name).touch()
 
 
+if "LAB_GATES" in os.environ:
+    mark(f"imported-{os.getpid()}")
+
+
 def wait_at(name: str, pause_s: float | None = 0.005) -> None:
     """Stand at a gate: asleep, or with `pause_s=None` burning the CPU in Python."""
     mark(f"{name}.entered")

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from .gates import Gates
+from .poll import eventually
 from .server import Refusal, Server, run
 
 #: The applications that the tests serve.
@@ -55,6 +56,18 @@ class Serve:
         )
         self._started.append(self._stack.enter_context(server))
         return server.wait_ready(probe) if ready else server
+
+    def wait_serving(self, server: Server, number: int) -> list[int]:
+        """Wait until `number` workers have imported the laboratory, which is more than existing."""
+        eventually(
+            lambda: (
+                len(server.workers()) == number
+                and all(self.gates.marked(f"imported-{pid}") for pid in server.workers())
+            ),
+            within=20,
+            what=lambda: f"{number} workers with {self.gates.marks()}; log:\n{server.log}",
+        )
+        return server.workers()
 
     def refused(
         self,

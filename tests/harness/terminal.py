@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
 import select
 import subprocess
 from collections.abc import Mapping
@@ -54,9 +55,15 @@ class Terminal:
             self._seen += data
         return self._seen.decode(errors="replace").replace("\r\n", "\n")
 
+    @property
+    def text(self) -> str:
+        """The screen without its colours."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.screen)
+
     def wait_for(self, text: str, within: float = 20.0) -> str:
+        """The text of the screen once it contains `text`."""
         return eventually(
-            lambda: text in self.screen and self.screen,
+            lambda: text in self.text and self.text,
             within=within,
             what=lambda: f"{text!r} on the screen:\n{self.screen}",
         )
