@@ -11,6 +11,7 @@ use sys::clock;
 use sys::fdpass::Queue;
 use sys::memory::OomWatch;
 use sys::pipe::{Notifier, Pipe};
+use sys::process::{End, Exit};
 use sys::scoreboard::Scoreboard;
 use sys::signals::{Signal, SignalPipe};
 
@@ -21,6 +22,10 @@ use crate::pidfile::Pidfile;
 use crate::start::{self, Started};
 use crate::supervisor::{Action, Event, Level, Observation, Supervisor, slots_for};
 use crate::{EXIT_START, listeners};
+
+/// The kernel counts a kill before its victim is gone, and may kill several for one shortage: so long after the count
+/// grew, SIGKILL is put down to it.
+const OOM_WINDOW: Duration = Duration::from_secs(5);
 
 /// How often a master that was started by another looks whether that one is still there. Gunicorn's interval; it
 /// matters only during an upgrade.
@@ -60,7 +65,10 @@ pub(crate) struct Driver<'host> {
     /// By number. The supervisor says when one is not needed any more.
     pub(crate) generations: BTreeMap<u64, Generation>,
     last_generation: u64,
+    /// Configurations that were read since workers last came to serve with one.
+    unsettled: u32,
     out_of_memory: OomWatch,
+    killed_for_memory_at: Option<Duration>,
     pub(crate) pid: i32,
     parent: Option<i32>,
 }
@@ -83,7 +91,9 @@ impl<'host> Driver<'host> {
             pidfile: started.pidfile,
             generations: BTreeMap::from([(0, started.generation)]),
             last_generation: 0,
+            unsettled: 0,
             out_of_memory: OomWatch::start(),
+            killed_for_memory_at: None,
             pid: sys::process::pid(),
             parent: started.parent,
         })
@@ -162,23 +172,7 @@ impl<'host> Driver<'host> {
     fn reap(&mut self) -> Flow {
         loop {
             match sys::process::reap() {
-                Ok(Some(exit)) => {
-                    let was_killed = matches!(
-                        exit.end,
-                        sys::process::End::Signalled {
-                            signal: Signal::KILL,
-                            ..
-                        }
-                    );
-                    let out_of_memory = was_killed
-                        .then(|| self.out_of_memory.killed_since())
-                        .flatten();
-                    self.feed(Event::Died {
-                        pid: exit.pid,
-                        end: exit.end,
-                        out_of_memory,
-                    })?;
-                }
+                Ok(Some(exit)) => self.bury(exit)?,
                 Ok(None) => return Flow::Continue(()),
                 Err(error) => {
                     log::error!("Ended workers cannot be collected: {error}");
@@ -186,6 +180,35 @@ impl<'host> Driver<'host> {
                 }
             }
         }
+    }
+
+    fn bury(&mut self, Exit { pid, end }: Exit) -> Flow {
+        // It may have come to serve since the last look, and whether it ever did decides what its death means.
+        self.observe()?;
+        let out_of_memory = match end {
+            End::Signalled {
+                signal: Signal::KILL,
+                ..
+            } => self.was_out_of_memory(),
+            End::Signalled { .. } | End::Exited(_) => None,
+        };
+        self.feed(Event::Died {
+            pid,
+            end,
+            out_of_memory,
+        })
+    }
+
+    /// Whether the kernel has just killed for memory; `None` where that cannot be known.
+    fn was_out_of_memory(&mut self) -> Option<bool> {
+        let now = clock::monotonic();
+        if self.out_of_memory.killed_since()? {
+            self.killed_for_memory_at = Some(now);
+        }
+        Some(
+            self.killed_for_memory_at
+                .is_some_and(|at| now.saturating_sub(at) < OOM_WINDOW),
+        )
     }
 
     /// Tells the supervisor, and does what it wants, until there is nothing left to do.
@@ -217,7 +240,7 @@ impl<'host> Driver<'host> {
             Action::Log(level, line) => write_log(level, &line),
             Action::Tell(moment) => self.tell(moment),
             Action::Adopt { generation } => self.adopt(generation),
-            Action::Abandon { generation: _ } => self.host.abandon_config(),
+            Action::Abandon { generation: _ } => self.abandon(),
             Action::Forget { generation } => {
                 self.generations.remove(&generation);
             }
@@ -280,8 +303,9 @@ impl Driver<'_> {
     fn load(&mut self) -> Result<Generation, Failure> {
         let config = self.host.load_config().map_err(Failure::new)?;
         let generation = self.prepare(config);
-        if generation.is_err() {
-            self.host.abandon_config();
+        match generation {
+            Ok(_) => self.unsettled += 1,
+            Err(_) => self.host.abandon_config(),
         }
         generation
     }
@@ -294,6 +318,8 @@ impl Driver<'_> {
             .unwrap_or_default();
         let listeners = listeners::reopen(&config, existing)?;
         let generation = Generation::new(config, listeners);
+        self.preload(&generation.config)?;
+        self.host.reopen_logs();
         let (old, new) = (self.supervisor.target(), generation.config.workers);
         if old != new {
             self.tell(Moment::NworkersChanged {
@@ -301,13 +327,18 @@ impl Driver<'_> {
                 old: Some(old),
             });
         }
-        self.host.reopen_logs();
         self.host.hook(Moment::OnReload).map_err(Failure::new)?;
         if before.is_some_and(|before| before.addresses() != generation.addresses()) {
             log::info!("Listening at: {}", generation.addresses());
         }
-        self.preload(&generation.config)?;
         Ok(generation)
+    }
+
+    /// The current generation is given up, and with it every configuration that was read since one served.
+    fn abandon(&mut self) {
+        for _ in 0..std::mem::take(&mut self.unsettled) {
+            self.host.abandon_config();
+        }
     }
 
     /// An application that the arbiter has imported stays as it is: Python cannot import it a second time. Turning
@@ -336,6 +367,8 @@ impl Driver<'_> {
         let Some(generation) = self.generations.get(&number) else {
             return;
         };
+        self.unsettled = 0;
+        self.host.settle_config();
         // A master that is to replace another keeps its second name until then.
         if self.parent.is_some() {
             return;

@@ -17,9 +17,13 @@ pub trait Host {
     /// Reads the sources of the configuration again (HUP). The error is a sentence for the log.
     fn load_config(&mut self) -> Result<Config, String>;
 
-    /// Forgets what [`Host::load_config`] read last and goes back to the configuration before it, because the workers
-    /// that were to run with it did not boot.
+    /// Forgets what [`Host::load_config`] read last and goes back to the configuration before it, because something that
+    /// it names is not there, or the workers that were to run with it did not boot. Called once for each configuration
+    /// that was read since the last [`Host::settle_config`], the last one first.
     fn abandon_config(&mut self) {}
+
+    /// Workers serve with the configuration that was read last: there is no way back to those before it.
+    fn settle_config(&mut self) {}
 
     /// Imports the application before any worker is forked, and makes its memory ready to be shared.
     fn preload(&mut self) -> Result<(), Boot>;
