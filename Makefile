@@ -51,14 +51,16 @@ test: build
 	$(CARGO_TEST)
 	$(BIN)/python -m pytest tests/
 
-lint: build
+# What needs no build comes first, so that a slip of formatting is told at once.
+lint: $(BIN)/maturin
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(RUFF) $(MYPY)
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	cargo test --quiet --package xtask
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cargo test --quiet --package xtask
+	cargo clippy --workspace --all-targets -- -D warnings
+	$(MAKE) build
 	$(BIN)/python -m mypy.stubtest oxicorn._oxicorn --concise
 
 format: $(BIN)/maturin

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+__all__ = ["__version__", "main", "write_log"]
+
 __version__: Final[str]
 
 def main(argv: list[str]) -> int:

@@ -20,6 +20,8 @@ pub(crate) struct Addressee {
     pub(crate) server: Arc<Server>,
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) worker: Py<PyAny>,
+    /// Whether the application has been imported.
+    pub(crate) booted: AtomicBool,
     /// Whether the worker was told to go: an end is then no failure, even where the application is still imported.
     pub(crate) leaving: AtomicBool,
 }
@@ -76,7 +78,11 @@ fn finish(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
     addressee.leaving.store(true, Ordering::Relaxed);
     addressee.worker.setattr(py, "alive", false)?;
     addressee.server.shut_down(Shutdown::Graceful);
-    Ok(())
+    match addressee.booted.load(Ordering::Relaxed) {
+        true => Ok(()),
+        // No request has begun, so there is nothing that an import could be waited for.
+        false => Err(PySystemExit::new_err((0,))),
+    }
 }
 
 fn leave(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
