@@ -72,7 +72,7 @@ def test_clients_in_the_accept_queue_are_served(serve: Serve) -> None:
 
 @pytest.mark.parametrize("beginning", [b"", b"GET / HT", None])
 def test_idle_connections_do_not_delay_it(serve: Serve, kind: str, beginning: bytes | None) -> None:
-    server = serve("lab", "--graceful-timeout", "30", kind=kind)
+    server = serve("lab", "--graceful-timeout", "30", "--header-timeout", "2", kind=kind)
     with ExitStack() as stack:
         for _ in range(5):
             wire = stack.enter_context(server.connect())
@@ -84,7 +84,7 @@ def test_idle_connections_do_not_delay_it(serve: Serve, kind: str, beginning: by
         begun = time.monotonic()
         assert server.stop() == 0
         # Half a head may be waited for, as long as a head may take.
-        assert time.monotonic() - begun < (14 if beginning else 4)
+        assert time.monotonic() - begun < 6
 
 
 def test_a_kept_connection_that_asks_once_more_is_answered(serve: Serve) -> None:

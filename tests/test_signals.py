@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from signal import SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR2, SIGWINCH, Signals
 
 import pytest
-from harness import APPS, Serve, eventually, processes, still
+from harness import APPS, Serve, Server, eventually, processes, still
 
 STOPS = pytest.mark.parametrize("number", [SIGTERM, SIGINT, SIGQUIT], ids=lambda each: each.name)
 
@@ -79,7 +80,8 @@ def test_ttin_and_ttou_change_the_number(serve: Serve) -> None:
     server.signal(SIGTTIN)
     server.wait_workers(2)
     server.signal(SIGTTIN)
-    serve.wait_serving(server, 3)
+    server.wait_workers(3)
+    serve_all_at_once(serve, server, 3)
     server.signal(SIGTTOU)
     left = server.wait_workers(2)
     assert first not in left, "the oldest goes first"
@@ -88,6 +90,18 @@ def test_ttin_and_ttou_change_the_number(serve: Serve) -> None:
     server.signal(SIGTTOU)
     still(lambda: len(server.workers()) == 1, throughout=0.5, what="one worker is the least")
     assert server.get().text == "Hello, world!"
+
+
+def serve_all_at_once(serve: Serve, server: Server, number: int) -> None:
+    """Have each of `number` sync workers inside a request at the same time."""
+    with ExitStack() as stack:
+        wires = []
+        for each in range(number):
+            wires.append(stack.enter_context(server.connect()).request(f"/gate/{each}"))
+            serve.gates.wait_entered(str(each))
+        for each in range(number):
+            serve.gates.open(str(each))
+        assert len({wire.reply().text for wire in wires}) == number
 
 
 def test_hup_resets_the_number(serve: Serve) -> None:

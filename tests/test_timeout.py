@@ -73,7 +73,7 @@ def test_idle_workers_are_left_alone(serve: Serve, kind: str) -> None:
     workers = server.wait_workers(1)
     with server.connect() as wire:
         wire.get()
-        still(lambda: server.workers() == workers, throughout=3, what="the same worker")
+        still(lambda: server.workers() == workers, throughout=2, what="the same worker")
         assert wire.get().text == "Hello, world!"
 
 
@@ -81,7 +81,7 @@ def test_a_busy_worker_that_answers_is_left_alone(serve: Serve, kind: str) -> No
     server = serve("lab", "--timeout", "1", kind=kind)
     workers = server.wait_workers(1)
     with server.connect() as wire:
-        end = time.monotonic() + 3
+        end = time.monotonic() + 2
         while time.monotonic() < end:
             assert wire.get().status == 200
     assert server.workers() == workers
@@ -93,7 +93,7 @@ def test_a_slow_upload_is_not_a_hung_worker(serve: Serve, kind: str) -> None:
     workers = server.wait_workers(1)
     with server.connect() as wire:
         wire.send(head("/length", method="POST", body=b"x" * 100) + b"x")
-        still(lambda: server.workers() == workers, throughout=3, what="the same worker")
+        still(lambda: server.workers() == workers, throughout=2, what="the same worker")
         assert wire.send(b"x" * 99).reply().text == "100"
 
 
@@ -103,7 +103,7 @@ def test_one_long_request_does_not_cost_a_threaded_worker(serve: Serve) -> None:
     with server.connect() as wire:
         wire.request("/gate/long")
         serve.gates.wait_entered("long")
-        still(lambda: server.workers() == workers, throughout=3, what="the same worker")
+        still(lambda: server.workers() == workers, throughout=2, what="the same worker")
         serve.gates.open("long")
         assert wire.reply().status == 200
 

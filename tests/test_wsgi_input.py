@@ -138,5 +138,16 @@ def test_trailers_do_not_become_fields(lab: Server) -> None:
         assert "HTTP_X_TRAILER" not in wire.send(request).reply().json()
 
 
+def test_a_client_that_leaves_within_its_body_calls_nothing(lab: Server, serve_module: Serve) -> None:
+    with lab.connect() as wire:
+        wire.send(head("/gate/never", method="POST", body=b"abc") + b"a")
+    with lab.connect() as wire:
+        wire.send(head("/gate/never", method="POST", body=b"abc") + b"a").half_close()
+        reply = wire.rest_or_reset()
+        assert reply == b"" or reply.startswith(b"HTTP/1.1 400 ")
+    assert lab.get().text == "Hello, world!"
+    assert not serve_module.gates.entered("never")
+
+
 def test_reads_of_a_large_body_in_pieces(lab: Server) -> None:
     assert lab.post("/length", b"z" * 5_000_000).text == "5000000"
