@@ -1,10 +1,10 @@
 //! Prints what one `parse_request` costs. Run it with `cargo run --release -p oxicorn-proto --example parse_speed`.
 
-// A measurement needs the two things that the crate itself is denied.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    clippy::print_stdout
+    clippy::print_stdout,
+    reason = "a measurement needs the clock and an output, which the crate itself is denied"
 )]
 
 use std::hint::black_box;
