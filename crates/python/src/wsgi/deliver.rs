@@ -79,11 +79,8 @@ fn items<'py>(
         .map(|chunk| chunk.as_bytes().len())
         .sum::<usize>();
     if total <= JOINED {
-        let body = chunks
-            .iter()
-            .flat_map(|chunk| chunk.as_bytes())
-            .copied()
-            .collect::<Vec<u8>>();
+        let parts = chunks.iter().map(|chunk| chunk.as_bytes());
+        let body = parts.collect::<Vec<_>>().concat();
         return whole(py, counter, &body);
     }
     counter.send(py, |reply| reply.expect(total as u64))?;

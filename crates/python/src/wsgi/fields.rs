@@ -363,3 +363,125 @@ fn variable_of(name: &[u8]) -> Box<[u8]> {
     });
     b"HTTP_".iter().copied().chain(upper).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(underscores: HeaderMap) -> NamePolicy {
+        NamePolicy {
+            underscores,
+            forwarder: vec!["SCRIPT_NAME".to_owned()],
+        }
+    }
+
+    /// The environ that a request with these fields gets.
+    fn entered(names: &mut FieldNames, fields: &[(&str, &str)]) -> Vec<(String, String)> {
+        Python::attach(|py| {
+            let environ = PyDict::new(py);
+            names.next_request(py).unwrap();
+            for (position, (name, value)) in fields.iter().enumerate() {
+                let field = (name.as_bytes(), value.as_bytes());
+                names.enter(&environ, position, field, false).unwrap();
+            }
+            let shown = |(key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+                (key.to_string(), value.to_string())
+            };
+            environ.iter().map(shown).collect()
+        })
+    }
+
+    fn new(underscores: HeaderMap) -> FieldNames {
+        Python::initialize();
+        Python::attach(|py| FieldNames::new(py, policy(underscores))).unwrap()
+    }
+
+    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        expected.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn a_field_feeds_the_variable_of_cgi() {
+        let check = |name: &str, expected: &str| {
+            assert_eq!(
+                *variable_of(name.as_bytes()),
+                *expected.as_bytes(),
+                "{name}"
+            );
+        };
+        check("Host", "HTTP_HOST");
+        check("x-Real-ip", "HTTP_X_REAL_IP");
+        check("content-type", "CONTENT_TYPE");
+        check("CONTENT-LENGTH", "CONTENT_LENGTH");
+        check("Content-Language", "HTTP_CONTENT_LANGUAGE");
+    }
+
+    #[test]
+    fn underscores_pass_only_where_the_settings_say_so() {
+        let check = |underscores, name: &str, trusted, others| {
+            assert_eq!(
+                policy(underscores).rules(name.as_bytes()),
+                (trusted, others),
+                "{name}"
+            );
+        };
+        check(HeaderMap::Drop, "X_A", Rule::Drop, Rule::Drop);
+        check(HeaderMap::Refuse, "X_A", Rule::Refuse, Rule::Refuse);
+        check(HeaderMap::Dangerous, "X_A", Rule::Pass, Rule::Pass);
+        check(HeaderMap::Drop, "script_name", Rule::Pass, Rule::Drop);
+        check(HeaderMap::Refuse, "Script-Name", Rule::Pass, Rule::Pass);
+        check(HeaderMap::Dangerous, "proxy", Rule::Drop, Rule::Drop);
+    }
+
+    #[test]
+    fn spellings_of_one_name_are_joined_and_the_next_request_begins_anew() {
+        let mut names = new(HeaderMap::Dangerous);
+        let sent = [
+            ("X-A", "1"),
+            ("x-a", "2"),
+            ("X_a", "3"),
+            ("Cookie", "a=1"),
+            ("cookie", "b=2"),
+        ];
+        let joined = pairs(&[("HTTP_X_A", "1,2,3"), ("HTTP_COOKIE", "a=1; b=2")]);
+        assert_eq!(entered(&mut names, &sent), joined);
+        assert_eq!(entered(&mut names, &sent), joined);
+        assert_eq!(
+            entered(&mut names, &[("X-A", "9")]),
+            pairs(&[("HTTP_X_A", "9")])
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_not_ascii_is_never_taken_for_another() {
+        let mut names = new(HeaderMap::Drop);
+        // As latin-1 the first is one character, whose UTF-8 is the second.
+        let check = |names: &mut FieldNames, value: &[u8], expected: &str| {
+            Python::attach(|py| {
+                let environ = PyDict::new(py);
+                names.next_request(py).unwrap();
+                names.enter(&environ, 0, (b"X-A", value), false).unwrap();
+                let found = environ.get_item("HTTP_X_A").unwrap().unwrap();
+                assert_eq!(found.to_string(), expected);
+            });
+        };
+        check(&mut names, b"\xe9", "\u{e9}");
+        check(&mut names, b"\xc3\xa9", "\u{c3}\u{a9}");
+        check(&mut names, b"\xe9", "\u{e9}");
+    }
+
+    #[test]
+    fn names_without_end_are_forgotten() {
+        let mut names = new(HeaderMap::Drop);
+        for number in 0..5_000 {
+            entered(&mut names, &[(&format!("X-{number}"), "1"), ("Host", "h")]);
+        }
+        assert!(names.spellings.len() <= SPELLINGS + 2 && names.variables.len() <= SPELLINGS + 2);
+        assert_eq!(names.spellings.len(), names.by_name.len());
+        assert_eq!(
+            entered(&mut names, &[("Host", "h")]),
+            pairs(&[("HTTP_HOST", "h")])
+        );
+    }
+}

@@ -189,3 +189,57 @@ fn bound(size: Option<&Bound<'_, PyAny>>) -> PyResult<u64> {
         Err(_) => Err(PyTypeError::new_err("the size must be an integer or None")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const BODY: &[u8] = b"one\ntwo\n\nthree";
+
+    /// Runs the check on a body in memory and on the same body in a file.
+    fn check(expected: &[&[u8]], step: impl Fn(&mut Input, Python<'_>) -> Vec<u8>) {
+        let path =
+            std::env::temp_dir().join(format!("input-{}-{:p}", std::process::id(), &expected));
+        fs::write(&path, BODY).unwrap();
+        let file = fs::File::open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        Python::initialize();
+        Python::attach(|py| {
+            for body in [
+                Body::Memory(BODY.to_vec()),
+                Body::File(file, BODY.len() as u64),
+            ] {
+                let mut input = Input::new(body);
+                let pieces = expected
+                    .iter()
+                    .map(|_| step(&mut input, py))
+                    .collect::<Vec<_>>();
+                assert_eq!(pieces, expected);
+            }
+        });
+    }
+
+    #[test]
+    fn lines_end_with_their_line_feed_and_the_last_with_the_body() {
+        let lines: [&[u8]; 6] = [b"one\n", b"two\n", b"\n", b"three", b"", b""];
+        check(&lines, |input, py| {
+            input.take_line(py, u64::MAX).unwrap().into_owned()
+        });
+    }
+
+    #[test]
+    fn a_line_is_cut_at_its_limit() {
+        let lines: [&[u8]; 5] = [b"on", b"e\n", b"tw", b"o\n", b"\n"];
+        check(&lines, |input, py| {
+            input.take_line(py, 2).unwrap().into_owned()
+        });
+    }
+
+    #[test]
+    fn reads_end_where_the_body_ends() {
+        let reads: [&[u8]; 4] = [b"one\ntwo", b"\n\nthree", b"", b""];
+        check(&reads, |input, py| input.take(py, 7).unwrap().into_owned());
+    }
+}
