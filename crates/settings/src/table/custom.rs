@@ -13,9 +13,6 @@ pub(super) const DEFAULT_CONF: &str = "./gunicorn.conf.py";
 /// Most fields that a request head can be allowed, Gunicorn's bound.
 pub(super) const MOST_FIELDS: usize = 32_768;
 
-/// Longest field line when the setting says 0: a field without a bound would be memory without a bound.
-pub(super) const FIELD_SIZE: usize = 8190;
-
 /// The default location counts as nobody's choice: a file that is not there is a mistake only where it was asked for.
 pub(super) const CONF: Access = Access {
     write: |config, value| {
@@ -66,15 +63,6 @@ pub(super) const FIELDS: Access = Access {
         Ok(())
     },
     read: |config| config.limit_request_fields.to_value(),
-};
-
-pub(super) const FIELD_LENGTH: Access = Access {
-    write: |config, value| {
-        let size = usize::from_value(value)?;
-        config.limit_request_field_size = if size == 0 { FIELD_SIZE } else { size };
-        Ok(())
-    },
-    read: |config| config.limit_request_field_size.to_value(),
 };
 
 /// Unset means yes.

@@ -42,11 +42,11 @@ pub(super) const ROWS: &[Setting] = &[
         flags: &["--limit-request-field_size", "--limit-request-field-size"],
         metavar: "INT",
         kind: Kind::Number(0),
-        default: Literal::Int(custom::FIELD_SIZE as i64),
-        access: Some(custom::FIELD_LENGTH),
+        default: Literal::Int(8190),
+        access: field!(limit_request_field_size),
         summary: "The longest field (header) of a request in bytes, its name included.",
-        details: "A longer one is answered with 431. 0 stands for 8190.",
-        difference: "`--limit-request-field-size`, with a hyphen, is understood as well.",
+        details: "A longer one is answered with 431. With 0 the head as a whole is the bound, 16 MiB.",
+        difference: "`--limit-request-field-size`, with a hyphen, is understood as well; 0 lifts the limit, as Gunicorn's manual says and its WSGI workers do not.",
         ..ROW
     },
     Setting {
