@@ -35,6 +35,9 @@ pub(crate) struct Connection {
     /// The client has ended its side; what is readable ends with the end of the stream.
     pub(crate) half_closed: bool,
     pub(crate) deadline: Deadline,
+    /// What the kernel held for the client when its deadline was set. A large buffer takes a slow client longer than
+    /// `send_timeout` to empty so far that the socket reports, so it is asked whether it shrinks.
+    pub(crate) unsent: usize,
 }
 
 /// Where a connection stands.
@@ -92,6 +95,7 @@ impl Connection {
             readable: true,
             half_closed: false,
             deadline: Deadline::NONE,
+            unsent: 0,
         }
     }
 

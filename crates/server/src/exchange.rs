@@ -273,7 +273,12 @@ impl Exchange {
             return self.abort();
         }
         let mut page = Vec::with_capacity(512);
-        self.sent = h1::encode_error(status, rule, &self.crew.date.now(), &mut page) as u64;
+        let length = h1::encode_error(status, rule, &self.crew.date.now(), &mut page);
+        if self.request.is_head() {
+            page.truncate(page.len() - length);
+        } else {
+            self.sent = length as u64;
+        }
         self.status = status;
         self.keep_alive = false;
         self.response = Response::Complete;

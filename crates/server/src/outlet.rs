@@ -201,6 +201,12 @@ impl Outlet {
         !self.queue.lock().pieces.is_empty()
     }
 
+    /// How many bytes the kernel holds for the client.
+    pub(crate) fn unsent(&self) -> usize {
+        // A socket that cannot say holds nothing that could shrink.
+        sys::send::unsent(self.socket.as_fd()).unwrap_or(0)
+    }
+
     /// Whether the connection was given up.
     pub(crate) fn is_broken(&self) -> bool {
         self.queue.lock().broken.is_some()

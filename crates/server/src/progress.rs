@@ -202,10 +202,22 @@ impl Reactor {
             Stage::Head(_) => self.refuse(key, &HEADER_TIMEOUT),
             Stage::Body(_) => self.refuse(key, &BODY_TIMEOUT),
             Stage::Serving | Stage::Sending(_) if !connection.outlet.has_pending() => {}
+            Stage::Serving | Stage::Sending(_)
+                if connection.outlet.unsent() < connection.unsent =>
+            {
+                self.watch_sending(key);
+            }
             // The thread that streams to it is told; it ends the exchange.
             Stage::Serving => connection.outlet.give_up(SinkError::TimedOut),
             Stage::Sending(_) => self.close(key),
         }
+    }
+
+    /// Gives a client `send_timeout` to take some of what waits for it.
+    pub(crate) fn watch_sending(&mut self, key: usize) {
+        let connection = &mut self.connections[key];
+        connection.unsent = connection.outlet.unsent();
+        self.set_deadline(key, self.crew.options.send_timeout);
     }
 
     /// Moves towards the end, once that has been asked for.

@@ -372,11 +372,11 @@ impl Reactor {
             (Flushed::Broken, _) => self.close(key),
             (Flushed::More, _) => {
                 self.again.push((key, serial));
-                self.set_deadline(key, self.crew.options.send_timeout);
+                self.watch_sending(key);
             }
             (Flushed::Blocked, _) => {
                 if moved || !connection.deadline.is_set() {
-                    self.set_deadline(key, self.crew.options.send_timeout);
+                    self.watch_sending(key);
                 }
             }
         }

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
@@ -72,6 +72,22 @@ pub fn send_file(
             result => return Ok(result?),
         }
     }
+}
+
+/// How many bytes the kernel holds for the peer: sent and not acknowledged, or not sent yet.
+///
+/// # Errors
+///
+/// When `socket` is no socket.
+pub fn unsent(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the descriptor is open for as long as it is borrowed, and TIOCOUTQ (tcp(7) calls it SIOCOUTQ) writes one int
+    // to the pointer, which is to a live int.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(count).unwrap_or(0))
 }
 
 /// The number of bytes of `file` that lie at or behind `offset`.
