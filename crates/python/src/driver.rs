@@ -33,7 +33,11 @@ pub(crate) fn run(
     }
     let exit_code = Arc::new(AtomicI32::new(0));
     let crew = (0..threads).map(|number| {
-        let (server, gateway, exit_code) = (Arc::clone(server), Arc::clone(gateway), Arc::clone(&exit_code));
+        let (server, gateway, exit_code) = (
+            Arc::clone(server),
+            Arc::clone(gateway),
+            Arc::clone(&exit_code),
+        );
         let name = format!("oxicorn-{number}");
         thread::Builder::new()
             .name(name)

@@ -135,7 +135,10 @@ impl Worker {
             slot: seat.slot,
             notifier: seat.notifier,
             max_requests: seat.max_requests,
-            siblings: Some(Siblings { board: seat.scoreboard, queue: seat.handover }),
+            siblings: Some(Siblings {
+                board: seat.scoreboard,
+                queue: seat.handover,
+            }),
             threads,
         };
         let server = Server::new(listeners, &self.config, place)?;
