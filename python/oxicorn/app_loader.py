@@ -166,7 +166,7 @@ def _call_factory(factory: Any, target: Target) -> Any:
 def _check(found: Any, target: Target) -> None:
     if not callable(found):
         kind = "None" if found is None else f"of the type {type(found).__name__}"
-        raise AppError(f'"{target.spec}" is {kind}, which is not callable as a WSGI application is')
+        raise AppError(f'"{target.spec}" is {kind}, not a WSGI application')
     if is_asgi(found):
         raise AppError(
             f'"{target.spec}" is an ASGI application ({_kind(found)}); the workers of this version serve WSGI',

@@ -6,7 +6,7 @@ use pyo3::exceptions::{
 };
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 use server::{Exchange, SinkError};
 
 use super::counter::Counter;
@@ -95,13 +95,23 @@ pub(super) fn settle(
     is_exit(py, &error).then_some(error)
 }
 
-/// Writes the traceback to the error log, in Gunicorn's words.
+/// Logs the traceback in Gunicorn's words, through Python's logger `gunicorn.error`: that is where error trackers
+/// hang their handlers.
 pub(super) fn report(py: Python<'_>, target: &str, error: &PyErr) {
-    log::error!(
-        "Error handling request {}\n{}",
-        target,
-        traceback(py, error)
-    );
+    let told = || -> PyResult<()> {
+        let options = PyDict::new(py);
+        let exception = (error.get_type(py), error.value(py), error.traceback(py));
+        options.set_item(intern!(py, "exc_info"), exception)?;
+        let arguments = ("Error handling request %s", target);
+        py.import(intern!(py, "logging"))?
+            .call_method1(intern!(py, "getLogger"), ("gunicorn.error",))?
+            .call_method(intern!(py, "error"), arguments, Some(&options))
+            .map(drop)
+    };
+    if told().is_err() {
+        let traceback = traceback(py, error);
+        log::error!("Error handling request {target}\n{traceback}");
+    }
 }
 
 /// A traceback as Python prints it, without the last line end.
