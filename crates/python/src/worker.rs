@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use server::{Seat, Server, Shutdown, Siblings, Watched};
-use settings::Config;
+use settings::{Config, WorkerClass};
 use sys::scoreboard::State;
 use sys::users::Identity;
 
@@ -62,35 +62,29 @@ impl From<std::io::Error> for End {
 impl Worker {
     /// Lives, and returns the exit code.
     pub(crate) fn run(self, py: Python<'_>, seat: WorkerSeat) -> i32 {
-        let booted = AtomicBool::new(false);
-        let ended = self.boot_and_serve(py, seat, &booted);
-        let code = match ended {
-            Ok(code) => code,
-            Err(end) => self.code_of(py, &end, booted.load(Ordering::Relaxed)),
+        let code = match self.boot(py, seat) {
+            Ok((server, gateway)) => {
+                let served = driver::run(py, &server, &Arc::new(gateway), self.threads());
+                served.unwrap_or_else(|error| code_of(py, &End::Raised(error), CRASH))
+            }
+            Err(end) => code_of(py, &end, BOOT),
         };
-        if let Err(error) = self
+        let left = self
             .hooks
-            .call(py, "worker_exit", (&self.arbiter, &self.object))
-        {
-            log::error!(
-                "Exception in the hook worker_exit:\n{}",
-                traceback(py, &error)
-            );
+            .call(py, "worker_exit", (&self.arbiter, &self.object));
+        if let Err(error) = left {
+            let traceback = traceback(py, &error);
+            log::error!("Exception in the hook worker_exit:\n{traceback}");
         }
         code
     }
 
-    fn boot_and_serve(
-        &self,
-        py: Python<'_>,
-        seat: WorkerSeat,
-        booted: &AtomicBool,
-    ) -> Result<i32, End> {
+    /// Everything up to the first request.
+    fn boot(&self, py: Python<'_>, seat: WorkerSeat) -> Result<(Arc<Server>, Gateway), End> {
         self.hooks
             .call(py, "post_fork", (&self.arbiter, &self.object))?;
-        let threads = self.config.threads.max(1);
         let (slot, notifier) = (seat.slot.clone(), seat.notifier.clone());
-        let server = self.server(seat, threads)?;
+        let server = self.server(seat)?;
         let addressee = Arc::new(Addressee {
             server: Arc::clone(&server),
             hooks: Arc::clone(&self.hooks),
@@ -102,9 +96,27 @@ impl Worker {
         sys::users::become_user(&self.identity)?;
         let application = self.application(py, &addressee)?;
         self.object.setattr(py, "wsgi", &application)?;
-        let multiprocess = self.config.workers > 1;
+        let gateway = self.gateway(py, application)?;
+        self.object.setattr(py, "booted", true)?;
+        self.hooks.call(py, "post_worker_init", (&self.object,))?;
+        addressee.booted.store(true, Ordering::Relaxed);
+        // The slot counts as busy from the fork on, so that a boot that hangs is seen; from here on it is not.
+        slot.set_busy_since_ms(0);
+        slot.set_state(State::Ready);
+        notifier.notify();
+        Ok((server, gateway))
+    }
+
+    /// Threads that call the application.
+    fn threads(&self) -> u32 {
+        self.config.threads.max(1)
+    }
+
+    fn gateway(&self, py: Python<'_>, application: Py<PyAny>) -> PyResult<Gateway> {
         wsgi::set_error_stream(logging::write_text);
-        let mut gateway = Gateway::new(py, application, &self.config, threads > 1, multiprocess)?;
+        let multithread = self.config.effective_worker_class() == WorkerClass::Gthread;
+        let multiprocess = self.config.workers > 1;
+        let mut gateway = Gateway::new(py, application, &self.config, multithread, multiprocess)?;
         let hook = |name| self.hooks.get(name).map(|function| function.clone_ref(py));
         gateway.set_request_hooks(
             py,
@@ -112,18 +124,10 @@ impl Worker {
             hook("post_request"),
             self.object.clone_ref(py),
         )?;
-        self.object.setattr(py, "booted", true)?;
-        self.hooks.call(py, "post_worker_init", (&self.object,))?;
-        booted.store(true, Ordering::Relaxed);
-        addressee.booted.store(true, Ordering::Relaxed);
-        // The slot counts as busy from the fork on, so that a boot that hangs is seen; from here on it is not.
-        slot.set_busy_since_ms(0);
-        slot.set_state(State::Ready);
-        notifier.notify();
-        Ok(driver::run(py, &server, &Arc::new(gateway), threads)?)
+        Ok(gateway)
     }
 
-    fn server(&self, seat: WorkerSeat, threads: u32) -> std::io::Result<Arc<Server>> {
+    fn server(&self, seat: WorkerSeat) -> std::io::Result<Arc<Server>> {
         let listeners = seat.listeners.iter().map(|listener| {
             Ok(server::Listener {
                 socket: listener.duplicate()?,
@@ -139,7 +143,7 @@ impl Worker {
                 board: seat.scoreboard,
                 queue: seat.handover,
             }),
-            threads,
+            threads: self.threads(),
         };
         let server = Server::new(listeners, &self.config, place)?;
         server.watch(seat.lifeline, Watched::Lifeline)?;
@@ -198,20 +202,20 @@ impl Worker {
             .call1((&self.config.reload_extra_files, changed))
             .map(Some)
     }
+}
 
-    /// The exit code, after the reason has been logged.
-    fn code_of(&self, py: Python<'_>, end: &End, booted: bool) -> i32 {
-        match end {
-            End::Failed(failure) => {
-                log::error!("{failure}");
-                failure.code
-            }
-            End::Raised(error) if error.is_instance_of::<PySystemExit>(py) => exit_code(py, error),
-            End::Raised(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => 0,
-            End::Raised(error) => {
-                log::error!("Exception in worker process\n{}", traceback(py, error));
-                if booted { CRASH } else { BOOT }
-            }
+/// The exit code, after the reason has been logged; `otherwise` where an exception does not have one.
+fn code_of(py: Python<'_>, end: &End, otherwise: i32) -> i32 {
+    match end {
+        End::Failed(failure) => {
+            log::error!("{failure}");
+            failure.code
+        }
+        End::Raised(error) if error.is_instance_of::<PySystemExit>(py) => exit_code(py, error),
+        End::Raised(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => 0,
+        End::Raised(error) => {
+            log::error!("Exception in worker process\n{}", traceback(py, error));
+            otherwise
         }
     }
 }
