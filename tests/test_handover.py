@@ -47,6 +47,7 @@ def test_requests_that_come_at_once_are_spread(serve: Serve) -> None:
             wire.request(f"/gate/{name}")
         for name in ("one", "two"):
             serve.gates.wait_entered(name, within=SOON_S)
+        for name in ("one", "two"):
             serve.gates.open(name)
         assert one.reply().text != two.reply().text
 
