@@ -33,18 +33,23 @@ pub fn of_tcp(wanted: SocketAddr) -> Option<Holder> {
 #[must_use]
 pub fn of_unix(path: &Path) -> Option<Holder> {
     let table = fs::read_to_string("/proc/net/unix").ok()?;
-    table.lines().find_map(|line| {
-        // Num RefCount Protocol Flags Type St Inode Path
-        let mut columns = line.splitn(8, ' ').filter(|column| !column.is_empty());
-        let inode = columns.nth(6)?;
-        let (inode, name) = inode
-            .split_once(' ')
-            .or_else(|| Some((inode, columns.next()?)))?;
-        if Path::new(name.trim_start()) == path {
-            of_inode(inode.parse().ok()?)
-        } else {
-            None
+    let mut inodes = unix_listeners(&table).filter(|(name, _)| Path::new(name) == path);
+    inodes.find_map(|(_, inode)| of_inode(inode))
+}
+
+/// The names and inodes of the unix sockets that listen.
+fn unix_listeners(table: &str) -> impl Iterator<Item = (&str, u64)> {
+    /// `__SO_ACCEPTCON` of the kernel, as the table prints it. Accepted connections have their listener's name too.
+    const ACCEPTS: &str = "00010000";
+    table.lines().skip(1).filter_map(|line| {
+        // Num RefCount Protocol Flags Type St Inode Path; the columns are padded, and the path may hold blanks.
+        let mut rest = line;
+        let mut columns = [""; 7];
+        for column in &mut columns {
+            (*column, rest) = rest.trim_start().split_once(' ')?;
         }
+        let [.., flags, _, _, inode] = columns;
+        (flags == ACCEPTS).then_some((rest, inode.parse().ok()?))
     })
 }
 
@@ -158,6 +163,18 @@ mod tests {
         drop(listener);
         assert_eq!(of_unix(&path), None);
         fs::remove_file(&path).expect("unlink");
+    }
+
+    #[test]
+    fn only_listening_unix_sockets_with_a_name_are_listed() {
+        let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+                     0000: 00000002 00000000 00010000 0001 01   123 /run/a b.sock\n\
+                     0000: 00000003 00000000 00000000 0001 03 456789 /run/a b.sock\n\
+                     0000: 00000002 00000000 00010000 0001 01 777\n";
+        assert_eq!(
+            unix_listeners(table).collect::<Vec<_>>(),
+            [("/run/a b.sock", 123)]
+        );
     }
 
     #[test]

@@ -234,21 +234,6 @@ pub fn set_name(name: &str) {
     }
 }
 
-/// Asks the kernel to send `signal` to this process when its parent dies.
-///
-/// # Errors
-///
-/// What `prctl(2)` says.
-pub fn signal_on_parent_death(signal: Signal) -> io::Result<()> {
-    // SAFETY: PR_SET_PDEATHSIG takes an integer and touches no memory of ours.
-    let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal.number()) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
 /// Ends the process at once: no destructors, no exit handlers, nothing flushed.
 pub fn exit_at_once(code: i32) -> ! {
     // SAFETY: _exit has no preconditions.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::IntoRawFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -125,6 +125,32 @@ fn a_unix_socket_has_the_mode_of_the_umask_and_goes_with_its_listener() {
     assert!(path.exists(), "a copy is left");
     drop(copy);
     assert!(!path.exists());
+}
+
+#[test]
+fn a_unix_socket_that_root_makes_belongs_to_the_workers_user() {
+    if sys::users::effective_uid() != 0 {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("app.sock");
+    let (user, group) = (Some("12345".to_owned()), Some("23456".to_owned()));
+    let config = Config {
+        user,
+        group,
+        ..config(&[Address::Unix(path.clone())])
+    };
+    let listeners = open(&config, &Inherited::Nothing).expect("a listener");
+    let metadata = std::fs::symlink_metadata(&path).expect("stat");
+    assert_eq!((metadata.uid(), metadata.gid()), (12345, 23456));
+    drop(listeners);
+
+    let config = Config {
+        user: Some("no such user".to_owned()),
+        ..config
+    };
+    let failure = open(&config, &Inherited::Nothing).expect_err("refused");
+    assert!(failure.sentence().contains("'no such user'"), "{failure}");
 }
 
 #[test]

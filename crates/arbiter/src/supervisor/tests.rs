@@ -491,8 +491,39 @@ fn a_generation_that_came_to_serve_during_a_reload_has_served() {
     bench.one(bench.pids()[0], State::Ready);
     bench.exit(bench.pids()[2], 3);
     assert!(bench.has_done(&Action::Abandon { generation: 1 }));
+    bench.kills();
     bench.exit(bench.pids()[1], 3);
-    assert_eq!(bench.exit_code(), None, "the first worker serves");
+    assert_eq!(
+        bench.kills(),
+        [],
+        "the first worker serves, and goes on doing so"
+    );
+}
+
+#[test]
+fn a_worker_whose_fork_was_decided_before_its_generation_was_given_up_is_told_to_go() {
+    let mut bench = Bench::new(1);
+    bench.feed(Event::Start);
+    let reloaded = Event::Reloaded {
+        generation: 1,
+        terms: terms(4),
+    };
+    let actions = bench.supervisor.handle(reloaded, bench.now);
+    let forks = actions.iter().filter_map(|action| match action {
+        Action::Spawn { age, .. } => Some(*age),
+        _ => None,
+    });
+    let ages: Vec<_> = forks.collect();
+    for age in &ages[..3] {
+        let reason = "Resource temporarily unavailable".to_owned();
+        bench.feed(Event::SpawnFailed { age: *age, reason });
+    }
+    assert!(bench.has_done(&Action::Abandon { generation: 1 }));
+    bench.feed(Event::Spawned {
+        age: ages[3],
+        pid: 4242,
+    });
+    assert_eq!(bench.kills(), [(4242, Signal::TERM)]);
 }
 
 #[test]
