@@ -12,8 +12,8 @@ use crate::application::{self, Loaded};
 use crate::composition::{Composition, Resolved, identity};
 use crate::failure::{Failure, traceback};
 use crate::logging::{self, Banner};
-use crate::worker::{Worker, set_title};
-use crate::{banner, failure};
+use crate::worker::Worker;
+use crate::{banner, failure, title};
 
 impl Host for Composition {
     fn load_config(&mut self) -> Result<Config, String> {
@@ -127,7 +127,7 @@ impl Composition {
     /// The worker that this process has just become.
     fn worker(&mut self, py: Python<'_>, seat: &WorkerSeat) -> Result<Worker, Failure> {
         let config = Arc::clone(&seat.config);
-        set_title(py, "worker", &config);
+        title::set(py, "worker", &config);
         let object = self.actors.adopt_worker(py, seat.age);
         Ok(Worker {
             identity: identity(&config)?,
@@ -149,7 +149,7 @@ impl Composition {
         let server = self.actors.server(py).clone();
         match moment {
             Moment::OnStarting => {
-                set_title(py, "master", &self.config);
+                title::set(py, "master", &self.config);
                 // A daemon has another pid than the process that set the objects up.
                 server.setattr("pid", std::process::id())?;
                 self.hooks.call(py, "on_starting", (server,))

@@ -14,6 +14,7 @@ mod hooks;
 mod host;
 mod logging;
 mod signals;
+mod title;
 mod values;
 mod worker;
 mod wsgi;

@@ -232,20 +232,3 @@ fn exit_code(py: Python<'_>, error: &PyErr) -> i32 {
         }),
     }
 }
-
-/// Shows what this process is in process lists: as a whole title where the `setproctitle` package is there, else as the
-/// fifteen bytes that the kernel keeps.
-pub(crate) fn set_title(py: Python<'_>, role: &str, config: &Config) {
-    let name = config
-        .proc_name
-        .as_deref()
-        .or(config.app.as_deref())
-        .unwrap_or_default();
-    let title = format!("oxicorn: {role} [{name}]");
-    let titled = py
-        .import("setproctitle")
-        .and_then(|module| module.call_method1("setproctitle", (title,)));
-    if titled.is_err() {
-        sys::process::set_name(&format!("oxicorn: {role}"));
-    }
-}

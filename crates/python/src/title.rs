@@ -1,0 +1,78 @@
+//! What a process is called in process lists.
+
+use std::fs;
+
+use pyo3::prelude::*;
+use settings::Config;
+
+/// The fields of `/proc/self/stat` behind the process's name, counted from the state, that say where the kernel has laid
+/// the arguments: proc(5) has them as fields 48 and 49, the state as field 3.
+const ARGUMENTS_START: usize = 45;
+const ARGUMENTS_END: usize = 46;
+
+/// Shows this process as `oxicorn: ROLE [NAME]`, the name being `proc_name` or the application's.
+///
+/// The `setproctitle` package does it where it is installed, as for Gunicorn. Elsewhere the title replaces the command
+/// line as far as that is long, and the fifteen bytes of the kernel's own name tell the role.
+pub(crate) fn set(py: Python<'_>, role: &str, config: &Config) {
+    let name = config.proc_name.as_deref().or(config.app.as_deref());
+    let title = format!("oxicorn: {role} [{}]", name.unwrap_or_default());
+    let titled = py
+        .import("setproctitle")
+        .and_then(|module| module.call_method1("setproctitle", (&title,)));
+    if titled.is_err() {
+        sys::process::set_name(&format!("oxicorn: {role}"));
+        replace_arguments(title.as_bytes());
+    }
+}
+
+/// Overwrites the process's arguments, which is what `ps` shows. CPython has made its own copies long ago.
+fn replace_arguments(title: &[u8]) {
+    let Some((start, length)) = fs::read_to_string("/proc/self/stat")
+        .ok()
+        .and_then(|stat| arguments(&stat))
+    else {
+        return;
+    };
+    let mut line = vec![0; length];
+    // The last byte stays zero: without it the kernel takes the environment for a part of the title.
+    for (place, byte) in line.iter_mut().take(length - 1).zip(title) {
+        *place = *byte;
+    }
+    let area = std::ptr::with_exposed_provenance_mut::<u8>(start);
+    // SAFETY: the kernel says that the `length` bytes from `start` are this process's arguments. They lie on its first
+    // stack, writable, for as long as it lives. Rust and CPython keep copies of them and no reference into them.
+    unsafe { std::ptr::copy_nonoverlapping(line.as_ptr(), area, length) };
+}
+
+/// Where the arguments are and how many bytes they take, out of a line of `/proc/PID/stat`.
+fn arguments(stat: &str) -> Option<(usize, usize)> {
+    // The name in parentheses may hold spaces and parentheses.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<usize>().ok();
+    let (start, end) = (number(ARGUMENTS_START)?, number(ARGUMENTS_END)?);
+    let length = end.checked_sub(start)?;
+    // Zeros stand there where the kernel hides the addresses.
+    (start > 0 && length > 1).then_some((start, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_found_behind_any_name() {
+        let fields: Vec<String> = (3..=52).map(|field: u32| field.to_string()).collect();
+        let stat = format!("1 (a) b (c) {}", fields.join(" "));
+        assert_eq!(arguments(&stat), None, "one byte has no room for a title");
+        let stat = stat.replace(" 49 ", " 148 ");
+        assert_eq!(arguments(&stat), Some((48, 100)));
+    }
+
+    #[test]
+    fn hidden_addresses_are_no_addresses() {
+        assert_eq!(arguments(&format!("1 (a) {}", "0 ".repeat(50))), None);
+        assert_eq!(arguments("1 (a) S"), None);
+    }
+}
