@@ -11,8 +11,8 @@ from harness import Serve
 @pytest.mark.parametrize("options", [("-k", "sync"), ("-k", "gthread", "--threads", "2")])
 def test_nobody_waits_behind_a_busy_worker(serve: Serve, options: tuple[str, ...]) -> None:
     server = serve("lab", "-w", "2", *options)
-    serve.wait_serving(server, 2)
     slots = 1 if "sync" in options else 2
+    serve.occupy(server, 2 * slots)
     with ExitStack() as stack:
         held = [stack.enter_context(server.connect()) for _ in range(slots)]
         for number, wire in enumerate(held):
@@ -43,7 +43,7 @@ def test_the_queue_is_served_in_the_end(serve: Serve) -> None:
 
 def test_load_is_spread_over_the_workers(serve: Serve) -> None:
     server = serve("lab", "-w", "2", kind="sync")
-    serve.wait_serving(server, 2)
+    serve.occupy(server, 2)
     with ExitStack() as stack:
         names = ["one", "two"]
         wires = [stack.enter_context(server.connect()) for _ in names]

@@ -19,8 +19,8 @@ SOON_S = 3.0
 @pytest.mark.parametrize("options", [("-k", "sync"), ("-k", "gthread", "--threads", "2")])
 def test_no_kept_connection_waits_behind_a_busy_worker(serve: Serve, options: tuple[str, ...]) -> None:
     server = serve("lab", "-w", "2", *options)
-    serve.wait_serving(server, 2)
     slots = 1 if "sync" in options else 2
+    serve.occupy(server, 2 * slots)
     with ExitStack() as stack:
         kept = [stack.enter_context(server.connect()) for _ in range(12)]
         for wire in kept:
@@ -40,7 +40,7 @@ def test_no_kept_connection_waits_behind_a_busy_worker(serve: Serve, options: tu
 def test_requests_that_come_at_once_are_spread(serve: Serve) -> None:
     """Two connections of one worker ask at the same time: both workers serve."""
     server = serve("lab", "-w", "2", kind="sync")
-    serve.wait_serving(server, 2)
+    serve.occupy(server, 2)
     with server.connect() as one, server.connect() as two:
         one.get(), two.get()
         for name, wire in (("one", one), ("two", two)):
@@ -54,7 +54,7 @@ def test_requests_that_come_at_once_are_spread(serve: Serve) -> None:
 
 def test_a_request_with_a_body_moves_whole(serve: Serve) -> None:
     server = serve("lab", "-w", "2", kind="sync")
-    serve.wait_serving(server, 2)
+    serve.occupy(server, 2)
     with ExitStack() as stack:
         kept = [stack.enter_context(server.connect()) for _ in range(6)]
         for wire in kept:
@@ -72,7 +72,7 @@ def test_a_request_with_a_body_moves_whole(serve: Serve) -> None:
 
 def test_pipelined_requests_stay_in_order(serve: Serve) -> None:
     server = serve("lab", "-w", "2", kind="sync")
-    serve.wait_serving(server, 2)
+    serve.occupy(server, 2)
     with ExitStack() as stack:
         kept = [stack.enter_context(server.connect()) for _ in range(6)]
         for wire in kept:

@@ -126,10 +126,8 @@ ATOMS = {
     "{x-lab}i": "sent",
     "{X-Lab}i": "sent",
     "{content-type}o": "text/plain",
-    "{server_protocol}e": r"HTTP/1\.1",
     "{missing}i": "-",
     "{missing}o": "-",
-    "{missing}e": "-",
 }
 
 

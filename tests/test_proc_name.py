@@ -1,21 +1,21 @@
-"""`--name` is what `ps` and `top` show."""
+"""`--name` is what `ps` shows, where the setproctitle package is installed; as with Gunicorn."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from harness import Serve
 
 
-def shown(pid: int) -> str:
-    """The short name and the command line of a process, as `ps` has them."""
-    folder = Path(f"/proc/{pid}")
-    return (folder / "comm").read_text() + (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+def title(pid: int) -> str:
+    """The command line of a process, which setproctitle writes over."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
 
 
-def test_the_name_is_that_of_the_option(serve: Serve) -> None:
-    server = serve("lab", "--name", "webshop")
+@pytest.mark.parametrize(("options", "name"), [(("--name", "webshop"), "webshop"), ((), "lab")])
+def test_the_title_has_the_role_and_the_name(serve: Serve, options: tuple[str, ...], name: str) -> None:
+    server = serve("lab", *options)
     [worker] = server.wait_workers(1)
-    for pid, role in ((server.pid, "master"), (worker, "worker")):
-        assert "webshop" in shown(pid).replace("--name webshop", ""), shown(pid)
-        assert role in shown(pid), shown(pid)
+    assert title(server.pid) == f"oxicorn: master [{name}]"
+    assert title(worker) == f"oxicorn: worker [{name}]"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 from signal import SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR2, SIGWINCH, Signals
 
 import pytest
-from harness import APPS, Serve, Server, eventually, processes, still
+from harness import APPS, Serve, eventually, processes, still
 
 STOPS = pytest.mark.parametrize("number", [SIGTERM, SIGINT, SIGQUIT], ids=lambda each: each.name)
 
@@ -81,7 +80,7 @@ def test_ttin_and_ttou_change_the_number(serve: Serve) -> None:
     server.wait_workers(2)
     server.signal(SIGTTIN)
     server.wait_workers(3)
-    serve_all_at_once(serve, server, 3)
+    serve.occupy(server, 3)
     server.signal(SIGTTOU)
     left = server.wait_workers(2)
     assert first not in left, "the oldest goes first"
@@ -90,18 +89,6 @@ def test_ttin_and_ttou_change_the_number(serve: Serve) -> None:
     server.signal(SIGTTOU)
     still(lambda: len(server.workers()) == 1, throughout=0.5, what="one worker is the least")
     assert server.get().text == "Hello, world!"
-
-
-def serve_all_at_once(serve: Serve, server: Server, number: int) -> None:
-    """Have each of `number` sync workers inside a request at the same time."""
-    with ExitStack() as stack:
-        wires = []
-        for each in range(number):
-            wires.append(stack.enter_context(server.connect()).request(f"/gate/{each}"))
-            serve.gates.wait_entered(str(each))
-        for each in range(number):
-            serve.gates.open(str(each))
-        assert len({wire.reply().text for wire in wires}) == number
 
 
 def test_hup_resets_the_number(serve: Serve) -> None:
@@ -115,7 +102,7 @@ def test_hup_resets_the_number(serve: Serve) -> None:
 
 def test_ttou_lets_requests_finish(serve: Serve) -> None:
     server = serve("lab", "-w", "2", kind="sync")
-    serve.wait_serving(server, 2)
+    serve.occupy(server, 2)
     with server.connect() as one, server.connect() as two:
         for name, wire in (("one", one), ("two", two)):
             wire.request(f"/gate/{name}")

@@ -24,6 +24,7 @@ class Serve:
         """`folder` is for logs and gates; every server is noted in `started`."""
         self.folder, self._stack, self._started = folder, stack, started
         self.gates = Gates(folder / "gates")
+        self._rounds = 0
 
     def __call__(
         self,
@@ -68,6 +69,23 @@ class Serve:
             what=lambda: f"{number} workers with {self.gates.marks()}; log:\n{server.log}",
         )
         return server.workers()
+
+    def occupy(self, server: Server, slots: int) -> None:
+        """Fill `slots` places with requests at the same time and let them go.
+
+        With as many as all workers have together, this shows that every worker serves.
+        """
+        self._rounds += 1
+        with ExitStack() as stack:
+            names = [f"slot-{self._rounds}-{number}" for number in range(slots)]
+            wires = []
+            for name in names:
+                wires.append(stack.enter_context(server.connect()).request(f"/gate/{name}"))
+                self.gates.wait_entered(name, within=20)
+            for name in names:
+                self.gates.open(name)
+            for wire in wires:
+                assert wire.reply().status == 200
 
     def refused(
         self,
