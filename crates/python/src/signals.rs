@@ -74,6 +74,18 @@ pub(crate) fn install(py: Python<'_>, addressee: &Arc<Addressee>) -> PyResult<()
     Ok(())
 }
 
+/// Ignores what is handled otherwise, for a worker that only has to leave. Python gives signals with a handler back their
+/// default while it shuts down, and the terminal's second Ctrl+C, or the arbiter's signal after it, would then turn a
+/// clean end into a death.
+pub(crate) fn ignore_all(py: Python<'_>) -> PyResult<()> {
+    let signal = py.import("signal")?;
+    let ignored = signal.getattr("SIG_IGN")?;
+    for (name, _) in HANDLERS {
+        signal.call_method1("signal", (signal.getattr(*name)?, &ignored))?;
+    }
+    Ok(())
+}
+
 fn finish(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
     addressee.leaving.store(true, Ordering::Relaxed);
     addressee.worker.setattr(py, "alive", false)?;

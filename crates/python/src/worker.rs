@@ -76,6 +76,9 @@ impl Worker {
             let traceback = traceback(py, &error);
             log::error!("Exception in the hook worker_exit:\n{traceback}");
         }
+        if let Err(error) = signals::ignore_all(py) {
+            log::error!("Signals cannot be ignored: {error}");
+        }
         code
     }
 
