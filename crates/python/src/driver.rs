@@ -41,7 +41,7 @@ pub(crate) fn run(
         let name = format!("oxicorn-{number}");
         thread::Builder::new()
             .name(name)
-            .spawn(move || serve_there(&server, &gateway, &exit_code))
+            .spawn(move || server::or_abort(|| serve_there(&server, &gateway, &exit_code)))
     });
     let crew = crew.collect::<std::io::Result<Vec<_>>>()?;
     drop(blocked);

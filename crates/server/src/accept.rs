@@ -77,7 +77,7 @@ impl Reactor {
             .chain((0..self.listeners.len()).map(Some));
         for queue in queues {
             for _ in 0..BATCH {
-                if self.taken() - already >= free as usize {
+                if self.taken().saturating_sub(already) >= free as usize {
                     return;
                 }
                 let accepted = match queue {

@@ -3,6 +3,8 @@
 //! The watchdog does I/O only. Fast calls pay one atomic load for it, and while nothing is in flight it sleeps.
 
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::process;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,10 +51,19 @@ pub(crate) fn start(server: &Arc<Server>) -> io::Result<()> {
     let watched = Arc::clone(server);
     let handle = thread::Builder::new()
         .name("oxicorn-io".to_owned())
-        .spawn(move || watch(&watched))?;
+        .spawn(move || or_abort(|| watch(&watched)))?;
     // Only one thread is ever started for a server, so the cell is empty.
     let _ = server.crew().watchdog.thread.set(handle.thread().clone());
     Ok(())
+}
+
+/// Runs what a thread of a worker does, and ends the process if it panics: a worker that has lost a thread, with whatever
+/// that thread had locked or promised, would go on half alive. The arbiter replaces it and says why it died.
+pub fn or_abort(work: impl FnOnce()) {
+    if panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
+        log::error!(target: "critical", "A thread of the worker panicked; the worker ends");
+        process::abort();
+    }
 }
 
 fn watch(server: &Server) {

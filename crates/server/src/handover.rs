@@ -245,11 +245,18 @@ impl Reactor {
             .is_some_and(|handover| handover.others().next().is_some())
     }
 
-    /// The arbiter ends all workers: there is nobody to take from or give to.
+    /// The arbiter ends all workers: there is nobody to take from or give to. Requests that waited for another worker are
+    /// served here.
     fn stop_taking(&mut self) {
         let listening = self.listening;
         self.listen(false);
-        self.handover = None;
+        let waiting = self.handover.take().map(|handover| handover.waiting);
         self.listen(listening && !matches!(self.life, Life::Closing));
+        for (key, serial) in waiting.into_iter().flatten() {
+            if self.is_current(key, serial) && self.connections[key].is_idle() {
+                self.set_deadline(key, self.crew.options.keep_alive);
+                self.again.push((key, serial));
+            }
+        }
     }
 }

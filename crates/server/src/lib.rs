@@ -23,6 +23,7 @@ mod server;
 mod timers;
 
 pub use accept::Listener;
+pub use attendance::or_abort;
 pub use body::Body;
 pub use exchange::{Exchange, SinkError};
 pub use handover::Siblings;

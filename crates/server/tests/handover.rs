@@ -114,6 +114,38 @@ fn the_last_worker_keeps_its_connections_a_little_for_a_request_that_is_on_its_w
     stop(only);
 }
 
+#[test]
+fn a_request_that_waits_for_a_free_worker_survives_the_end_of_all_workers() {
+    let shared = Shared::new();
+    shared.another_is_saturated(1);
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let worker = shared.worker(0, move |exchange: Exchange| {
+        if exchange.request.path() == b"/hang" {
+            released.lock().unwrap().recv().unwrap();
+        }
+        answer(exchange, b"A");
+    });
+    let mut kept: Vec<TcpStream> = (0..5).map(|_| worker.connect()).collect();
+    assert!(kept.iter_mut().all(|stream| ask(stream) == 'A'));
+    let mut hung = worker.connect();
+    hung.write_all(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    until(|| worker.slot.in_flight() == 1);
+    for stream in &mut kept {
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+    }
+    shared.close_queue();
+    worker.server.shut_down(Shutdown::Graceful);
+    until(|| worker.slot.state() == sys::scoreboard::State::Stopping);
+    release.send(()).unwrap();
+    assert_eq!(hear(&mut hung), 'A');
+    assert!(kept.iter_mut().all(|stream| hear(stream) == 'A'));
+    worker.stop(Shutdown::Graceful);
+}
+
 fn stop(double: Double) {
     double.slot.set_state(sys::scoreboard::State::Stopping);
     double.stop(Shutdown::Graceful);

@@ -41,6 +41,19 @@ impl Shared {
         }
     }
 
+    /// What the arbiter does when it ends all workers.
+    pub(crate) fn close_queue(&self) {
+        self.queue.close();
+    }
+
+    /// A worker that is there and has no thread free, as far as the others can see.
+    pub(crate) fn another_is_saturated(&self, number: usize) {
+        let slot = self.board.slot(number);
+        slot.claim(1, 1);
+        slot.set_state(State::Ready);
+        slot.set_in_flight(1);
+    }
+
     /// One worker of several.
     pub(crate) fn worker(
         &self,
