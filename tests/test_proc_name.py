@@ -1,4 +1,4 @@
-"""`--name` is what `ps` shows, where the setproctitle package is installed; as with Gunicorn."""
+"""`--name` is what `ps` shows, with no other package; Gunicorn needs setproctitle for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness import Serve
 
 
 def title(pid: int) -> str:
-    """The command line of a process, which setproctitle writes over."""
+    """The command line of a process, which the title is written over."""
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
 
 
