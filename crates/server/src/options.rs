@@ -55,9 +55,9 @@ impl Options {
             },
             body_limit: config.limit_request_body,
             keep_alive: millis(config.keepalive),
-            header_timeout: millis(config.header_timeout),
-            body_timeout: millis(config.body_timeout),
-            send_timeout: millis(config.send_timeout),
+            header_timeout: limit(config.header_timeout),
+            body_timeout: limit(config.body_timeout),
+            send_timeout: limit(config.send_timeout),
             graceful_timeout: millis(config.graceful_timeout),
             trusted: config.forwarded_allow_ips.clone(),
             secure_scheme_headers: config.secure_scheme_headers.clone(),
@@ -65,6 +65,14 @@ impl Options {
             threads: seat.threads.max(1),
             max_requests: seat.max_requests,
         }
+    }
+}
+
+/// A time-out of zero is none.
+fn limit(duration: Duration) -> Millis {
+    match duration {
+        Duration::ZERO => Millis::MAX,
+        duration => millis(duration),
     }
 }
 
