@@ -71,6 +71,8 @@ pub(crate) struct Roll {
     pub(crate) idle: u32,
     /// Exchanges that are with the application.
     pub(crate) busy: u32,
+    /// Exchanges of those whose thread waits for a slow client.
+    held_up: u32,
     /// A thread wants the reactor back from the watchdog.
     pub(crate) wanted: bool,
     /// A watched descriptor became readable and nobody has been told yet.
@@ -122,6 +124,7 @@ impl Crew {
             leader: Leader::Nobody,
             idle: 0,
             busy: 0,
+            held_up: 0,
             wanted: false,
             interrupted: false,
             aside: false,
@@ -224,9 +227,7 @@ impl Crew {
         roll.busy += 1;
         roll.departures += 1;
         self.slot.set_in_flight(roll.busy);
-        if roll.busy >= self.options.threads {
-            self.slot.set_busy_since_ms(sys::clock::monotonic_ms());
-        }
+        self.publish_saturation(roll);
         self.count_request();
         if roll.leader == Leader::Nobody {
             if roll.idle > 0 && (roll.usual > USUALLY_LASTS || !roll.ready.is_empty()) {
@@ -275,6 +276,27 @@ impl Crew {
         if led && (urgent || self.stopping().is_some()) {
             self.wake();
         }
+    }
+
+    /// Runs what waits for a slow client. Its thread is not stuck meanwhile: the client has `send_timeout` to take something,
+    /// and must not be able to bring the arbiter's time-out upon the worker.
+    pub(crate) fn held_up<T>(&self, wait: impl FnOnce() -> T) -> T {
+        let change = |by: fn(u32, u32) -> u32| {
+            let mut roll = self.roll.lock();
+            roll.held_up = by(roll.held_up, 1);
+            self.publish_saturation(&roll);
+        };
+        change(u32::saturating_add);
+        let outcome = wait();
+        change(u32::saturating_sub);
+        outcome
+    }
+
+    /// Notes since when no thread is free and none waits for its client: the arbiter ends a worker that stays so.
+    fn publish_saturation(&self, roll: &Roll) {
+        let saturated = roll.busy >= self.options.threads && roll.held_up == 0;
+        let since = saturated.then(sys::clock::monotonic_ms);
+        self.slot.set_busy_since_ms(since.unwrap_or(0));
     }
 
     /// Tells the reactor something that it must see soon.

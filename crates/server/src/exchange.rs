@@ -216,7 +216,10 @@ impl Exchange {
         } else {
             self.send(&[&bytes, chunk])?;
         }
-        self.outlet.wait_for_room()
+        if self.outlet.has_room() {
+            return Ok(());
+        }
+        self.crew.held_up(|| self.outlet.wait_for_room())
     }
 
     /// Sends a range of a file. Never waits: the reactor sends on what the client does not take at once.

@@ -185,6 +185,12 @@ impl Outlet {
         }
     }
 
+    /// Whether a thread that streams may go on without waiting.
+    pub(crate) fn has_room(&self) -> bool {
+        let queue = self.queue.lock();
+        queue.broken.is_none() && queue.bytes <= HIGH_WATER
+    }
+
     /// Holds the calling thread while too much is queued. The reactor must be attended meanwhile.
     pub(crate) fn wait_for_room(&self) -> Result<(), SinkError> {
         let mut queue = self.queue.lock();

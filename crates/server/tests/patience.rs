@@ -8,7 +8,9 @@
 mod double;
 
 use std::io::{Read, Write};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use double::Double;
 use proto::h1::ResponseHead;
@@ -53,4 +55,47 @@ fn a_timeout_of_zero_is_none() {
     assert!(answer.starts_with(b"HTTP/1.1 200 "));
     assert!(answer.len() > 20_000_000);
     double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_thread_that_waits_for_a_slow_reader_does_not_count_as_stuck() {
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let double = Double::start(&Config::default(), 1, move |mut exchange: Exchange| {
+        exchange.begin(&ok(), None).unwrap();
+        for _ in 0..20 {
+            exchange.write(&vec![b'x'; 1_000_000]).unwrap();
+        }
+        released.lock().unwrap().recv().unwrap();
+        exchange.finish().unwrap();
+    });
+    let mut slow = double.connect();
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    until(|| double.slot.in_flight() == 1 && double.slot.busy_since_ms() == 0);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let mut answer = Vec::new();
+            slow.read_to_end(&mut answer).unwrap();
+            answer.len()
+        });
+        // The application has the thread again, and the clock runs again.
+        until(|| double.slot.in_flight() == 1 && double.slot.busy_since_ms() != 0);
+        release.send(()).unwrap();
+        assert!(reader.join().unwrap() > 20_000_000);
+    });
+    until(|| double.slot.in_flight() == 0);
+    assert_eq!(double.slot.busy_since_ms(), 0);
+    double.stop(Shutdown::Quick);
+}
+
+fn until(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "it never came true"
+        );
+        std::thread::yield_now();
+    }
 }
