@@ -109,12 +109,17 @@ impl Reactor {
     }
 
     fn accept_one(&mut self, index: usize) -> Accepted {
-        if self.connections.len() >= self.connection_limit && !self.close_an_idle_one() {
+        let crowded = self.connections.len() >= self.connection_limit;
+        let leaving = crowded.then(|| self.idle_for_longest()).flatten();
+        if crowded && leaving.is_none() {
             return self.pause(CROWDED);
         }
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         match acceptfrom_with(&self.listeners[index].socket, flags) {
             Ok((socket, address)) => {
+                if let Some(key) = leaving {
+                    self.close(key);
+                }
                 self.welcome(index, Socket::from(socket), address);
                 Accepted::Connection
             }
@@ -164,7 +169,7 @@ impl Reactor {
         let entry = self.connections.vacant_entry();
         let key = entry.key();
         let descriptor = outlet.as_raw_fd();
-        entry.insert(Connection::new(outlet, ends, serial, unread));
+        entry.insert(Connection::new(outlet, ends, serial, unread, self.instant));
         let registry = self.poll.registry();
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = registry.register(&mut SourceFd(&descriptor), mio::Token(key), interest)
@@ -192,15 +197,16 @@ impl Reactor {
         Ok(Ends::of(peer, local, &self.crew.options.trusted))
     }
 
-    /// At the limit of connections an idle one makes room for a new one, as in nginx: whoever has something to ask comes
-    /// before whoever may have something to ask some day.
-    fn close_an_idle_one(&mut self) -> bool {
+    /// At the limit of connections the one that has been idle for longest makes room for a new one, as in nginx: whoever has
+    /// something to ask comes before whoever may have something to ask some day. One whose request is there and waits for
+    /// a thread has asked already.
+    fn idle_for_longest(&self) -> Option<usize> {
         let idle = self
             .connections
             .iter()
-            .find(|(_, connection)| connection.is_idle());
-        let key = idle.map(|(key, _)| key);
-        key.map(|key| self.close(key)).is_some()
+            .filter(|(_, connection)| connection.is_idle() && !connection.has_unread());
+        idle.min_by_key(|(_, connection)| (connection.rested, connection.serial))
+            .map(|(key, _)| key)
     }
 }
 

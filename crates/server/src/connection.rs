@@ -11,6 +11,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use proto::forwarded::Scheme;
 use proto::h1::{BodyDecoder, HeadParser, Request};
@@ -28,6 +29,8 @@ pub(crate) struct Connection {
     /// Distinguishes this connection from others that have had the same key.
     pub(crate) serial: u64,
     pub(crate) stage: Stage,
+    /// When it was accepted or its last response was out.
+    pub(crate) rested: Instant,
     /// Bytes that have been read and belong to no request yet. An idle connection has none, and no buffer either.
     pub(crate) inbound: Vec<u8>,
     /// The socket may have more to read. It reports that once (edge-triggered), so it is remembered here.
@@ -84,12 +87,14 @@ impl Connection {
         ends: Arc<Ends>,
         serial: u64,
         unread: Vec<u8>,
+        now: Instant,
     ) -> Connection {
         Connection {
             outlet,
             ends,
             serial,
             stage: Stage::Idle,
+            rested: now,
             inbound: unread,
             // The request often is there already when a connection is accepted: a look costs less than another wait.
             readable: true,

@@ -294,6 +294,7 @@ impl Reactor {
                     Life::Draining { .. } | Life::Closing => LAST_REQUEST,
                 };
                 self.connections[key].stage = Stage::Idle;
+                self.connections[key].rested = self.instant;
                 self.set_deadline(key, idle);
                 self.progress(key);
             }

@@ -1,0 +1,56 @@
+//! Who is accepted, and at whose cost.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests say what they expect"
+)]
+
+mod double;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use double::Double;
+use proto::h1::ResponseHead;
+use server::{Exchange, Shutdown};
+use settings::Config;
+
+fn answer(mut exchange: Exchange) {
+    let mut head = ResponseHead::new();
+    head.set_status(b"200 OK").unwrap();
+    exchange.respond(&head, b"A").unwrap();
+}
+
+/// One request on a kept-alive connection.
+fn ask(stream: &mut TcpStream) {
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while !read.ends_with(b"\r\n\r\nA") {
+        stream.read_exact(&mut byte).unwrap();
+        read.push(byte[0]);
+    }
+}
+
+#[test]
+fn at_the_limit_of_connections_those_idle_for_longest_make_room() {
+    let config = Config {
+        worker_connections: 4,
+        ..Config::default()
+    };
+    let double = Double::start(&config, 1, answer);
+    let mut kept: Vec<TcpStream> = (0..4).map(|_| double.connect()).collect();
+    for index in [0, 2, 3, 1] {
+        ask(&mut kept[index]);
+    }
+    let mut new = Vec::new();
+    for index in [0, 2, 3] {
+        new.push(double.connect());
+        assert_eq!(kept[index].read(&mut [0]).unwrap(), 0);
+    }
+    new.iter_mut().for_each(ask);
+    ask(&mut kept[1]);
+    double.stop(Shutdown::Quick);
+}
