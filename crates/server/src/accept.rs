@@ -67,15 +67,16 @@ impl Reactor {
         }
     }
 
-    /// Accepts until `free` requests are there, the queues are empty or the batch is full.
+    /// Accepts until `free` requests are there, the queues are empty or the batch is full. Each listener in its turn comes
+    /// first: a worker that takes one client at a time would otherwise never see those of the second while the first has any.
     pub(crate) fn accept(&mut self, free: u32) {
         let already = self.taken();
         let mut queues_empty = 0;
         // What other workers gave away has waited longest.
-        let queues = [None]
-            .into_iter()
-            .chain((0..self.listeners.len()).map(Some));
-        for queue in queues {
+        let (first, count) = (self.first_listener, self.listeners.len());
+        self.first_listener = (first + 1) % count.max(1);
+        let listeners = (0..count).map(|index| Some((first + index) % count));
+        for queue in [None].into_iter().chain(listeners) {
             for _ in 0..BATCH {
                 if self.taken().saturating_sub(already) >= free as usize {
                     return;

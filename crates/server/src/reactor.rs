@@ -56,6 +56,8 @@ pub(crate) struct Reactor {
     pub(crate) crew: Arc<Crew>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) listening: bool,
+    /// The listener that is the first to be accepted from next time.
+    pub(crate) first_listener: usize,
     pub(crate) pause_until: Millis,
     watches: Vec<(OwnedFd, Watched)>,
     pub(crate) connections: Slab<Connection>,
@@ -92,6 +94,7 @@ impl Reactor {
             crew,
             listeners,
             listening: false,
+            first_listener: 0,
             pause_until: 0,
             watches: Vec::new(),
             connections: Slab::new(),

@@ -9,6 +9,8 @@ mod double;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Mutex;
+use std::sync::mpsc;
 
 use double::Double;
 use proto::h1::ResponseHead;
@@ -52,5 +54,34 @@ fn at_the_limit_of_connections_those_idle_for_longest_make_room() {
     }
     new.iter_mut().for_each(ask);
     ask(&mut kept[1]);
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_crowd_at_one_listener_does_not_keep_the_other_waiting() {
+    let (order, served) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let double = Double::start(&Config::default(), 1, move |exchange: Exchange| {
+        if exchange.request.path() == b"/hang" {
+            released.lock().unwrap().recv().unwrap();
+        }
+        order.send(exchange.request.path().to_vec()).unwrap();
+        answer(exchange);
+    });
+    let send = |address, path: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        stream
+    };
+    let _hung = send(double.address, "/hang");
+    while double.slot.in_flight() == 0 {
+        std::thread::yield_now();
+    }
+    let _crowd: Vec<TcpStream> = (0..50).map(|_| send(double.address, "/crowd")).collect();
+    let _quiet = send(double.second_address, "/quiet");
+    release.send(()).unwrap();
+    let place = served.iter().position(|path| path == b"/quiet").unwrap();
+    assert!(place < 10, "it was number {place}");
     double.stop(Shutdown::Quick);
 }

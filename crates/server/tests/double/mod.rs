@@ -19,6 +19,8 @@ use sys::scoreboard::{Scoreboard, Slot, State};
 pub(crate) struct Double {
     pub(crate) server: Arc<Server>,
     pub(crate) address: SocketAddr,
+    /// The server listens at two.
+    pub(crate) second_address: SocketAddr,
     pub(crate) slot: Slot,
     threads: Vec<JoinHandle<()>>,
 }
@@ -99,13 +101,10 @@ impl Double {
         answer: impl Fn(Exchange) + Send + Sync + 'static,
     ) -> Double {
         let address = socket.local_addr().unwrap();
-        let listeners = vec![Listener {
-            socket: OwnedFd::from(socket),
-            address: Address::Tcp {
-                host: "127.0.0.1".into(),
-                port: address.port(),
-            },
-        }];
+        let second = TcpListener::bind("127.0.0.1:0").unwrap();
+        second.set_nonblocking(true).unwrap();
+        let second_address = second.local_addr().unwrap();
+        let listeners = vec![listener(socket), listener(second)];
         let seat = Seat {
             slot: slot.clone(),
             notifier: Notifier::new().unwrap(),
@@ -132,6 +131,7 @@ impl Double {
             threads: threads.collect(),
             server,
             address,
+            second_address,
             slot,
         }
     }
@@ -159,5 +159,16 @@ impl Double {
         for thread in self.threads {
             thread.join().unwrap();
         }
+    }
+}
+
+fn listener(socket: TcpListener) -> Listener {
+    let port = socket.local_addr().unwrap().port();
+    Listener {
+        socket: OwnedFd::from(socket),
+        address: Address::Tcp {
+            host: "127.0.0.1".into(),
+            port,
+        },
     }
 }
