@@ -152,10 +152,13 @@ impl Server {
 
     /// Waits, for a thread that takes no exchanges, until there is something to look at or the server has come to its
     /// end. From the first call on it is this thread alone that learns of interruptions, so that none has to wait for a
-    /// thread that is inside the application.
+    /// thread that is inside the application. The first call itself counts as one: another thread may have been told of
+    /// an interruption before, and can do nothing about it.
     pub fn stand_aside(&self) -> Next {
         let mut roll = self.crew.roll();
-        roll.aside = true;
+        if !std::mem::replace(&mut roll.aside, true) {
+            return Next::Interrupted;
+        }
         loop {
             if std::mem::take(&mut roll.interrupted) {
                 return Next::Interrupted;

@@ -8,13 +8,14 @@
 mod double;
 
 use std::io::{Read, Write};
-use std::sync::Mutex;
+use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use double::Double;
 use proto::h1::ResponseHead;
-use server::{Exchange, Shutdown};
+use server::{Exchange, Next, Shutdown, Watched};
 use settings::Config;
 
 /// A server whose `/hang` waits until it is released.
@@ -133,4 +134,22 @@ fn a_graceful_stop_waits_for_the_request_and_serves_who_waits_to_be_accepted() {
         assert!(rest(stream).ends_with(b"hello"));
     }
     double.stop(Shutdown::Graceful);
+}
+
+#[test]
+fn an_interruption_that_another_thread_took_is_told_to_the_one_that_stands_aside() {
+    // The test is its only thread.
+    let double = Double::start(&Config::default(), 0, drop);
+    let pipe = sys::pipe::pipe().unwrap();
+    double
+        .server
+        .watch(pipe.read, Watched::Interruption)
+        .unwrap();
+    sys::pipe::write_byte(pipe.write.as_fd(), 1);
+    assert!(matches!(double.server.next(), Next::Interrupted));
+    let (tell, told) = mpsc::channel();
+    let server = Arc::clone(&double.server);
+    std::thread::spawn(move || tell.send(server.stand_aside()));
+    let next = told.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert!(matches!(next, Next::Interrupted));
 }
