@@ -347,7 +347,8 @@ impl Exchange {
         let date = self.crew.date.now();
         let (framing, keep_alive) =
             h1::encode_head(head, &context, known_length, &date, &mut bytes);
-        self.keep_alive = keep_alive;
+        // A client takes 1xx for a promise of the real answer (RFC 9110, section 15.2), and would find it in the next one.
+        self.keep_alive = keep_alive && !matches!(head.status(), 100..=199);
         self.status = head.status();
         if self.crew.access_log.wants_response_fields() {
             self.fields = head.encoded_fields().to_vec();

@@ -241,3 +241,16 @@ fn a_queued_request_is_dropped_when_its_client_has_left() {
     assert_eq!(paths.lock().unwrap()[4..], ["/first", "/last"]);
     double.stop(Shutdown::Quick);
 }
+
+#[test]
+fn an_interim_status_as_the_whole_answer_ends_the_connection() {
+    let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
+        let mut head = ResponseHead::new();
+        head.set_status(b"103 Early Hints").unwrap();
+        exchange.respond(&head, b"").unwrap();
+    });
+    // A client would take the answer to its next request for the answer to this one.
+    let answer = double.ask(&[GET, GET].concat());
+    assert_eq!(answer, "HTTP/1.1 103 Early Hints\r\n\r\n");
+    double.stop(Shutdown::Quick);
+}
