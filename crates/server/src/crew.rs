@@ -310,6 +310,11 @@ impl Crew {
         }
     }
 
+    /// Whether an exchange is with the application.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.roll.lock().busy > 0
+    }
+
     /// Whether some thread turns the reactor now.
     pub(crate) fn is_led(&self) -> bool {
         self.roll.lock().leader != Leader::Nobody

@@ -196,8 +196,9 @@ impl Reactor {
         let at_once = patience == Patience::Look
             || !self.again.is_empty()
             || !self.ready.is_empty()
-            || self.is_finished();
-        if at_once || self.crew.stopping() == Some(Shutdown::Quick) {
+            // Whoever is still inside the application wakes the reactor when it comes back.
+            || (self.is_finished() && !self.crew.is_busy());
+        if at_once {
             return Some(Duration::ZERO);
         }
         if matches!(self.life, Life::Draining { .. }) && self.listening {
