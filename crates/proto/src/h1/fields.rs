@@ -79,12 +79,12 @@ const fn token_table() -> [bool; 256] {
 static TOKEN: [bool; 256] = token_table();
 
 /// A character of a token (RFC 9110, section 5.6.2).
-pub(super) fn is_token_byte(byte: u8) -> bool {
+pub(crate) fn is_token_byte(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
 
 /// A token: one or more token characters.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
 
@@ -114,7 +114,7 @@ pub(super) fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// The elements of a comma-separated list, without their white space; empty ones included.
-pub(super) fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim_blanks)
 }
 
