@@ -9,6 +9,8 @@
 //!   ▼                                          ▼                │ all sent, close
 //! closed ◄──────────── end of stream ────── Lingering ◄─────────┘
 //! ```
+//!
+//! Idle ◄──► Waiting, where a request is there and no thread is free for it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,6 +50,8 @@ pub(crate) struct Connection {
 pub(crate) enum Stage {
     /// Waiting for the first byte of a request.
     Idle,
+    /// A request is there and stays unread until a thread is free for it, here or in another worker; see `handover.rs`.
+    Waiting,
     /// Part of a request head is in `inbound`; the parser remembers how far it has looked.
     Head(HeadParser),
     /// The head is complete and the body is on its way.
@@ -104,7 +108,7 @@ impl Connection {
         }
     }
 
-    /// Whether nothing of a request has arrived.
+    /// Whether nothing of a request has been read, and none is known to wait.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Idle)
     }

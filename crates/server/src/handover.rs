@@ -103,7 +103,9 @@ impl Reactor {
 
     /// Puts a connection with an unread request with those that wait.
     pub(crate) fn defer(&mut self, key: usize) {
-        let serial = self.connections[key].serial;
+        let connection = &mut self.connections[key];
+        connection.stage = Stage::Waiting;
+        let serial = connection.serial;
         self.set_deadline(key, Millis::MAX);
         if let Some(handover) = &mut self.handover {
             handover.waiting.push_back((key, serial));
@@ -120,8 +122,7 @@ impl Reactor {
             else {
                 break;
             };
-            if self.is_current(key, serial) && self.connections[key].is_idle() {
-                self.set_deadline(key, self.crew.options.keep_alive);
+            if self.end_wait(key, serial) {
                 self.progress(key);
             }
         }
@@ -135,6 +136,18 @@ impl Reactor {
             0
         };
         handover.unpolled > 0
+    }
+
+    /// Whether a connection still waits; if so, it does not from now on and its request may be read.
+    fn end_wait(&mut self, key: usize, serial: u64) -> bool {
+        let waits =
+            self.is_current(key, serial) && matches!(self.connections[key].stage, Stage::Waiting);
+        if !waits {
+            return false;
+        }
+        self.connections[key].stage = Stage::Idle;
+        self.set_deadline(key, self.idle_time());
+        true
     }
 
     /// While no thread is free here, gives those that wait to a worker that is.
@@ -151,7 +164,7 @@ impl Reactor {
             else {
                 return;
             };
-            if self.is_current(key, serial) && self.connections[key].is_idle() && !self.give(key) {
+            if self.is_current(key, serial) && !self.give(key) {
                 return self.defer(key);
             }
         }
@@ -164,14 +177,15 @@ impl Reactor {
             .is_some_and(|handover| !handover.waiting.is_empty())
     }
 
-    /// Gives an idle connection away. It stays where nobody serves, the queue is full or too much of it is unread.
+    /// Gives a connection away that is between two requests. It stays where nobody serves, the queue is full or too much of it is unread.
     pub(crate) fn give(&mut self, key: usize) -> bool {
         let connection = &self.connections[key];
         let Some(handover) = &self.handover else {
             return false;
         };
         let fits = connection.inbound.len() <= UNREAD;
-        if !fits || !matches!(connection.stage, Stage::Idle) || handover.others().next().is_none() {
+        let between = matches!(connection.stage, Stage::Idle | Stage::Waiting);
+        if !fits || !between || handover.others().next().is_none() {
             return false;
         }
         let mut message = Vec::with_capacity(1 + connection.inbound.len());
@@ -253,8 +267,7 @@ impl Reactor {
         let waiting = self.handover.take().map(|handover| handover.waiting);
         self.listen(listening && !matches!(self.life, Life::Closing));
         for (key, serial) in waiting.into_iter().flatten() {
-            if self.is_current(key, serial) && self.connections[key].is_idle() {
-                self.set_deadline(key, self.crew.options.keep_alive);
+            if self.end_wait(key, serial) {
                 self.again.push((key, serial));
             }
         }

@@ -44,7 +44,7 @@ impl Reactor {
                 Stage::Serving if connection.has_unread() => {
                     return connection.outlet.call_attention();
                 }
-                Stage::Serving | Stage::Sending(_) => return,
+                Stage::Waiting | Stage::Serving | Stage::Sending(_) => return,
                 Stage::Idle if defers && connection.has_unread() => return self.defer(key),
                 Stage::Idle if !connection.inbound.is_empty() => {
                     let fed = connection.feed(&[], &self.crew.options);
@@ -199,6 +199,7 @@ impl Reactor {
         let connection = &self.connections[key];
         match connection.stage {
             Stage::Idle | Stage::Lingering => self.close(key),
+            Stage::Waiting => {}
             Stage::Head(_) => self.refuse(key, &HEADER_TIMEOUT),
             Stage::Body(_) => self.refuse(key, &BODY_TIMEOUT),
             Stage::Serving | Stage::Sending(_) if !connection.outlet.has_pending() => {}
@@ -255,13 +256,9 @@ impl Reactor {
         self.listen(false);
         self.listeners.clear();
         self.life = Life::Closing;
-        let idle = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| connection.is_idle());
-        let keys: Vec<usize> = idle.map(|(key, _)| key).collect();
+        let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
-            if !self.give(key) {
+            if !self.give(key) && self.connections[key].is_idle() {
                 self.set_deadline(key, LAST_REQUEST);
             }
         }

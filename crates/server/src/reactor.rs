@@ -293,10 +293,7 @@ impl Reactor {
     fn sent(&mut self, key: usize, then: Then) {
         match then {
             Then::KeepAlive => {
-                let idle = match self.life {
-                    Life::Serving => self.crew.options.keep_alive,
-                    Life::Draining { .. } | Life::Closing => LAST_REQUEST,
-                };
+                let idle = self.idle_time();
                 self.connections[key].stage = Stage::Idle;
                 self.connections[key].rested = self.instant;
                 self.set_deadline(key, idle);
@@ -304,6 +301,14 @@ impl Reactor {
             }
             Then::Close => self.close(key),
             Then::Linger => self.linger(key),
+        }
+    }
+
+    /// How long a connection may be idle between two requests.
+    pub(crate) fn idle_time(&self) -> Millis {
+        match self.life {
+            Life::Serving => self.crew.options.keep_alive,
+            Life::Draining { .. } | Life::Closing => LAST_REQUEST,
         }
     }
 

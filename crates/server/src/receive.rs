@@ -72,7 +72,7 @@ impl Connection {
                 let used = upload.take(input, options)?;
                 Ok((used, self.complete_body(false)?))
             }
-            Stage::Serving | Stage::Sending(_) | Stage::Lingering => Ok((
+            Stage::Waiting | Stage::Serving | Stage::Sending(_) | Stage::Lingering => Ok((
                 0,
                 Fed::NeedMore {
                     was_idle: false,

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use double::{Double, Shared};
 use proto::h1::ResponseHead;
 use server::{Exchange, Shutdown};
+use settings::Config;
 
 fn answer(mut exchange: Exchange, body: &[u8]) {
     let mut head = ResponseHead::new();
@@ -143,6 +144,43 @@ fn a_request_that_waits_for_a_free_worker_survives_the_end_of_all_workers() {
     release.send(()).unwrap();
     assert_eq!(hear(&mut hung), 'A');
     assert!(kept.iter_mut().all(|stream| hear(stream) == 'A'));
+    worker.stop(Shutdown::Graceful);
+}
+
+#[test]
+fn a_request_that_waits_is_not_given_up_when_its_worker_stops_listening() {
+    let shared = Shared::new();
+    shared.another_is_saturated(1);
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let config = Config {
+        graceful_timeout: Duration::from_millis(200),
+        ..Config::default()
+    };
+    let worker = shared.worker_with(&config, 0, move |exchange: Exchange| {
+        if exchange.request.path() == b"/hang" {
+            released.lock().unwrap().recv().unwrap();
+        }
+        answer(exchange, b"A");
+    });
+    let mut waiting = worker.connect();
+    assert_eq!(ask(&mut waiting), 'A');
+    let mut hung = worker.connect();
+    hung.write_all(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    until(|| worker.slot.in_flight() == 1);
+    waiting
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    // The other worker dies, so that this one keeps what it has.
+    std::thread::sleep(Duration::from_millis(50));
+    shared.another_is_gone(1);
+    worker.server.shut_down(Shutdown::Graceful);
+    // Longer than an idle connection is kept.
+    std::thread::sleep(Duration::from_millis(2500));
+    release.send(()).unwrap();
+    assert_eq!(hear(&mut hung), 'A');
+    assert_eq!(hear(&mut waiting), 'A');
     worker.stop(Shutdown::Graceful);
 }
 

@@ -56,9 +56,24 @@ impl Shared {
         slot.set_in_flight(1);
     }
 
+    /// That worker has died.
+    pub(crate) fn another_is_gone(&self, number: usize) {
+        self.board.slot(number).clear();
+    }
+
     /// One worker of several.
     pub(crate) fn worker(
         &self,
+        number: usize,
+        answer: impl Fn(Exchange) + Send + Sync + 'static,
+    ) -> Double {
+        self.worker_with(&Config::default(), number, answer)
+    }
+
+    /// One worker of several, with other settings than the usual ones.
+    pub(crate) fn worker_with(
+        &self,
+        config: &Config,
         number: usize,
         answer: impl Fn(Exchange) + Send + Sync + 'static,
     ) -> Double {
@@ -69,14 +84,7 @@ impl Shared {
         let slot = self.board.slot(number);
         slot.claim(1, 1);
         let socket = self.socket.try_clone().unwrap();
-        let double = Double::launch(
-            socket,
-            slot.clone(),
-            Some(siblings),
-            &Config::default(),
-            1,
-            answer,
-        );
+        let double = Double::launch(socket, slot.clone(), Some(siblings), config, 1, answer);
         slot.set_state(State::Ready);
         double
     }
