@@ -25,6 +25,10 @@ const EVENTS: usize = 256;
 /// Bytes read from a socket at once, and the size of the one buffer that all connections are read into.
 const SCRATCH: usize = 64 * 1024;
 
+/// How long the end of an exchange may stay unheard, in milliseconds: where the connection lives on, the thread that answered
+/// wakes nobody, and the idle time begins when the reactor learns of it.
+const UNHEARD: Millis = 1000;
+
 // Tokens below are keys of connections.
 const QUEUES: usize = usize::MAX / 2;
 const WATCHES: usize = QUEUES + QUEUES / 2;
@@ -206,7 +210,8 @@ impl Reactor {
         }
         let paused = (self.pause_until > self.now).then_some(self.pause_until);
         let recheck = self.has_waiting().then_some(self.now + RECHECK);
-        let next = [self.timers.next(), paused, recheck]
+        let unheard = self.crew.is_busy().then_some(self.now + UNHEARD);
+        let next = [self.timers.next(), paused, recheck, unheard]
             .into_iter()
             .flatten()
             .min()?;

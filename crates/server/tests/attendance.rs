@@ -149,7 +149,25 @@ fn an_interruption_that_another_thread_took_is_told_to_the_one_that_stands_aside
     assert!(matches!(double.server.next(), Next::Interrupted));
     let (tell, told) = mpsc::channel();
     let server = Arc::clone(&double.server);
-    std::thread::spawn(move || tell.send(server.stand_aside()));
-    let next = told.recv_timeout(Duration::from_secs(5)).unwrap();
-    assert!(matches!(next, Next::Interrupted));
+    std::thread::spawn(move || tell.send(matches!(server.stand_aside(), Next::Interrupted)));
+    assert!(told.recv_timeout(Duration::from_secs(5)).unwrap());
+}
+
+#[test]
+fn a_connection_that_idles_after_a_long_call_is_closed_in_time() {
+    let config = Config {
+        header_timeout: Duration::from_millis(100),
+        keepalive: Duration::from_millis(100),
+        ..Config::default()
+    };
+    let (double, release) = hanging(&config, 2);
+    let mut stream = double.connect();
+    stream
+        .write_all(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    // The deadline from before the call has passed, and the other thread waits in the poller with none in sight.
+    std::thread::sleep(Duration::from_millis(200));
+    release.send(()).unwrap();
+    assert!(rest(stream).ends_with(b"hello"));
+    double.stop(Shutdown::Quick);
 }
