@@ -90,7 +90,7 @@ type Step = Result<(usize, Option<Event>), Violation>;
 impl Decoder {
     /// A decoder for messages of at most so many bytes, compressed or not, with the extension that was negotiated.
     #[must_use]
-    pub fn new(message_bytes: usize, deflate: Option<&Deflate>) -> Self {
+    pub fn new(message_bytes: usize, deflate: Option<Deflate>) -> Self {
         Self {
             state: State::between(None),
             rules: Rules {

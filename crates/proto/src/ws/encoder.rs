@@ -15,9 +15,9 @@ pub struct Encoder {
 impl Encoder {
     /// An encoder with the extension that was negotiated.
     #[must_use]
-    pub fn new(deflate: Option<&Deflate>) -> Self {
+    pub fn new(deflate: Option<Deflate>) -> Self {
         Self {
-            deflater: deflate.map(Deflater::new),
+            deflater: deflate.map(|deflate| Deflater::new(&deflate)),
         }
     }
 

@@ -44,7 +44,7 @@ pub struct Acceptance<'a> {
     /// The sub-protocol, which has to be one of those that the client offered.
     pub protocol: Option<&'a str>,
     /// What [`Handshake::negotiate`] has found.
-    pub deflate: Option<&'a Deflate>,
+    pub deflate: Option<Deflate>,
     /// Further fields. The status is not looked at; Content-Length is left out.
     pub fields: &'a ResponseHead,
 }

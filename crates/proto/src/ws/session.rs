@@ -135,7 +135,7 @@ impl Session {
     #[must_use]
     pub fn new(
         message_bytes: usize,
-        deflate: Option<&Deflate>,
+        deflate: Option<Deflate>,
         timing: Timing,
         now: Duration,
     ) -> Self {
