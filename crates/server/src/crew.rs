@@ -3,6 +3,7 @@
 //! being inside the application.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ use sys::scoreboard::{Slot, State};
 use crate::access_log::AccessLog;
 use crate::attendance::Watchdog;
 use crate::date::DateText;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, SinkError};
 use crate::options::Options;
+use crate::outlet::Outlet;
 use crate::server::Shutdown;
 
 /// A call of the application that lasts longer than this counts as one that usually blocks: the reactor is then handed on
@@ -71,8 +73,8 @@ pub(crate) struct Roll {
     pub(crate) idle: u32,
     /// Exchanges that are with the application.
     pub(crate) busy: u32,
-    /// Exchanges of those whose thread waits for a slow client.
-    held_up: u32,
+    /// The clients of those whose thread waits until its client has taken something.
+    held_up: Vec<Arc<Outlet>>,
     /// A thread wants the reactor back from the watchdog.
     pub(crate) wanted: bool,
     /// A watched descriptor became readable and nobody has been told yet.
@@ -124,7 +126,7 @@ impl Crew {
             leader: Leader::Nobody,
             idle: 0,
             busy: 0,
-            held_up: 0,
+            held_up: Vec::new(),
             wanted: false,
             interrupted: false,
             aside: false,
@@ -171,6 +173,8 @@ impl Crew {
             self.aside_bell.notify_one();
         } else if roll.idle > 0 {
             self.bell.notify_one();
+        } else {
+            roll.held_up.iter().for_each(|outlet| outlet.interrupt());
         }
     }
 
@@ -278,23 +282,29 @@ impl Crew {
         }
     }
 
-    /// Runs what waits for a slow client. Its thread is not stuck meanwhile: the client has `send_timeout` to take something,
-    /// and must not be able to bring the arbiter's time-out upon the worker.
-    pub(crate) fn held_up<T>(&self, wait: impl FnOnce() -> T) -> T {
-        let change = |by: fn(u32, u32) -> u32| {
-            let mut roll = self.roll.lock();
-            roll.held_up = by(roll.held_up, 1);
-            self.publish_saturation(&roll);
-        };
-        change(u32::saturating_add);
-        let outcome = wait();
-        change(u32::saturating_sub);
-        outcome
+    /// Holds the calling thread while too much is queued for its client, or until it has to look at an interruption. The
+    /// thread is not stuck meanwhile: the client has `send_timeout` to take something, and must not be able to bring the
+    /// arbiter's time-out upon the worker.
+    pub(crate) fn wait_for_room(&self, outlet: &Arc<Outlet>) -> Result<(), SinkError> {
+        let mut roll = self.roll.lock();
+        if !roll.aside && std::mem::take(&mut roll.interrupted) {
+            return Ok(());
+        }
+        roll.held_up.push(Arc::clone(outlet));
+        self.publish_saturation(&roll);
+        drop(roll);
+        let (room, interrupted) = outlet.wait_for_room();
+        let mut roll = self.roll.lock();
+        roll.held_up.retain(|held| !Arc::ptr_eq(held, outlet));
+        // Whoever asked for it looks for itself when this returns into its own code.
+        roll.interrupted &= !interrupted;
+        self.publish_saturation(&roll);
+        room
     }
 
     /// Notes since when no thread is free and none waits for its client: the arbiter ends a worker that stays so.
     fn publish_saturation(&self, roll: &Roll) {
-        let saturated = roll.busy >= self.options.threads && roll.held_up == 0;
+        let saturated = roll.busy >= self.options.threads && roll.held_up.is_empty();
         let since = saturated.then(sys::clock::monotonic_ms);
         self.slot.set_busy_since_ms(since.unwrap_or(0));
     }

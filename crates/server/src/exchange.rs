@@ -201,7 +201,7 @@ impl Exchange {
     }
 
     /// Sends one chunk. It is on the wire, or with the reactor, when this returns. Bytes beyond the `Content-Length` are
-    /// cut. Waits while too much is queued for a slow client.
+    /// cut. Waits while too much is queued for a slow client, if no interruption comes that the calling thread has to look at.
     ///
     /// # Errors
     /// The client is gone, or took nothing for `send_timeout`.
@@ -219,7 +219,7 @@ impl Exchange {
         if self.outlet.has_room() {
             return Ok(());
         }
-        self.crew.held_up(|| self.outlet.wait_for_room())
+        self.crew.wait_for_room(&self.outlet)
     }
 
     /// Sends a range of a file. Never waits: the reactor sends on what the client does not take at once.

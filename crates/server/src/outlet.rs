@@ -37,6 +37,8 @@ struct Queue {
     /// Bytes of memory that wait (files do not count: they cost nothing while they wait).
     bytes: usize,
     broken: Option<SinkError>,
+    /// The thread that waits for room has something else to look at.
+    interrupted: bool,
 }
 
 #[derive(Debug)]
@@ -192,14 +194,22 @@ impl Outlet {
     }
 
     /// Holds the calling thread while too much is queued. The reactor must be attended meanwhile.
-    pub(crate) fn wait_for_room(&self) -> Result<(), SinkError> {
+    /// Says also whether [`Outlet::interrupt`] ended the wait.
+    pub(crate) fn wait_for_room(&self) -> (Result<(), SinkError>, bool) {
         let mut queue = self.queue.lock();
         if queue.bytes > HIGH_WATER {
             self.drained.wait_while(&mut queue, |queue| {
-                queue.broken.is_none() && queue.bytes > LOW_WATER
+                queue.broken.is_none() && queue.bytes > LOW_WATER && !queue.interrupted
             });
         }
-        queue.broken.map_or(Ok(()), Err)
+        let interrupted = std::mem::take(&mut queue.interrupted);
+        (queue.broken.map_or(Ok(()), Err), interrupted)
+    }
+
+    /// Ends the wait of the thread that waits for room.
+    pub(crate) fn interrupt(&self) {
+        self.queue.lock().interrupted = true;
+        self.drained.notify_all();
     }
 
     /// Whether anything waits for the client.
@@ -336,7 +346,7 @@ mod tests {
         let (outlet, far) = pair();
         outlet.send(&[&vec![0; 8 * HIGH_WATER]]).unwrap();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| outlet.wait_for_room());
+            let waiting = scope.spawn(|| outlet.wait_for_room().0);
             drop(far);
             while outlet.flush().0 != Flushed::Broken {}
             assert_eq!(waiting.join().unwrap(), Err(SinkError::Disconnected));

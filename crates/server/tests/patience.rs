@@ -8,13 +8,14 @@
 mod double;
 
 use std::io::{Read, Write};
-use std::sync::Mutex;
+use std::os::fd::AsFd;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use double::Double;
 use proto::h1::ResponseHead;
-use server::{Exchange, Shutdown};
+use server::{Exchange, Next, Shutdown, Watched};
 use settings::Config;
 
 fn ok() -> ResponseHead {
@@ -87,6 +88,40 @@ fn a_thread_that_waits_for_a_slow_reader_does_not_count_as_stuck() {
     until(|| double.slot.in_flight() == 0);
     assert_eq!(double.slot.busy_since_ms(), 0);
     double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn an_interruption_ends_the_wait_for_a_slow_reader() {
+    // The test brings its only thread, so that there is time to watch the pipe.
+    let double = Double::start(&Config::default(), 0, drop);
+    let pipe = sys::pipe::pipe().unwrap();
+    double
+        .server
+        .watch(pipe.read, Watched::Interruption)
+        .unwrap();
+    let mut slow = double.connect();
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let (tell, told) = mpsc::channel();
+    let server = Arc::clone(&double.server);
+    let thread = std::thread::spawn(move || {
+        while let Next::Exchange(mut exchange) = server.next() {
+            exchange.begin(&ok(), None).unwrap();
+            // The kernel takes some of it, the queue one more, and the next one waits.
+            while exchange.write(&vec![b'x'; 8_000_000]).is_ok() {
+                tell.send(()).unwrap();
+            }
+        }
+    });
+    until(|| double.slot.in_flight() == 1 && double.slot.busy_since_ms() == 0);
+    let breath = Duration::from_millis(50);
+    while told.recv_timeout(breath).is_ok() {}
+    sys::pipe::write_byte(pipe.write.as_fd(), 1);
+    // Whoever has been interrupted goes on until it has to wait again.
+    told.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert!(told.recv_timeout(breath).is_err());
+    double.server.shut_down(Shutdown::Quick);
+    thread.join().unwrap();
 }
 
 fn until(condition: impl Fn() -> bool) {
