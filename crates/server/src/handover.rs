@@ -24,7 +24,7 @@ const VERSION: u8 = 1;
 /// waiting for an answer can wait for one.
 const UNREAD: usize = 16 * 1024;
 /// How long the answer to "are there other workers?" is believed, in milliseconds.
-pub(crate) const CENSUS: Millis = 100;
+const CENSUS: Millis = 100;
 /// How often a saturated worker looks whether another one has become free for the requests that wait here.
 pub(crate) const RECHECK: Millis = 5;
 /// Requests taken from those that wait without asking the poller for new ones. Asking costs a system call, which one
@@ -75,9 +75,15 @@ impl Handover {
         slots.filter(|slot| slot.index() != self.own_slot.index() && slot.state() == State::Ready)
     }
 
-    /// Finds out whether other workers serve. The last answer is believed for so many milliseconds: it is wanted in every
-    /// turn.
-    pub(crate) fn count(&mut self, now: Millis, believed: Millis) {
+    /// Finds out whether other workers serve. The last answer is believed for a while, because it is wanted in every turn:
+    /// shorter where it was no, since what is read by mistake is bound to this worker, and not at all by a worker without
+    /// a free thread, which has the time to look.
+    pub(crate) fn count(&mut self, now: Millis, free: u32) {
+        let believed = match (free, self.has_others) {
+            (0, _) => 0,
+            (_, true) => CENSUS,
+            (_, false) => RECHECK,
+        };
         if self.counted.is_none_or(|counted| now >= counted + believed) {
             self.counted = Some(now);
             let any = self.others().next().is_some();

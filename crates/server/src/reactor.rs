@@ -14,7 +14,7 @@ use crate::accept::Listener;
 use crate::connection::{Connection, Stage, Then};
 use crate::crew::{Crew, Message, Outcome};
 use crate::exchange::{Exchange, SinkError};
-use crate::handover::{CENSUS, Handover, RECHECK};
+use crate::handover::{Handover, RECHECK};
 use crate::outlet::Flushed;
 use crate::progress::LAST_REQUEST;
 use crate::server::{Shutdown, Watched};
@@ -160,9 +160,7 @@ impl Reactor {
         self.instant = Instant::now();
         self.now = self.millis_at(self.instant);
         if let Some(handover) = &mut self.handover {
-            // A saturated worker has the time to look, and a request that it reads is bound to it.
-            let believed = if free == 0 { 0 } else { CENSUS };
-            handover.count(self.now, believed);
+            handover.count(self.now, free);
         }
         self.read_inbox();
         let mut knock = matches!(self.life, Life::Draining { .. });
