@@ -1,11 +1,11 @@
-"""Writes the cases of vectors/http1 as seeds of the fuzzers, below fuzz/corpus."""
+"""Writes the cases of vectors as seeds of the fuzzers, below fuzz/corpus."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-VECTORS = HERE.parent / "vectors" / "http1"
+VECTORS = HERE.parent / "vectors"
 
 SIMPLE = {"r": b"\r", "n": b"\n", "t": b"\t", "\\": b"\\"}
 ESCAPE = re.compile(r"\\(?:\{(\d+)\*(.*?)\}|x([0-9a-f]{2})|([rnt\\]))|([^\\])")
@@ -23,8 +23,8 @@ def unescape(text: str) -> bytes:
     return out
 
 
-def messages() -> Iterator[tuple[str, bytes]]:
-    for path in sorted(VECTORS.glob("*.txt")):
+def messages(folder: str) -> Iterator[tuple[str, bytes]]:
+    for path in sorted((VECTORS / folder).glob("*.txt")):
         for block in path.read_text("ascii").split("\n\n"):
             lines = [line.partition(":") for line in block.splitlines() if not line.startswith("#")]
             names = [value[1:] for keyword, _, value in lines if keyword == "case"]
@@ -34,9 +34,9 @@ def messages() -> Iterator[tuple[str, bytes]]:
 
 
 def main() -> None:
-    for target in ("http1_request", "chunked"):
+    for target in ("http1_request", "chunked", "ws_decoder"):
         (HERE / "corpus" / target).mkdir(parents=True, exist_ok=True)
-    for name, message in messages():
+    for name, message in messages("http1"):
         if len(message) > 20_000:
             continue
         # The first byte chooses the limits, or the size of the pieces.
@@ -44,6 +44,10 @@ def main() -> None:
         body = message.partition(b"\r\n\r\n")[2]
         if b"Transfer-Encoding" in message and body:
             (HERE / "corpus" / "chunked" / name).write_bytes(b"\2" + body)
+    for name, frames in messages("websocket"):
+        # The last limit, with compression.
+        if 0 < len(frames) <= 20_000:
+            (HERE / "corpus" / "ws_decoder" / name).write_bytes(b"\x0d" + frames)
 
 
 if __name__ == "__main__":
