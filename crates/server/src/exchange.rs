@@ -201,7 +201,8 @@ impl Exchange {
     }
 
     /// Sends one chunk. It is on the wire, or with the reactor, when this returns. Bytes beyond the `Content-Length` are
-    /// cut. Waits while too much is queued for a slow client, if no interruption comes that the calling thread has to look at.
+    /// cut. What a slow client does not take waits in memory, then on disk; beyond `limit_response_spool` the caller waits,
+    /// if no interruption comes that it has to look at.
     ///
     /// # Errors
     /// The client is gone, or took nothing for `send_timeout`.
@@ -216,6 +217,10 @@ impl Exchange {
         } else {
             self.send(&[&bytes, chunk])?;
         }
+        if self.outlet.has_room() {
+            return Ok(());
+        }
+        self.outlet.spill(self.crew.options.response_spool());
         if self.outlet.has_room() {
             return Ok(());
         }
@@ -317,8 +322,12 @@ impl Exchange {
     /// Gives the socket to the application, which answers by itself. The server forgets the connection.
     ///
     /// # Errors
-    /// The descriptor could not be duplicated.
+    /// The descriptor could not be duplicated, or something still waits to be sent.
     pub fn hijack(&mut self) -> io::Result<OwnedFd> {
+        if self.outlet.has_pending() {
+            // The socket is about to block, and nobody but the reactor could send what waits.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let copy = self.outlet.socket().try_clone()?;
         self.crew
             .registry

@@ -237,7 +237,13 @@ impl Reactor {
                 self.stop_taking();
                 Accepted::QueueEmpty
             }
-            Ok(_) => Accepted::Connection,
+            Ok(_) => {
+                // recvmsg(2): a process that has no descriptor free gets the bytes alone.
+                log::error!(
+                    "a connection that another worker gave away was lost: no descriptor is free"
+                );
+                Accepted::Connection
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::QueueEmpty,
             Err(error) => {
                 log::error!("no connection could be taken over: {error}");

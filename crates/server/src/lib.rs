@@ -17,6 +17,7 @@ mod options;
 mod outlet;
 mod peer;
 mod progress;
+mod queue;
 mod reactor;
 mod receive;
 mod server;

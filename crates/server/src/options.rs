@@ -8,6 +8,7 @@ use sys::pipe::Notifier;
 use sys::scoreboard::Slot;
 
 use crate::handover::Siblings;
+use crate::queue::Spool;
 use crate::timers::Millis;
 
 /// The place of this worker among the others, as the arbiter gave it out.
@@ -39,11 +40,21 @@ pub(crate) struct Options {
     pub(crate) trusted: AddressSet,
     pub(crate) secure_scheme_headers: Vec<(String, String)>,
     pub(crate) spool_directory: Option<PathBuf>,
+    /// Bytes of a response that may wait in a temporary file for a slow client.
+    pub(crate) response_spool: u64,
     pub(crate) threads: u32,
     pub(crate) max_requests: u64,
 }
 
 impl Options {
+    /// Where what waits for a slow client may go.
+    pub(crate) fn response_spool(&self) -> Spool<'_> {
+        Spool {
+            directory: self.spool_directory.as_deref(),
+            limit: self.response_spool,
+        }
+    }
+
     pub(crate) fn new(config: &Config, seat: &Seat) -> Options {
         Options {
             head: proto::h1::Limits {
@@ -62,6 +73,7 @@ impl Options {
             trusted: config.forwarded_allow_ips.clone(),
             secure_scheme_headers: config.secure_scheme_headers.clone(),
             spool_directory: config.tmp_upload_dir.clone(),
+            response_spool: config.limit_response_spool,
             threads: seat.threads.max(1),
             max_requests: seat.max_requests,
         }

@@ -1,7 +1,6 @@
 //! The write side of a connection, shared by the reactor and the thread that answers. A thread inside the application writes
 //! here without the reactor; what the client does not take at once stays queued and the reactor sends it on.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
@@ -13,11 +12,8 @@ use socket2::Socket;
 use sys::send::Follow;
 
 use crate::exchange::SinkError;
+use crate::queue::{HIGH_WATER, LOW_WATER, Piece, Queue, Spool};
 
-/// A thread that streams waits while more than this is queued for a slow client.
-const HIGH_WATER: usize = 1024 * 1024;
-/// … and goes on below this, so that it does not wake for every segment that the client takes.
-const LOW_WATER: usize = 256 * 1024;
 /// The most that is sent on in one go, so that one fast download does not hold up the other connections of a turn.
 const FLUSH_BYTES: u64 = 1024 * 1024;
 
@@ -29,22 +25,6 @@ pub(crate) struct Outlet {
     drained: Condvar,
     /// The reactor saw something on the connection while the application had it; see [`Outlet::call_attention`].
     attention: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    pieces: VecDeque<Piece>,
-    /// Bytes of memory that wait (files do not count: they cost nothing while they wait).
-    bytes: usize,
-    broken: Option<SinkError>,
-    /// The thread that waits for room has something else to look at.
-    interrupted: bool,
-}
-
-#[derive(Debug)]
-enum Piece {
-    Bytes { data: Vec<u8>, sent: usize },
-    File { file: File, offset: u64, left: u64 },
 }
 
 /// How far a flush came.
@@ -118,7 +98,12 @@ impl Outlet {
         if let Some(error) = queue.broken {
             return Err(error);
         }
-        queue.pieces.push_back(Piece::File { file, offset, left });
+        queue.pieces.push_back(Piece::File {
+            file,
+            offset,
+            left,
+            grows: false,
+        });
         match self.flush_queue(&mut queue) {
             Flushed::Broken => Err(queue.broken.unwrap_or(SinkError::Disconnected)),
             flushed => Ok(flushed),
@@ -168,7 +153,9 @@ impl Outlet {
                 *sent += count;
                 count as u64
             }),
-            Piece::File { file, offset, left } => {
+            Piece::File {
+                file, offset, left, ..
+            } => {
                 let count = (*left).min(budget);
                 match sys::send::send_file(self.socket.as_fd(), file.as_fd(), offset, count) {
                     // The file is shorter than was promised: the framing is lost, so the connection goes.
@@ -185,6 +172,11 @@ impl Outlet {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             other => other,
         }
+    }
+
+    /// Makes room in memory for a stream whose client is slow.
+    pub(crate) fn spill(&self, spool: Spool<'_>) {
+        self.queue.lock().spill(spool);
     }
 
     /// Whether a thread that streams may go on without waiting.
@@ -261,50 +253,6 @@ impl Outlet {
 impl AsRawFd for Outlet {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
-    }
-}
-
-impl Queue {
-    /// Everything that waits, in bytes.
-    fn left(&self) -> u64 {
-        let of = |piece: &Piece| match piece {
-            Piece::Bytes { data, sent } => (data.len() - sent) as u64,
-            Piece::File { left, .. } => *left,
-        };
-        self.pieces.iter().map(of).sum()
-    }
-
-    /// Copies what `sendmsg` left of the parts.
-    fn push_rest(&mut self, parts: &[&[u8]], mut sent: usize) {
-        let mut data = Vec::new();
-        for part in parts {
-            let skip = sent.min(part.len());
-            sent -= skip;
-            data.extend_from_slice(&part[skip..]);
-        }
-        self.bytes += data.len();
-        self.pieces.push_back(Piece::Bytes { data, sent: 0 });
-    }
-
-    /// Notes that bytes of the first piece went out, and drops it when it is done.
-    fn account(&mut self, sent: u64) {
-        let (done, in_memory) = match self.pieces.front() {
-            Some(Piece::Bytes { data, sent }) => (*sent == data.len(), true),
-            Some(Piece::File { left, .. }) => (*left == 0, false),
-            None => return,
-        };
-        if in_memory {
-            self.bytes = self.bytes.saturating_sub(sent as usize);
-        }
-        if done {
-            self.pieces.pop_front();
-        }
-    }
-
-    fn give_up(&mut self, error: SinkError) {
-        self.broken.get_or_insert(error);
-        self.pieces.clear();
-        self.bytes = 0;
     }
 }
 

@@ -380,7 +380,8 @@ impl Reactor {
                 let then = *then;
                 self.sent(key, then);
             }
-            (Flushed::Empty, _) => self.set_deadline(key, Millis::MAX),
+            (Flushed::Empty, Stage::Serving) => self.set_deadline(key, Millis::MAX),
+            (Flushed::Empty, _) => {}
             (Flushed::Broken, Stage::Serving) => {}
             (Flushed::Broken, _) => self.close(key),
             (Flushed::More, _) => {

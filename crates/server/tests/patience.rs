@@ -58,11 +58,19 @@ fn a_timeout_of_zero_is_none() {
     double.stop(Shutdown::Quick);
 }
 
+/// A thread that streams faster than its client reads waits for it.
+fn without_spool() -> Config {
+    Config {
+        limit_response_spool: 0,
+        ..Config::default()
+    }
+}
+
 #[test]
 fn a_thread_that_waits_for_a_slow_reader_does_not_count_as_stuck() {
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
-    let double = Double::start(&Config::default(), 1, move |mut exchange: Exchange| {
+    let double = Double::start(&without_spool(), 1, move |mut exchange: Exchange| {
         exchange.begin(&ok(), None).unwrap();
         for _ in 0..20 {
             exchange.write(&vec![b'x'; 1_000_000]).unwrap();
@@ -93,7 +101,7 @@ fn a_thread_that_waits_for_a_slow_reader_does_not_count_as_stuck() {
 #[test]
 fn an_interruption_ends_the_wait_for_a_slow_reader() {
     // The test brings its only thread, so that there is time to watch the pipe.
-    let double = Double::start(&Config::default(), 0, drop);
+    let double = Double::start(&without_spool(), 0, drop);
     let pipe = sys::pipe::pipe().unwrap();
     double
         .server
@@ -133,4 +141,35 @@ fn until(condition: impl Fn() -> bool) {
         );
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_stream_that_outruns_its_client_frees_its_thread() {
+    const CHUNK: usize = 300_000;
+    let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
+        if exchange.request.path() != b"/stream" {
+            return exchange.respond(&ok(), b"hello").unwrap();
+        }
+        exchange.begin(&ok(), None).unwrap();
+        for number in 0..100u8 {
+            exchange.write(&vec![number; CHUNK]).unwrap();
+        }
+        exchange.finish().unwrap();
+    });
+    let mut slow = double.connect();
+    slow.write_all(b"GET /stream HTTP/1.0\r\n\r\n").unwrap();
+    let mut byte = [0];
+    slow.read_exact(&mut byte).unwrap();
+    let answer = double.ask(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(answer.ends_with("hello"), "{answer}");
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).unwrap();
+    let body = &rest[rest.len() - 100 * CHUNK..];
+    let expected = |index: usize| (index / CHUNK) as u8;
+    assert!(
+        body.iter()
+            .enumerate()
+            .all(|(index, byte)| *byte == expected(index))
+    );
+    double.stop(Shutdown::Quick);
 }

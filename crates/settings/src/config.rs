@@ -67,6 +67,8 @@ fields! {
     limit_request_field_size: usize,
     /// Longest request body in bytes; 0 is unlimited.
     limit_request_body: u64,
+    /// Bytes of one response that may wait in a temporary file for a slow client; 0 is none.
+    limit_response_spool: u64,
     /// How long a whole request head may take; zero is unlimited.
     header_timeout: Duration,
     /// The longest silence while a body is read; zero is unlimited.

@@ -61,6 +61,19 @@ pub(super) const ROWS: &[Setting] = &[
         ..OWN
     },
     Setting {
+        name: "limit_response_spool",
+        flags: &["--limit-response-spool"],
+        metavar: "BYTES",
+        kind: Kind::Number(0),
+        default: Literal::Int(1 << 30),
+        access: field!(limit_response_spool),
+        summary: "How many bytes of one response may wait on disk for a client that reads slowly; 0 is none.",
+        details: "A response that is made faster than its client takes it is kept in memory up to 1 MiB, then in an \
+                  unlinked temporary file (in `tmp_upload_dir`) up to this size, so that its thread is free. Beyond it \
+                  the application waits.",
+        ..OWN
+    },
+    Setting {
         name: "header_timeout",
         flags: &["--header-timeout"],
         metavar: "SECONDS",
