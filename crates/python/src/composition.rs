@@ -91,7 +91,7 @@ pub(crate) struct Composition {
     pub(crate) preloaded: Option<Py<PyAny>>,
     pub(crate) launch: Launch,
     /// What was in force before the last reload, for as long as that can be taken back.
-    pub(crate) previous: Option<(Arc<Config>, Arc<Hooks>)>,
+    pub(crate) previous: Vec<(Arc<Config>, Arc<Hooks>)>,
 }
 
 /// How this process was started, for starting it again (USR2).

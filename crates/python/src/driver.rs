@@ -4,7 +4,7 @@
 //! `threads` says, and its main thread waits for signals alone, so that a view that blocks never delays them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 
 use pyo3::exceptions::PySystemExit;
@@ -46,10 +46,39 @@ pub(crate) fn run(
     let crew = crew.collect::<std::io::Result<Vec<_>>>()?;
     drop(blocked);
     while let Next::Interrupted = py.detach(|| server.stand_aside()) {
-        py.check_signals()?;
+        if let Err(error) = py.check_signals() {
+            THREADS_LEFT.store(true, Ordering::Relaxed);
+            return Err(error);
+        }
     }
     py.detach(|| crew.into_iter().for_each(|thread| drop(thread.join())));
     Ok(exit_code.load(Ordering::Relaxed))
+}
+
+/// Whether this worker ends while its threads may still be inside the application.
+static THREADS_LEFT: AtomicBool = AtomicBool::new(false);
+
+/// Whether an orderly end of the interpreter is impossible; see [`end_despite_threads`].
+pub(crate) fn left_threads() -> bool {
+    THREADS_LEFT.load(Ordering::Relaxed)
+}
+
+/// Ends the process while threads of the worker are inside the application. CPython before 3.14 ends such a thread, when it
+/// wants the GIL back from a finalizing interpreter, by unwinding its stack, and there are frames of Rust on it: the
+/// process would abort. So what `sys.exit` would have run is run here, and the rest is left to the kernel.
+pub(crate) fn end_despite_threads(py: Python<'_>, code: i32) -> ! {
+    let run = |module: &str, function: &str| py.import(module)?.call_method0(function).map(drop);
+    if let Err(error) = run("atexit", "_run_exitfuncs") {
+        log::error!("Exception in an exit function: {error}");
+    }
+    for stream in ["stdout", "stderr"] {
+        let flushed = py
+            .import("sys")
+            .and_then(|sys| sys.getattr(stream)?.call_method0("flush"));
+        // A stream that is closed has nothing left to write.
+        drop(flushed);
+    }
+    sys::process::exit_at_once(code)
 }
 
 /// The loop of a sync worker's only thread.

@@ -15,7 +15,7 @@ use crate::environment::{self, Environment};
 use crate::failure::{BOOT, CONFIGURATION, Failure};
 use crate::hooks::Hooks;
 use crate::logging::{self, Banner};
-use crate::{banner, host};
+use crate::{banner, driver, host};
 
 /// Exit code of arguments that cannot be understood, argparse's.
 const USAGE: i32 = 2;
@@ -100,7 +100,7 @@ fn start(py: Python<'_>, launch: Launch, command_line: &CommandLine) -> Result<i
         environment,
         preloaded: None,
         launch,
-        previous: None,
+        previous: Vec::new(),
     };
     if logging::is_on_terminal() {
         logging::write_plain(&banner::opening(&config, Python::version_str()));
@@ -108,6 +108,7 @@ fn start(py: Python<'_>, launch: Launch, command_line: &CommandLine) -> Result<i
     }
     let config = (*config).clone();
     Ok(match py.detach(|| arbiter::run(config, &mut composition)) {
+        Outcome::Worker(code) if driver::left_threads() => driver::end_despite_threads(py, code),
         Outcome::Exit(code) | Outcome::Worker(code) => code,
     })
 }

@@ -21,13 +21,17 @@ impl Host for Composition {
     }
 
     fn abandon_config(&mut self) {
-        let Some((config, hooks)) = self.previous.take() else {
+        let Some((config, hooks)) = self.previous.pop() else {
             return;
         };
         let resolved = Python::attach(|py| self.put_in_force(py, config, hooks));
         if let Err(failure) = resolved {
             log::error!("The settings before the reload could not be brought back: {failure}");
         }
+    }
+
+    fn settle_config(&mut self) {
+        self.previous.clear();
     }
 
     fn preload(&mut self) -> Result<(), Boot> {
@@ -88,7 +92,7 @@ impl Composition {
         identity(&config)?;
         let before = (Arc::clone(&self.config), Arc::clone(&self.hooks));
         self.put_in_force(py, Arc::new(config), Arc::new(hooks))?;
-        self.previous = Some(before);
+        self.previous.push(before);
         warn(&self.config, &slips);
         Ok((*self.config).clone())
     }
@@ -118,7 +122,10 @@ impl Composition {
         match py.import("os")?.call_method0("fork")?.extract()? {
             0 => Ok(Fork::Child),
             pid => {
-                self.actors.worker_started(py, pid)?;
+                // The child is there, whatever the objects for hooks say: the arbiter has to know it.
+                if let Err(error) = self.actors.worker_started(py, pid) {
+                    log::error!("The worker object of {pid}:\n{}", traceback(py, &error));
+                }
                 Ok(Fork::Parent(pid))
             }
         }

@@ -26,6 +26,14 @@ pub(crate) struct Addressee {
     pub(crate) leaving: AtomicBool,
 }
 
+/// Whether a handler has raised `SystemExit`, wherever in the application that was.
+static LEAVING: AtomicBool = AtomicBool::new(false);
+
+/// Whether the worker ends at once, so that a `SystemExit` is ours.
+pub(crate) fn is_leaving() -> bool {
+    LEAVING.load(Ordering::Relaxed)
+}
+
 type Handler = fn(Python<'_>, &Addressee) -> PyResult<()>;
 
 /// The signals of a worker. What is missing keeps the system's meaning.
@@ -105,6 +113,7 @@ fn leave(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
     addressee.worker.setattr(py, "alive", false)?;
     call_hook(py, addressee, "worker_int");
     addressee.server.shut_down(Shutdown::Quick);
+    LEAVING.store(true, Ordering::Relaxed);
     Err(PySystemExit::new_err((0,)))
 }
 
@@ -126,6 +135,7 @@ fn abort(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
     })?;
     call_hook(py, addressee, "worker_abort");
     addressee.server.shut_down(Shutdown::Quick);
+    LEAVING.store(true, Ordering::Relaxed);
     Err(PySystemExit::new_err((1,)))
 }
 

@@ -95,6 +95,8 @@ fn items<'py>(
                 only: false,
             })
         })?;
+        // No bytecode runs between the chunks, and a slow client may take long over one.
+        py.check_signals()?;
     }
     counter.send(py, |reply| reply.finish())
 }
@@ -103,7 +105,7 @@ fn items<'py>(
 fn whole(py: Python<'_>, counter: &Counter, body: &[u8]) -> Result<(), Failure> {
     counter.send(py, |reply| {
         reply.whole(body)?;
-        reply.release();
+        reply.release_early();
         Ok(())
     })
 }
@@ -129,6 +131,8 @@ fn iterate(result: &Bound<'_, PyAny>, counter: &Counter) -> Result<(), Failure> 
         if counter.send(py, |reply| reply.chunk(Chunk { bytes, only }))? == Progress::Enough {
             break;
         }
+        // An iterator that is written in C runs no bytecode, between which Python would look for signals.
+        py.check_signals()?;
     }
     counter.send(py, |reply| reply.finish())
 }

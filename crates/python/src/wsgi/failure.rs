@@ -89,7 +89,11 @@ pub(super) fn settle(
         let _ = counter.send(py, |reply| reply.cut());
         return None;
     }
-    report(py, &target, &error);
+    // The worker's own handlers end a view by SystemExit; that is no failure of the application.
+    let told_to_leave = crate::signals::is_leaving() && error.is_instance_of::<PySystemExit>(py);
+    if !told_to_leave {
+        report(py, &target, &error);
+    }
     // A reply that another thread holds, or that is over, has nothing to refuse.
     let _ = counter.send(py, |reply| reply.give_up(500, RULE));
     is_exit(py, &error).then_some(error)

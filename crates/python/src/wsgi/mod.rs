@@ -34,6 +34,7 @@ use failure::Failure;
 use fields::NamePolicy;
 use hooks::{HookRequest, RequestHooks};
 use input::Input;
+use reply::Reply;
 
 /// Desks that wait for a request are kept up to this; a burst of threads beyond it pays for its own.
 const SPARE_DESKS: usize = 64;
@@ -148,6 +149,9 @@ impl Gateway {
     ) -> Option<PyErr> {
         let observed = observe(py, desk, &exchange, body, hooks);
         desk.kit.counter.open(exchange);
+        // post_request is part of the request: while it runs the thread is not free.
+        let held = desk.kit.counter.with(Reply::hold);
+        debug_assert!(held.is_ok(), "nobody else has the reply yet");
         let (request, environ) = match observed {
             Ok(observed) => observed,
             Err(error) => return refuse(py, desk, Unserved::Raised(error)),

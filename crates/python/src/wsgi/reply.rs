@@ -98,6 +98,8 @@ pub(super) struct Reply {
     /// Whether the body went out without a known length.
     unmeasured: bool,
     lost: bool,
+    /// Something of the operator's still runs after the response, and counts as part of the request.
+    held: bool,
 }
 
 impl Reply {
@@ -117,6 +119,7 @@ impl Reply {
         self.record = Record::default();
         self.unmeasured = false;
         self.lost = false;
+        self.held = false;
     }
 
     pub(super) fn exchange(&self) -> Option<&Exchange> {
@@ -280,6 +283,18 @@ impl Reply {
         let socket = exchange.hijack()?;
         self.stage = Stage::Hijacked;
         Ok(socket)
+    }
+
+    /// Keeps the exchange until the request is over in every respect.
+    pub(super) fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// As [`Reply::release`], once the response is out, unless something still has to run.
+    pub(super) fn release_early(&mut self) {
+        if !self.held {
+            self.release();
+        }
     }
 
     /// Gives the exchange back to the server, which may then read the connection's next request.

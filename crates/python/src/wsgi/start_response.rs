@@ -109,6 +109,12 @@ fn fill(
     let status = string(status, "the status")?;
     head.set_status(&text::wire(status, "the status")?)
         .map_err(|misuse| PyValueError::new_err(misuse.to_string()))?;
+    if matches!(head.status(), 100..=199) {
+        // RFC 9110, section 15.2: an interim response is never the answer.
+        return Err(PyValueError::new_err(
+            "a 1xx status does not answer a request; wsgi.early_hints sends 103",
+        ));
+    }
     let headers = headers
         .cast::<PyList>()
         .map_err(|_| wrong_type("the headers", "a list", headers))?;
