@@ -84,6 +84,7 @@ impl Worker {
 
     /// Everything up to the first request.
     fn boot(&self, py: Python<'_>, seat: WorkerSeat) -> Result<(Arc<Server>, Gateway), End> {
+        forget_sockets(py)?;
         self.hooks
             .call(py, "post_fork", (&self.arbiter, &self.object))?;
         let (slot, notifier) = (seat.slot.clone(), seat.notifier.clone());
@@ -221,6 +222,24 @@ fn code_of(py: Python<'_>, end: &End, otherwise: i32) -> i32 {
             otherwise
         }
     }
+}
+
+/// Takes out of the environment what only the arbiter may act on: an application that starts a server of its own must not
+/// take our sockets for its own.
+fn forget_sockets(py: Python<'_>) -> PyResult<()> {
+    const NAMES: [&str; 6] = [
+        "GUNICORN_PID",
+        "GUNICORN_FD",
+        "OXICORN_FD_MANAGED",
+        "LISTEN_PID",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+    ];
+    let environment = py.import("os")?.getattr("environ")?;
+    for name in NAMES {
+        environment.call_method1("pop", (name, py.None()))?;
+    }
+    Ok(())
 }
 
 /// What `sys.exit` meant: nothing is 0, a number is itself, anything else is an error to show.
