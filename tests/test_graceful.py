@@ -15,12 +15,12 @@ from harness.wire import head
 
 
 def test_a_request_in_flight_is_finished(serve: Serve, kind: str) -> None:
-    server = serve("lab", kind=kind)
+    server = serve("lab", "--log-level", "debug", kind=kind)
     with server.connect() as wire:
         wire.request("/gate/last")
         serve.gates.wait_entered("last")
         server.signal(SIGTERM)
-        server.wait_log("Handling signal: term")
+        server.wait_log("Worker was told to finish")
         serve.gates.open("last")
         reply = wire.reply()
         assert reply.status == 200 and reply.header("Connection") == "close"
@@ -89,13 +89,13 @@ def test_idle_connections_do_not_delay_it(serve: Serve, kind: str, beginning: by
 
 def test_a_kept_connection_that_asks_once_more_is_answered(serve: Serve) -> None:
     """With a thread still busy the worker is there, and tells the others to go."""
-    server = serve("lab", kind="gthread")
+    server = serve("lab", "--log-level", "debug", kind="gthread")
     with server.connect() as busy, server.connect() as kept:
         kept.get()
         busy.request("/gate/last")
         serve.gates.wait_entered("last")
         server.signal(SIGTERM)
-        server.wait_log("Handling signal: term")
+        server.wait_log("Worker was told to finish")
         kept_ends(kept)
         serve.gates.open("last")
         assert busy.reply().status == 200

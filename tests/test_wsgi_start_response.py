@@ -66,7 +66,7 @@ def test_a_bad_field_is_a_500_and_not_sent(server: Server, name: str) -> None:
     assert reply.header("X-Bad") is None and reply.header("X-Injected") is None
 
 
-@pytest.mark.parametrize("status", ["", "OK", "20%20OK", "abc%20OK", "2000%20OK"])
+@pytest.mark.parametrize("status", ["", "OK", "20%20OK", "abc%20OK", "2000%20OK", "103%20Early%20Hints"])
 def test_a_bad_status_is_a_500(server: Server, status: str) -> None:
     assert server.get(f"/bad_status?{status}").status == 500
 

@@ -98,6 +98,7 @@ pub(crate) fn ignore_all(py: Python<'_>) -> PyResult<()> {
 }
 
 fn finish(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
+    log::debug!("Worker was told to finish (pid: {})", std::process::id());
     addressee.leaving.store(true, Ordering::Relaxed);
     addressee.worker.setattr(py, "alive", false)?;
     addressee.server.shut_down(Shutdown::Graceful);
