@@ -58,7 +58,7 @@ fn pid_in(path: &Path) -> Option<i32> {
 
 fn refuse_the_living(path: &Path, ourselves: i32) -> Result<(), Failure> {
     match pid_in(path) {
-        Some(pid) if pid != ourselves && sys::process::exists(pid) => {
+        Some(pid) if pid != ourselves && sys::process::is_alive(pid) => {
             let path = path.display();
             Err(Failure::new(format!(
                 "Already running on PID {pid} (or pid file '{path}' is stale)"
@@ -154,6 +154,21 @@ mod tests {
         );
         assert_eq!(failure.sentence(), expected);
         assert_eq!(fs::read_to_string(&path).expect("read"), "1\n");
+    }
+
+    #[test]
+    fn a_zombie_does_not_keep_its_pidfile() {
+        let mut child = std::process::Command::new("true").spawn().expect("true");
+        let pid = i32::try_from(child.id()).expect("pid");
+        while sys::process::is_alive(pid) {
+            std::thread::yield_now();
+        }
+        assert!(sys::process::exists(pid), "nobody has asked for its end");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("app.pid");
+        fs::write(&path, format!("{pid}\n")).expect("write");
+        let _file = Pidfile::create(&path).expect("taken over");
+        child.wait().expect("wait");
     }
 
     #[test]

@@ -167,6 +167,20 @@ fn not_found(error: io::Error) -> io::Error {
     }
 }
 
+/// Whether there is such a process, ours or not, and it has not ended. A zombie, whose parent has not asked for its end
+/// yet, does nothing any more; in a container whose first process asks for nobody's they stay for good.
+#[must_use]
+pub fn is_alive(pid: i32) -> bool {
+    exists(pid) && !is_zombie(pid)
+}
+
+fn is_zombie(pid: i32) -> bool {
+    // proc(5): the state follows the name, which stands in parentheses and may hold any character.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+    state.is_some_and(|rest| rest.starts_with(['Z', 'X']))
+}
+
 /// Whether there is such a process, ours or not. A zombie is one.
 #[must_use]
 pub fn exists(pid: i32) -> bool {
