@@ -143,6 +143,7 @@ impl Worker {
             slot: seat.slot,
             notifier: seat.notifier,
             max_requests: seat.max_requests,
+            bodies: server::Bodies::Whole,
             siblings: Some(Siblings {
                 board: seat.scoreboard,
                 queue: seat.handover,

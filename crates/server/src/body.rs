@@ -69,6 +69,11 @@ impl Spool {
         Ok(())
     }
 
+    /// What is in memory, for a body that is streamed from here on: it never was as long as a file's.
+    pub(crate) fn into_memory(self) -> Vec<u8> {
+        self.memory
+    }
+
     /// The body is complete.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use proto::forwarded::Scheme;
 use proto::h1::{BodyDecoder, HeadParser, Request};
 
 use crate::body::Spool;
+use crate::inlet::Inlet;
 use crate::outlet::Outlet;
 use crate::peer::Ends;
 use crate::timers::Deadline;
@@ -39,6 +40,10 @@ pub(crate) struct Connection {
     pub(crate) readable: bool,
     /// The client has ended its side; what is readable ends with the end of the stream.
     pub(crate) half_closed: bool,
+    /// The number of the exchange that it is or was last in.
+    pub(crate) exchange: u64,
+    /// Where the application reads the body of its exchange, and learns that the client left.
+    pub(crate) inlet: Option<Arc<Inlet>>,
     pub(crate) deadline: Deadline,
     /// What the kernel held for the client when its deadline was set. A large buffer takes a slow client longer than
     /// `send_timeout` to empty so far that the socket reports, so it is asked whether it shrinks.
@@ -58,6 +63,8 @@ pub(crate) enum Stage {
     Body(Box<Upload>),
     /// The exchange is with the application, or waits for a thread.
     Serving,
+    /// The exchange is with the application, which reads the body while it arrives.
+    Streaming(Box<Intake>),
     /// The exchange is over; bytes of the response still wait for the client.
     Sending(Then),
     /// The response is out and our side is shut; what the client still sends is discarded, so that the answer is not
@@ -85,6 +92,15 @@ pub(crate) struct Upload {
     pub(crate) spool: Spool,
 }
 
+/// A body that goes to the application while it is being read.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) decoder: BodyDecoder,
+    pub(crate) inlet: Arc<Inlet>,
+    /// Bytes of the body so far.
+    pub(crate) length: u64,
+}
+
 impl Connection {
     pub(crate) fn new(
         outlet: Arc<Outlet>,
@@ -103,6 +119,8 @@ impl Connection {
             // The request often is there already when a connection is accepted: a look costs less than another wait.
             readable: true,
             half_closed: false,
+            exchange: 0,
+            inlet: None,
             deadline: Deadline::NONE,
             unsent: 0,
         }

@@ -37,6 +37,8 @@ pub(crate) enum Leader {
     Thread,
     /// The watchdog, which does I/O only.
     Watchdog,
+    /// A foreign event loop, for good: it looks whenever the poller is readable.
+    Loop,
 }
 
 /// How an exchange left its connection.
@@ -217,12 +219,13 @@ impl Crew {
             return 1;
         }
         let taken = roll.busy + u32::try_from(roll.ready.len()).unwrap_or(u32::MAX);
-        self.options.threads.saturating_sub(taken)
+        self.options.places().saturating_sub(taken)
     }
 
     /// Takes the next exchange for the calling thread.
     pub(crate) fn depart(&self, roll: &mut Roll) -> Option<Exchange> {
-        if roll.unlooked >= LOOK_AFTER && roll.leader != Leader::Thread {
+        let leads = matches!(roll.leader, Leader::Thread | Leader::Loop);
+        if roll.unlooked >= LOOK_AFTER && !leads {
             return None;
         }
         let mut exchange = self.next_ready(roll)?;
@@ -273,7 +276,9 @@ impl Crew {
         roll.busy = roll.busy.saturating_sub(1);
         roll.usual = (roll.usual * 7 + took) / 8;
         self.slot.set_in_flight(roll.busy);
-        self.slot.set_busy_since_ms(0);
+        if roll.leader != Leader::Loop {
+            self.slot.set_busy_since_ms(0);
+        }
         roll.inbox.push(message);
         let led = roll.leader != Leader::Nobody;
         drop(roll);
@@ -304,7 +309,10 @@ impl Crew {
 
     /// Notes since when no thread is free and none waits for its client: the arbiter ends a worker that stays so.
     fn publish_saturation(&self, roll: &Roll) {
-        let saturated = roll.busy >= self.options.threads && roll.held_up.is_empty();
+        if roll.leader == Leader::Loop {
+            return; // It says itself that it is alive; see [`Crew::beat`].
+        }
+        let saturated = roll.busy >= self.options.places() && roll.held_up.is_empty();
         let since = saturated.then(sys::clock::monotonic_ms);
         self.slot.set_busy_since_ms(since.unwrap_or(0));
     }
@@ -328,6 +336,11 @@ impl Crew {
     /// Whether some thread turns the reactor now.
     pub(crate) fn is_led(&self) -> bool {
         self.roll.lock().leader != Leader::Nobody
+    }
+
+    /// Notes that the event loop is alive: to the arbiter a loop that has not said so for `timeout` hangs.
+    pub(crate) fn beat(&self) {
+        self.slot.set_busy_since_ms(sys::clock::monotonic_ms());
     }
 
     /// Says that this worker is leaving: no other gives it connections.

@@ -14,6 +14,7 @@ use proto::h1::{self, Request, ResponseContext, ResponseFraming, ResponseHead, V
 use crate::access_log::Record;
 use crate::body::Body;
 use crate::crew::{Crew, Message, Outcome};
+use crate::inlet::{Inlet, Read};
 use crate::outlet::{Flushed, Outlet};
 use crate::peer::{Ends, Local, Peer};
 
@@ -24,6 +25,15 @@ pub enum SinkError {
     Disconnected,
     /// The client took nothing for `send_timeout`.
     TimedOut,
+}
+
+/// Whether a response may go on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// It may.
+    Enough,
+    /// Too much is queued for the client; an [`crate::Event::Room`] tells when it has taken some.
+    Full,
 }
 
 impl std::fmt::Display for SinkError {
@@ -43,12 +53,16 @@ pub struct Exchange {
     /// The request head.
     pub request: Request,
     body: Body,
+    inlet: Option<Arc<Inlet>>,
+    /// The client waits for permission to send its body, which it gets once the application wants it.
+    owes_continue: bool,
     scheme: Scheme,
     ends: Arc<Ends>,
     outlet: Arc<Outlet>,
     crew: Arc<Crew>,
     key: usize,
     serial: u64,
+    number: u64,
     keep_alive: bool,
     arrived: Instant,
     departed: Option<Instant>,
@@ -85,13 +99,17 @@ pub(crate) struct Origin {
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) key: usize,
     pub(crate) serial: u64,
+    pub(crate) number: u64,
     pub(crate) arrived: Instant,
+    pub(crate) inlet: Option<Arc<Inlet>>,
 }
 
 impl Exchange {
     pub(crate) fn new(origin: Origin, request: Request, body: Body, scheme: Scheme) -> Exchange {
         Exchange {
             keep_alive: request.keep_alive(),
+            owes_continue: request.expects_continue(),
+            inlet: origin.inlet,
             request,
             body,
             scheme,
@@ -100,6 +118,7 @@ impl Exchange {
             crew: origin.crew,
             key: origin.key,
             serial: origin.serial,
+            number: origin.number,
             arrived: origin.arrived,
             departed: None,
             response: Response::Unstarted,
@@ -127,6 +146,40 @@ impl Exchange {
     /// The buffered body, once.
     pub fn take_body(&mut self) -> Body {
         std::mem::take(&mut self.body)
+    }
+
+    /// Tells this exchange from all others of the server's life.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.number
+    }
+
+    /// What there is of the body of a server whose bodies are streamed.
+    pub fn read_body(&mut self) -> Read {
+        let Some(inlet) = &self.inlet else {
+            return Read::Gone;
+        };
+        let (read, resume) = inlet.read();
+        if resume {
+            self.crew.tell(self.pending());
+        }
+        if read == Read::Pending && std::mem::take(&mut self.owes_continue) {
+            // A client that is gone is noticed by the reactor.
+            let _ = self.send(&[h1::CONTINUE]);
+        }
+        read
+    }
+
+    /// Whether the client has left. One that has only ended its own side may still take the response, so this is no reason
+    /// not to send it.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.outlet.is_broken() || self.inlet.as_ref().is_some_and(|inlet| inlet.is_gone())
+    }
+
+    /// Asks for an [`crate::Event::Gone`] when the client leaves. Says whether it has left already.
+    pub fn watch_gone(&mut self) -> bool {
+        self.inlet.as_ref().is_some_and(|inlet| inlet.await_gone())
     }
 
     /// Who sent the request.
@@ -207,6 +260,18 @@ impl Exchange {
     /// # Errors
     /// The client is gone, or took nothing for `send_timeout`.
     pub fn write(&mut self, chunk: &[u8]) -> Result<(), SinkError> {
+        self.send_chunk(chunk)?;
+        if self.outlet.has_room() {
+            return Ok(());
+        }
+        self.outlet.spill(self.crew.options.response_spool());
+        if self.outlet.has_room() {
+            return Ok(());
+        }
+        self.crew.wait_for_room(&self.outlet)
+    }
+
+    fn send_chunk(&mut self, chunk: &[u8]) -> Result<(), SinkError> {
         let (mut bytes, mut framing) = self.take_staged();
         let chunk = admit(&mut framing, chunk);
         self.response = Response::Streaming(framing);
@@ -217,14 +282,16 @@ impl Exchange {
         } else {
             self.send(&[&bytes, chunk])?;
         }
-        if self.outlet.has_room() {
-            return Ok(());
-        }
-        self.outlet.spill(self.crew.options.response_spool());
-        if self.outlet.has_room() {
-            return Ok(());
-        }
-        self.crew.wait_for_room(&self.outlet)
+        Ok(())
+    }
+
+    /// As [`Exchange::write`], but never waits.
+    ///
+    /// # Errors
+    /// The client is gone, or took nothing for `send_timeout`.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<Room, SinkError> {
+        self.send_chunk(chunk)?;
+        self.outlet.ask_for_room()
     }
 
     /// Sends a range of a file. Never waits: the reactor sends on what the client does not take at once.
@@ -392,10 +459,15 @@ impl Exchange {
 
     fn note_pending(&self, flushed: Flushed) {
         if flushed != Flushed::Empty {
-            self.crew.tell(Message::Pending {
-                key: self.key,
-                serial: self.serial,
-            });
+            self.crew.tell(self.pending());
+        }
+    }
+
+    /// There is something to do for this connection that the poller will not report.
+    fn pending(&self) -> Message {
+        Message::Pending {
+            key: self.key,
+            serial: self.serial,
         }
     }
 

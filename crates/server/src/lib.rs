@@ -6,6 +6,7 @@
 
 mod accept;
 mod access_log;
+mod alarm;
 mod attendance;
 mod body;
 mod connection;
@@ -13,6 +14,7 @@ mod crew;
 mod date;
 mod exchange;
 mod handover;
+mod inlet;
 mod options;
 mod outlet;
 mod peer;
@@ -26,8 +28,9 @@ mod timers;
 pub use accept::Listener;
 pub use attendance::or_abort;
 pub use body::Body;
-pub use exchange::{Exchange, SinkError};
+pub use exchange::{Exchange, Room, SinkError};
 pub use handover::Siblings;
-pub use options::Seat;
+pub use inlet::{Event, Read};
+pub use options::{Bodies, Seat};
 pub use peer::{Local, Peer};
-pub use server::{Next, Server, Shutdown, Watched};
+pub use server::{Look, Next, Server, Shutdown, Watched};

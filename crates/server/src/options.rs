@@ -1,6 +1,7 @@
 //! What the server needs of the settings, in the units it works in.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use settings::{AddressSet, Config};
@@ -11,6 +12,15 @@ use crate::handover::Siblings;
 use crate::queue::Spool;
 use crate::timers::Millis;
 
+/// How the application gets request bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bodies {
+    /// Whole, with the exchange: a slow upload then holds no thread.
+    Whole,
+    /// While they arrive: the exchange comes with its head.
+    Streamed,
+}
+
 /// The place of this worker among the others, as the arbiter gave it out.
 #[derive(Debug)]
 pub struct Seat {
@@ -20,6 +30,8 @@ pub struct Seat {
     pub notifier: Notifier,
     /// Requests after which the worker asks for a successor; 0 for never.
     pub max_requests: u64,
+    /// How the application gets request bodies.
+    pub bodies: Bodies,
     /// The other workers; `None` where there are none to hand connections to.
     pub siblings: Option<Siblings>,
     /// How many exchanges may be with the application at once.
@@ -42,8 +54,9 @@ pub(crate) struct Options {
     pub(crate) spool_directory: Option<PathBuf>,
     /// Bytes of a response that may wait in a temporary file for a slow client.
     pub(crate) response_spool: u64,
-    pub(crate) threads: u32,
     pub(crate) max_requests: u64,
+    threads: u32,
+    streams: AtomicBool,
 }
 
 impl Options {
@@ -52,6 +65,27 @@ impl Options {
         Spool {
             directory: self.spool_directory.as_deref(),
             limit: self.response_spool,
+        }
+    }
+
+    /// An event loop is going to turn the server; see [`crate::Server::stream_bodies`].
+    pub(crate) fn stream_bodies(&self) {
+        self.streams.store(true, Ordering::Relaxed);
+    }
+
+    /// How the application gets request bodies.
+    pub(crate) fn bodies(&self) -> Bodies {
+        match self.streams.load(Ordering::Relaxed) {
+            true => Bodies::Streamed,
+            false => Bodies::Whole,
+        }
+    }
+
+    /// How many exchanges may be with the application at once. On an event loop that is limited by the connections alone.
+    pub(crate) fn places(&self) -> u32 {
+        match self.bodies() {
+            Bodies::Streamed => u32::MAX,
+            Bodies::Whole => self.threads,
         }
     }
 
@@ -74,8 +108,9 @@ impl Options {
             secure_scheme_headers: config.secure_scheme_headers.clone(),
             spool_directory: config.tmp_upload_dir.clone(),
             response_spool: config.limit_response_spool,
-            threads: seat.threads.max(1),
             max_requests: seat.max_requests,
+            threads: seat.threads.max(1),
+            streams: AtomicBool::new(seat.bodies == Bodies::Streamed),
         }
     }
 }

@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use socket2::Socket;
 use sys::send::Follow;
 
-use crate::exchange::SinkError;
+use crate::exchange::{Room, SinkError};
 use crate::queue::{HIGH_WATER, LOW_WATER, Piece, Queue, Spool};
 
 /// The most that is sent on in one go, so that one fast download does not hold up the other connections of a turn.
@@ -202,6 +202,28 @@ impl Outlet {
     pub(crate) fn interrupt(&self) {
         self.queue.lock().interrupted = true;
         self.drained.notify_all();
+    }
+
+    /// Whether a stream may go on. If not, the reactor is asked to tell when it may; see [`Outlet::take_room`].
+    pub(crate) fn ask_for_room(&self) -> Result<Room, SinkError> {
+        let mut queue = self.queue.lock();
+        if let Some(error) = queue.broken {
+            return Err(error);
+        }
+        queue.awaits_room = queue.bytes > HIGH_WATER;
+        Ok(if queue.awaits_room {
+            Room::Full
+        } else {
+            Room::Enough
+        })
+    }
+
+    /// Whether somebody who asked for room can be told that there is some, or that there will never be.
+    pub(crate) fn take_room(&self) -> bool {
+        let mut queue = self.queue.lock();
+        let told = queue.awaits_room && (queue.bytes <= LOW_WATER || queue.broken.is_some());
+        queue.awaits_room &= !told;
+        told
     }
 
     /// Whether anything waits for the client.

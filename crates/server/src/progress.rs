@@ -10,6 +10,8 @@ use crate::access_log::Record;
 use crate::body::Body;
 use crate::connection::{Connection, Stage, Then};
 use crate::exchange::{Exchange, Origin, SinkError};
+use crate::inlet::{Event, Inlet};
+use crate::options::Bodies;
 use crate::reactor::{Life, Reactor};
 use crate::receive::{Fed, Refusal};
 use crate::server::Shutdown;
@@ -45,6 +47,10 @@ impl Reactor {
                     return connection.outlet.call_attention();
                 }
                 Stage::Waiting | Stage::Serving | Stage::Sending(_) => return,
+                Stage::Streaming(ref intake) if connection.readable && !intake.inlet.has_room() => {
+                    // The application is slow, not the client.
+                    return self.rest(key);
+                }
                 Stage::Idle if defers && connection.has_unread() => return self.defer(key),
                 Stage::Idle if !connection.inbound.is_empty() => {
                     let fed = connection.feed(&[], &self.crew.options);
@@ -52,7 +58,9 @@ impl Reactor {
                 }
                 _ if !connection.readable => return,
                 Stage::Lingering => self.discard(key),
-                Stage::Idle | Stage::Head(_) | Stage::Body(_) => self.read(key),
+                Stage::Idle | Stage::Head(_) | Stage::Body(_) | Stage::Streaming(_) => {
+                    self.read(key)
+                }
             }
         }
         if let Some(connection) = self.connections.get(key) {
@@ -63,6 +71,7 @@ impl Reactor {
     fn read(&mut self, key: usize) {
         let connection = &mut self.connections[key];
         match receive(connection, &mut self.scratch) {
+            Ok(0) if matches!(connection.stage, Stage::Streaming(_)) => self.break_off(key),
             Ok(0) => self.close(key),
             Ok(count) => {
                 let fed = connection.feed(&self.scratch[..count], &self.crew.options);
@@ -86,6 +95,15 @@ impl Reactor {
     fn fed(&mut self, key: usize, fed: Result<Fed, Refusal>) {
         match fed {
             Ok(Fed::Complete(request, scheme, body)) => self.complete(key, request, scheme, body),
+            Ok(Fed::Begun(request, scheme, inlet)) => {
+                self.hand_out(key, request, scheme, Body::Empty, Some(inlet));
+                self.set_deadline(key, self.crew.options.body_timeout);
+            }
+            Ok(Fed::Streamed { awaited }) => self.streamed(key, awaited),
+            Err(refusal) if matches!(self.connections[key].stage, Stage::Streaming(_)) => {
+                log::debug!("the body of a request was refused: {}", refusal.rule);
+                self.break_off(key);
+            }
             Ok(Fed::NeedMore {
                 was_idle,
                 continue_wanted,
@@ -95,19 +113,94 @@ impl Reactor {
     }
 
     fn complete(&mut self, key: usize, request: Request, scheme: Scheme, body: Body) {
+        self.connections[key].stage = Stage::Serving;
+        let (body, inlet) = match (self.crew.options.bodies(), body) {
+            (Bodies::Streamed, Body::Memory(data)) => (Body::Empty, Some(data)),
+            (Bodies::Streamed, Body::Empty) => (Body::Empty, Some(Vec::new())),
+            (_, body) => (body, None),
+        };
+        let inlet = inlet.map(|data| Arc::new(Inlet::new(data, true)));
+        self.hand_out(key, request, scheme, body, inlet);
+        self.set_deadline(key, Millis::MAX);
+    }
+
+    /// Makes an exchange of a request.
+    fn hand_out(
+        &mut self,
+        key: usize,
+        request: Request,
+        scheme: Scheme,
+        body: Body,
+        inlet: Option<Arc<Inlet>>,
+    ) {
+        self.number += 1;
         let connection = &mut self.connections[key];
-        connection.stage = Stage::Serving;
+        connection.exchange = self.number;
+        connection.inlet.clone_from(&inlet);
         let origin = Origin {
             crew: Arc::clone(&self.crew),
             ends: Arc::clone(&connection.ends),
             outlet: Arc::clone(&connection.outlet),
             key,
             serial: connection.serial,
+            number: self.number,
             arrived: self.instant,
+            inlet,
         };
         self.ready
             .push(Exchange::new(origin, request, body, scheme));
-        self.set_deadline(key, Millis::MAX);
+    }
+
+    /// More of a body has gone to the application.
+    fn streamed(&mut self, key: usize, awaited: bool) {
+        let connection = &self.connections[key];
+        if awaited {
+            self.reports.push(Event::Body(connection.exchange));
+        }
+        match connection.stage {
+            Stage::Streaming(_) => self.set_deadline(key, self.crew.options.body_timeout),
+            _ => self.rest(key),
+        }
+    }
+
+    /// Nothing is expected of the client but that it takes what is sent.
+    pub(crate) fn rest(&mut self, key: usize) {
+        if !self.connections[key].outlet.has_pending() {
+            self.set_deadline(key, Millis::MAX);
+        }
+    }
+
+    /// The rest of a body that goes to the application will not come.
+    fn break_off(&mut self, key: usize) {
+        let connection = &mut self.connections[key];
+        connection.readable = false;
+        if connection
+            .inlet
+            .as_ref()
+            .is_some_and(|inlet| inlet.break_off())
+        {
+            self.reports.push(Event::Body(connection.exchange));
+        }
+        self.tell_gone(key);
+        self.rest(key);
+    }
+
+    /// Tells the exchange of a connection, if it wants to know, that the client has left.
+    pub(crate) fn tell_gone(&mut self, key: usize) {
+        let connection = &self.connections[key];
+        let (exchange, outlet) = (connection.exchange, &connection.outlet);
+        let Some(inlet) = &connection.inlet else {
+            return;
+        };
+        if outlet.is_broken() && inlet.break_off() {
+            self.reports.push(Event::Body(exchange));
+        }
+        if outlet.take_room() {
+            self.reports.push(Event::Room(exchange));
+        }
+        if inlet.leave() {
+            self.reports.push(Event::Gone(exchange));
+        }
     }
 
     fn need_more(&mut self, key: usize, was_idle: bool, continue_wanted: bool) {
@@ -202,6 +295,7 @@ impl Reactor {
             Stage::Waiting => {}
             Stage::Head(_) => self.refuse(key, &HEADER_TIMEOUT),
             Stage::Body(_) => self.refuse(key, &BODY_TIMEOUT),
+            Stage::Streaming(_) if !connection.outlet.has_pending() => self.break_off(key),
             Stage::Serving | Stage::Sending(_) if !connection.outlet.has_pending() => {}
             Stage::Serving | Stage::Sending(_)
                 if connection.outlet.unsent() < connection.unsent =>
@@ -209,7 +303,10 @@ impl Reactor {
                 self.watch_sending(key);
             }
             // The thread that streams to it is told; it ends the exchange.
-            Stage::Serving => connection.outlet.give_up(SinkError::TimedOut),
+            Stage::Serving | Stage::Streaming(_) => {
+                connection.outlet.give_up(SinkError::TimedOut);
+                self.tell_gone(key);
+            }
             Stage::Sending(_) => self.close(key),
         }
     }

@@ -29,6 +29,8 @@ pub(crate) struct Queue {
     /// Bytes of memory that wait (files do not count: they cost nothing while they wait).
     pub(crate) bytes: usize,
     pub(crate) broken: Option<SinkError>,
+    /// Somebody who streams without waiting wants to be told when there is room.
+    pub(crate) awaits_room: bool,
     /// The thread that waits for room has something else to look at.
     pub(crate) interrupted: bool,
 }

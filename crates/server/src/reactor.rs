@@ -11,10 +11,12 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use crate::accept::Listener;
+use crate::alarm::Alarm;
 use crate::connection::{Connection, Stage, Then};
 use crate::crew::{Crew, Message, Outcome};
 use crate::exchange::{Exchange, SinkError};
 use crate::handover::{Handover, RECHECK};
+use crate::inlet::Event;
 use crate::outlet::Flushed;
 use crate::progress::LAST_REQUEST;
 use crate::server::{Shutdown, Watched};
@@ -34,6 +36,7 @@ const QUEUES: usize = usize::MAX / 2;
 const WATCHES: usize = QUEUES + QUEUES / 2;
 /// The token of the waker.
 pub(crate) const WAKER: Token = Token(usize::MAX);
+const ALARM: Token = Token(usize::MAX - 1);
 
 /// How far the server is from its end.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +83,12 @@ pub(crate) struct Reactor {
     /// How many requests more this turn may take on.
     pub(crate) free: u32,
     pub(crate) handover: Option<Handover>,
+    /// What exchanges waited for and have to be told.
+    pub(crate) reports: Vec<Event>,
+    /// Makes the poller readable at the next deadline, for event loops that know nothing of ours.
+    alarm: Option<Alarm>,
+    /// The number of the last exchange.
+    pub(crate) number: u64,
     pub(crate) scratch: Box<[u8]>,
 }
 
@@ -113,6 +122,9 @@ impl Reactor {
             life: Life::Serving,
             interrupted: false,
             free: 0,
+            reports: Vec::new(),
+            alarm: None,
+            number: 0,
             handover,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
         }
@@ -167,6 +179,7 @@ impl Reactor {
         for event in &events {
             match event.token() {
                 WAKER => {}
+                ALARM => self.alarm.iter_mut().for_each(Alarm::rang),
                 Token(token) if token >= WATCHES => self.watched(token - WATCHES),
                 Token(token) if token >= QUEUES => knock = true,
                 Token(key) => self.report(key, event),
@@ -206,18 +219,45 @@ impl Reactor {
         if matches!(self.life, Life::Draining { .. }) && self.listening {
             return Some(Duration::ZERO);
         }
+        let next = self.next_deadline()?;
+        Some(self.until(next))
+    }
+
+    fn next_deadline(&self) -> Option<Millis> {
         let paused = (self.pause_until > self.now).then_some(self.pause_until);
         let recheck = self.has_waiting().then_some(self.now + RECHECK);
         let unheard = self.crew.is_busy().then_some(self.now + UNHEARD);
-        let next = [self.timers.next(), paused, recheck, unheard]
+        [self.timers.next(), paused, recheck, unheard]
             .into_iter()
             .flatten()
-            .min()?;
-        // One more millisecond, because the poller rounds down and would come up just before the deadline.
+            .min()
+    }
+
+    /// How long to wait for a deadline: one more millisecond, because the poller rounds down and would come up just before.
+    fn until(&self, deadline: Millis) -> Duration {
         let now = self.millis_at(Instant::now());
-        Some(Duration::from_millis(
-            next.saturating_sub(now).saturating_add(1),
-        ))
+        Duration::from_millis(deadline.saturating_sub(now).saturating_add(1))
+    }
+
+    /// For an event loop that watches the poller: makes it readable when there is something to do that no descriptor of
+    /// ours reports.
+    pub(crate) fn set_alarm(&mut self) {
+        if self.wait(Patience::Wait) == Some(Duration::ZERO) {
+            self.crew.wake();
+        }
+        let next = self.next_deadline();
+        let span = next.map_or(Duration::ZERO, |next| self.until(next));
+        let set = match &mut self.alarm {
+            Some(alarm) => alarm.set(next, span),
+            None => Alarm::new(self.poll.registry(), ALARM).and_then(|mut alarm| {
+                alarm.set(next, span)?;
+                self.alarm = Some(alarm);
+                Ok(())
+            }),
+        };
+        if let Err(error) = set {
+            log::error!("the timer of the event loop could not be set: {error}");
+        }
     }
 
     fn watched(&mut self, index: usize) {
@@ -275,11 +315,14 @@ impl Reactor {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
+        connection.inlet = None;
         let then = match outcome {
             Outcome::Hijacked => {
                 self.connections.remove(key);
                 return self.crew.publish_connections(self.connections.len());
             }
+            // The application did not want the rest of the body; nothing tells where the next request begins.
+            _ if matches!(connection.stage, Stage::Streaming(_)) => Then::Linger,
             Outcome::KeepAlive => Then::KeepAlive,
             Outcome::Close if connection.has_unread() => Then::Linger,
             Outcome::Close => Then::Close,
@@ -341,10 +384,16 @@ impl Reactor {
         };
         if event.is_error() || event.is_write_closed() {
             connection.outlet.give_up(SinkError::Disconnected);
-            if !matches!(connection.stage, Stage::Serving) {
+            if !matches!(connection.stage, Stage::Serving | Stage::Streaming(_)) {
                 return self.close(key);
             }
         }
+        if event.is_read_closed() || event.is_error() || event.is_write_closed() {
+            self.tell_gone(key);
+        }
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         connection.half_closed |= event.is_read_closed();
         connection.readable |= event.is_readable() || event.is_read_closed();
         if event.is_writable() && connection.outlet.has_pending() {
@@ -375,14 +424,17 @@ impl Reactor {
         };
         let (flushed, moved) = connection.outlet.flush();
         let serial = connection.serial;
+        if connection.outlet.take_room() {
+            self.reports.push(Event::Room(connection.exchange));
+        }
         match (flushed, &connection.stage) {
             (Flushed::Empty, Stage::Sending(then)) => {
                 let then = *then;
                 self.sent(key, then);
             }
-            (Flushed::Empty, Stage::Serving) => self.set_deadline(key, Millis::MAX),
+            (Flushed::Empty, Stage::Serving | Stage::Streaming(_)) => self.rest(key),
             (Flushed::Empty, _) => {}
-            (Flushed::Broken, Stage::Serving) => {}
+            (Flushed::Broken, Stage::Serving | Stage::Streaming(_)) => self.tell_gone(key),
             (Flushed::Broken, _) => self.close(key),
             (Flushed::More, _) => {
                 self.again.push((key, serial));

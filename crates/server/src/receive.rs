@@ -1,11 +1,14 @@
 //! From bytes to complete requests: feeds what was read to the parser and the body decoder of a connection.
 
+use std::sync::Arc;
+
 use proto::forwarded::{self, Scheme};
 use proto::h1::{BodyDecoder, Framing, HeadParser, Request, Violation};
 
 use crate::body::{Body, Spool};
-use crate::connection::{Connection, Stage, Upload};
-use crate::options::Options;
+use crate::connection::{Connection, Intake, Stage, Upload};
+use crate::inlet::Inlet;
+use crate::options::{Bodies, Options};
 
 /// What became of the bytes.
 pub(crate) enum Fed {
@@ -18,6 +21,13 @@ pub(crate) enum Fed {
     },
     /// A request is complete.
     Complete(Request, Scheme, Body),
+    /// A request head is complete; its body goes to the application while it arrives.
+    Begun(Request, Scheme, Arc<Inlet>),
+    /// More of such a body has arrived.
+    Streamed {
+        /// Somebody waits for it.
+        awaited: bool,
+    },
 }
 
 /// Why a request is not served.
@@ -72,6 +82,13 @@ impl Connection {
                 let used = upload.take(input, options)?;
                 Ok((used, self.complete_body(false)?))
             }
+            Stage::Streaming(intake) => {
+                let (used, awaited) = intake.take(input, options)?;
+                if intake.decoder.is_done() {
+                    self.stage = Stage::Serving;
+                }
+                Ok((used, Fed::Streamed { awaited }))
+            }
             Stage::Waiting | Stage::Serving | Stage::Sending(_) | Stage::Lingering => Ok((
                 0,
                 Fed::NeedMore {
@@ -121,6 +138,12 @@ impl Connection {
         let rest = &input[used..];
         let continue_wanted = upload.request.expects_continue() && rest.is_empty();
         let used = used + upload.take(rest, options)?;
+        if options.bodies() == Bodies::Streamed && !upload.decoder.is_done() {
+            let (request, scheme, intake) = upload.stream();
+            let inlet = Arc::clone(&intake.inlet);
+            self.stage = Stage::Streaming(Box::new(intake));
+            return Ok((used, Fed::Begun(request, scheme, inlet)));
+        }
         self.stage = Stage::Body(Box::new(upload));
         Ok((used, self.complete_body(continue_wanted)?))
     }
@@ -149,7 +172,42 @@ impl Connection {
     }
 }
 
+impl Intake {
+    /// Decodes what there is of the body and passes it on. Returns the bytes used, and whether somebody waits for them.
+    fn take(&mut self, input: &[u8], options: &Options) -> Result<(usize, bool), Refusal> {
+        let (mut used, mut awaited) = (0, false);
+        while used < input.len() && !self.decoder.is_done() {
+            let decoded = self.decoder.decode(&input[used..])?;
+            used += decoded.consumed;
+            self.length += decoded.data.len() as u64;
+            if options.body_limit != 0 && self.length > options.body_limit {
+                return Err(BODY_TOO_LARGE);
+            }
+            awaited |= self.inlet.push(decoded.data);
+            if decoded.consumed == 0 {
+                break;
+            }
+        }
+        if self.decoder.is_done() {
+            awaited |= self.inlet.complete();
+        }
+        Ok((used, awaited))
+    }
+}
+
 impl Upload {
+    /// Turns what has arrived into the beginning of a stream.
+    fn stream(self) -> (Request, Scheme, Intake) {
+        let length = self.spool.length();
+        let inlet = Arc::new(Inlet::new(self.spool.into_memory(), false));
+        let intake = Intake {
+            decoder: self.decoder,
+            inlet,
+            length,
+        };
+        (self.request, self.scheme, intake)
+    }
+
     /// Decodes what there is of the body and stores it. Returns the bytes used.
     fn take(&mut self, input: &[u8], options: &Options) -> Result<usize, Refusal> {
         let mut used = 0;

@@ -16,6 +16,7 @@ use crate::attendance;
 use crate::crew::{Crew, Leader, Parts};
 use crate::exchange::Exchange;
 use crate::handover::Handover;
+use crate::inlet::Event;
 use crate::options::{Options, Seat};
 use crate::reactor::{Patience, Reactor, WAKER};
 
@@ -37,6 +38,19 @@ pub enum Watched {
     Interruption,
     /// The end of the stream means that the arbiter is gone; the server then stops gracefully.
     Lifeline,
+}
+
+/// What a look brought.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// Requests to answer.
+    pub exchanges: Vec<Exchange>,
+    /// What exchanges waited for.
+    pub events: Vec<Event>,
+    /// There are watched descriptors, or signals, to look at.
+    pub interrupted: bool,
+    /// The server has come to its end.
+    pub done: bool,
 }
 
 /// What a thread is to do next.
@@ -70,7 +84,7 @@ impl Server {
         let options = Options::new(config, &seat);
         let handover = seat
             .siblings
-            .map(|siblings| Handover::new(siblings, seat.slot.clone(), options.threads));
+            .map(|siblings| Handover::new(siblings, seat.slot.clone(), options.places()));
         let parts = Parts {
             waker: Waker::new(poll.registry(), WAKER)?,
             registry: poll.registry().try_clone()?,
@@ -113,6 +127,46 @@ impl Server {
         with(self.reactor.lock().poll.registry().as_fd())
     }
 
+    /// Does what there is to do without waiting, for an event loop that watches the poller. Deadlines make the poller
+    /// readable too. From the first call on the loop is the only one to turn the reactor.
+    pub fn look(&self) -> Look {
+        let mut roll = self.crew.roll();
+        roll.leader = Leader::Loop;
+        let free = self.crew.free(&roll);
+        self.crew.looked(&mut roll);
+        drop(roll);
+        let events = self.turn(free, Patience::Look);
+        let mut roll = self.crew.roll();
+        let mut exchanges = Vec::with_capacity(roll.ready.len());
+        while let Some(exchange) = self.crew.depart(&mut roll) {
+            exchanges.push(exchange);
+        }
+        Look {
+            exchanges,
+            events,
+            interrupted: std::mem::take(&mut roll.interrupted),
+            done: roll.done,
+        }
+    }
+
+    /// Has bodies streamed, and any number of requests answered at once, from now on: an event loop is going to turn the
+    /// server, which was not known when it was made. To be called before the first look.
+    pub fn stream_bodies(&self) {
+        self.crew.options.stream_bodies();
+    }
+
+    /// Whether the end was asked for, and how.
+    #[must_use]
+    pub fn stopping(&self) -> Option<Shutdown> {
+        self.crew.stopping()
+    }
+
+    /// Says that the event loop is alive. To be called once a second while it is; the arbiter replaces a worker whose loop
+    /// has not said so for `timeout`.
+    pub fn beat(&self) {
+        self.crew.beat();
+    }
+
     /// Waits for something to do. Any of the worker's threads may call it; none may hold the GIL meanwhile.
     pub fn next(&self) -> Next {
         loop {
@@ -129,7 +183,7 @@ impl Server {
                 }
                 match roll.leader {
                     Leader::Nobody => break,
-                    Leader::Thread => self.crew.wait(&mut roll),
+                    Leader::Thread | Leader::Loop => self.crew.wait(&mut roll),
                     Leader::Watchdog => {
                         roll.wanted = true;
                         self.crew.wake();
@@ -171,7 +225,7 @@ impl Server {
     }
 
     /// One turn by whoever leads, and the end of that lead.
-    fn turn(&self, free: u32, patience: Patience) {
+    fn turn(&self, free: u32, patience: Patience) -> Vec<Event> {
         let mut reactor = self.reactor.lock();
         reactor.turn(free, patience);
         let mut roll = self.crew.roll();
@@ -184,7 +238,15 @@ impl Server {
         } else if roll.interrupted {
             self.crew.call_for_interruption(&roll);
         }
-        roll.leader = Leader::Nobody;
+        let looped = roll.leader == Leader::Loop;
+        if !looped {
+            roll.leader = Leader::Nobody;
+        }
+        drop(roll);
+        if looped {
+            reactor.set_alarm();
+        }
+        std::mem::take(&mut reactor.reports)
     }
 
     /// Turns the reactor while every thread is inside the application, until one wants it back.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use server::{Exchange, Listener, Next, Seat, Server, Shutdown, Siblings};
+use server::{Bodies, Exchange, Listener, Look, Next, Seat, Server, Shutdown, Siblings};
 use settings::{Address, Config};
 use sys::fdpass::Queue;
 use sys::pipe::Notifier;
@@ -100,6 +100,46 @@ impl Double {
         Double::launch(socket, board.slot(0), None, config, threads, answer)
     }
 
+    /// A server that an event loop drives. `handle` gets what each look brought.
+    pub(crate) fn looped(config: &Config, mut handle: impl FnMut(Look) + Send + 'static) -> Double {
+        let Shared { socket, board, .. } = Shared::new();
+        let address = socket.local_addr().unwrap();
+        let slot = board.slot(0);
+        let seat = Seat {
+            slot: slot.clone(),
+            notifier: Notifier::new().unwrap(),
+            max_requests: 0,
+            bodies: Bodies::Streamed,
+            siblings: None,
+            threads: 1000,
+        };
+        let server = Server::new(vec![listener(socket)], config, seat).unwrap();
+        let looped = Arc::clone(&server);
+        let thread = std::thread::spawn(move || {
+            let poller = looped.with_poller(|poller| poller.try_clone_to_owned().unwrap());
+            loop {
+                let look = looped.look();
+                let done = look.done;
+                handle(look);
+                if done {
+                    return;
+                }
+                let mut polled = [rustix::event::PollFd::new(
+                    &poller,
+                    rustix::event::PollFlags::IN,
+                )];
+                rustix::event::poll(&mut polled, None).unwrap();
+            }
+        });
+        Double {
+            threads: vec![thread],
+            server,
+            address,
+            second_address: address,
+            slot,
+        }
+    }
+
     fn launch(
         socket: TcpListener,
         slot: Slot,
@@ -117,6 +157,7 @@ impl Double {
             slot: slot.clone(),
             notifier: Notifier::new().unwrap(),
             max_requests: 0,
+            bodies: Bodies::Whole,
             siblings,
             threads,
         };

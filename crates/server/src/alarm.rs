@@ -1,0 +1,62 @@
+//! The next deadline as a descriptor: an event loop that watches the poller then needs no timers of ours.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::timers::Millis;
+
+/// A timer that the poller watches.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    timer: OwnedFd,
+    /// When it will ring.
+    set_for: Option<Millis>,
+}
+
+impl Alarm {
+    pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Alarm> {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        registry.register(&mut SourceFd(&timer.as_raw_fd()), token, Interest::READABLE)?;
+        Ok(Alarm {
+            timer,
+            set_for: None,
+        })
+    }
+
+    /// Has it ring at `at`, which is `span` from now, or earlier: whoever is woken looks what is due and sets it again, so
+    /// a deadline that moves later, as that of a busy connection does all the time, costs no system call.
+    pub(crate) fn set(&mut self, at: Option<Millis>, span: Duration) -> io::Result<()> {
+        let Some(at) = at.filter(|at| self.set_for.is_none_or(|set| *at < set)) else {
+            return Ok(());
+        };
+        self.set_for = Some(at);
+        let zero = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let it_value = Timespec {
+            tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(span.subsec_nanos()),
+        };
+        let timing = Itimerspec {
+            it_interval: zero,
+            it_value,
+        };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &timing)?;
+        Ok(())
+    }
+
+    /// It went off.
+    pub(crate) fn rang(&mut self) {
+        self.set_for = None;
+    }
+}

@@ -1,0 +1,177 @@
+//! The body of a request on its way to an application that reads it while it arrives, and the news that its client left.
+//! The reactor fills it within a bound; whoever holds the exchange takes out what there is and is told when there is more.
+
+use parking_lot::Mutex;
+
+/// Bytes that are read ahead of the application. TCP's own window holds the client beyond it.
+const WINDOW: usize = 64 * 1024;
+
+/// What there is of a body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Some of it.
+    Chunk {
+        /// The bytes; may be empty at the end.
+        data: Vec<u8>,
+        /// Whether more will come.
+        more: bool,
+    },
+    /// Nothing yet; an [`crate::Event::Body`] tells when there is.
+    Pending,
+    /// The client left, or fell silent, before the end.
+    Gone,
+}
+
+/// Something that an exchange waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A body that was [`Read::Pending`] has something, or has come to its end.
+    Body(u64),
+    /// A response that had too much queued may go on.
+    Room(u64),
+    /// The client left.
+    Gone(u64),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Inlet(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    data: Vec<u8>,
+    end: End,
+    gone: bool,
+    /// The holder of the exchange waits for bytes.
+    awaits_body: bool,
+    /// … and for the client to leave.
+    awaits_gone: bool,
+    /// The reactor has stopped reading until there is room.
+    paused: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum End {
+    #[default]
+    Open,
+    Complete,
+    Broken,
+}
+
+/// The reactor's side.
+impl Inlet {
+    /// For a body that has arrived already, or of which `data` has.
+    pub(crate) fn new(data: Vec<u8>, complete: bool) -> Inlet {
+        let end = if complete { End::Complete } else { End::Open };
+        Inlet(Mutex::new(State {
+            data,
+            end,
+            ..State::default()
+        }))
+    }
+
+    /// Adds bytes; says whether somebody waits for them.
+    pub(crate) fn push(&self, data: &[u8]) -> bool {
+        let mut state = self.0.lock();
+        state.data.extend_from_slice(data);
+        !data.is_empty() && std::mem::take(&mut state.awaits_body)
+    }
+
+    /// The body is complete; says whether somebody waits for it.
+    pub(crate) fn complete(&self) -> bool {
+        self.end(End::Complete)
+    }
+
+    /// The rest of the body will not come; says whether somebody waits for it.
+    pub(crate) fn break_off(&self) -> bool {
+        self.end(End::Broken)
+    }
+
+    fn end(&self, end: End) -> bool {
+        let mut state = self.0.lock();
+        if state.end == End::Open {
+            state.end = end;
+        }
+        std::mem::take(&mut state.awaits_body)
+    }
+
+    /// The client left; says whether somebody waits for that.
+    pub(crate) fn leave(&self) -> bool {
+        let mut state = self.0.lock();
+        state.gone = true;
+        std::mem::take(&mut state.awaits_gone)
+    }
+
+    /// Whether more may be read. If not, the holder of the exchange will say when.
+    pub(crate) fn has_room(&self) -> bool {
+        let mut state = self.0.lock();
+        state.paused = state.data.len() >= WINDOW;
+        !state.paused
+    }
+}
+
+/// The side of whoever holds the exchange.
+impl Inlet {
+    /// Takes what there is. The second value says that the reactor waits to be told to go on.
+    pub(crate) fn read(&self) -> (Read, bool) {
+        let mut state = self.0.lock();
+        let resume = std::mem::take(&mut state.paused);
+        let data = std::mem::take(&mut state.data);
+        let read = match state.end {
+            End::Complete => Read::Chunk { data, more: false },
+            _ if !data.is_empty() => Read::Chunk { data, more: true },
+            End::Broken => Read::Gone,
+            End::Open => {
+                state.awaits_body = true;
+                Read::Pending
+            }
+        };
+        (read, resume)
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.lock().gone
+    }
+
+    /// Asks to be told when the client leaves; says whether it has left already.
+    pub(crate) fn await_gone(&self) -> bool {
+        let mut state = self.0.lock();
+        state.awaits_gone = !state.gone;
+        state.gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_arrives_is_read_in_order_and_then_the_end() {
+        let inlet = Inlet::new(b"ab".to_vec(), false);
+        let chunk = |data: &[u8], more| Read::Chunk {
+            data: data.to_vec(),
+            more,
+        };
+        assert_eq!(inlet.read(), (chunk(b"ab", true), false));
+        assert_eq!(inlet.read(), (Read::Pending, false));
+        assert!(inlet.push(b"c"), "somebody waits");
+        assert!(!inlet.push(b"d"), "and is told once");
+        assert!(!inlet.complete());
+        assert_eq!(inlet.read(), (chunk(b"cd", false), false));
+    }
+
+    #[test]
+    fn a_full_inlet_stops_the_reactor_until_it_is_read() {
+        let inlet = Inlet::new(vec![0; WINDOW], false);
+        assert!(!inlet.has_room());
+        assert!(inlet.read().1, "the reactor waits to be told");
+        assert!(inlet.has_room());
+    }
+
+    #[test]
+    fn a_body_that_breaks_off_gives_what_there_was_first() {
+        let inlet = Inlet::new(b"ab".to_vec(), false);
+        inlet.break_off();
+        assert!(matches!(inlet.read().0, Read::Chunk { more: true, .. }));
+        assert_eq!(inlet.read().0, Read::Gone);
+    }
+}

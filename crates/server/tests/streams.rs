@@ -1,0 +1,231 @@
+//! A server that an event loop drives: bodies are read while they arrive, and nothing waits.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests say what they expect"
+)]
+
+mod double;
+
+use std::collections::HashMap;
+use std::io::{Read as _, Write};
+use std::net::TcpStream;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
+
+use double::Double;
+use proto::h1::ResponseHead;
+use server::{Event, Exchange, Read, Room, Shutdown};
+use settings::Config;
+
+fn ok() -> ResponseHead {
+    let mut head = ResponseHead::new();
+    head.set_status(b"200 OK").unwrap();
+    head
+}
+
+/// Reads every body as it comes, says what it read, and answers with its length.
+fn counting(config: &Config) -> (Double, Receiver<Vec<u8>>) {
+    let (tell, told): (Sender<Vec<u8>>, _) = mpsc::channel();
+    let mut open: HashMap<u64, (Exchange, usize)> = HashMap::new();
+    let double = Double::looped(config, move |look| {
+        let mut due: Vec<u64> = Vec::new();
+        for exchange in look.exchanges {
+            due.push(exchange.id());
+            open.insert(exchange.id(), (exchange, 0));
+        }
+        due.extend(look.events.iter().filter_map(|event| match event {
+            Event::Body(id) => Some(*id),
+            Event::Room(_) | Event::Gone(_) => None,
+        }));
+        for id in due {
+            let Some((mut exchange, mut length)) = open.remove(&id) else {
+                continue;
+            };
+            loop {
+                match exchange.read_body() {
+                    Read::Chunk { data, more } => {
+                        length += data.len();
+                        tell.send(data).unwrap();
+                        if !more {
+                            exchange
+                                .respond(&ok(), length.to_string().as_bytes())
+                                .unwrap();
+                            break;
+                        }
+                    }
+                    Read::Pending => {
+                        open.insert(id, (exchange, length));
+                        break;
+                    }
+                    Read::Gone => {
+                        tell.send(b"gone".to_vec()).unwrap();
+                        break;
+                    }
+                }
+            }
+        }
+    });
+    (double, told)
+}
+
+fn hear(stream: &mut TcpStream, end: &str) -> String {
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while !read.ends_with(end.as_bytes()) {
+        stream.read_exact(&mut byte).unwrap();
+        read.push(byte[0]);
+    }
+    String::from_utf8(read).unwrap()
+}
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_body_is_read_while_it_arrives() {
+    let (double, told) = counting(&Config::default());
+    let mut stream = double.connect();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nab")
+        .unwrap();
+    assert_eq!(told.recv_timeout(SOON).unwrap(), b"ab");
+    stream.write_all(b"cd").unwrap();
+    assert_eq!(told.recv_timeout(SOON).unwrap(), b"cd");
+    stream
+        .write_all(b"efGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    hear(&mut stream, "\r\n\r\n6");
+    hear(&mut stream, "\r\n\r\n0");
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_long_body_arrives_whole() {
+    let (double, _told) = counting(&Config::default());
+    let mut stream = double.connect();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n")
+        .unwrap();
+    stream.write_all(&vec![b'x'; 5_000_000]).unwrap();
+    hear(&mut stream, "\r\n\r\n5000000");
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_client_that_asks_is_told_to_continue_once_its_body_is_wanted() {
+    let (double, _told) = counting(&Config::default());
+    let mut stream = double.connect();
+    stream
+        .write_all(
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+        )
+        .unwrap();
+    assert!(hear(&mut stream, "\r\n\r\n").starts_with("HTTP/1.1 100 "));
+    stream.write_all(b"ab").unwrap();
+    hear(&mut stream, "\r\n\r\n2");
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_body_that_breaks_off_is_noticed() {
+    let (double, told) = counting(&Config::default());
+    let mut stream = double.connect();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nab")
+        .unwrap();
+    assert_eq!(told.recv_timeout(SOON).unwrap(), b"ab");
+    drop(stream);
+    assert_eq!(told.recv_timeout(SOON).unwrap(), b"gone");
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_body_that_stops_arriving_is_given_up() {
+    let config = Config {
+        body_timeout: Duration::from_millis(100),
+        ..Config::default()
+    };
+    let (double, told) = counting(&config);
+    let mut stream = double.connect();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nab")
+        .unwrap();
+    assert_eq!(told.recv_timeout(SOON).unwrap(), b"ab");
+    assert_eq!(told.recv_timeout(SOON).unwrap(), b"gone");
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn deadlines_need_no_timer_of_the_loop() {
+    let config = Config {
+        header_timeout: Duration::from_millis(100),
+        ..Config::default()
+    };
+    let (double, _told) = counting(&config);
+    assert!(double.ask(b"GET / HT").starts_with("HTTP/1.1 408 "));
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_client_that_leaves_during_a_long_response_is_noticed() {
+    let (tell, told) = mpsc::channel();
+    let mut open = Vec::new();
+    let double = Double::looped(&Config::default(), move |look| {
+        for mut exchange in look.exchanges {
+            assert!(!exchange.watch_gone());
+            exchange.begin(&ok(), None).unwrap();
+            exchange.push(b"event").unwrap();
+            open.push(exchange);
+        }
+        for event in look.events {
+            open.clear();
+            tell.send(event).unwrap();
+        }
+    });
+    let mut stream = double.connect();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    hear(&mut stream, "event\r\n");
+    drop(stream);
+    assert!(matches!(told.recv_timeout(SOON).unwrap(), Event::Gone(_)));
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_response_that_outruns_its_client_waits_for_room() {
+    const CHUNK: usize = 100_000;
+    let (tell, told) = mpsc::channel();
+    let mut open: HashMap<u64, (Exchange, usize)> = HashMap::new();
+    let double = Double::looped(&Config::default(), move |look| {
+        let mut due = Vec::new();
+        for mut exchange in look.exchanges {
+            exchange.begin(&ok(), None).unwrap();
+            due.push(exchange.id());
+            open.insert(exchange.id(), (exchange, 0));
+        }
+        due.extend(look.events.iter().filter_map(|event| match event {
+            Event::Room(id) => Some(*id),
+            Event::Body(_) | Event::Gone(_) => None,
+        }));
+        for id in due {
+            let (mut exchange, mut sent) = open.remove(&id).unwrap();
+            while sent < 200 {
+                sent += 1;
+                if exchange.push(&[b'x'; CHUNK]).unwrap() == Room::Full {
+                    tell.send(sent).unwrap();
+                    open.insert(id, (exchange, sent));
+                    break;
+                }
+            }
+        }
+    });
+    let mut stream = double.connect();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    hear(&mut stream, "\r\n\r\n");
+    assert!(told.recv_timeout(SOON).unwrap() < 200, "it was held up");
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest.len(), 200 * CHUNK);
+    double.stop(Shutdown::Quick);
+}
