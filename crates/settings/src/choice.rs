@@ -1,4 +1,4 @@
-//! The settings whose value is one word out of few: worker classes, log levels, reload engines, and what becomes of
+//! The settings whose value is one word out of few: worker classes, event loops, log levels, reload engines, and what becomes of
 //! field names with an underscore.
 
 /// How a worker runs the application.
@@ -9,7 +9,7 @@ pub enum WorkerClass {
     Sync,
     /// As many requests at a time as the worker has threads.
     Gthread,
-    /// ASGI applications on an event loop. Not in this version.
+    /// ASGI applications on an event loop.
     Asgi,
     /// One greenlet for each request. Not in this version.
     Gevent,
@@ -21,7 +21,7 @@ pub enum WorkerClass {
 
 impl WorkerClass {
     /// What the setting accepts in this version.
-    pub const ACCEPTED: &str = "sync or gthread";
+    pub const ACCEPTED: &str = "sync, gthread or asgi";
 
     /// Gunicorn's short name of the class.
     pub fn name(self) -> &'static str {
@@ -37,11 +37,15 @@ impl WorkerClass {
 
     /// Whether this version can run it.
     pub fn is_here(self) -> bool {
-        matches!(self, Self::Sync | Self::Gthread)
+        matches!(self, Self::Sync | Self::Gthread | Self::Asgi)
     }
 
-    /// Reads a short name, an entry point (`egg:gunicorn#sync`) or the dotted path of one of Gunicorn's classes.
+    /// Reads a short name, an entry point (`egg:gunicorn#sync`) or the dotted path of one of Gunicorn's classes, or of
+    /// uvicorn's.
     pub fn parse(text: &str) -> Option<Self> {
+        if UVICORN.contains(&text) {
+            return Some(Self::Asgi);
+        }
         let name = text.strip_prefix("egg:gunicorn#").unwrap_or(text);
         let class = match name.strip_prefix("gunicorn.workers.").unwrap_or(name) {
             "sync" | "sync.SyncWorker" => Self::Sync,
@@ -54,6 +58,86 @@ impl WorkerClass {
             _ => return None,
         };
         Some(class)
+    }
+}
+
+/// The classes with which uvicorn runs under Gunicorn.
+const UVICORN: &[&str] = &[
+    "uvicorn.workers.UvicornWorker",
+    "uvicorn.workers.UvicornH11Worker",
+    "uvicorn_worker.UvicornWorker",
+    "uvicorn_worker.UvicornH11Worker",
+];
+
+/// The event loop of asgi workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AsgiLoop {
+    /// The one that measures better, which is asyncio's.
+    #[default]
+    Auto,
+    /// Python's own.
+    Asyncio,
+    /// uvloop, which has to be installed.
+    Uvloop,
+}
+
+impl AsgiLoop {
+    /// What the setting accepts.
+    pub const ACCEPTED: &str = "auto, asyncio or uvloop";
+
+    /// Gunicorn's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Asyncio => "asyncio",
+            Self::Uvloop => "uvloop",
+        }
+    }
+
+    /// Reads one of Gunicorn's words in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => Some(Self::Auto),
+            "asyncio" => Some(Self::Asyncio),
+            "uvloop" => Some(Self::Uvloop),
+            _ => None,
+        }
+    }
+}
+
+/// Whether ASGI applications are told of their worker's start and end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AsgiLifespan {
+    /// Where the application takes it.
+    #[default]
+    Auto,
+    /// An application that does not take it is not served.
+    On,
+    /// Never.
+    Off,
+}
+
+impl AsgiLifespan {
+    /// What the setting accepts.
+    pub const ACCEPTED: &str = "auto, on or off";
+
+    /// Gunicorn's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+
+    /// Reads one of Gunicorn's words in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => Some(Self::Auto),
+            "on" => Some(Self::On),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
     }
 }
 

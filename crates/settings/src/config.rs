@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::choice::{HeaderMap, LogLevel, ReloadEngine, WorkerClass};
+use crate::choice::{AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass};
 use crate::error::Source;
 use crate::layers::Layers;
 use crate::network::AddressSet;
@@ -139,6 +139,14 @@ fields! {
     permit_unconventional_http_method: bool,
     /// Whether methods are put in upper case.
     casefold_http_method: bool,
+    /// The event loop of asgi workers.
+    asgi_loop: AsgiLoop,
+    /// Whether ASGI applications are told of their worker's start and end.
+    asgi_lifespan: AsgiLifespan,
+    /// Seconds that an ASGI application may run on after its client has left.
+    asgi_disconnect_grace_period: u32,
+    /// Under which path a proxy shows an ASGI application.
+    root_path: String,
     /// Accepted, without effect here.
     http_parser: String,
     /// Accepted, without effect here.

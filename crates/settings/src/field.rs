@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::choice::{HeaderMap, LogLevel, ReloadEngine, WorkerClass};
+use crate::choice::{AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass};
 use crate::config::Config;
 use crate::error::Rejection;
 use crate::network::AddressSet;
@@ -215,4 +215,4 @@ macro_rules! words {
         }
     )*};
 }
-words!(HeaderMap, LogLevel, ReloadEngine);
+words!(AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine);

@@ -43,7 +43,7 @@ mod value;
 mod words;
 
 pub use address::Address;
-pub use choice::{HeaderMap, LogLevel, ReloadEngine, WorkerClass};
+pub use choice::{AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass};
 pub use command_line::{CommandLine, Parsed, parse_command_line};
 pub use config::{Config, Origins};
 pub use error::{Problem, SettingsError, Source};

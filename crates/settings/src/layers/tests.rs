@@ -229,20 +229,24 @@ fn worker_classes_are_known_under_all_their_names() {
             "gunicorn.workers.gthread.ThreadWorker",
             WorkerClass::Gthread,
         ),
+        ("asgi", WorkerClass::Asgi),
+        ("uvicorn.workers.UvicornWorker", WorkerClass::Asgi),
+        ("uvicorn.workers.UvicornH11Worker", WorkerClass::Asgi),
+        ("uvicorn_worker.UvicornWorker", WorkerClass::Asgi),
     ] {
         assert_eq!(
             config(&conf("worker_class", Value::from(name))).worker_class,
             class
         );
     }
-    let refused = error(&conf("worker_class", Value::from("asgi"))).report();
+    let refused = error(&conf("worker_class", Value::from("gevent"))).report();
     assert!(
-        refused.contains("expected sync or gthread") && refused.contains("asgi workers"),
+        refused.contains("expected sync, gthread or asgi") && refused.contains("gevent workers"),
         "{refused}"
     );
     error(&conf(
         "worker_class",
-        Value::from("uvicorn.workers.UvicornWorker"),
+        Value::from("aiohttp.GunicornWebWorker"),
     ));
     error(&conf("worker_class", Value::Other("type".to_owned())));
 }

@@ -188,8 +188,9 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "STRING",
         kind: Kind::Text,
         default: Literal::Str(""),
-        status: Status::Later("ASGI workers"),
+        access: field!(root_path),
         summary: "The path under which a proxy shows an ASGI application.",
+        details: "The application finds it as `root_path` in its scope. Paths are passed on as they come.",
         ..ROW
     },
 ];

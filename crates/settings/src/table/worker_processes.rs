@@ -32,12 +32,14 @@ pub(super) const ROWS: &[Setting] = &[
         kind: Kind::Class,
         default: Literal::Str("sync"),
         access: field!(worker_class),
-        summary: "How a worker runs the application: sync or gthread.",
+        summary: "How a worker runs the application: sync, gthread or asgi.",
         details: "`sync` serves one request at a time in each worker, `gthread` as many as it has `threads`. `sync` \
                   with more than one thread is `gthread`. Either holds thousands of idle connections: a request takes \
                   a thread only when it has arrived whole. Gunicorn's longer names of the same classes \
-                  (`gunicorn.workers.gthread.ThreadWorker`) are understood.",
-        difference: "This version has `sync` and `gthread` only; any other class is refused by name.",
+                  (`gunicorn.workers.gthread.ThreadWorker`) are understood. `asgi` runs an ASGI application on an event \
+                  loop; so do uvicorn's names (`uvicorn.workers.UvicornWorker`, `uvicorn_worker.UvicornWorker`), for \
+                  which uvicorn need not be installed. Where nobody chooses a class, an ASGI application gets `asgi`.",
+        difference: "This version has `sync`, `gthread` and `asgi`; any other class is refused by name.",
         ..ROW
     },
     Setting {
@@ -138,11 +140,6 @@ pub(super) const ROWS: &[Setting] = &[
     },
 ];
 
-const ASGI_ROW: Setting = Setting {
-    status: Status::Later("ASGI workers"),
-    ..ROW
-};
-
 pub(super) const ASGI: &[Setting] = &[
     Setting {
         name: "asgi_loop",
@@ -150,8 +147,11 @@ pub(super) const ASGI: &[Setting] = &[
         metavar: "STRING",
         kind: Kind::Choice(&["auto", "asyncio", "uvloop"]),
         default: Literal::Str("auto"),
-        summary: "The event loop of ASGI workers.",
-        ..ASGI_ROW
+        access: field!(asgi_loop),
+        summary: "The event loop of asgi workers: auto, asyncio or uvloop.",
+        details: "uvloop has to be installed where it is chosen.",
+        difference: "`auto` is asyncio: the sockets of clients are not the loop's, so uvloop has little to gain.",
+        ..ROW
     },
     Setting {
         name: "asgi_lifespan",
@@ -159,8 +159,11 @@ pub(super) const ASGI: &[Setting] = &[
         metavar: "STRING",
         kind: Kind::Choice(&["auto", "on", "off"]),
         default: Literal::Str("auto"),
-        summary: "Whether ASGI applications get lifespan events.",
-        ..ASGI_ROW
+        access: field!(asgi_lifespan),
+        summary: "Whether ASGI applications get lifespan events: auto, on or off.",
+        details: "A worker serves only after the application has started. With `auto`, an application that raises \
+                  instead of answering is served without lifespan; with `on`, it is not served.",
+        ..ROW
     },
     Setting {
         name: "asgi_disconnect_grace_period",
@@ -168,8 +171,11 @@ pub(super) const ASGI: &[Setting] = &[
         metavar: "INT",
         kind: Kind::Number(0),
         default: Literal::Int(3),
+        access: field!(asgi_disconnect_grace_period),
         summary: "How many seconds an ASGI application may run on after its client has left.",
-        ..ASGI_ROW
+        details: "The task of its request is then cancelled. 0 is at once. What an application does after its \
+                  response is complete is not limited.",
+        ..ROW
     },
     Setting {
         name: "websocket_max_message_size",
@@ -178,6 +184,7 @@ pub(super) const ASGI: &[Setting] = &[
         kind: Kind::Number(0),
         default: Literal::Int(16_777_216),
         summary: "The longest WebSocket message in bytes; 0 is unlimited.",
-        ..ASGI_ROW
+        status: Status::Later("WebSocket connections"),
+        ..ROW
     },
 ];
