@@ -32,15 +32,17 @@ class Target:
     arguments: tuple[list[Any], dict[str, Any]] | None
 
 
-def load(spec: str) -> Callable[..., Any]:
-    """Import what `spec` names and return the WSGI application, or raise `AppError`."""
+def load(spec: str, wanted: str | None = None) -> tuple[Callable[..., Any], str]:
+    """Import what `spec` names and return the application with its interface, or raise `AppError`.
+
+    `wanted` is the interface that the worker class serves, "wsgi" or "asgi"; without it the application decides.
+    """
     target = parse(spec)
     module = _import(target)
     found = _attribute(module, target)
     if target.arguments is not None:
         found = _call_factory(found, target)
-    _check(found, target)
-    return found  # type: ignore[no-any-return]
+    return found, _interface(found, target, wanted)
 
 
 def parse(spec: str) -> Target:
@@ -163,15 +165,32 @@ def _call_factory(factory: Any, target: Target) -> Any:
         raise _raised(target, error) from error
 
 
-def _check(found: Any, target: Target) -> None:
+def _interface(found: Any, target: Target, wanted: str | None) -> str:
     if not callable(found):
         kind = "None" if found is None else f"of the type {type(found).__name__}"
-        raise AppError(f'"{target.spec}" is {kind}, not a WSGI application')
-    if is_asgi(found):
+        raise AppError(f'"{target.spec}" is {kind}, not a WSGI or ASGI application')
+    asgi = is_asgi(found)
+    if asgi and wanted == "wsgi":
         raise AppError(
-            f'"{target.spec}" is an ASGI application ({_kind(found)}); the workers of this version serve WSGI',
-            "serve it with an ASGI server, or name a WSGI application",
+            f'"{target.spec}" is an ASGI application ({_kind(found)}); this worker class serves WSGI',
+            "-k asgi serves it",
         )
+    if wanted == "asgi" and not asgi and _takes_environ(found):
+        raise AppError(
+            f'"{target.spec}" is a WSGI application ({_kind(found)}); asgi workers serve ASGI',
+            "leave -k away, or choose sync or gthread",
+        )
+    return wanted or ("asgi" if asgi else "wsgi")
+
+
+def _takes_environ(application: Any) -> bool:
+    """Whether `application` can be called with two arguments only, as WSGI calls it."""
+    try:
+        parameters = inspect.signature(application).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    needed = [parameter for parameter in parameters if parameter.default is parameter.empty]
+    return len(needed) == 2 and all(parameter.kind <= parameter.POSITIONAL_OR_KEYWORD for parameter in needed)
 
 
 def _kind(application: Any) -> str:
@@ -189,14 +208,21 @@ def is_asgi(application: Any) -> bool:
     return inspect.iscoroutinefunction(call)
 
 
-def stand_in() -> Callable[..., Any]:
+_STAND_IN = b"The application could not be imported. The server's log says why.\n"
+
+
+def stand_in(wanted: str | None = None) -> tuple[Callable[..., Any], str]:
     """Return the application that answers, while files are watched, for one that does not import."""
 
     def application(_environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        body = b"The application could not be imported. The server's log says why.\n"
         start_response(
-            "500 Internal Server Error", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+            "500 Internal Server Error", [("Content-Type", "text/plain"), ("Content-Length", str(len(_STAND_IN)))]
         )
-        return [body]
+        return [_STAND_IN]
 
-    return application
+    async def asgi_application(scope: dict[str, Any], _receive: Any, send: Callable[..., Any]) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 500, "headers": [(b"content-type", b"text/plain")]})
+            await send({"type": "http.response.body", "body": _STAND_IN})
+
+    return (asgi_application, "asgi") if wanted == "asgi" else (application, "wsgi")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use settings::Config;
+use settings::{Config, WorkerClass};
 
 use crate::hooks::Hooks;
 use crate::values;
@@ -36,6 +36,9 @@ impl Actors {
     pub(crate) fn new(py: Python<'_>, config: &Config, hooks: &Hooks) -> PyResult<Self> {
         for module in WORKERS_NEED {
             py.import(*module)?;
+        }
+        if config.worker_class == WorkerClass::Asgi {
+            py.import("oxicorn.asgi")?;
         }
         let cfg = settings_object(py, config, hooks)?;
         let log = py

@@ -2,16 +2,64 @@
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use settings::Config;
+use settings::{Config, WorkerClass};
 
 use crate::failure::{BOOT, Failure};
 
+/// How an application is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interface {
+    /// PEP 3333.
+    Wsgi,
+    /// ASGI 3.0.
+    Asgi,
+}
+
+/// An application.
+#[derive(Debug)]
+pub(crate) struct Application {
+    pub(crate) callable: Py<PyAny>,
+    pub(crate) interface: Interface,
+}
+
 /// What importing came to.
 pub(crate) enum Loaded {
-    /// The WSGI application.
-    Application(Py<PyAny>),
+    /// The application.
+    Application(Application),
     /// It cannot be served.
     Refused(Failure),
+}
+
+impl Application {
+    /// Another reference to it.
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Application {
+        Application {
+            callable: self.callable.clone_ref(py),
+            interface: self.interface,
+        }
+    }
+
+    /// What the loader returns: the callable and the name of its interface.
+    fn of(pair: &Bound<'_, PyAny>) -> PyResult<Application> {
+        let (callable, interface) = pair.extract::<(Py<PyAny>, String)>()?;
+        let interface = match interface.as_str() {
+            "asgi" => Interface::Asgi,
+            _ => Interface::Wsgi,
+        };
+        Ok(Application {
+            callable,
+            interface,
+        })
+    }
+}
+
+/// The interface that the worker class serves. Where nobody chose a class, the application decides.
+fn wanted(config: &Config) -> Option<&'static str> {
+    match config.worker_class {
+        WorkerClass::Asgi => Some("asgi"),
+        _ if config.origins.is_given("worker_class") => Some("wsgi"),
+        _ => None,
+    }
 }
 
 /// Imports the application that the settings name.
@@ -22,8 +70,11 @@ pub(crate) enum Loaded {
 pub(crate) fn load(py: Python<'_>, config: &Config) -> PyResult<Loaded> {
     let loader = py.import("oxicorn.app_loader")?;
     let spec = config.app.as_deref().unwrap_or_default();
-    match loader.call_method1("load", (spec,)) {
-        Ok(application) => Ok(Loaded::Application(application.unbind())),
+    let loaded = loader
+        .call_method1("load", (spec, wanted(config)))
+        .and_then(|pair| Application::of(&pair));
+    match loaded {
+        Ok(application) => Ok(Loaded::Application(application)),
         Err(error) if error.is_instance_of::<PyException>(py) => {
             Ok(Loaded::Refused(refusal(py, &error)))
         }
@@ -32,15 +83,15 @@ pub(crate) fn load(py: Python<'_>, config: &Config) -> PyResult<Loaded> {
 }
 
 /// The application that answers in place of one that does not import, until a file changes (`--reload`).
-pub(crate) fn stand_in(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    Ok(py
+pub(crate) fn stand_in(py: Python<'_>, config: &Config) -> PyResult<Application> {
+    let pair = py
         .import("oxicorn.app_loader")?
-        .call_method0("stand_in")?
-        .unbind())
+        .call_method1("stand_in", (wanted(config),))?;
+    Application::of(&pair)
 }
 
 /// Reads an `AppError`. Any other exception is a mistake of the loader and told like one of the application.
-fn refusal(py: Python<'_>, error: &PyErr) -> Failure {
+pub(crate) fn refusal(py: Python<'_>, error: &PyErr) -> Failure {
     let value = error.value(py);
     let known = || -> PyResult<Failure> {
         Ok(Failure {

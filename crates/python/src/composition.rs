@@ -8,6 +8,7 @@ use settings::{CommandLine, Config, Layers, SettingsError};
 use sys::users::{Groups, Identity};
 
 use crate::actors::Actors;
+use crate::application::Application;
 use crate::conf_file::{self, Location};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
@@ -88,7 +89,7 @@ pub(crate) struct Composition {
     pub(crate) actors: Actors,
     pub(crate) environment: Environment,
     /// The application, where it was imported before the fork.
-    pub(crate) preloaded: Option<Py<PyAny>>,
+    pub(crate) preloaded: Option<Application>,
     pub(crate) launch: Launch,
     /// What was in force before the last reload, for as long as that can be taken back.
     pub(crate) previous: Vec<(Arc<Config>, Arc<Hooks>)>,

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use settings::Config;
 
-use crate::application::{self, Loaded};
+use crate::application::{self, Application, Loaded};
 use crate::composition::{Composition, Resolved, identity};
 use crate::failure::{Failure, traceback};
 use crate::logging::{self, Banner};
@@ -206,7 +206,7 @@ impl Composition {
 }
 
 /// Imports the application in the arbiter. `SystemExit` out of it is its failure as well.
-fn import_for_all(py: Python<'_>, config: &Config) -> Result<Py<PyAny>, Boot> {
+fn import_for_all(py: Python<'_>, config: &Config) -> Result<Application, Boot> {
     match application::load(py, config) {
         Ok(Loaded::Application(application)) => Ok(application),
         Ok(Loaded::Refused(failure)) => Err(match failure.code {

@@ -3,6 +3,7 @@
 
 mod actors;
 mod application;
+mod asgi;
 mod banner;
 mod composition;
 mod conf_file;

@@ -12,7 +12,9 @@ use settings::{Config, WorkerClass};
 use sys::scoreboard::State;
 use sys::users::Identity;
 
-use crate::application::{self, Loaded};
+use crate::application::{self, Application, Interface, Loaded};
+use crate::asgi::Site;
+use crate::driver::Crew;
 use crate::failure::{BOOT, Failure, traceback};
 use crate::hooks::Hooks;
 use crate::signals::{self, Addressee};
@@ -31,7 +33,7 @@ pub(crate) struct Worker {
     /// `server`, as hooks see it.
     pub(crate) arbiter: Py<PyAny>,
     /// The application, where it was imported before the fork.
-    pub(crate) preloaded: Option<Py<PyAny>>,
+    pub(crate) preloaded: Option<Application>,
     /// Whose rights it takes on.
     pub(crate) identity: Identity,
 }
@@ -63,8 +65,8 @@ impl Worker {
     /// Lives, and returns the exit code.
     pub(crate) fn run(self, py: Python<'_>, seat: WorkerSeat) -> i32 {
         let code = match self.boot(py, seat) {
-            Ok((server, gateway)) => {
-                let served = driver::run(py, &server, &Arc::new(gateway), self.threads());
+            Ok((server, crew)) => {
+                let served = driver::run(py, &server, &crew);
                 served.unwrap_or_else(|error| code_of(py, &End::Raised(error), CRASH))
             }
             Err(end) => code_of(py, &end, BOOT),
@@ -83,7 +85,7 @@ impl Worker {
     }
 
     /// Everything up to the first request.
-    fn boot(&self, py: Python<'_>, seat: WorkerSeat) -> Result<(Arc<Server>, Gateway), End> {
+    fn boot(&self, py: Python<'_>, seat: WorkerSeat) -> Result<(Arc<Server>, Crew), End> {
         forget_sockets(py)?;
         self.hooks
             .call(py, "post_fork", (&self.arbiter, &self.object))?;
@@ -99,8 +101,14 @@ impl Worker {
         signals::install(py, &addressee)?;
         sys::users::become_user(&self.identity)?;
         let application = self.application(py, &addressee)?;
-        self.object.setattr(py, "wsgi", &application)?;
-        let gateway = self.gateway(py, application)?;
+        self.object.setattr(py, "wsgi", &application.callable)?;
+        let crew = match application.interface {
+            Interface::Wsgi => self.threads_for(py, application.callable)?,
+            Interface::Asgi => {
+                server.stream_bodies();
+                self.event_loop_for(py, &application.callable, &addressee)?
+            }
+        };
         self.object.setattr(py, "booted", true)?;
         self.hooks.call(py, "post_worker_init", (&self.object,))?;
         addressee.booted.store(true, Ordering::Relaxed);
@@ -108,7 +116,7 @@ impl Worker {
         slot.set_busy_since_ms(0);
         slot.set_state(State::Ready);
         notifier.notify();
-        Ok((server, gateway))
+        Ok((server, crew))
     }
 
     /// Threads that call the application.
@@ -116,7 +124,8 @@ impl Worker {
         self.config.threads.max(1)
     }
 
-    fn gateway(&self, py: Python<'_>, application: Py<PyAny>) -> PyResult<Gateway> {
+    /// Threads that serve a WSGI application.
+    fn threads_for(&self, py: Python<'_>, application: Py<PyAny>) -> PyResult<Crew> {
         wsgi::set_error_stream(logging::write_text);
         let multithread = self.config.effective_worker_class() == WorkerClass::Gthread;
         let multiprocess = self.config.workers > 1;
@@ -128,7 +137,32 @@ impl Worker {
             hook("post_request"),
             self.object.clone_ref(py),
         )?;
-        Ok(gateway)
+        Ok(Crew::Threads(Arc::new(gateway), self.threads()))
+    }
+
+    /// An event loop that serves an ASGI application, which has started in it.
+    fn event_loop_for(
+        &self,
+        py: Python<'_>,
+        application: &Py<PyAny>,
+        addressee: &Addressee,
+    ) -> Result<Crew, End> {
+        if self.config.worker_class != WorkerClass::Asgi {
+            log::info!("The application speaks ASGI: an asgi worker serves it");
+        }
+        for hook in ["pre_request", "post_request"] {
+            if self.hooks.get(hook).is_some() {
+                log::warn!("The hook {hook} is not called by asgi workers");
+            }
+        }
+        match Site::open(py, application.bind(py), &self.config) {
+            Ok(site) => Ok(Crew::EventLoop(
+                Arc::new(site),
+                self.config.graceful_timeout,
+            )),
+            Err(error) if addressee.leaving.load(Ordering::Relaxed) => Err(End::Raised(error)),
+            Err(error) => Err(End::Failed(application::refusal(py, &error))),
+        }
     }
 
     fn server(&self, seat: WorkerSeat) -> std::io::Result<Arc<Server>> {
@@ -157,7 +191,7 @@ impl Worker {
 
     /// The application. While files are watched, one that does not import is no reason to stop: the next change may
     /// mend it.
-    fn application(&self, py: Python<'_>, addressee: &Arc<Addressee>) -> Result<Py<PyAny>, End> {
+    fn application(&self, py: Python<'_>, addressee: &Arc<Addressee>) -> Result<Application, End> {
         if let Some(application) = &self.preloaded {
             return Ok(application.clone_ref(py));
         }
@@ -166,7 +200,7 @@ impl Worker {
             Ok(Loaded::Application(application)) => application,
             Ok(Loaded::Refused(failure)) if self.config.reload => {
                 log::error!("{failure}");
-                application::stand_in(py)?
+                application::stand_in(py, &self.config)?
             }
             Ok(Loaded::Refused(failure)) => return Err(End::Failed(failure)),
             Err(error) if addressee.leaving.load(Ordering::Relaxed) => {

@@ -101,7 +101,7 @@ pub(super) fn settle(
 
 /// Logs the traceback in Gunicorn's words, through Python's logger `gunicorn.error`: that is where error trackers
 /// hang their handlers.
-pub(super) fn report(py: Python<'_>, target: &str, error: &PyErr) {
+pub(crate) fn report(py: Python<'_>, target: &str, error: &PyErr) {
     let told = || -> PyResult<()> {
         let options = PyDict::new(py);
         let exception = (error.get_type(py), error.value(py), error.traceback(py));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use settings::HeaderMap;
+use settings::{Config, HeaderMap};
 
 use super::text;
 
@@ -63,9 +63,12 @@ const COMMON: [&str; 40] = [
 
 /// What is done with a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
+pub(crate) enum Rule {
+    /// It goes to the application.
     Pass,
+    /// It is left out.
     Drop,
+    /// The request is refused.
     Refuse,
 }
 
@@ -118,11 +121,11 @@ impl From<PyErr> for Unentered {
 
 /// Which underscored names pass; the part of the settings that concerns names.
 #[derive(Debug, Clone)]
-pub(super) struct NamePolicy {
+pub(crate) struct NamePolicy {
     /// `header_map`.
-    pub(super) underscores: HeaderMap,
+    underscores: HeaderMap,
     /// `forwarder_headers`, upper-case.
-    pub(super) forwarder: Vec<String>,
+    forwarder: Vec<String>,
 }
 
 /// The memory of names.
@@ -318,13 +321,21 @@ impl Variable {
 }
 
 impl NamePolicy {
+    /// The policy of the settings.
+    pub(crate) fn of(config: &Config) -> NamePolicy {
+        NamePolicy {
+            underscores: config.header_map,
+            forwarder: config.forwarder_headers.clone(),
+        }
+    }
+
     /// Whether a trusted peer may send this name.
     pub(super) fn passes_from_trusted(&self, name: &[u8]) -> bool {
         self.rules(name).0 == Rule::Pass
     }
 
     /// What is done with a name when a trusted peer sends it, and when another does.
-    fn rules(&self, name: &[u8]) -> (Rule, Rule) {
+    pub(crate) fn rules(&self, name: &[u8]) -> (Rule, Rule) {
         if name.eq_ignore_ascii_case(b"Proxy") {
             // `HTTP_PROXY` is what HTTP clients take for the operator's own proxy setting (CVE-2016-5385, "httpoxy").
             return (Rule::Drop, Rule::Drop);

@@ -15,7 +15,7 @@ mod input;
 mod reply;
 mod socket;
 mod start_response;
-mod text;
+pub(crate) mod text;
 
 use std::os::unix::ffi::OsStringExt;
 use std::sync::{Mutex, PoisonError};
@@ -26,12 +26,14 @@ use server::{Body, Exchange};
 use settings::Config;
 
 pub(crate) use errors::set_error_stream;
+pub(crate) use failure::report;
+pub(crate) use fields::{NamePolicy, Rule};
+pub(crate) use start_response::wrong_type;
 
 use deliver::Sendfile;
 use desk::Desk;
 use environ::{Constants, Unserved};
 use failure::Failure;
-use fields::NamePolicy;
 use hooks::{HookRequest, RequestHooks};
 use input::Input;
 use reply::Reply;
@@ -68,10 +70,7 @@ impl Gateway {
             multithread,
             multiprocess,
             script_name: environ::mount_point(&script_name).to_vec(),
-            names: NamePolicy {
-                underscores: config.header_map,
-                forwarder: config.forwarder_headers.clone(),
-            },
+            names: NamePolicy::of(config),
         };
         let first = Desk::new(py, &constants)?;
         let sendfile = if config.sendfile {

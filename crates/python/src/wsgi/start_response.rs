@@ -147,7 +147,7 @@ fn string<'a, 'py>(
 }
 
 /// "the status must be a str, not bytes".
-pub(super) fn wrong_type(what: &str, expected: &str, found: &Bound<'_, PyAny>) -> PyErr {
+pub(crate) fn wrong_type(what: &str, expected: &str, found: &Bound<'_, PyAny>) -> PyErr {
     let found = found
         .get_type()
         .name()

@@ -46,7 +46,7 @@ pub(super) fn wire<'a>(text: &'a Bound<'_, PyString>, what: &str) -> PyResult<Co
 }
 
 /// The string of a method: shared for those that occur, so that nothing is allocated.
-pub(super) fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyString>> {
+pub(crate) fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyString>> {
     let known = match method {
         b"GET" => intern!(py, "GET"),
         b"POST" => intern!(py, "POST"),
@@ -61,6 +61,6 @@ pub(super) fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py,
 }
 
 /// A request target as a log line shows it.
-pub(super) fn printable(target: &[u8]) -> String {
+pub(crate) fn printable(target: &[u8]) -> String {
     target.escape_ascii().to_string()
 }

@@ -1,4 +1,4 @@
-//! Who turns the reactor: the loop of every thread that runs the application, and how many there are of it.
+//! The threads of a worker: the loop of every one that runs the application, and how many there are of it.
 //!
 //! A sync worker has one, the main thread, which is also where Python runs signal handlers. A gthread worker has as many as
 //! `threads` says, and its main thread waits for signals alone, so that a view that blocks never delays them.
@@ -17,7 +17,7 @@ use crate::wsgi::Gateway;
 ///
 /// # Errors
 /// No thread can be started, or a signal handler raised.
-pub(crate) fn run(
+pub(super) fn run(
     py: Python<'_>,
     server: &Arc<Server>,
     gateway: &Arc<Gateway>,

@@ -1,0 +1,361 @@
+//! One request's way through its application: the object behind `receive` and `send`, and what becomes of the response when the task
+//! has ended.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::asyncio::CancelledError;
+use pyo3::exceptions::{
+    PyBrokenPipeError, PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit, PyTimeoutError,
+};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use server::{Exchange, Read, Room, SinkError};
+
+use super::desk::Desk;
+use super::message::{self, Message};
+use super::promise::{Promise, Step};
+use super::reply::{Reply, Stage, Stuck};
+use crate::wsgi::{report, text};
+
+/// What the client reads on the error page. The reason is for the operator, in the log.
+pub(super) const RULE: &str = "The application failed to answer this request.";
+
+/// How far back in the chain of an exception its cause is looked for.
+const CHAIN: usize = 16;
+
+/// What is known of one request.
+#[derive(Debug)]
+struct State {
+    reply: Reply,
+    /// The application has read the body to its end.
+    body_over: bool,
+    /// The client has left.
+    gone: bool,
+    /// Too much is queued for the client.
+    full: bool,
+    /// Whether the application was told, by an exception out of `send`, that there is nobody any more.
+    told: bool,
+    /// Futures that stand for calls of `receive()` and `send()`.
+    waiting: Vec<Py<PyAny>>,
+}
+
+/// One request.
+#[derive(Debug)]
+#[pyclass(frozen, module = "oxicorn._oxicorn")]
+pub(crate) struct Conversation {
+    desk: Arc<Desk>,
+    id: u64,
+    target: Box<[u8]>,
+    state: Mutex<State>,
+}
+
+/// What `receive()` has found.
+enum Heard {
+    Body(Vec<u8>, bool),
+    Disconnect,
+    Nothing,
+}
+
+#[pymethods]
+impl Conversation {
+    fn receive(conversation: Py<Conversation>) -> Promise {
+        Promise::message(conversation)
+    }
+
+    /// Acts when it is called; what it returns has to be awaited only where the client is slow.
+    fn send(
+        conversation: &Bound<'_, Conversation>,
+        message: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<Promise>> {
+        let py = conversation.py();
+        let this = conversation.get();
+        match this.obey(py, message)? {
+            Room::Enough => Ok(this.desk.kept(py)),
+            Room::Full => Py::new(py, Promise::room(conversation.clone().unbind())),
+        }
+    }
+
+    /// The grace period after the client's departure is over.
+    fn expire(&self, py: Python<'_>) -> PyResult<()> {
+        match self.is_open() {
+            true => self.desk.cancel(py, self.id),
+            false => Ok(()),
+        }
+    }
+
+    /// The task has ended.
+    fn ended(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
+        self.desk.forget(self.id);
+        // SystemExit and KeyboardInterrupt have gone up through the loop already.
+        let _ = self.settle(py, task);
+    }
+}
+
+impl Conversation {
+    pub(super) fn new(desk: Arc<Desk>, exchange: Exchange) -> Conversation {
+        Conversation {
+            desk,
+            id: exchange.id(),
+            target: exchange.request.target().into(),
+            state: Mutex::new(State {
+                reply: Reply::new(exchange),
+                body_over: false,
+                gone: false,
+                full: false,
+                told: false,
+                waiting: Vec::new(),
+            }),
+        }
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Asks to be told when the client leaves; says whether it has left already.
+    pub(super) fn watch_client(&self) -> bool {
+        let mut state = self.lock();
+        match state.reply.exchange() {
+            Some(exchange) => exchange.watch_gone(),
+            None => false,
+        }
+    }
+
+    /// Whether an answer is still owed.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().reply.exchange().is_some()
+    }
+
+    /// The client has left.
+    pub(super) fn note_gone(&self, py: Python<'_>) {
+        let mut state = self.lock();
+        state.gone = true;
+        state.full = false;
+        drop(state);
+        self.wake(py);
+    }
+
+    /// The client has taken some of what was queued.
+    pub(super) fn note_room(&self, py: Python<'_>) {
+        self.lock().full = false;
+        self.wake(py);
+    }
+
+    /// Has every waiting call look again.
+    pub(super) fn wake(&self, py: Python<'_>) {
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        for future in waiting {
+            let future = future.bind(py);
+            if let Err(error) = resolve(future) {
+                log::error!("A waiting task could not be woken: {error}");
+            }
+        }
+    }
+
+    /// A step of `receive()`.
+    pub(super) fn next_message(&self, py: Python<'_>) -> PyResult<Step> {
+        let heard = self.hear();
+        let message = PyDict::new(py);
+        match heard {
+            Heard::Nothing => return self.wait(py),
+            Heard::Disconnect => {
+                message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
+            }
+            Heard::Body(data, more) => {
+                message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
+                message.set_item(intern!(py, "body"), PyBytes::new(py, &data))?;
+                message.set_item(intern!(py, "more_body"), more)?;
+            }
+        }
+        Ok(Step::Done(Some(message.into_any().unbind())))
+    }
+
+    fn hear(&self) -> Heard {
+        let mut state = self.lock();
+        let (body_over, gone) = (state.body_over, state.gone);
+        let Some(exchange) = state.reply.exchange() else {
+            return Heard::Disconnect;
+        };
+        if body_over {
+            return match gone || exchange.watch_gone() {
+                true => Heard::Disconnect,
+                false => Heard::Nothing,
+            };
+        }
+        match exchange.read_body() {
+            Read::Chunk { data, more } => {
+                state.body_over = !more;
+                Heard::Body(data, more)
+            }
+            Read::Pending => Heard::Nothing,
+            Read::Gone => Heard::Disconnect,
+        }
+    }
+
+    /// A step of `send()` where the client is slow.
+    pub(super) fn room(&self, py: Python<'_>) -> PyResult<Step> {
+        match self.lock().full {
+            true => {}
+            false => return Ok(Step::Done(None)),
+        }
+        self.wait(py)
+    }
+
+    /// A future for the event loop to wait for.
+    fn wait(&self, py: Python<'_>) -> PyResult<Step> {
+        let future = self.desk.future(py)?;
+        let step = future
+            .call_method0(intern!(py, "__await__"))?
+            .call_method0(intern!(py, "__next__"))?;
+        // Calls that were cancelled leave their futures behind.
+        let mut waiting = std::mem::take(&mut self.lock().waiting);
+        waiting.retain(|future| !is_done(future.bind(py)));
+        waiting.push(future.unbind());
+        self.lock().waiting = waiting;
+        Ok(Step::Wait(step.unbind()))
+    }
+
+    fn obey(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+        let message = message::read(message)?;
+        let mut state = self.lock();
+        let reply = &mut state.reply;
+        // No message makes us wait: what the client does not take stays with the reactor. So the GIL is kept, which costs less than
+        // to compete for it with the threads of an executor after every write.
+        let room = match message {
+            Message::Start(head) => reply.start(head).map(|()| Room::Enough),
+            Message::Body(piece, more) => reply.body(piece.as_bytes(), more),
+            Message::File(path) => File::open(path)
+                .map_err(Stuck::File)
+                .and_then(|file| reply.file(file))
+                .map(|()| Room::Enough),
+            Message::EarlyHint(head) => reply.interim(&head).map(|()| Room::Enough),
+            Message::Trailers => Ok(Room::Enough),
+        };
+        match room {
+            Ok(room) => {
+                state.full = room == Room::Full;
+                let over = state.reply.stage() == Stage::Complete && !state.waiting.is_empty();
+                drop(state);
+                if over {
+                    // Whoever waits for the client to leave learns that the response is complete.
+                    self.wake(py);
+                }
+                Ok(room)
+            }
+            Err(stuck) => {
+                state.told |= matches!(stuck, Stuck::Lost(_));
+                drop(state);
+                Err(exception(stuck))
+            }
+        }
+    }
+
+    /// Sees to what a finished task leaves. Returns the exception that the worker must obey: `SystemExit` and `KeyboardInterrupt`.
+    pub(super) fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> Option<PyErr> {
+        match task.call_method0(intern!(py, "exception")) {
+            Ok(exception) if exception.is_none() => {
+                self.check_complete();
+                None
+            }
+            Ok(exception) => self.fail(py, PyErr::from_value(exception)),
+            // The task was cancelled.
+            Err(error) => self.fail(py, error),
+        }
+    }
+
+    /// The application raised.
+    pub(super) fn fail(&self, py: Python<'_>, error: PyErr) -> Option<PyErr> {
+        let state = self.lock();
+        let (told, gone) = (state.told, state.gone);
+        drop(state);
+        let target = text::printable(&self.target);
+        if error.is_instance_of::<CancelledError>(py) && (gone || !self.is_open()) {
+            log::debug!("The task of {target} was cancelled.");
+        } else if told && comes_of_the_client(py, &error) {
+            log::debug!("Client of {target} is gone: {error}");
+        } else {
+            report(py, &target, &error);
+        }
+        self.lock().reply.give_up(500, RULE);
+        self.wake(py);
+        let exit = error.is_instance_of::<PySystemExit>(py)
+            || error.is_instance_of::<PyKeyboardInterrupt>(py);
+        exit.then_some(error)
+    }
+
+    /// The application has returned: is there an answer?
+    fn check_complete(&self) {
+        let mut state = self.lock();
+        let told = state.told || state.gone;
+        let missing = match state.reply.stage() {
+            Stage::Complete | Stage::Ended => return,
+            Stage::Unstarted | Stage::Headed => "starting",
+            Stage::Streaming => "completing",
+        };
+        if !told {
+            let target = text::printable(&self.target);
+            log::error!("The application returned without {missing} its response to {target}");
+        }
+        state.reply.give_up(500, RULE);
+    }
+
+    /// Answers a request that the application does not get to see.
+    pub(super) fn refuse(&self, status: u16, rule: &str) {
+        self.lock().reply.give_up(status, rule);
+    }
+
+    /// The lock is never held while Python code can run.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_done(future: &Bound<'_, PyAny>) -> bool {
+    let done = future.call_method0(intern!(future.py(), "done"));
+    done.and_then(|done| done.is_truthy()).unwrap_or(true)
+}
+
+fn resolve(future: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = future.py();
+    match is_done(future) {
+        true => Ok(()),
+        false => future
+            .call_method1(intern!(py, "set_result"), (py.None(),))
+            .map(drop),
+    }
+}
+
+/// What `send()` raises.
+fn exception(stuck: Stuck) -> PyErr {
+    match stuck {
+        Stuck::Misplaced(rule) => PyRuntimeError::new_err(rule),
+        // ASGI, HTTP version 2.4: an OSError tells that nobody listens any more.
+        Stuck::Lost(SinkError::Disconnected) => {
+            PyBrokenPipeError::new_err("the client has closed the connection")
+        }
+        Stuck::Lost(SinkError::TimedOut) => {
+            PyTimeoutError::new_err("the client takes nothing any more")
+        }
+        Stuck::File(error) => error.into(),
+    }
+}
+
+/// Whether an exception is what `send()` raised, or was raised because of it, as Starlette's `ClientDisconnect` is.
+fn comes_of_the_client(py: Python<'_>, error: &PyErr) -> bool {
+    let mut next = Some(error.value(py).clone().into_any());
+    for _ in 0..CHAIN {
+        let Some(exception) = next else {
+            return false;
+        };
+        if exception.is_instance_of::<PyOSError>() {
+            return true;
+        }
+        next = exception
+            .getattr(intern!(py, "__context__"))
+            .ok()
+            .filter(|context| !context.is_none());
+    }
+    false
+}

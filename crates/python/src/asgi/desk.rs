@@ -1,0 +1,283 @@
+//! What all requests of a worker share: the event loop's functions, the requests that are under way, and the way to start one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use server::{Event, Exchange};
+
+use super::conversation::Conversation;
+use super::promise::Promise;
+use super::scope::{Template, Unserved};
+use crate::wsgi::{report, text};
+
+/// A request that is under way.
+#[derive(Debug)]
+struct Call {
+    conversation: Py<Conversation>,
+    /// The event loop itself holds its tasks only weakly.
+    task: Py<PyAny>,
+}
+
+/// How tasks are made.
+#[derive(Debug)]
+struct Tasks {
+    class: Py<PyAny>,
+    /// `loop=…, eager_start=True`, where this Python has it.
+    eager: Option<Py<PyDict>>,
+}
+
+/// How the application is called.
+#[derive(Debug)]
+pub(super) struct Application {
+    pub(super) callable: Py<PyAny>,
+    /// A call runs nothing of it yet, because it is an `async def`.
+    pub(super) is_coroutine_function: bool,
+    /// Makes a coroutine of any other awaitable, and runs calls in a context of their own.
+    pub(super) call_apart: Py<PyAny>,
+}
+
+/// The desk of a worker.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    application: Application,
+    event_loop: Py<PyAny>,
+    create_future: Py<PyAny>,
+    tasks: Tasks,
+    kept: Py<Promise>,
+    /// Seconds that a task may run on after its client has left.
+    grace_s: u32,
+    template: Mutex<Template>,
+    calls: Mutex<HashMap<u64, Call>>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        py: Python<'_>,
+        application: Application,
+        event_loop: &Bound<'_, PyAny>,
+        template: Template,
+        grace_s: u32,
+    ) -> PyResult<Desk> {
+        Ok(Desk {
+            application,
+            create_future: event_loop.getattr("create_future")?.unbind(),
+            tasks: Tasks::new(py, event_loop)?,
+            event_loop: event_loop.clone().unbind(),
+            kept: Py::new(py, Promise::kept())?,
+            grace_s,
+            template: Mutex::new(template),
+            calls: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// Starts the application on a request. Returns the exception that the worker must obey.
+    pub(super) fn start(self: &Arc<Desk>, py: Python<'_>, exchange: Exchange) -> Option<PyErr> {
+        let scope = lock(&self.template).scope(py, &exchange);
+        let target = text::printable(exchange.request.target());
+        let conversation = match Bound::new(py, Conversation::new(Arc::clone(self), exchange)) {
+            Ok(conversation) => conversation,
+            Err(error) => {
+                report(py, &target, &error);
+                return None;
+            }
+        };
+        let this = conversation.get();
+        match scope {
+            Ok(scope) => self.call(py, &conversation, &scope),
+            Err(Unserved::Refused(status, rule)) => {
+                this.refuse(status, rule);
+                None
+            }
+            Err(Unserved::Raised(error)) => this.fail(py, error),
+        }
+    }
+
+    fn call(
+        &self,
+        py: Python<'_>,
+        conversation: &Bound<'_, Conversation>,
+        scope: &Bound<'_, PyDict>,
+    ) -> Option<PyErr> {
+        let task = self
+            .coroutine(py, conversation, scope)
+            .and_then(|coroutine| self.tasks.start(py, &self.event_loop, &coroutine));
+        let task = match task {
+            Ok(task) => task,
+            Err(error) => return conversation.get().fail(py, error),
+        };
+        match self.keep(py, conversation, &task) {
+            Ok(exit) => exit,
+            Err(error) => conversation.get().fail(py, error),
+        }
+    }
+
+    fn coroutine<'py>(
+        &self,
+        py: Python<'py>,
+        conversation: &Bound<'py, Conversation>,
+        scope: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let receive = conversation.getattr(intern!(py, "receive"))?;
+        let send = conversation.getattr(intern!(py, "send"))?;
+        let application = &self.application;
+        let callable = application.callable.bind(py);
+        match application.is_coroutine_function {
+            true => callable.call1((scope, receive, send)),
+            false => application
+                .call_apart
+                .bind(py)
+                .call1((callable, scope, receive, send)),
+        }
+    }
+
+    /// Keeps a task until it has ended, which it may have already.
+    fn keep(
+        &self,
+        py: Python<'_>,
+        conversation: &Bound<'_, Conversation>,
+        task: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<PyErr>> {
+        let this = conversation.get();
+        if self.tasks.are_eager() && task.call_method0(intern!(py, "done"))?.is_truthy()? {
+            return Ok(this.settle(py, task));
+        }
+        let call = Call {
+            conversation: conversation.clone().unbind(),
+            task: task.clone().unbind(),
+        };
+        lock(&self.calls).insert(this.id(), call);
+        task.call_method1(
+            intern!(py, "add_done_callback"),
+            (conversation.getattr(intern!(py, "ended"))?,),
+        )?;
+        if this.watch_client() {
+            self.client_left(py, this.id());
+        }
+        Ok(None)
+    }
+
+    /// Tells the request of an event.
+    pub(super) fn tell(&self, py: Python<'_>, event: Event) {
+        let (Event::Body(id) | Event::Room(id) | Event::Gone(id)) = event;
+        match (event, self.find(py, id)) {
+            (_, None) => {}
+            (Event::Body(_), Some(conversation)) => conversation.get().wake(py),
+            (Event::Room(_), Some(conversation)) => conversation.get().note_room(py),
+            (Event::Gone(_), Some(_)) => self.client_left(py, id),
+        }
+    }
+
+    fn find(&self, py: Python<'_>, id: u64) -> Option<Py<Conversation>> {
+        lock(&self.calls)
+            .get(&id)
+            .map(|call| call.conversation.clone_ref(py))
+    }
+
+    /// The client left: the application is told, and has the grace period to end.
+    fn client_left(&self, py: Python<'_>, id: u64) {
+        let Some(conversation) = self.find(py, id) else {
+            return;
+        };
+        let conversation = conversation.bind(py);
+        if !conversation.get().is_open() {
+            return; // It has its answer; what still runs is the application's own business.
+        }
+        conversation.get().note_gone(py);
+        let expires = || {
+            let expire = conversation.getattr(intern!(py, "expire"))?;
+            let event_loop = self.event_loop.bind(py);
+            event_loop.call_method1(intern!(py, "call_later"), (self.grace_s, expire))
+        };
+        if let Err(error) = expires() {
+            log::error!("A task that nobody waits for cannot be cancelled: {error}");
+        }
+    }
+
+    /// Cancels the task of a request, if it has not ended.
+    ///
+    /// # Errors
+    /// The task says so.
+    pub(super) fn cancel(&self, py: Python<'_>, id: u64) -> PyResult<()> {
+        let task = lock(&self.calls)
+            .get(&id)
+            .map(|call| call.task.clone_ref(py));
+        match task {
+            Some(task) => task.call_method0(py, intern!(py, "cancel")).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The tasks that have not ended.
+    pub(super) fn unfinished(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        lock(&self.calls)
+            .values()
+            .map(|call| call.task.clone_ref(py))
+            .collect()
+    }
+
+    /// A request has ended.
+    pub(super) fn forget(&self, id: u64) {
+        let call = lock(&self.calls).remove(&id);
+        // What it held is freed without the lock: a destructor may run the application's code.
+        drop(call);
+    }
+
+    /// An awaitable for what has been done.
+    pub(super) fn kept(&self, py: Python<'_>) -> Py<Promise> {
+        self.kept.clone_ref(py)
+    }
+
+    /// A future of the event loop.
+    pub(super) fn future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.create_future.bind(py).call0()
+    }
+}
+
+impl Tasks {
+    fn new(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Tasks> {
+        let eager = match py.version_info() >= (3, 12) {
+            true => {
+                let options = PyDict::new(py);
+                options.set_item("loop", event_loop)?;
+                options.set_item("eager_start", true)?;
+                Some(options.unbind())
+            }
+            false => None,
+        };
+        Ok(Tasks {
+            class: py.import("asyncio")?.getattr("Task")?.unbind(),
+            eager,
+        })
+    }
+
+    fn are_eager(&self) -> bool {
+        self.eager.is_some()
+    }
+
+    /// A task that has run to its first wait where it can be, and else one that begins with the next turn of the loop. Whoever has
+    /// installed a task factory wants all tasks to come from it.
+    fn start<'py>(
+        &self,
+        py: Python<'py>,
+        event_loop: &Py<PyAny>,
+        coroutine: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let event_loop = event_loop.bind(py);
+        if let Some(eager) = &self.eager
+            && event_loop
+                .call_method0(intern!(py, "get_task_factory"))?
+                .is_none()
+        {
+            return self.class.bind(py).call((coroutine,), Some(eager.bind(py)));
+        }
+        event_loop.call_method1(intern!(py, "create_task"), (coroutine,))
+    }
+}
+
+/// A panic elsewhere leaves the value whole. No lock is held while Python code can run.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

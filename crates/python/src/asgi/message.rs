@@ -1,0 +1,211 @@
+//! What an application sends: messages of ASGI's HTTP part, checked and in our own types. What does not fit raises in the
+//! application, where its author finds it.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use proto::h1::{Misuse, ResponseHead, reason_phrase};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+
+use crate::wsgi::wrong_type;
+
+/// One message.
+pub(super) enum Message<'py> {
+    /// `http.response.start`
+    Start(ResponseHead),
+    /// `http.response.body`: the piece, and whether more follow.
+    Body(Piece<'py>, bool),
+    /// `http.response.pathsend`
+    File(PathBuf),
+    /// `http.response.early_hint`
+    EarlyHint(ResponseHead),
+    /// `http.response.trailers`, which nobody asked for.
+    Trailers,
+}
+
+/// Bytes of a body.
+pub(super) enum Piece<'py> {
+    Bytes(Bound<'py, PyBytes>),
+    /// From a `bytearray` or `memoryview`.
+    Copied(Vec<u8>),
+    /// The message has no body.
+    Nothing,
+}
+
+impl Piece<'_> {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Piece::Bytes(bytes) => bytes.as_bytes(),
+            Piece::Copied(bytes) => bytes,
+            Piece::Nothing => b"",
+        }
+    }
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// `TypeError`, `ValueError`, `KeyError` or `RuntimeError` for what is no message that can be sent here.
+pub(super) fn read<'py>(message: &Bound<'py, PyAny>) -> PyResult<Message<'py>> {
+    let py = message.py();
+    let message = message
+        .cast::<PyDict>()
+        .map_err(|_| wrong_type("what is given to send()", "a dict", message))?;
+    let kind = required(message, intern!(py, "type"))?;
+    let kind = string(&kind, "the type of a message")?;
+    match kind.to_str()? {
+        "http.response.body" => body(message),
+        "http.response.start" => start(message).map(Message::Start),
+        "http.response.pathsend" => path(message).map(Message::File),
+        "http.response.early_hint" => early_hint(message).map(Message::EarlyHint),
+        "http.response.trailers" => Ok(Message::Trailers),
+        other => Err(PyRuntimeError::new_err(format!(
+            "an HTTP application cannot send a message of the type '{other}'"
+        ))),
+    }
+}
+
+fn start(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
+    let py = message.py();
+    let status = required(message, intern!(py, "status"))?;
+    let status: u16 = status
+        .extract()
+        .map_err(|_| wrong_type("the status", "an int", &status))?;
+    let mut head = ResponseHead::default();
+    set_status(&mut head, status)?;
+    if let Some(headers) = message.get_item(intern!(py, "headers"))? {
+        push_all(&mut head, &headers)?;
+    }
+    Ok(head)
+}
+
+fn set_status(head: &mut ResponseHead, status: u16) -> PyResult<()> {
+    if status == 200 {
+        return head.set_status(b"200 OK").map_err(misuse);
+    }
+    // An interim status would leave the client waiting for the response.
+    if !(200..=999).contains(&status) {
+        return Err(PyValueError::new_err(format!(
+            "{status} is not the status of a response: it has to be 200 to 999"
+        )));
+    }
+    let line = format!("{status} {}", reason_phrase(status));
+    head.set_status(line.as_bytes()).map_err(misuse)
+}
+
+fn push_all(head: &mut ResponseHead, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    if let Ok(headers) = headers.cast::<PyList>() {
+        return headers.iter().try_for_each(|pair| push(head, &pair));
+    }
+    for pair in headers.try_iter()? {
+        push(head, &pair?)?;
+    }
+    Ok(())
+}
+
+/// One `[name, value]` pair.
+fn push(head: &mut ResponseHead, pair: &Bound<'_, PyAny>) -> PyResult<()> {
+    if let Ok(tuple) = pair.cast::<PyTuple>()
+        && tuple.len() == 2
+    {
+        return push_field(head, &tuple.get_item(0)?, &tuple.get_item(1)?);
+    }
+    let parts = pair.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+    match &parts[..] {
+        [name, value] => push_field(head, name, value),
+        _ => Err(wrong_type("a header", "a pair [name, value]", pair)),
+    }
+}
+
+fn push_field(
+    head: &mut ResponseHead,
+    name: &Bound<'_, PyAny>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let name = octets(name, "a header's name")?;
+    let value = octets(value, "a header's value")?;
+    head.push(&name, &value).map_err(misuse)
+}
+
+fn body<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
+    let py = message.py();
+    let piece = match message.get_item(intern!(py, "body"))? {
+        None => Piece::Nothing,
+        Some(body) => match body.cast_into::<PyBytes>() {
+            Ok(bytes) => Piece::Bytes(bytes),
+            Err(error) => Piece::Copied(buffer(&error.into_inner(), "the body")?),
+        },
+    };
+    let more = match message.get_item(intern!(py, "more_body"))? {
+        None => false,
+        Some(more) => more.is_truthy()?,
+    };
+    Ok(Message::Body(piece, more))
+}
+
+fn path(message: &Bound<'_, PyDict>) -> PyResult<PathBuf> {
+    let path = required(message, intern!(message.py(), "path"))?;
+    let path: PathBuf = path
+        .extract()
+        .map_err(|_| wrong_type("the path", "a str", &path))?;
+    match path.is_absolute() {
+        true => Ok(path),
+        false => Err(PyValueError::new_err(
+            "the path of http.response.pathsend has to be absolute",
+        )),
+    }
+}
+
+fn early_hint(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
+    let mut head = ResponseHead::default();
+    head.set_status(b"103 Early Hints").map_err(misuse)?;
+    if let Some(links) = message.get_item(intern!(message.py(), "links"))? {
+        for link in links.try_iter()? {
+            let link = link?;
+            head.push(b"Link", &octets(&link, "a link")?)
+                .map_err(misuse)?;
+        }
+    }
+    Ok(head)
+}
+
+fn required<'py>(
+    message: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    message
+        .get_item(key)?
+        .ok_or_else(|| PyKeyError::new_err(format!("the message has no '{key}'")))
+}
+
+fn string<'a, 'py>(
+    object: &'a Bound<'py, PyAny>,
+    what: &str,
+) -> PyResult<&'a Bound<'py, PyString>> {
+    object
+        .cast::<PyString>()
+        .map_err(|_| wrong_type(what, "a str", object))
+}
+
+fn octets<'a>(object: &'a Bound<'_, PyAny>, what: &str) -> PyResult<Cow<'a, [u8]>> {
+    match object.cast::<PyBytes>() {
+        Ok(bytes) => Ok(Cow::Borrowed(bytes.as_bytes())),
+        Err(_) => buffer(object, what).map(Cow::Owned),
+    }
+}
+
+/// The bytes of a `bytearray`, a `memoryview` and their like.
+fn buffer(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<u8>> {
+    let buffer = PyBuffer::<u8>::get(object).map_err(|_| wrong_type(what, "bytes-like", object))?;
+    buffer.to_vec(object.py()).map_err(|_| {
+        PyTypeError::new_err(format!("{what} is a buffer of something else than bytes"))
+    })
+}
+
+fn misuse(misuse: Misuse) -> PyErr {
+    PyValueError::new_err(misuse.to_string())
+}

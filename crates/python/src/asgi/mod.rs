@@ -1,0 +1,111 @@
+//! The ASGI gateway (ASGI 3.0): an exchange → a task of the application → its response. It speaks no HTTP of its own: bytes are the
+//! `server` crate's, and nothing here waits for a client.
+
+mod conversation;
+mod desk;
+mod message;
+mod names;
+mod promise;
+mod reply;
+mod scope;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use server::{Event, Exchange};
+use settings::Config;
+
+use crate::wsgi::NamePolicy;
+use desk::{Application, Desk};
+use scope::Template;
+
+/// An application with its event loop and its lifespan.
+#[derive(Debug)]
+pub(crate) struct Site {
+    event_loop: Py<PyAny>,
+    lifespan: Py<PyAny>,
+    desk: Arc<Desk>,
+}
+
+impl Site {
+    /// Makes the event loop, and lets the application start in it.
+    ///
+    /// # Errors
+    /// `oxicorn.errors.AppError` where there is no such loop or the application does not start; `SystemExit` from a signal.
+    pub(crate) fn open(
+        py: Python<'_>,
+        application: &Bound<'_, PyAny>,
+        config: &Config,
+    ) -> PyResult<Site> {
+        let module = py.import("oxicorn.asgi")?;
+        let event_loop = module.call_method1("new_loop", (config.asgi_loop.name(),))?;
+        let application = module.call_method1("single_callable", (application,))?;
+        let lifespan = module
+            .getattr("Lifespan")?
+            .call1((&application, config.asgi_lifespan.name()))?;
+        lifespan.call_method1("start", (&event_loop,))?;
+        let state = lifespan.getattr("state")?.cast_into::<PyDict>()?.unbind();
+        let template = Template::new(py, &config.root_path, NamePolicy::of(config), state)?;
+        let application = Application {
+            is_coroutine_function: module
+                .call_method1("is_coroutine_function", (&application,))?
+                .is_truthy()?,
+            callable: application.unbind(),
+            call_apart: module.getattr("call_apart")?.unbind(),
+        };
+        let grace_s = config.asgi_disconnect_grace_period;
+        let desk = Desk::new(py, application, &event_loop, template, grace_s)?;
+        Ok(Site {
+            event_loop: event_loop.unbind(),
+            lifespan: lifespan.unbind(),
+            desk: Arc::new(desk),
+        })
+    }
+
+    /// The event loop.
+    pub(crate) fn event_loop<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.event_loop.bind(py)
+    }
+
+    /// Starts the application on a request.
+    ///
+    /// # Errors
+    /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have been logged.
+    pub(crate) fn answer(&self, py: Python<'_>, exchange: Exchange) -> PyResult<()> {
+        self.desk.start(py, exchange).map_or(Ok(()), Err)
+    }
+
+    /// Tells the request that an event is about.
+    pub(crate) fn tell(&self, py: Python<'_>, event: Event) {
+        self.desk.tell(py, event);
+    }
+
+    /// Cancels every request that is under way.
+    pub(crate) fn cancel_all(&self, py: Python<'_>) {
+        for task in self.desk.unfinished(py) {
+            if let Err(error) = task.call_method0(py, "cancel") {
+                log::error!("A task cannot be cancelled: {error}");
+            }
+        }
+    }
+
+    /// Ends everything: what still runs of the requests, the lifespan, the loop. Each has `patience` at most.
+    ///
+    /// # Errors
+    /// What the loop raises, `SystemExit` from a signal first of all.
+    pub(crate) fn close(&self, py: Python<'_>, patience: [Duration; 2]) -> PyResult<()> {
+        let module = py.import("oxicorn.asgi")?;
+        let event_loop = self.event_loop.bind(py);
+        let [tasks, lifespan] = patience;
+        module.call_method1(
+            "finish",
+            (event_loop, self.desk.unfinished(py), tasks.as_secs_f64()),
+        )?;
+        self.lifespan
+            .bind(py)
+            .call_method1("stop", (event_loop, lifespan.as_secs_f64()))?;
+        module.call_method1("close", (event_loop,)).map(drop)
+    }
+}

@@ -1,0 +1,201 @@
+//! A request → its `scope` (ASGI 3.0, HTTP version 2.5). A copy of a template that follows the last request: what the next one repeats
+//! of it (client, method, target) is in the copy already.
+
+use std::borrow::Cow;
+
+use proto::forwarded::Scheme;
+use proto::h1::{Request, TargetForm, Version};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use server::{Exchange, Local, Peer};
+
+use super::names::{Names, Verdict};
+use crate::wsgi::{NamePolicy, text};
+
+/// The version of the HTTP part of the specification that the scope follows.
+const SPEC_VERSION: &str = "2.5";
+
+/// Why a request has no scope.
+#[derive(Debug)]
+pub(super) enum Unserved {
+    /// It breaks a rule: the status and the rule for the error page.
+    Refused(u16, &'static str),
+    /// Python is out of memory, or worse.
+    Raised(PyErr),
+}
+
+impl From<PyErr> for Unserved {
+    fn from(error: PyErr) -> Unserved {
+        Unserved::Raised(error)
+    }
+}
+
+/// What the template holds of the last request.
+#[derive(Debug, Default)]
+struct Last {
+    method: Vec<u8>,
+    target: Vec<u8>,
+    version: Option<Version>,
+    scheme: Option<Scheme>,
+    peer: Option<Peer>,
+    local: Option<Local>,
+}
+
+/// The template, and the memory of names.
+#[derive(Debug)]
+pub(super) struct Template {
+    dict: Py<PyDict>,
+    extensions: Py<PyDict>,
+    /// What the lifespan left; each request gets a copy.
+    state: Py<PyDict>,
+    names: Names,
+    last: Last,
+}
+
+impl Template {
+    /// `state` is the dictionary that the lifespan fills.
+    pub(super) fn new(
+        py: Python<'_>,
+        root_path: &str,
+        names: NamePolicy,
+        state: Py<PyDict>,
+    ) -> PyResult<Template> {
+        let asgi = PyDict::new(py);
+        asgi.set_item(intern!(py, "version"), "3.0")?;
+        asgi.set_item(intern!(py, "spec_version"), SPEC_VERSION)?;
+        let extensions = PyDict::new(py);
+        extensions.set_item(intern!(py, "http.response.pathsend"), PyDict::new(py))?;
+        extensions.set_item(intern!(py, "http.response.early_hint"), PyDict::new(py))?;
+        let dict = PyDict::new(py);
+        dict.set_item(intern!(py, "type"), intern!(py, "http"))?;
+        dict.set_item(intern!(py, "asgi"), asgi)?;
+        dict.set_item(intern!(py, "root_path"), root_path)?;
+        Ok(Template {
+            dict: dict.unbind(),
+            extensions: extensions.unbind(),
+            state,
+            names: Names::new(names),
+            last: Last::default(),
+        })
+    }
+
+    /// Makes the scope of a request.
+    ///
+    /// # Errors
+    /// See [`Unserved`].
+    pub(super) fn scope<'py>(
+        &mut self,
+        py: Python<'py>,
+        exchange: &Exchange,
+    ) -> Result<Bound<'py, PyDict>, Unserved> {
+        self.follow_connection(py, exchange)?;
+        self.follow_request(py, &exchange.request)?;
+        let headers = self.headers(py, exchange)?;
+        let scope = self.dict.bind(py).copy()?;
+        scope.set_item(intern!(py, "headers"), headers)?;
+        // Applications and middleware write into these two.
+        scope.set_item(intern!(py, "extensions"), self.extensions.bind(py).copy()?)?;
+        scope.set_item(intern!(py, "state"), self.state.bind(py).copy()?)?;
+        Ok(scope)
+    }
+
+    fn headers<'py>(
+        &mut self,
+        py: Python<'py>,
+        exchange: &Exchange,
+    ) -> Result<Bound<'py, PyList>, Unserved> {
+        let request = &exchange.request;
+        let absolute = request.form() == TargetForm::Absolute;
+        let headers = PyList::empty(py);
+        self.names.next_request();
+        for (position, (name, value)) in request.fields().enumerate() {
+            match self.names.judge(py, position, name, exchange.trusted()) {
+                // RFC 9112, section 3.2.2: the Host field is ignored in favour of the target.
+                Verdict::Pass(name) if absolute && name.as_bytes() == b"host" => {
+                    headers.append((name, PyBytes::new(py, request.host())))?;
+                }
+                Verdict::Pass(name) => headers.append((name, PyBytes::new(py, value)))?,
+                Verdict::Drop => {}
+                Verdict::Refuse => {
+                    return Err(Unserved::Refused(
+                        400,
+                        "A field name contains an underscore.",
+                    ));
+                }
+            }
+        }
+        Ok(headers)
+    }
+
+    /// Brings the template up to date with the connection.
+    fn follow_connection(&mut self, py: Python<'_>, exchange: &Exchange) -> PyResult<()> {
+        let dict = self.dict.bind(py);
+        if self.last.peer.as_ref() != Some(exchange.peer()) {
+            let client = match exchange.peer() {
+                Peer::Inet(address) => Some((address.ip().to_string(), address.port())),
+                Peer::Unix => None,
+            };
+            dict.set_item(intern!(py, "client"), client)?;
+            self.last.peer = Some(exchange.peer().clone());
+        }
+        if self.last.local.as_ref() != Some(exchange.local()) {
+            let server = match exchange.local() {
+                Local::Inet(address) => (address.ip().to_string(), Some(address.port())),
+                Local::Unix(path) => (path.to_string_lossy().into_owned(), None),
+            };
+            dict.set_item(intern!(py, "server"), server)?;
+            self.last.local = Some(exchange.local().clone());
+        }
+        if self.last.scheme != Some(exchange.scheme()) {
+            let scheme = match exchange.scheme() {
+                Scheme::Http => intern!(py, "http"),
+                Scheme::Https => intern!(py, "https"),
+            };
+            dict.set_item(intern!(py, "scheme"), scheme)?;
+            self.last.scheme = Some(exchange.scheme());
+        }
+        Ok(())
+    }
+
+    /// Brings the template up to date with the request line.
+    fn follow_request(&mut self, py: Python<'_>, request: &Request) -> PyResult<()> {
+        let dict = self.dict.bind(py);
+        if self.last.method != request.method() {
+            dict.set_item(intern!(py, "method"), text::method(py, request.method())?)?;
+            remember(&mut self.last.method, request.method());
+        }
+        if self.last.version != Some(request.version()) {
+            let version = match request.version() {
+                Version::Http10 => intern!(py, "1.0"),
+                Version::Http11 => intern!(py, "1.1"),
+            };
+            dict.set_item(intern!(py, "http_version"), version)?;
+            self.last.version = Some(request.version());
+        }
+        if self.last.target != request.target() {
+            // An error half-way must not leave a mixture that counts as known; no target is empty.
+            self.last.target.clear();
+            let raw_path = request.path();
+            dict.set_item(intern!(py, "path"), path(py, raw_path))?;
+            dict.set_item(intern!(py, "raw_path"), PyBytes::new(py, raw_path))?;
+            dict.set_item(
+                intern!(py, "query_string"),
+                PyBytes::new(py, request.query()),
+            )?;
+            remember(&mut self.last.target, request.target());
+        }
+        Ok(())
+    }
+}
+
+/// The path as text: percent-decoded, then UTF-8, where every wrong byte becomes U+FFFD.
+fn path<'py>(py: Python<'py>, raw: &[u8]) -> Bound<'py, PyString> {
+    let decoded = Cow::from(percent_encoding::percent_decode(raw));
+    PyString::new(py, &String::from_utf8_lossy(&decoded))
+}
+
+fn remember(memory: &mut Vec<u8>, bytes: &[u8]) {
+    memory.clear();
+    memory.extend_from_slice(bytes);
+}

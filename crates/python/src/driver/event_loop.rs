@@ -1,0 +1,173 @@
+//! The reactor inside a foreign event loop: the loop watches the poller's descriptor and calls the server whenever it is readable.
+
+use std::os::fd::AsRawFd as _;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use server::{Server, Shutdown};
+
+use crate::asgi::Site;
+
+/// How often the loop says that it is alive, in seconds.
+const BEAT_S: f64 = 1.0;
+
+/// What the event loop calls.
+#[derive(Debug)]
+#[pyclass(frozen, module = "oxicorn._oxicorn")]
+struct Turner {
+    server: Arc<Server>,
+    site: Arc<Site>,
+    graceful_timeout: Duration,
+    /// When the end was first asked for.
+    ending: OnceLock<Instant>,
+    /// What the application raised that the worker has to obey.
+    exit: Mutex<Option<PyErr>>,
+    done: OnceLock<()>,
+}
+
+#[pymethods]
+impl Turner {
+    /// The poller is readable.
+    fn turn(turner: &Bound<'_, Turner>) -> PyResult<()> {
+        let py = turner.py();
+        let this = turner.get();
+        if this.done.get().is_some() {
+            return Ok(()); // The loop had this call in its queue already.
+        }
+        let look = py.detach(|| this.server.look());
+        for event in look.events {
+            this.site.tell(py, event);
+        }
+        for exchange in look.exchanges {
+            if let Err(exit) = this.site.answer(py, exchange) {
+                this.leave(exit);
+            }
+        }
+        if this.server.stopping().is_some() && this.ending.set(Instant::now()).is_ok() {
+            Turner::limit(turner)?;
+        }
+        if look.done {
+            let _ = this.done.set(());
+            this.site.event_loop(py).call_method0(intern!(py, "stop"))?;
+        }
+        Ok(())
+    }
+
+    /// The loop is alive.
+    fn beat(turner: &Bound<'_, Turner>) -> PyResult<()> {
+        let py = turner.py();
+        let this = turner.get();
+        this.server.beat();
+        let again = turner.getattr(intern!(py, "beat"))?;
+        this.call_later(py, BEAT_S, again)
+    }
+
+    /// The requests have had their time.
+    fn cancel_all(&self, py: Python<'_>) {
+        self.site.cancel_all(py);
+    }
+}
+
+impl Turner {
+    /// Sees to it that the requests that are under way end before the arbiter's patience does.
+    fn limit(turner: &Bound<'_, Turner>) -> PyResult<()> {
+        let this = turner.get();
+        if this.graceful_timeout.is_zero() {
+            return Ok(());
+        }
+        let cancel = turner.getattr("cancel_all")?;
+        let after = this.graceful_timeout.saturating_sub(this.reserve());
+        this.call_later(turner.py(), after.as_secs_f64(), cancel)
+    }
+
+    /// The part of the graceful timeout that is kept for what follows the requests.
+    fn reserve(&self) -> Duration {
+        (self.graceful_timeout / 4).min(Duration::from_secs(2))
+    }
+
+    /// What is left of the graceful timeout.
+    fn time_left(&self) -> Duration {
+        let since = self.ending.get().map_or(Duration::ZERO, Instant::elapsed);
+        self.graceful_timeout.saturating_sub(since)
+    }
+
+    fn call_later(&self, py: Python<'_>, seconds: f64, what: Bound<'_, PyAny>) -> PyResult<()> {
+        self.site
+            .event_loop(py)
+            .call_method1(intern!(py, "call_later"), (seconds, what))
+            .map(drop)
+    }
+
+    /// The application wants the worker to end: the other requests are finished first.
+    fn leave(&self, exit: PyErr) {
+        let mut slot = self.exit.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.get_or_insert(exit);
+        self.server.shut_down(Shutdown::Graceful);
+    }
+
+    fn take_exit(&self) -> Option<PyErr> {
+        self.exit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Runs the loop until the server has come to its end.
+    fn run(&self, py: Python<'_>) -> Option<PyErr> {
+        let event_loop = self.site.event_loop(py);
+        loop {
+            let left = event_loop.call_method0("run_forever");
+            match left {
+                _ if self.server.stopping() == Some(Shutdown::Quick) => return left.err(),
+                Ok(_) if self.done.get().is_some() => return self.take_exit(),
+                // The application stopped the loop, which is not its own, or left by SystemExit.
+                Ok(_) => self.server.shut_down(Shutdown::Graceful),
+                Err(exit) => self.leave(exit),
+            }
+        }
+    }
+}
+
+/// Serves until the server has come to its end.
+///
+/// # Errors
+/// What ended it: `SystemExit` from a signal handler or from the application, or a failure of the loop.
+pub(super) fn run(
+    py: Python<'_>,
+    server: &Arc<Server>,
+    site: &Arc<Site>,
+    graceful_timeout: Duration,
+) -> PyResult<i32> {
+    let turner = Turner {
+        server: Arc::clone(server),
+        site: Arc::clone(site),
+        graceful_timeout,
+        ending: OnceLock::new(),
+        exit: Mutex::new(None),
+        done: OnceLock::new(),
+    };
+    let turner = Bound::new(py, turner)?;
+    let event_loop = site.event_loop(py);
+    let turn = turner.getattr("turn")?;
+    let poller = server.with_poller(|poller| poller.as_raw_fd());
+    event_loop.call_method1("add_reader", (poller, &turn))?;
+    // The first look is what has the server accept clients.
+    event_loop.call_method1("call_soon", (&turn,))?;
+    Turner::beat(&turner)?;
+    let this = turner.get();
+    let left = this.run(py);
+    event_loop.call_method1("remove_reader", (poller,))?;
+    let quick = server.stopping() == Some(Shutdown::Quick);
+    let reserve = this.reserve();
+    let tasks = match quick {
+        true => Duration::ZERO,
+        false => this.time_left().saturating_sub(reserve),
+    };
+    let closed = site.close(py, [tasks, reserve.max(Duration::from_millis(100))]);
+    match left {
+        Some(exit) => Err(exit),
+        None => closed.map(|()| 0),
+    }
+}

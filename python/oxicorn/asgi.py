@@ -1,0 +1,184 @@
+"""What an ASGI worker does in Python: its event loop, the lifespan of its application, and the end of both."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from oxicorn.app_loader import BOOT_ERROR
+from oxicorn.errors import AppError, user_traceback
+
+Message = MutableMapping[str, Any]
+Application = Callable[..., Awaitable[None]]
+
+_log = logging.getLogger("gunicorn.error")
+
+
+def new_loop(kind: str) -> asyncio.AbstractEventLoop:
+    """Make the event loop that `asgi_loop` asks for, and the current one of this thread."""
+    loop: asyncio.AbstractEventLoop
+    if kind == "uvloop":
+        try:
+            uvloop = importlib.import_module("uvloop")
+        except ImportError as error:
+            hint = "pip install uvloop, or leave asgi_loop at auto"
+            raise AppError("asgi_loop: uvloop cannot be imported", hint, exit_code=BOOT_ERROR) from error
+        loop = uvloop.new_event_loop()
+    else:
+        loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+def single_callable(application: Any) -> Application:
+    """Return `application` as ASGI 3 calls it; one of ASGI 2 is wrapped."""
+    call = application if inspect.isroutine(application) else type(application).__call__
+    if not inspect.isclass(application) and not _takes_scope_alone(call, application):
+        return application  # type: ignore[no-any-return]
+
+    async def application_of_two_calls(scope: Message, receive: Any, send: Any) -> None:
+        await application(scope)(receive, send)
+
+    return application_of_two_calls
+
+
+def _takes_scope_alone(call: Any, application: Any) -> bool:
+    if inspect.iscoroutinefunction(call):
+        return False
+    try:
+        inspect.signature(application).bind(None)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def is_coroutine_function(application: Any) -> bool:
+    """Whether a call of `application` only makes a coroutine and runs nothing yet."""
+    call = application if inspect.isroutine(application) else type(application).__call__
+    return inspect.iscoroutinefunction(call)
+
+
+async def call_apart(application: Application, scope: Message, receive: Any, send: Any) -> None:
+    """Call an application that is no `async def` within the task and the context of its request."""
+    await application(scope, receive, send)
+
+
+class Lifespan:
+    """The part of ASGI that tells an application of its worker's start and end."""
+
+    def __init__(self, application: Application, mode: str) -> None:
+        """`mode` is the setting `asgi_lifespan`."""
+        self.state: dict[str, Any] = {}
+        self._application = application
+        self._mode = mode
+        self._asked = False
+        self._task: asyncio.Task[None] | None = None
+        self._events: asyncio.Queue[Message] = asyncio.Queue()
+        self._answers: asyncio.Queue[Message] = asyncio.Queue()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait until the application has started, or raise `AppError`."""
+        if self._mode != "off":
+            loop.run_until_complete(self._start())
+
+    def stop(self, loop: asyncio.AbstractEventLoop, patience_s: float) -> None:
+        """Wait until the application has ended, within `patience_s`."""
+        if self._task is not None:
+            loop.run_until_complete(self._stop(patience_s))
+
+    async def _start(self) -> None:
+        self._task = asyncio.ensure_future(self._run())
+        answer = await self._ask("lifespan.startup", None)
+        if answer is not None and answer["type"] == "lifespan.startup.complete":
+            return
+        task, self._task = self._task, None
+        if answer is not None:
+            # Frameworks raise after they have answered, and their message holds the traceback already.
+            await asyncio.wait({task}, timeout=1)
+            reason = str(answer.get("message") or "").rstrip() or _reason(task)
+            raise AppError(f"the application failed to start (lifespan.startup.failed)\n{reason}", exit_code=BOOT_ERROR)
+        if self._mode == "on":
+            report = f"the application ended its lifespan before it had started\n{_reason(task)}"
+            raise AppError(report, exit_code=BOOT_ERROR)
+        reason = _reason(task)
+        if self._asked:
+            _log.warning("The application did not answer lifespan.startup; it gets no lifespan.\n%s", reason)
+
+    async def _stop(self, patience_s: float) -> None:
+        try:
+            answer = await self._ask("lifespan.shutdown", patience_s)
+        except (asyncio.TimeoutError, TimeoutError):
+            _log.error("The application did not end within %.1f s (lifespan.shutdown)", patience_s)
+            return
+        if answer is not None and answer["type"] == "lifespan.shutdown.failed":
+            _log.error("The application failed to end (lifespan.shutdown.failed)\n%s", answer.get("message") or "")
+        elif answer is None and self._task is not None and _reason(self._task):
+            _log.error("The application failed to end\n%s", _reason(self._task))
+
+    async def _ask(self, event: str, patience_s: float | None) -> Message | None:
+        """Send `event` and return the application's answer, or None where it ends without one."""
+        self._events.put_nowait({"type": event})
+        answer = asyncio.ensure_future(self._answers.get())
+        task = self._task
+        assert task is not None
+        done, _ = await asyncio.wait({answer, task}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            answer.cancel()
+            raise TimeoutError
+        # The application may have answered and returned at once.
+        await asyncio.sleep(0)
+        if answer.done():
+            return answer.result()
+        answer.cancel()
+        return None
+
+    async def _run(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        await self._application(scope, self._receive, self._send)
+
+    async def _receive(self) -> Message:
+        self._asked = True
+        return await self._events.get()
+
+    async def _send(self, message: Message) -> None:
+        kind = message["type"]
+        if not kind.startswith(("lifespan.startup.", "lifespan.shutdown.")):
+            raise RuntimeError(f"a lifespan cannot send a message of the type {kind!r}")
+        self._answers.put_nowait(message)
+
+
+def _reason(task: asyncio.Task[None]) -> str:
+    """Return the traceback of what ended `task`, or nothing."""
+    if not task.done() or task.cancelled():
+        return ""
+    error = task.exception()
+    return "" if error is None else user_traceback(error)
+
+
+def finish(loop: asyncio.AbstractEventLoop, tasks: Iterable[asyncio.Task[Any]], patience_s: float) -> None:
+    """Let the requests' `tasks` end within `patience_s`, then cancel them."""
+    loop.run_until_complete(_finish(set(tasks), patience_s))
+
+
+async def _finish(tasks: set[asyncio.Task[Any]], patience_s: float) -> None:
+    if tasks and patience_s > 0:
+        _, tasks = await asyncio.wait(tasks, timeout=patience_s)
+    await _cancel(tasks)
+
+
+async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=1)
+
+
+def close(loop: asyncio.AbstractEventLoop) -> None:
+    """End what the application has left in the loop, as `asyncio.run` does."""
+    loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
