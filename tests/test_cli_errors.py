@@ -200,9 +200,9 @@ ASGI = {
 
 @pytest.mark.parametrize("shape", ASGI)
 def test_an_asgi_application_is_refused_clearly(serve: Serve, write, shape: str) -> None:
-    """Never a stream of answers 500."""
+    """Where the operator chose a worker class for WSGI: never a stream of answers 500."""
     write("modern.py", ASGI[shape])
-    refusal = serve.refused("modern", cwd=serve.folder)
+    refusal = serve.refused("modern", "-k", "sync", cwd=serve.folder)
     assert refusal.code in (1, 3, 4), refusal.text
     clear(refusal, refusal.code, "ASGI", "modern")
 
