@@ -156,9 +156,8 @@ impl Conversation {
 
     /// A step of `receive()`.
     pub(super) fn next_message(&self, py: Python<'_>) -> PyResult<Step> {
-        let heard = self.hear();
         let message = PyDict::new(py);
-        match heard {
+        match self.hear() {
             Heard::Nothing => return self.wait(py),
             Heard::Disconnect => {
                 message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
@@ -196,11 +195,11 @@ impl Conversation {
 
     /// A step of `send()` where the client is slow.
     pub(super) fn room(&self, py: Python<'_>) -> PyResult<Step> {
-        match self.lock().full {
-            true => {}
-            false => return Ok(Step::Done(None)),
+        let full = self.lock().full;
+        match full {
+            true => self.wait(py),
+            false => Ok(Step::Done(None)),
         }
-        self.wait(py)
     }
 
     /// A future for the event loop to wait for.

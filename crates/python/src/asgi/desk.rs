@@ -11,7 +11,6 @@ use server::{Event, Exchange};
 use super::conversation::Conversation;
 use super::promise::Promise;
 use super::scope::{Template, Unserved};
-use crate::wsgi::{report, text};
 
 /// A request that is under way.
 #[derive(Debug)]
@@ -76,11 +75,11 @@ impl Desk {
     /// Starts the application on a request. Returns the exception that the worker must obey.
     pub(super) fn start(self: &Arc<Desk>, py: Python<'_>, exchange: Exchange) -> Option<PyErr> {
         let scope = lock(&self.template).scope(py, &exchange);
-        let target = text::printable(exchange.request.target());
+        // Without memory for the object the exchange is dropped, which answers it.
         let conversation = match Bound::new(py, Conversation::new(Arc::clone(self), exchange)) {
             Ok(conversation) => conversation,
             Err(error) => {
-                report(py, &target, &error);
+                log::error!("A request could not be served: {error}");
                 return None;
             }
         };
