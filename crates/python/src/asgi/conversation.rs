@@ -274,6 +274,8 @@ impl Conversation {
             log::debug!("The task of {target} was cancelled.");
         } else if told && comes_of_the_client(py, &error) {
             log::debug!("Client of {target} is gone: {error}");
+        } else if crate::signals::is_leaving() && error.is_instance_of::<PySystemExit>(py) {
+            log::debug!("{target} is not waited for: the worker ends at once.");
         } else {
             report(py, &target, &error);
         }
