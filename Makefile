@@ -23,13 +23,14 @@ LIBPYTHON := $(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_config_var
 CARGO_TEST := $(if $(LIBPYTHON),LD_LIBRARY_PATH="$(LIBPYTHON):$$LD_LIBRARY_PATH" cargo test --workspace,cargo test --workspace --exclude oxicorn-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format clean
+.PHONY: help run build test lint bench format clean
 
 help:
 	@echo "make run     build Oxicorn and serve examples/hello on http://$(BIND)"
 	@echo "make test    run every Rust and Python test      (PYTHON=python3.12 chooses the interpreter)"
 	@echo "make lint    rustfmt, clippy, tidy, ruff, mypy, stubtest"
 	@echo "make build   build the extension into $(notdir $(VENV))"
+	@echo "make bench   measure CPU per request beside the peers (about 12 minutes)"
 	@echo "make format  rewrite the sources as lint wants them"
 	@echo "make clean   remove everything that was built"
 
@@ -68,6 +69,10 @@ format: $(BIN)/maturin
 	cargo fmt --all
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Beside the peers, in an environment of its own; needs wrk and libev-dev.
+bench:
+	$(PYTHON) bench/run.py --setup --rounds 5
 
 clean:
 	cargo clean
