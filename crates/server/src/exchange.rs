@@ -1,6 +1,8 @@
 //! One request and the sink for its response. It belongs to one thread at a time, needs no reactor to answer, and completes
 //! when it is dropped: whatever the application did, the connection ends in a state that the client can understand.
 
+mod streaming;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,10 +13,12 @@ use mio::unix::SourceFd;
 use proto::forwarded::Scheme;
 use proto::h1::{self, Request, ResponseContext, ResponseFraming, ResponseHead, Version};
 
+pub use streaming::Room;
+
 use crate::access_log::Record;
 use crate::body::Body;
 use crate::crew::{Crew, Message, Outcome};
-use crate::inlet::{Inlet, Read};
+use crate::inlet::Inlet;
 use crate::outlet::{Flushed, Outlet};
 use crate::peer::{Ends, Local, Peer};
 
@@ -25,15 +29,6 @@ pub enum SinkError {
     Disconnected,
     /// The client took nothing for `send_timeout`.
     TimedOut,
-}
-
-/// Whether a response may go on at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
-    /// It may.
-    Enough,
-    /// Too much is queued for the client; an [`crate::Event::Room`] tells when it has taken some.
-    Full,
 }
 
 impl std::fmt::Display for SinkError {
@@ -154,34 +149,6 @@ impl Exchange {
         self.number
     }
 
-    /// What there is of the body of a server whose bodies are streamed.
-    pub fn read_body(&mut self) -> Read {
-        let Some(inlet) = &self.inlet else {
-            return Read::Gone;
-        };
-        let (read, resume) = inlet.read();
-        if resume {
-            self.crew.tell(self.pending());
-        }
-        if read == Read::Pending && std::mem::take(&mut self.owes_continue) {
-            // A client that is gone is noticed by the reactor.
-            let _ = self.send(&[h1::CONTINUE]);
-        }
-        read
-    }
-
-    /// Whether the client has left. One that has only ended its own side may still take the response, so this is no reason
-    /// not to send it.
-    #[must_use]
-    pub fn is_gone(&self) -> bool {
-        self.outlet.is_broken() || self.inlet.as_ref().is_some_and(|inlet| inlet.is_gone())
-    }
-
-    /// Asks for an [`crate::Event::Gone`] when the client leaves. Says whether it has left already.
-    pub fn watch_gone(&mut self) -> bool {
-        self.inlet.as_ref().is_some_and(|inlet| inlet.await_gone())
-    }
-
     /// Who sent the request.
     #[must_use]
     pub fn peer(&self) -> &Peer {
@@ -283,15 +250,6 @@ impl Exchange {
             self.send(&[&bytes, chunk])?;
         }
         Ok(())
-    }
-
-    /// As [`Exchange::write`], but never waits.
-    ///
-    /// # Errors
-    /// The client is gone, or took nothing for `send_timeout`.
-    pub fn push(&mut self, chunk: &[u8]) -> Result<Room, SinkError> {
-        self.send_chunk(chunk)?;
-        self.outlet.ask_for_room()
     }
 
     /// Sends a range of a file. Never waits: the reactor sends on what the client does not take at once.
