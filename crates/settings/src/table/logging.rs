@@ -33,9 +33,8 @@ const ATOMS: &str = "An atom in `%(…)s` stands for a fact of the request; one 
 | `f`, `a` | Referer, User-Agent |\n\
 | `T`, `M`, `D`, `L` | duration in seconds, milliseconds, microseconds, and seconds with six decimals |\n\
 | `p` | process id of the worker |\n\
-| `{name}i`, `{name}o` | a field of the request, of the response |\n\
-| `{name}e` | a variable of `environ` |\n\n\
-Names in braces are in lower case.";
+| `{name}i`, `{name}o` | a field of the request, of the response |\n\n\
+Names in braces are in lower case. `{name}e`, a variable of `environ`, is not there yet and shown as `-`.";
 
 pub(super) const ROWS: &[Setting] = &[
     Setting {
