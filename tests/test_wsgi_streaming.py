@@ -51,6 +51,8 @@ def test_close_is_called_once(serve_module: Serve, server: Server, view: str, na
     with server.connect() as wire:
         assert wire.get(f"/{view}").status == status
     serve_module.gates.wait_marked(f"closed-{name}")
+    # The file is there a moment before its line is.
+    eventually(mark.read_text)
     server.get("/")
     assert len(mark.read_text().splitlines()) == 1
 
