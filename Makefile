@@ -23,7 +23,7 @@ LIBPYTHON := $(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_config_var
 CARGO_TEST := $(if $(LIBPYTHON),LD_LIBRARY_PATH="$(LIBPYTHON):$$LD_LIBRARY_PATH" cargo test --workspace,cargo test --workspace --exclude oxicorn-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-again lint bench format clean
+.PHONY: help run build test lint bench format clean
 
 help:
 	@echo "make run     build Oxicorn and serve examples/hello on http://$(BIND)"
@@ -50,13 +50,7 @@ run: build
 test: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	$(CARGO_TEST)
-	$(BIN)/python -m pytest tests/ || $(MAKE) --no-print-directory test-again
-
-# A test that fails beside the others is tried once more by itself: they are about time and signals, and machines that
-# others use as well are late now and then. Both outcomes stay in the output; one that fails twice fails.
-test-again:
-	@echo "== what failed, once more and alone"
-	$(BIN)/python -m pytest tests/ -n 0 --last-failed --last-failed-no-failures none
+	$(BIN)/python -m pytest tests/
 
 # What needs no build comes first, so that a slip of formatting is told at once.
 lint: $(BIN)/maturin
