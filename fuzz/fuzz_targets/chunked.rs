@@ -10,6 +10,9 @@ const LIMITS: Limits = Limits {
     field_size: 30,
     unconventional_method: false,
     casefold_method: false,
+    unconventional_version: false,
+    obsolete_folding: false,
+    space_before_colon: false,
 };
 
 /// The body, its trailers, how many bytes it took, and whether it is complete.

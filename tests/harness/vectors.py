@@ -44,6 +44,9 @@ class Vector:
             "field_size": "--limit-request-field_size",
             "unconventional_method": "--permit-unconventional-http-method",
             "casefold_method": "--casefold-http-method",
+            "unconventional_version": "--permit-unconventional-http-version",
+            "obsolete_folding": "--permit-obsolete-folding",
+            "space_before_colon": "--strip-header-spaces",
         }
         words: list[str] = []
         for limit in (self.text("limits") or "").split():

@@ -135,6 +135,12 @@ fields! {
     header_map: HeaderMap,
     /// Fields with an underscore (in upper case) that a trusted peer may set; `*` is all.
     forwarder_headers: Vec<String>,
+    /// Whether fields may be folded over several lines.
+    permit_obsolete_folding: bool,
+    /// Whether blanks may stand before the colon of a field.
+    strip_header_spaces: bool,
+    /// Whether a request may name a version outside of HTTP/1.
+    permit_unconventional_http_version: bool,
     /// Whether methods may be any token.
     permit_unconventional_http_method: bool,
     /// Whether methods are put in upper case.

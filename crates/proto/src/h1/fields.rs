@@ -128,8 +128,14 @@ pub(super) fn split_field(line: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
     if !is_token(name) {
         return Err(bad_name(name));
     }
+    check_value(value)?;
+    Ok((name, trim_blanks(value)))
+}
+
+/// Refuses control characters in a field value.
+pub(super) fn check_value(value: &[u8]) -> Result<(), Violation> {
     if is_field_content(value) {
-        Ok((name, trim_blanks(value)))
+        Ok(())
     } else if value.contains(&b'\r') {
         Err(Violation::BareCr)
     } else {

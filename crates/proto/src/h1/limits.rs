@@ -1,6 +1,6 @@
-//! The bounds of a request head and the two licences that Gunicorn grants over methods.
+//! The bounds of a request head, and the licences that an operator can grant, Gunicorn's.
 
-/// What a peer may make us hold, and which methods pass. All sizes are bytes.
+/// What a peer may make us hold, and which rules it may ignore. All sizes are bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Longest request line without its line ending; 0 is unlimited.
@@ -13,6 +13,12 @@ pub struct Limits {
     pub unconventional_method: bool,
     /// Turns methods to upper case after they were accepted.
     pub casefold_method: bool,
+    /// Accepts versions below HTTP/1.0, which then count as 1.0, and from HTTP/2.0 on, which count as 1.1.
+    pub unconventional_version: bool,
+    /// Accepts fields that are folded over several lines, but for those that frame or route the message.
+    pub obsolete_folding: bool,
+    /// Accepts blanks between a field's name and its colon, but for the same fields.
+    pub space_before_colon: bool,
 }
 
 /// No head may be longer than this, whatever the operator allowed: the settings may say "unlimited", memory does not.
@@ -35,6 +41,9 @@ impl Default for Limits {
             field_size: 8190,
             unconventional_method: false,
             casefold_method: false,
+            unconventional_version: false,
+            obsolete_folding: false,
+            space_before_colon: false,
         }
     }
 }

@@ -16,6 +16,7 @@ mod response;
 mod response_head;
 mod status;
 mod target;
+mod tolerance;
 mod trailers;
 mod violation;
 mod walk;

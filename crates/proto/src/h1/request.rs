@@ -5,6 +5,7 @@ use super::framing::{Conclusion, Facts, Framing};
 use super::limits::{EMPTY_LINES, HEAD_BYTES, Limits};
 use super::request_line::{RequestLine, parse_request_line};
 use super::target::TargetForm;
+use super::tolerance::straighten;
 use super::violation::Violation;
 use super::walk::{CleanHead, Walk};
 
@@ -171,7 +172,7 @@ fn assemble(
     limits: &Limits,
     request: &mut Request,
 ) -> Result<(), Violation> {
-    let head = &input[clean.start..clean.end];
+    let head = &straighten(&input[clean.start..clean.end], limits);
     let line_end = memchr::memchr(b'\n', head).map_or(head.len(), |end| end + 1);
     let line = head[..line_end].strip_suffix(b"\r\n").unwrap_or_default();
     let request_line = parse_request_line(line, limits)?;

@@ -40,7 +40,7 @@ pub(super) fn parse_request_line(line: &[u8], limits: &Limits) -> Result<Request
     if target.is_empty() || version.contains(&b' ') {
         return Err(malformed(line));
     }
-    let version = parse_version(version)?;
+    let version = parse_version(version, limits)?;
     check_method(method, limits)?;
     let target = parse_target(method, target, first + 1)?;
     Ok(RequestLine {
@@ -59,15 +59,26 @@ fn malformed(line: &[u8]) -> Violation {
     }
 }
 
-fn parse_version(text: &[u8]) -> Result<Version, Violation> {
+fn parse_version(text: &[u8], limits: &Limits) -> Result<Version, Violation> {
     match text {
         b"HTTP/1.1" => Ok(Version::Http11),
         b"HTTP/1.0" => Ok(Version::Http10),
         // A higher minor version is answered as the highest that we speak (RFC 9110, section 2.5).
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => Ok(Version::Http11),
-        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
-            Err(Violation::VersionUnsupported)
-        }
+        [
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            major @ b'0'..=b'9',
+            b'.',
+            b'0'..=b'9',
+        ] => match (limits.unconventional_version, major) {
+            (false, _) => Err(Violation::VersionUnsupported),
+            (true, b'0') => Ok(Version::Http10),
+            (true, _) => Ok(Version::Http11),
+        },
         _ if text.contains(&b'\r') => Err(Violation::BareCr),
         _ => Err(Violation::Version),
     }

@@ -4,9 +4,10 @@
 //! against the unfinished line; and it decides which rule counts when several are broken: that of the first line that breaks
 //! one. The verdict is therefore the same however the bytes were cut.
 
-use super::fields::{is_token_byte, split_field};
+use super::fields::is_token_byte;
 use super::limits::{EMPTY_LINES, HEAD_BYTES, Limits};
 use super::request_line::parse_request_line;
+use super::tolerance::{continues, read_field, read_fold};
 use super::violation::Violation;
 
 /// How far a head was read.
@@ -21,8 +22,15 @@ pub(super) struct Walk {
 
 #[derive(Debug, Clone, Copy)]
 enum Stage {
-    BeforeRequestLine { empty_lines: usize },
-    Fields { head_start: usize, count: usize },
+    BeforeRequestLine {
+        empty_lines: usize,
+    },
+    Fields {
+        head_start: usize,
+        count: usize,
+        /// Where the last field begins, if further lines may be folded to it.
+        foldable: Option<usize>,
+    },
 }
 
 impl Default for Stage {
@@ -96,10 +104,13 @@ impl Walk {
                 self.stage = Stage::Fields {
                     head_start: self.line_start,
                     count: 0,
+                    foldable: None,
                 };
                 Ok(None)
             }
-            Stage::Fields { head_start, count } if line.content.is_empty() => {
+            Stage::Fields {
+                head_start, count, ..
+            } if line.content.is_empty() => {
                 line.check_ending()?;
                 Ok(Some(CleanHead {
                     start: head_start,
@@ -107,14 +118,26 @@ impl Walk {
                     fields: count,
                 }))
             }
-            Stage::Fields { head_start, count } => {
-                check_count(count, limits)?;
-                self.check_field_length(line.content, limits)?;
+            Stage::Fields {
+                foldable: Some(field_start),
+                ..
+            } if continues(line.content) => {
+                self.check_field_length(field_start, line.content, limits)?;
                 line.check_ending()?;
-                split_field(line.content)?;
+                read_fold(line.content)?;
+                Ok(None)
+            }
+            Stage::Fields {
+                head_start, count, ..
+            } => {
+                check_count(count, limits)?;
+                self.check_field_length(self.line_start, line.content, limits)?;
+                line.check_ending()?;
+                let field = read_field(line.content, limits)?;
                 self.stage = Stage::Fields {
                     head_start,
                     count: count + 1,
+                    foldable: field.may_be_folded.then_some(self.line_start),
                 };
                 Ok(None)
             }
@@ -132,9 +155,13 @@ impl Walk {
                 check_first_byte(content)?;
                 self.check_request_line_length(content, limits)
             }
+            Stage::Fields {
+                foldable: Some(field_start),
+                ..
+            } if continues(content) => self.check_field_length(field_start, content, limits),
             Stage::Fields { count, .. } => {
                 check_count(count, limits)?;
-                self.check_field_length(content, limits)
+                self.check_field_length(self.line_start, content, limits)
             }
         }
     }
@@ -148,9 +175,16 @@ impl Walk {
         }
     }
 
-    fn check_field_length(&self, content: &[u8], limits: &Limits) -> Result<(), Violation> {
-        let (longest, room) = (limits.field_content(), self.room());
-        if content.len() <= longest.min(room) {
+    /// Holds the limits against the field that began at `start` and whose present line is `content`.
+    fn check_field_length(
+        &self,
+        start: usize,
+        content: &[u8],
+        limits: &Limits,
+    ) -> Result<(), Violation> {
+        let length = self.line_start - start + content.len();
+        let (longest, room) = (limits.field_content(), HEAD_BYTES.saturating_sub(start));
+        if length <= longest.min(room) {
             Ok(())
         } else if longest <= room {
             Err(Violation::FieldTooLarge)

@@ -112,6 +112,9 @@ fn limits(text: &str) -> Limits {
             ("field_size", value) => limits.field_size = value.parse().unwrap(),
             ("unconventional_method", "") => limits.unconventional_method = true,
             ("casefold_method", "") => limits.casefold_method = true,
+            ("unconventional_version", "") => limits.unconventional_version = true,
+            ("obsolete_folding", "") => limits.obsolete_folding = true,
+            ("space_before_colon", "") => limits.space_before_colon = true,
             (name, _) => panic!("no limit is called {name}"),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::field::field;
 use crate::kind::Kind;
-use crate::setting::{Literal, Setting, Status};
+use crate::setting::{Literal, Setting};
 
 /// All of them are options without a value.
 const SWITCH: Setting = Setting {
@@ -15,15 +15,23 @@ pub(super) const ROWS: &[Setting] = &[
     Setting {
         name: "permit_obsolete_folding",
         flags: &["--permit-obsolete-folding"],
-        status: Status::Later("tolerance for folded fields"),
+        access: field!(permit_obsolete_folding),
         summary: "Accept fields that are folded over several lines.",
+        details: "The lines are joined with one space before anybody reads the value.",
+        difference: "`Host`, `Content-Length` and `Transfer-Encoding` have to stand on one line all the same: what \
+                     another reader of a folded one sees may be another request. Trailers have to as well. It holds \
+                     for every worker class.",
         ..SWITCH
     },
     Setting {
         name: "strip_header_spaces",
         flags: &["--strip-header-spaces"],
-        status: Status::Later("tolerance for blanks before the colon of a field"),
+        access: field!(strip_header_spaces),
         summary: "Accept fields with blanks between name and colon.",
+        details: "The blanks are taken away before anybody reads the name.",
+        difference: "Not in `Host`, `Content-Length` and `Transfer-Encoding`, nor in trailers: a proxy that takes \
+                     `Content-Length` with a blank for another field sees another request. It holds for every worker \
+                     class.",
         ..SWITCH
     },
     Setting {
@@ -37,8 +45,11 @@ pub(super) const ROWS: &[Setting] = &[
     Setting {
         name: "permit_unconventional_http_version",
         flags: &["--permit-unconventional-http-version"],
-        status: Status::Later("tolerance for versions other than HTTP/1.0 and HTTP/1.1"),
+        access: field!(permit_unconventional_http_version),
         summary: "Accept request lines with versions outside of HTTP/1.",
+        details: "The form, `HTTP/digit.digit`, is still needed. A version below HTTP/1.0 is treated as HTTP/1.0, one \
+                  from HTTP/2.0 on as HTTP/1.1.",
+        difference: "The response and `SERVER_PROTOCOL` name the version by which the request was treated.",
         ..SWITCH
     },
     Setting {
