@@ -30,7 +30,7 @@ help:
 	@echo "make test    run every Rust and Python test      (PYTHON=python3.12 chooses the interpreter)"
 	@echo "make lint    rustfmt, clippy, tidy, ruff, mypy, stubtest"
 	@echo "make build   build the extension into $(notdir $(VENV))"
-	@echo "make bench   measure CPU per request beside the peers (about 12 minutes)"
+	@echo "make bench   measure CPU per request beside the peers (about 30 minutes)"
 	@echo "make format  rewrite the sources as lint wants them"
 	@echo "make clean   remove everything that was built"
 

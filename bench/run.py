@@ -122,7 +122,8 @@ def schedule(rounds: int, servers: Sequence[str], cases: Sequence[str]) -> Itera
         start = number % max(1, len(servers))
         for case in cases:
             for name in [*servers[start:], *servers[:start]]:
-                yield number + 1, CASES[case], SERVERS[name]
+                if SERVERS[name].serves(CASES[case]):
+                    yield number + 1, CASES[case], SERVERS[name]
 
 
 def measure_all(options: argparse.Namespace, results: report.Results) -> None:
@@ -137,7 +138,7 @@ def measure_all(options: argparse.Namespace, results: report.Results) -> None:
     for number, case, server in schedule(options.rounds, installed, options.cases):
         if failed[server.name, case.name] >= GIVE_UP_AFTER:
             continue
-        label = f"round {number}/{options.rounds}  {case.name:5}  {server.name:16}"
+        label = f"round {number}/{options.rounds}  {case.name:12}  {server.name:16}"
         try:
             sample = measure(server, interpreter_of(server, options), case, plan, number)
         except MeasurementError as failure:

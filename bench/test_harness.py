@@ -1,11 +1,12 @@
 """The arithmetic of the benchmark, without a server: `python3 -m pytest bench`."""
 
 import pytest
-from harness.cases import CASES
-from harness.load import Counted, parse_report
+from harness.cases import APPS, CASES
+from harness.load import Counted, Load, parse_report
 from harness.measure import CoreTicks, Sample, refuse_bad_window
 from harness.process import MeasurementError, parse_stat
-from harness.report import Failure, Results, judge, markdown, spread
+from harness.report import PROMISES, Failure, Results, judge, markdown, spread
+from harness.servers import SERVERS
 from run import schedule
 
 COUNTED = Counted(1000, 1_000_000, 150_000, 0, 0, 0, 0, 0, 100, 200)
@@ -97,3 +98,27 @@ def test_each_round_starts_with_another_server() -> None:
     names = ["bjoern", "granian", "uwsgi"]
     order = [server.name for _, _, server in schedule(3, names, ["hello"])]
     assert order == [*names, *names[1:], names[0], names[2], *names[:2]]
+
+
+def test_a_case_is_for_the_servers_of_its_interface() -> None:
+    names = ["oxicorn-sync", "oxicorn-sync-log", "uvicorn"]
+    pairs = [(case.name, server.name) for _, case, server in schedule(1, names, ["hello", "echo", "asgi_hello"])]
+    assert pairs == [
+        ("hello", "oxicorn-sync"),
+        ("hello", "oxicorn-sync-log"),
+        ("echo", "oxicorn-sync"),
+        ("asgi_hello", "uvicorn"),
+    ]
+
+
+def test_a_case_may_insist_on_its_connections() -> None:
+    load = Load(connections=32, seconds=4)
+    assert load.for_case(CASES["asgi_sleep"]).connections == 512
+    assert load.for_case(CASES["hello"]) == load
+
+
+def test_every_case_has_its_application_and_every_promise_its_row() -> None:
+    assert {path.stem for path in APPS.glob("*.py")} >= CASES.keys()
+    for promise in PROMISES:
+        for server in (promise.server, promise.baseline):
+            assert SERVERS[server].serves(CASES[promise.case])

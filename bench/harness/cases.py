@@ -12,28 +12,50 @@ LUA = BENCH / "lua"
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One request to measure: `name` is also its module in apps/ and, for a POST, its script."""
+    """One request to measure: `name` is also its module in apps/."""
 
     name: str
     title: str
-    method: str
-    request_body: bytes | None
+    interface: str
     answer: bytes
+    request_body: bytes | None = None
+    # The script that makes wrk send `request_body`.
+    script: str | None = None
+    # A case that is about many connections at once says how many; the others take what the run is told.
+    connections: int | None = None
+    # A streamed answer has no Content-Length.
+    is_streamed: bool = False
+
+    @property
+    def method(self) -> str:
+        """A request with a body is a POST."""
+        return "GET" if self.request_body is None else "POST"
 
     def scripts(self) -> list[pathlib.Path]:
         """The Lua scripts which wrk runs at its start, in order."""
-        own = [LUA / f"{self.name}.lua"] if self.request_body is not None else []
+        own = [LUA / self.script] if self.script else []
         return [*own, LUA / "report.lua"]
 
 
+HELLO = b"Hello, world!"
+PAGE = bytes(range(32, 112)) * 128
 # Equal to the body that lua/echo.lua sends.
 UPLOAD = b"0123456789abcdef" * 640
+ECHO = {"request_body": UPLOAD, "script": "echo.lua"}
+JSON = b'{"id":7,"name":"oxicorn","tags":["fast","plain"],"price":12.5}'
+EVENTS = b"".join(b"data: this is event number %d\n\n" % number for number in range(10, 30))
 
 CASES = {
     case.name: case
     for case in (
-        Case("hello", "GET, 13 bytes", "GET", None, b"Hello, world!"),
-        Case("big", "GET, 10 KB", "GET", None, bytes(range(32, 112)) * 128),
-        Case("echo", "POST, 10 KB echoed", "POST", UPLOAD, UPLOAD),
+        Case("hello", "WSGI: GET, 13 bytes", "wsgi", HELLO),
+        Case("big", "WSGI: GET, 10 KB", "wsgi", PAGE),
+        Case("echo", "WSGI: POST, 10 KB echoed", "wsgi", UPLOAD, **ECHO),
+        Case("asgi_hello", "ASGI: GET, 13 bytes", "asgi", HELLO),
+        Case("asgi_big", "ASGI: GET, 10 KB", "asgi", PAGE),
+        Case("asgi_echo", "ASGI: POST, 10 KB echoed", "asgi", UPLOAD, **ECHO),
+        Case("asgi_fastapi", "ASGI: GET, JSON from FastAPI", "asgi", JSON),
+        Case("asgi_sleep", "ASGI: GET, 10 ms of sleep, 512 connections", "asgi", HELLO, connections=512),
+        Case("asgi_events", "ASGI: GET, 20 server-sent events", "asgi", EVENTS, is_streamed=True),
     )
 }

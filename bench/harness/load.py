@@ -24,6 +24,10 @@ class Load:
     connections: int
     seconds: int
 
+    def for_case(self, case: Case) -> Load:
+        """With the connections that a case insists on."""
+        return dataclasses.replace(self, connections=case.connections or self.connections)
+
 
 @dataclasses.dataclass(frozen=True)
 class Counted:
@@ -54,8 +58,9 @@ def _ask(connection: http.client.HTTPConnection, case: Case) -> bool:
     length = response.getheader("Content-Length")
     if response.status != http.HTTPStatus.OK:
         raise MeasurementError(f"answers {response.status} instead of 200")
-    if length != str(len(case.answer)):
-        raise MeasurementError(f"Content-Length is {length} instead of {len(case.answer)}")
+    if length != (None if case.is_streamed else str(len(case.answer))):
+        wanted = "absent" if case.is_streamed else len(case.answer)
+        raise MeasurementError(f"Content-Length is {length} instead of {wanted}")
     if body != case.answer:
         raise MeasurementError(f"the body is wrong: {len(body)} bytes, starting with {body[:40]!r}")
     return stays

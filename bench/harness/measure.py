@@ -88,7 +88,7 @@ def refuse_bad_window(counted: Counted, case: Case) -> None:
 def _window(server: Running, port: int, case: Case, plan: Plan) -> tuple[int, CoreTicks, Counted]:
     core_before = CoreTicks.now(plan.server_core)
     ticks_before, family_before = server.cpu_ticks()
-    counted = run_wrk(plan.load, port, case)
+    counted = run_wrk(plan.load.for_case(case), port, case)
     ticks_after, family_after = server.cpu_ticks()
     core = CoreTicks.now(plan.server_core).since(core_before)
     if family_after != family_before:
@@ -107,7 +107,7 @@ def measure(server: Server, python: pathlib.Path, case: Case, plan: Plan, round_
             keep_alive = check_answer(port, case)
         except MeasurementError as refusal:
             raise MeasurementError(f"{refusal}\n{started.log_tail()}") from refusal
-        run_wrk(plan.warmup, port, case)
+        run_wrk(plan.warmup.for_case(case), port, case)
         ticks, core, counted = _window(started, port, case, plan)
     return Sample(
         round=round_number,

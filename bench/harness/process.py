@@ -116,13 +116,16 @@ def _pinned(core: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def running(command: list[str], directory: pathlib.Path, core: int) -> Iterator[Running]:
-    """Start a server on a core, where its threads and children stay, and stop it at the end."""
+    """Start a server on a core, where its threads and children stay, and stop it at the end.
+
+    `{scratch}` in its command line stands for a folder that is removed with it.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         log = pathlib.Path(scratch, "log")
         try:
             with log.open("wb") as output, _pinned(core):
                 child = subprocess.Popen(
-                    command,
+                    [word.replace("{scratch}", scratch) for word in command],
                     cwd=directory,
                     env={name: os.environ[name] for name in INHERITED if name in os.environ},
                     stdin=subprocess.DEVNULL,

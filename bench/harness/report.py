@@ -11,7 +11,8 @@ from harness.cases import CASES
 from harness.measure import Sample
 from harness.servers import SERVERS
 
-BASELINES = ("granian", "bjoern")
+# The servers whose CPU the rows are divided by.
+BASELINES = {"wsgi": ("granian", "bjoern"), "asgi": ("granian-asgi", "uvicorn")}
 # Above this share of the core's time, other work (or a hypervisor) makes a window doubtful.
 NOISY = 0.05
 
@@ -29,6 +30,11 @@ class Promise:
 PROMISES = (
     Promise("oxicorn-sync", "hello", "granian", 0.60),
     Promise("oxicorn-sync", "hello", "bjoern", 1.00),
+    Promise("oxicorn-sync-log", "hello", "oxicorn-sync", 1.15),
+    Promise("oxicorn-asyncio", "asgi_hello", "granian-asgi", 0.50),
+    Promise("oxicorn-asyncio", "asgi_hello", "uvicorn", 0.45),
+    Promise("oxicorn-asyncio", "asgi_echo", "granian-asgi", 0.50),
+    Promise("oxicorn-asyncio", "asgi_echo", "uvicorn", 0.50),
 )
 
 
@@ -84,9 +90,10 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], right_from: int
 
 def _row(results: Results, server: str, case: str) -> list[str]:
     samples = results.of(server, case)
+    baselines = BASELINES[CASES[case].interface]
     if not samples:
-        return [server, "not measured", *["-"] * (len(BASELINES) + 5)]
-    ratios = [results.ratios(server, case, baseline) for baseline in BASELINES]
+        return [server, "not measured", *["-"] * (len(baselines) + 5)]
+    ratios = [results.ratios(server, case, baseline) for baseline in baselines]
     return [
         server,
         spread([one.cpu_us for one in samples], 1),
@@ -103,14 +110,14 @@ def _case(results: Results, case: str) -> str:
     header = [
         "server",
         "CPU µs per request",
-        *(f"CPU / {baseline}" for baseline in BASELINES),
+        *(f"CPU / {baseline}" for baseline in BASELINES[CASES[case].interface]),
         "requests/s",
         "core busy",
         "disturbed",
         "keep-alive",
         "windows",
     ]
-    rows = [_row(results, server, case) for server in results.servers]
+    rows = [_row(results, server, case) for server in results.servers if SERVERS[server].serves(CASES[case])]
     return f"## {CASES[case].title} (`{case}`)\n\n{_table(header, rows, 1)}"
 
 

@@ -1,6 +1,7 @@
 """The servers: how each is started with one worker, and why with these options.
 
-Every server has one process that answers, writes no access log, and otherwise keeps its defaults.
+Every server has one process that answers, writes no access log unless its name says so, and otherwise keeps its
+defaults.
 An option stands here only because the server needs it to be comparable, or is faster with it.
 """
 
@@ -10,7 +11,7 @@ import dataclasses
 import pathlib
 from collections.abc import Callable
 
-from harness.cases import APPS
+from harness.cases import APPS, Case
 
 # (interpreter, module of the application, port) -> command line.
 Command = Callable[[pathlib.Path, str, int], list[str]]
@@ -24,6 +25,13 @@ class Server:
     package: str
     note: str
     command: Command
+    interface: str = "wsgi"
+    # A server that differs from another in one option is compared on one case.
+    only: str | None = None
+
+    def serves(self, case: Case) -> bool:
+        """Whether it takes part in a case."""
+        return self.interface == case.interface and self.only in (None, case.name)
 
 
 def _gunicorn_like(package: str, *options: str) -> Command:
@@ -34,11 +42,19 @@ def _gunicorn_like(package: str, *options: str) -> Command:
     return command
 
 
-def _granian(python: pathlib.Path, module: str, port: int) -> list[str]:
-    place = ["--host", "127.0.0.1", "--port", str(port)]
-    size = ["--workers", "1", "--blocking-threads", "1"]
-    protocol = ["--interface", "wsgi", "--http", "1", "--no-ws"]
-    return [str(python), "-m", "granian", *place, *size, *protocol, f"{module}:app"]
+def _granian(interface: str, *options: str) -> Command:
+    def command(python: pathlib.Path, module: str, port: int) -> list[str]:
+        place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+        protocol = ["--interface", interface, "--http", "1"]
+        return [str(python), "-m", "granian", *place, *protocol, *options, f"{module}:app"]
+
+    return command
+
+
+def _uvicorn(python: pathlib.Path, module: str, port: int) -> list[str]:
+    place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    parts = ["--http", "httptools", "--loop", "uvloop", "--ws", "websockets"]
+    return [str(python), "-m", "uvicorn", *place, *parts, "--no-access-log", f"{module}:app"]
 
 
 def _bjoern(python: pathlib.Path, module: str, port: int) -> list[str]:
@@ -88,7 +104,7 @@ SERVERS = {
             "granian",
             "granian",
             "one Python thread; HTTP/1 without WebSockets, so that no request is probed for them",
-            _granian,
+            _granian("wsgi", "--blocking-threads", "1", "--no-ws"),
         ),
         Server(
             "bjoern",
@@ -107,6 +123,48 @@ SERVERS = {
             "uwsgi",
             "--http11-socket keeps a connection and serves no other until it ends: in effect -c1",
             _uwsgi(*_KEEPING),
+        ),
+        Server(
+            "oxicorn-sync-log",
+            "oxicorn",
+            "with its access log written to a file",
+            _gunicorn_like("oxicorn", "-k", "sync", "--access-logfile", "{scratch}/access.log"),
+            only="hello",
+        ),
+        Server(
+            "oxicorn-asyncio",
+            "oxicorn",
+            "on asyncio's own loop",
+            _gunicorn_like("oxicorn", "-k", "asgi", "--asgi-loop", "asyncio"),
+            "asgi",
+        ),
+        Server(
+            "oxicorn-uvloop",
+            "oxicorn",
+            "on uvloop",
+            _gunicorn_like("oxicorn", "-k", "asgi", "--asgi-loop", "uvloop"),
+            "asgi",
+        ),
+        Server(
+            "gunicorn-asgi",
+            "gunicorn",
+            "on uvloop, which it takes where it is installed",
+            _gunicorn_like("gunicorn", "-k", "asgi"),
+            "asgi",
+        ),
+        Server(
+            "granian-asgi",
+            "granian",
+            "on uvloop; one runtime thread, its default",
+            _granian("asgi", "--loop", "uvloop"),
+            "asgi",
+        ),
+        Server(
+            "uvicorn",
+            "uvicorn",
+            "its fastest parts: httptools and uvloop",
+            _uvicorn,
+            "asgi",
         ),
     )
 }
