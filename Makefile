@@ -23,16 +23,17 @@ LIBPYTHON := $(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_config_var
 CARGO_TEST := $(if $(LIBPYTHON),LD_LIBRARY_PATH="$(LIBPYTHON):$$LD_LIBRARY_PATH" cargo test --workspace,cargo test --workspace --exclude oxicorn-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench format clean
+.PHONY: help run build test lint bench conformance format clean
 
 help:
-	@echo "make run     build Oxicorn and serve examples/hello on http://$(BIND)"
-	@echo "make test    run every Rust and Python test      (PYTHON=python3.12 chooses the interpreter)"
-	@echo "make lint    rustfmt, clippy, tidy, ruff, mypy, stubtest"
-	@echo "make build   build the extension into $(notdir $(VENV))"
-	@echo "make bench   measure CPU per request beside the peers (about 30 minutes)"
-	@echo "make format  rewrite the sources as lint wants them"
-	@echo "make clean   remove everything that was built"
+	@echo "make run          build Oxicorn and serve examples/hello on http://$(BIND)"
+	@echo "make test         run every Rust and Python test      (PYTHON=python3.12 chooses the interpreter)"
+	@echo "make lint         rustfmt, clippy, tidy, ruff, mypy, stubtest"
+	@echo "make build        build the extension into $(notdir $(VENV))"
+	@echo "make bench        measure CPU per request beside the peers (about 30 minutes)"
+	@echo "make conformance  run the Autobahn test suite against the WebSockets (needs CPython 2.7)"
+	@echo "make format       rewrite the sources as lint wants them"
+	@echo "make clean        remove everything that was built"
 
 $(BIN)/maturin:
 	@$(PYTHON) -c 'import sys; sys.exit("Oxicorn needs CPython 3.10 or newer; PYTHON=$(PYTHON) is " + sys.version if sys.version_info < (3, 10) else 0)'
@@ -73,6 +74,10 @@ format: $(BIN)/maturin
 # Beside the peers, in an environment of its own; needs wrk and libev-dev.
 bench:
 	$(PYTHON) bench/run.py --setup --rounds 5
+
+# The suite of others, which runs on CPython 2.7 alone, in an environment of its own.
+conformance: build
+	$(BIN)/python conformance/run.py
 
 clean:
 	cargo clean
