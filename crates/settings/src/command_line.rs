@@ -1,21 +1,18 @@
-//! The command line, with argparse's manners: unique prefixes of long options, `-w4`, `--opt=value`, options before and
-//! after the application, several positionals of which the first counts. The parser is clap's, built from the table.
+//! The command line, read as Python's argparse reads Gunicorn's: unique prefixes of long options, `-w4`, `--opt=value`,
+//! short options behind one hyphen, options before and after the application. `words.rs` says what each argument is,
+//! this file what they mean together. Values are only brought into the form that argparse gives them.
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, ArgMatches, Command};
-
-use crate::error::report;
+use crate::error::{Rejection, SettingsError, Source, report};
 use crate::kind::Kind;
+use crate::near_miss::near_option;
 use crate::render::help;
-use crate::setting::{Literal, Setting, Status};
+use crate::setting::{Literal, Section, Setting};
 use crate::table::table;
 use crate::value::Value;
 
-/// The id of the positional arguments; no setting has this name.
-const POSITIONALS: &str = "APP_MODULE";
+mod words;
 
-/// Columns of the help: those of a usual terminal, so that its text does not depend on the machine.
-const HELP_WIDTH: usize = 100;
+use words::{Meaning, Word, classify};
 
 /// What the arguments ask for.
 #[derive(Clone, Debug)]
@@ -39,7 +36,7 @@ pub struct CommandLine {
 }
 
 /// Why arguments are not a [`CommandLine`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Stop {
     Help,
     Version,
@@ -47,271 +44,264 @@ pub(crate) enum Stop {
         sentence: String,
         hint: Option<String>,
     },
+    /// The value of an option has not the form that it takes.
+    Malformed(Box<Malformed>),
 }
 
-/// Parses the arguments that follow the program's name. Values are checked later, by [`crate::Layers::resolve`].
+/// A value that has not the form which its option takes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Malformed {
+    option: &'static str,
+    text: String,
+    rejection: Rejection,
+}
+
+impl Malformed {
+    /// The error, where it is known whose arguments these are.
+    pub(crate) fn of(self, source: &Source) -> SettingsError {
+        self.rejection
+            .of(self.option, &Value::Str(self.text), source)
+    }
+}
+
+impl Stop {
+    fn usage(sentence: String, hint: String) -> Self {
+        Self::Usage {
+            sentence,
+            hint: Some(hint),
+        }
+    }
+}
+
+/// Parses the arguments that follow the program's name. What values mean is checked later, by
+/// [`crate::Layers::resolve`].
 pub fn parse_command_line(arguments: &[String]) -> Parsed {
     match parse(arguments) {
         Ok(command_line) => Parsed::Run(command_line),
         Err(Stop::Help) => Parsed::Help(help()),
         Err(Stop::Version) => Parsed::Version,
         Err(Stop::Usage { sentence, hint }) => Parsed::Usage(report(&sentence, hint.as_deref())),
+        Err(Stop::Malformed(value)) => Parsed::Usage(value.of(&Source::CommandLine).report()),
     }
 }
 
 /// The same, for any source of arguments.
 pub(crate) fn parse(arguments: &[String]) -> Result<CommandLine, Stop> {
-    let spelled_out = spell_out(arguments)?;
-    let mut matches = command()
-        .try_get_matches_from(spelled_out)
-        .map_err(|error| stop(&error))?;
-    let app = matches
-        .remove_many::<String>(POSITIONALS)
-        .and_then(|mut all| all.next());
-    let options = table()
-        .iter()
-        .filter_map(|setting| Some((setting, given(setting, &matches)?)))
-        .collect();
-    Ok(CommandLine { app, options })
-}
-
-/// The parser, which also renders the help.
-pub(crate) fn command() -> Command {
-    let settings = table().iter().filter(|setting| !setting.flags.is_empty());
-    Command::new("oxicorn")
-        .no_binary_name(true)
-        .disable_help_flag(true)
-        .disable_version_flag(true)
-        .version("")
-        .args_override_self(true)
-        .term_width(HELP_WIDTH)
-        .override_usage("oxicorn [OPTIONS] [APP_MODULE]")
-        .arg(
-            Arg::new(POSITIONALS)
-                .num_args(0..)
-                .action(ArgAction::Append)
-                .help("What to serve: MODULE[:NAME]"),
-        )
-        .arg(
-            Arg::new("help")
-                .short('h')
-                .long("help")
-                .action(ArgAction::Help)
-                .help("Print this text and exit"),
-        )
-        .arg(
-            Arg::new("version")
-                .short('v')
-                .long("version")
-                .action(ArgAction::Version)
-                .help("Print the version and exit"),
-        )
-        .args(settings.map(argument))
-}
-
-fn argument(setting: &'static Setting) -> Arg {
-    let mut long = setting
-        .flags
-        .iter()
-        .filter_map(|flag| flag.strip_prefix("--"));
-    let short = setting
-        .flags
-        .iter()
-        .filter(|flag| !flag.starts_with("--"))
-        .filter_map(|flag| flag.chars().nth(1));
-    let mut argument = Arg::new(setting.name)
-        .help_heading(setting.section.title())
-        .help(help_line(setting))
-        .action(action(setting))
-        // What can only be refused is no help.
-        .hide(matches!(setting.status, Status::Later(_)));
-    if setting.kind != Kind::Flag {
-        argument = argument
-            .value_name(setting.metavar)
-            .allow_negative_numbers(true);
-    }
-    if let Some(first) = long.next() {
-        argument = argument.long(first).visible_aliases(long);
-    }
-    for character in short {
-        argument = argument.short(character);
-    }
-    // An option whose value may be left out: `--proxy-protocol` alone means `auto`.
-    if let Literal::Str(word) = setting.bare {
-        argument = argument.num_args(0..=1).default_missing_value(word);
-    }
-    argument
-}
-
-fn action(setting: &Setting) -> ArgAction {
-    match setting.kind {
-        Kind::Flag => ArgAction::SetTrue,
-        Kind::Words => ArgAction::Append,
-        _ => ArgAction::Set,
-    }
-}
-
-fn help_line(setting: &Setting) -> String {
-    let summary = setting.summary.trim_end_matches('.');
-    match setting.default {
-        Literal::None | Literal::Bool(_) | Literal::Str("") | Literal::List(&[]) => {
-            summary.to_owned()
-        }
-        Literal::List(items) => format!("{summary} [{}]", items.join(", ")),
-        default => format!("{summary} [{}]", default.value().display()),
-    }
-}
-
-/// The value that the options give a setting, if they do.
-fn given(setting: &'static Setting, matches: &ArgMatches) -> Option<Value> {
-    if setting.flags.is_empty() {
-        return None;
-    }
-    match setting.kind {
-        Kind::Flag => matches.get_flag(setting.name).then(|| setting.bare_value()),
-        Kind::Words => {
-            let items = matches.get_many::<String>(setting.name)?;
-            Some(Value::List(
-                items.map(|item| Value::from(item.as_str())).collect(),
-            ))
-        }
-        _ => matches
-            .get_one::<String>(setting.name)
-            .map(|text| Value::from(text.as_str())),
-    }
-}
-
-/// Replaces unique prefixes of long options by the options, and ties a value that looks like an option to its own. A
-/// prefix that is unique among Gunicorn's options stays so, however many of its own Oxicorn has, which is why clap's
-/// inference is not used.
-fn spell_out(arguments: &[String]) -> Result<Vec<String>, Stop> {
-    let mut spelled: Vec<String> = Vec::with_capacity(arguments.len());
-    let mut arguments = arguments.iter();
-    for argument in arguments.by_ref() {
-        if argument == "--" {
-            spelled.push(argument.clone());
-            break;
-        }
-        match spelled.last_mut() {
-            Some(option) if takes_value(option) && is_value_after_all(argument) => {
-                *option = format!("{option}={argument}");
+    let mut reader = Reader::new(classify(arguments)?);
+    while let Some(word) = reader.words.get(reader.at) {
+        match *word {
+            Word::Plain(_) | Word::Separator => reader.read_positionals(),
+            Word::Unknown(text) => {
+                reader.left_over.push(text);
+                reader.at += 1;
             }
-            _ => spelled.push(expand(argument)?),
+            Word::Option { meaning, tied, .. } => reader.read_option(meaning, tied)?,
         }
     }
-    spelled.extend(arguments.cloned());
-    Ok(spelled)
+    reader.finish()
 }
 
-/// Whether the argument is an option that needs a value and has none yet.
-fn takes_value(argument: &str) -> bool {
-    let of = |setting: &&Setting| setting.flags.contains(&argument);
-    table()
-        .iter()
-        .find(of)
-        .is_some_and(|setting| setting.kind != Kind::Flag)
+/// The words, how far they were read, and what they have said.
+struct Reader<'a> {
+    words: Vec<Word<'a>>,
+    at: usize,
+    /// The first row of words that are no options; argparse does not know what to do with a second.
+    positionals: Option<Vec<&'a str>>,
+    options: Vec<(&'static Setting, Value)>,
+    /// What nobody wants. It is a mistake, unless help is asked for further on.
+    left_over: Vec<&'a str>,
 }
 
-/// argparse takes no argument with a blank in it for an option, unless it begins like one:
-/// `--access-logformat '- %(h)s'`.
-fn is_value_after_all(argument: &str) -> bool {
-    let start = argument.split([' ', '=']).next().unwrap_or_default();
-    let begins_like_one = |flag: &&str| match start.starts_with("--") {
-        true => flag.starts_with(start),
-        false => !flag.starts_with("--") && start.starts_with(*flag),
-    };
-    let mut flags = table()
-        .iter()
-        .flat_map(|setting| setting.flags)
-        .chain(&["-h", "-v"]);
-    argument.starts_with('-') && argument.contains(' ') && !flags.any(begins_like_one)
-}
-
-fn expand(argument: &str) -> Result<String, Stop> {
-    let (option, value) = match argument.split_once('=') {
-        Some((option, value)) => (option, Some(value)),
-        None => (argument, None),
-    };
-    if !option.starts_with("--")
-        || option == "--"
-        || long_options(|_| true).any(|known| known == option)
-    {
-        return Ok(argument.to_owned());
+impl<'a> Reader<'a> {
+    fn new(words: Vec<Word<'a>>) -> Self {
+        Self {
+            words,
+            at: 0,
+            positionals: None,
+            options: Vec::new(),
+            left_over: Vec::new(),
+        }
     }
-    let of_gunicorn: Vec<_> = long_options(|setting| !setting.is_own())
-        .filter(|known| known.starts_with(option))
-        .collect();
-    let candidates = match of_gunicorn.is_empty() {
-        true => long_options(Setting::is_own)
-            .filter(|known| known.starts_with(option))
-            .collect(),
-        false => of_gunicorn,
-    };
-    match (candidates.as_slice(), value) {
-        ([], _) => Ok(argument.to_owned()),
-        ([only], None) => Ok((*only).to_owned()),
-        ([only], Some(value)) => Ok(format!("{only}={value}")),
-        (several, _) => Err(Stop::Usage {
-            sentence: format!("{option} is not clear: it could be {}", several.join(", ")),
-            hint: Some("write the option out".to_owned()),
+
+    fn read_positionals(&mut self) {
+        let row = self.words[self.at..].iter().map_while(|word| match word {
+            Word::Plain(text) => Some(*text),
+            Word::Separator => Some("--"),
+            Word::Option { .. } | Word::Unknown(_) => None,
+        });
+        let mut row: Vec<&str> = row.collect();
+        self.at += row.len();
+        if self.positionals.is_some() {
+            self.left_over.append(&mut row);
+            return;
+        }
+        if let Some(separator) = row.iter().position(|text| *text == "--") {
+            row.remove(separator);
+        }
+        self.positionals = Some(row);
+    }
+
+    /// Reads an option and, where short ones share a hyphen with it (`-Dw 2`), those too. Nothing is done before all of
+    /// them are understood: `-hw` is a mistake and no call for help.
+    fn read_option(&mut self, first: Meaning, tied: Option<&'a str>) -> Result<(), Stop> {
+        let is_short = matches!(self.words[self.at], Word::Option { is_short: true, .. });
+        let (mut option, mut tied) = (first, tied);
+        let mut understood = Vec::new();
+        let last = loop {
+            let Some(text) = tied else {
+                break (option, self.value_of(option)?);
+            };
+            if option.arity() != Arity::None {
+                break (option, Some(text));
+            }
+            let mut letters = text.chars();
+            let next = letters.next().filter(|_| is_short).and_then(Meaning::short);
+            understood.push((option, None));
+            option = next.ok_or_else(|| needs_no_value(option))?;
+            tied = Some(letters.as_str()).filter(|rest| !rest.is_empty());
+        };
+        self.at += 1;
+        understood.push(last);
+        understood
+            .into_iter()
+            .try_for_each(|(option, value)| self.take(option, value))
+    }
+
+    /// The value that stands behind an option that has none tied to it.
+    fn value_of(&mut self, option: Meaning) -> Result<Option<&'a str>, Stop> {
+        let next = match self.words.get(self.at + 1) {
+            Some(Word::Plain(text)) if option.arity() != Arity::None => Some(*text),
+            _ => None,
+        };
+        if next.is_none() && option.arity() == Arity::One {
+            return Err(needs_value(option));
+        }
+        self.at += usize::from(next.is_some());
+        Ok(next)
+    }
+
+    fn take(&mut self, option: Meaning, text: Option<&str>) -> Result<(), Stop> {
+        let setting = match option {
+            Meaning::Help => return Err(Stop::Help),
+            Meaning::Version => return Err(Stop::Version),
+            Meaning::Setting(setting) => setting,
+        };
+        let value = match text {
+            None => setting.bare_value(),
+            Some(text) => argument(setting, text)?,
+        };
+        let before = self
+            .options
+            .iter_mut()
+            .find(|(known, _)| known.name == setting.name);
+        match (before, value) {
+            (Some((_, Value::List(items))), Value::List(more)) => items.extend(more),
+            (Some((_, old)), new) => *old = new,
+            (None, value) => self.options.push((setting, value)),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<CommandLine, Stop> {
+        let mut positionals = self.positionals.unwrap_or_default().into_iter();
+        let app = positionals.next();
+        if let Some(first) = self.left_over.first() {
+            return Err(unwanted(first, app));
+        }
+        let mut options = self.options;
+        options.sort_by_key(|(setting, _)| {
+            table().iter().position(|known| known.name == setting.name)
+        });
+        Ok(CommandLine {
+            app: app.map(str::to_owned),
+            options,
+        })
+    }
+}
+
+/// How many values an option takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arity {
+    None,
+    One,
+    /// One or none: `--proxy-protocol` alone means `auto`.
+    Optional,
+}
+
+impl Meaning {
+    fn arity(self) -> Arity {
+        match self {
+            Self::Help | Self::Version => Arity::None,
+            Self::Setting(setting) => match (setting.kind, setting.bare) {
+                (Kind::Flag, _) => Arity::None,
+                (_, Literal::Str(_)) => Arity::Optional,
+                _ => Arity::One,
+            },
+        }
+    }
+
+    /// The spelling that messages use.
+    fn option(self) -> &'static str {
+        match self {
+            Self::Help => "--help",
+            Self::Version => "--version",
+            Self::Setting(setting) => setting.option(),
+        }
+    }
+}
+
+/// What argparse makes of a value: numbers are numbers here already, and only here have they to be decimal.
+fn argument(setting: &'static Setting, text: &str) -> Result<Value, Stop> {
+    match setting.kind {
+        Kind::Words => Ok(Value::List(vec![Value::from(text)])),
+        // Gunicorn gives the numbers of TLS no type on the command line.
+        kind if setting.section != Section::Ssl => kind.argument(text).map_err(|rejection| {
+            Stop::Malformed(Box::new(Malformed {
+                option: setting.option(),
+                text: text.to_owned(),
+                rejection,
+            }))
         }),
+        _ => Ok(Value::from(text)),
     }
 }
 
-/// The long spellings of the settings that `which` wants; help and version count as Gunicorn's.
-fn long_options(which: impl Fn(&Setting) -> bool) -> impl Iterator<Item = &'static str> {
-    let settings = table().iter().filter(move |setting| which(setting));
-    settings
-        .flat_map(|setting| setting.flags)
-        .copied()
-        .chain(["--help", "--version"])
-        .filter(|flag| flag.starts_with("--"))
-}
-
-/// What clap's error means, in the house's shape.
-fn stop(error: &clap::Error) -> Stop {
-    let argument = context(error, ContextKind::InvalidArg).unwrap_or_default();
-    let option = argument
-        .split([' ', '='])
-        .next()
-        .unwrap_or_default()
-        .to_owned();
-    let (sentence, hint) = match error.kind() {
-        ErrorKind::DisplayHelp => return Stop::Help,
-        ErrorKind::DisplayVersion => return Stop::Version,
-        ErrorKind::UnknownArgument => {
-            let suggested = context(error, ContextKind::SuggestedArg);
-            let hint = suggested.map_or("oxicorn --help lists the options".to_owned(), |near| {
-                format!("did you mean {near}?")
-            });
-            (format!("{option} is not an option"), hint)
-        }
-        ErrorKind::InvalidValue | ErrorKind::WrongNumberOfValues | ErrorKind::TooFewValues => (
-            format!("{option} needs a value"),
-            format!("as in {argument}"),
-        ),
-        ErrorKind::TooManyValues => (
-            format!("{option} takes no value"),
-            format!("write {option} alone"),
-        ),
-        _ => (
-            error.kind().to_string(),
-            "oxicorn --help lists the options".to_owned(),
-        ),
+fn needs_value(option: Meaning) -> Stop {
+    let example = match option {
+        Meaning::Setting(setting) => format!("{} <{}>", setting.option(), setting.metavar),
+        Meaning::Help | Meaning::Version => option.option().to_owned(),
     };
-    Stop::Usage {
-        sentence,
-        hint: Some(hint),
-    }
+    Stop::usage(
+        format!("{} needs a value", option.option()),
+        format!("as in {example}"),
+    )
 }
 
-fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
-    match error.get(kind)? {
-        ContextValue::String(text) => Some(text.clone()),
-        ContextValue::Strings(texts) => texts.first().cloned(),
-        _ => None,
-    }
+fn needs_no_value(option: Meaning) -> Stop {
+    let option = option.option();
+    Stop::usage(
+        format!("{option} takes no value"),
+        format!("write {option} alone"),
+    )
 }
 
+/// The sentence about a word that is neither an option nor the application.
+fn unwanted(word: &str, app: Option<&str>) -> Stop {
+    if !word.starts_with('-') || word == "--" {
+        let app = app.unwrap_or_default();
+        return Stop::usage(
+            format!("{word} is one word too many: the application is {app}"),
+            "the application stands before or after the options, not on both sides".to_owned(),
+        );
+    }
+    let option = word.split([' ', '=']).next().unwrap_or_default();
+    let hint = near_option(option).map_or("oxicorn --help lists the options".to_owned(), |near| {
+        format!("did you mean {near}?")
+    });
+    Stop::usage(format!("{option} is not an option"), hint)
+}
+
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod tests;

@@ -96,6 +96,26 @@ impl Kind {
         }
     }
 
+    /// What argparse makes of the text of an option: Gunicorn gives whole numbers a type there, so they are numbers from
+    /// then on, and decimal. In a conf file the same text may be `0x10`.
+    pub(crate) fn argument(self, text: &str) -> Result<Value, Rejection> {
+        let number = match self {
+            Self::Number(_) => decimal(text),
+            Self::Mode => integer(text, 8),
+            Self::Seconds if decimal(text).is_some() => decimal(text),
+            Self::Seconds => return self.fraction(text),
+            _ => return Ok(Value::from(text)),
+        };
+        number
+            .map(Value::Int)
+            .ok_or_else(|| Rejection::malformed(self.expectation()))
+    }
+
+    fn fraction(self, text: &str) -> Result<Value, Rejection> {
+        let number = text.trim().parse().map(Value::Float);
+        number.map_err(|_| Rejection::malformed(self.expectation()))
+    }
+
     fn within(self, number: Option<i64>, least: i64, most: i64) -> Result<Value, Rejection> {
         match number {
             Some(number) if (least..=most).contains(&number) => Ok(Value::Int(number)),
@@ -201,6 +221,26 @@ fn integer(text: &str, base_of_leading_zero: u32) -> Option<i64> {
     }
     let magnitude = i64::from_str_radix(&digits.replace('_', ""), base).ok()?;
     Some(if negative { -magnitude } else { magnitude })
+}
+
+/// Python's `int(text)`: leading zeros mean nothing.
+fn decimal(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let significant = digits.trim_start_matches('0');
+    let zeros = digits.len() - significant.len();
+    if zeros > 0 && significant.is_empty() {
+        return Some(0);
+    }
+    // `0_1` is a number as well, `0x1` is none.
+    let significant = match zeros {
+        0 => significant,
+        _ => significant.strip_prefix('_').unwrap_or(significant),
+    };
+    let sign = if text.starts_with('-') { "-" } else { "" };
+    significant
+        .starts_with(|first: char| first.is_ascii_digit())
+        .then(|| integer(&format!("{sign}{significant}"), 10))?
 }
 
 fn choice(value: &Value, words: &[&str]) -> Option<Value> {

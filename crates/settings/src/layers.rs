@@ -231,6 +231,7 @@ fn given(parsed: &CommandLine, source: &Source) -> Vec<Given> {
 fn stopped(stop: Stop, source: Source) -> SettingsError {
     let (sentence, hint) = match stop {
         Stop::Usage { sentence, hint } => (sentence, hint),
+        Stop::Malformed(value) => return value.of(&source),
         Stop::Help | Stop::Version => (
             "--help and --version belong on the command line".to_owned(),
             None,

@@ -1,4 +1,4 @@
-//! Names in a conf file that look like a setting and are none. A conf file is Python, so a name of its own is legal;
+//! Names in a conf file, and options, that look like a setting and are none. A conf file is Python, so a name of its own is legal;
 //! only what is almost certainly a slip is worth a line.
 
 use strsim::damerau_levenshtein;
@@ -14,6 +14,17 @@ pub fn near_miss(name: &str) -> Option<&'static str> {
     let candidates = table()
         .iter()
         .map(|setting| (damerau_levenshtein(&lower, setting.name), setting.name));
+    let (distance, nearest) = candidates.min_by_key(|(distance, _)| *distance)?;
+    (distance <= tolerance(nearest)).then_some(nearest)
+}
+
+/// The long option that `option` was probably meant to be.
+pub(crate) fn near_option(option: &str) -> Option<&'static str> {
+    let long = table()
+        .iter()
+        .flat_map(|setting| setting.flags)
+        .filter(|flag| flag.starts_with("--"));
+    let candidates = long.map(|flag| (damerau_levenshtein(option, flag), *flag));
     let (distance, nearest) = candidates.min_by_key(|(distance, _)| *distance)?;
     (distance <= tolerance(nearest)).then_some(nearest)
 }

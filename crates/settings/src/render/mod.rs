@@ -1,14 +1,11 @@
 //! The table as text: `--help`, the manual, a conf template, and the lines of `--print-config`.
 
+mod help;
 mod manual;
 mod print_config;
 mod template;
 
+pub use help::help;
 pub use manual::manual;
 pub use print_config::print_config;
 pub use template::conf_template;
-
-/// The text of `--help`.
-pub fn help() -> String {
-    crate::command_line::command().render_help().to_string()
-}

@@ -1,0 +1,163 @@
+//! What each argument is, by argparse's rules: an option, with or without a value tied to it, or something else. All of
+//! them are looked at before the first is acted on, so that an option that is not clear is a mistake wherever it stands.
+
+use super::Stop;
+use crate::setting::Setting;
+use crate::table::table;
+
+/// What one argument is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Word<'a> {
+    /// No option: a value, or the application.
+    Plain(&'a str),
+    /// `--`: what follows it is no option.
+    Separator,
+    /// An option.
+    Option {
+        meaning: Meaning,
+        /// Whether it has one hyphen.
+        is_short: bool,
+        /// The value that belongs to the same argument, or further short options.
+        tied: Option<&'a str>,
+    },
+    /// It looks like an option, and there is none of that name.
+    Unknown(&'a str),
+}
+
+/// What an option stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Meaning {
+    Help,
+    Version,
+    Setting(&'static Setting),
+}
+
+impl Meaning {
+    /// The short option of that letter.
+    pub(super) fn short(letter: char) -> Option<Self> {
+        spelled(&format!("-{letter}"))
+    }
+}
+
+/// Looks at all arguments.
+pub(super) fn classify(arguments: &[String]) -> Result<Vec<Word<'_>>, Stop> {
+    let separator = arguments.iter().position(|argument| argument == "--");
+    let (before, after) = arguments.split_at(separator.unwrap_or(arguments.len()));
+    let mut words: Vec<Word<'_>> = before
+        .iter()
+        .map(|argument| word(argument))
+        .collect::<Result<_, _>>()?;
+    if let Some((_, rest)) = after.split_first() {
+        words.push(Word::Separator);
+        words.extend(rest.iter().map(|argument| Word::Plain(argument)));
+    }
+    Ok(words)
+}
+
+fn word(argument: &str) -> Result<Word<'_>, Stop> {
+    if !argument.starts_with('-') || argument == "-" {
+        return Ok(Word::Plain(argument));
+    }
+    if let Some(word) = exact(argument) {
+        return Ok(word);
+    }
+    let found = match argument.starts_with("--") {
+        true => prefix(argument)?,
+        false => cluster(argument),
+    };
+    Ok(found.unwrap_or(
+        match is_negative_number(argument) || argument.contains(' ') {
+            true => Word::Plain(argument),
+            false => Word::Unknown(argument),
+        },
+    ))
+}
+
+/// `--workers`, `-w`, `--workers=4`, `-w=4`.
+fn exact(argument: &str) -> Option<Word<'_>> {
+    let option = |spelling: &str, tied| {
+        Some(Word::Option {
+            meaning: spelled(spelling)?,
+            is_short: !spelling.starts_with("--"),
+            tied,
+        })
+    };
+    option(argument, None).or_else(|| {
+        let (spelling, value) = argument.split_once('=')?;
+        option(spelling, Some(value))
+    })
+}
+
+/// `-w4`, `-Dw`: a short option with something behind it.
+fn cluster(argument: &str) -> Option<Word<'_>> {
+    let (at, _) = argument.char_indices().nth(2)?;
+    let (spelling, rest) = argument.split_at(at);
+    Some(Word::Option {
+        meaning: spelled(spelling)?,
+        is_short: true,
+        tied: Some(rest),
+    })
+}
+
+/// `--keep`, `--keep=4`. A prefix that is unique among Gunicorn's options stays so, however many of its own Oxicorn has.
+fn prefix(argument: &str) -> Result<Option<Word<'_>>, Stop> {
+    let (start, tied) = match argument.split_once('=') {
+        Some((start, value)) => (start, Some(value)),
+        None => (argument, None),
+    };
+    let beginning = |which: fn(&Setting) -> bool| -> Vec<&'static str> {
+        long_options(which)
+            .filter(|option| option.starts_with(start))
+            .collect()
+    };
+    let of_gunicorn = beginning(|setting| !setting.is_own());
+    let candidates = match of_gunicorn.is_empty() {
+        true => beginning(Setting::is_own),
+        false => of_gunicorn,
+    };
+    match candidates.as_slice() {
+        [] => Ok(None),
+        [only] => Ok(spelled(only).map(|meaning| Word::Option {
+            meaning,
+            is_short: false,
+            tied,
+        })),
+        several => Err(Stop::usage(
+            format!("{start} is not clear: it could be {}", several.join(", ")),
+            "write the option out".to_owned(),
+        )),
+    }
+}
+
+/// The option of exactly that spelling.
+fn spelled(spelling: &str) -> Option<Meaning> {
+    match spelling {
+        "-h" | "--help" => Some(Meaning::Help),
+        "-v" | "--version" => Some(Meaning::Version),
+        _ => table()
+            .iter()
+            .find(|setting| setting.flags.contains(&spelling))
+            .map(Meaning::Setting),
+    }
+}
+
+/// The long spellings of the settings that `which` wants; help and version count as Gunicorn's.
+fn long_options(which: impl Fn(&Setting) -> bool) -> impl Iterator<Item = &'static str> {
+    let settings = table().iter().filter(move |setting| which(setting));
+    ["--help", "--version"]
+        .into_iter()
+        .chain(settings.flat_map(|setting| setting.flags).copied())
+        .filter(|flag| flag.starts_with("--"))
+}
+
+/// `-4`, `-0.5`, `-.5`: no option looks like that, so it is a value.
+fn is_negative_number(argument: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(number) = argument.strip_prefix('-') else {
+        return false;
+    };
+    match number.split_once('.') {
+        Some((whole, fraction)) => digits(whole) && digits(fraction) && !fraction.is_empty(),
+        None => digits(number) && !number.is_empty(),
+    }
+}
