@@ -19,8 +19,9 @@ use crate::failure::Failure;
 use crate::generation::Generation;
 use crate::host::{Host, Moment, Outcome};
 use crate::pidfile::Pidfile;
+use crate::service_manager::ServiceManager;
 use crate::start::{self, Started};
-use crate::supervisor::{Action, Event, Level, Observation, Supervisor, slots_for};
+use crate::supervisor::{Action, Event, Level, Observation, Stand, Supervisor, slots_for};
 use crate::{EXIT_START, listeners};
 
 /// The kernel counts a kill before its victim is gone, and may kill several for one shortage: so long after the count
@@ -62,6 +63,9 @@ pub(crate) struct Driver<'host> {
     /// `None` only in a child, which has no use for them.
     pub(crate) signals: Option<SignalPipe>,
     pidfile: Option<Pidfile>,
+    manager: ServiceManager,
+    /// Who sent the last signal that ends the server.
+    stopped_by: Option<i32>,
     /// By number. The supervisor says when one is not needed any more.
     pub(crate) generations: BTreeMap<u64, Generation>,
     last_generation: u64,
@@ -89,6 +93,12 @@ impl<'host> Driver<'host> {
             lifeline: sys::pipe::pipe()?,
             signals: Some(started.signals),
             pidfile: started.pidfile,
+            manager: match started.parent {
+                // The manager knows the other master, and listens to nobody else.
+                Some(_) => ServiceManager::default(),
+                None => service_manager(),
+            },
+            stopped_by: None,
             generations: BTreeMap::from([(0, started.generation)]),
             last_generation: 0,
             unsettled: 0,
@@ -125,6 +135,7 @@ impl<'host> Driver<'host> {
                 self.feed(Event::ParentGone)?;
             }
             self.feed(Event::Tick)?;
+            self.show_life();
         }
     }
 
@@ -136,7 +147,8 @@ impl<'host> Driver<'host> {
             .deadline(now)
             .map(|deadline| deadline.saturating_sub(now));
         let parent = self.supervisor.has_parent().then_some(PARENT_INTERVAL);
-        let timeout = deadline.into_iter().chain(parent).min();
+        let life = self.manager.deadline().map(|due| due.saturating_sub(now));
+        let timeout = deadline.into_iter().chain(parent).chain(life).min();
         if let Err(error) = sys::poll::readable([signals.as_fd(), self.notifier.as_fd()], timeout) {
             log::error!("The arbiter cannot wait: {error}");
             // Whatever it is, it must not become a busy loop.
@@ -164,9 +176,12 @@ impl<'host> Driver<'host> {
             .as_mut()
             .map(SignalPipe::take)
             .unwrap_or_default();
-        received
-            .into_iter()
-            .try_for_each(|received| self.feed(Event::Signal(received)))
+        received.into_iter().try_for_each(|received| {
+            if matches!(received.signal, Signal::TERM | Signal::INT | Signal::QUIT) {
+                self.stopped_by = received.sender;
+            }
+            self.feed(Event::Signal(received))
+        })
     }
 
     fn reap(&mut self) -> Flow {
@@ -222,6 +237,7 @@ impl<'host> Driver<'host> {
                 queue.extend(self.supervisor.handle(answer, clock::monotonic()));
             }
         }
+        self.tell_manager();
         Flow::Continue(())
     }
 
@@ -234,7 +250,11 @@ impl<'host> Driver<'host> {
             } => return self.spawn(age, slot, generation).map_continue(Some),
             Action::Upgrade => return self.start_upgrade().map_continue(Some),
             Action::Exit { code } => return Flow::Break(self.end(code)),
-            Action::Load => return Flow::Continue(Some(self.reload())),
+            Action::Load => {
+                self.manager
+                    .reloading(self.supervisor.condition(), clock::monotonic());
+                return Flow::Continue(Some(self.reload()));
+            }
             Action::Kill { pid, signal } => return Flow::Continue(kill(pid, signal)),
             Action::Release { slot } => self.scoreboard.slot(slot).clear(),
             Action::Log(level, line) => write_log(level, &line),
@@ -390,6 +410,7 @@ impl Driver<'_> {
 
     /// The other master is gone: what was its is now this one's.
     fn promote(&mut self) {
+        self.manager = service_manager();
         let Some(generation) = self.current() else {
             return;
         };
@@ -406,7 +427,7 @@ impl Driver<'_> {
 
     /// The end of the arbiter. What it has made in the file system goes when its owner is dropped.
     fn end(&mut self, code: i32) -> Outcome {
-        if self.supervisor.has_parent() || self.supervisor.is_upgrading() {
+        if self.supervisor.has_parent() || self.supervisor.upgrade_pid().is_some() {
             let listeners = self
                 .generations
                 .values()
@@ -416,6 +437,36 @@ impl Driver<'_> {
         // In Gunicorn's order: on_exit finds no pidfile any more.
         self.pidfile = None;
         self.tell(Moment::OnExit);
+        if let Some(heir) = self.heir() {
+            self.manager.hand_over(heir);
+        }
         Outcome::Exit(code)
     }
+}
+
+/// The service manager.
+impl Driver<'_> {
+    fn tell_manager(&mut self) {
+        let condition = self.supervisor.condition();
+        // Where another master goes on, the service does not stop.
+        if condition.stand != Stand::Stopping || self.heir().is_none() {
+            self.manager.update(condition, clock::monotonic());
+        }
+    }
+
+    fn show_life(&mut self) {
+        let is_well = self.supervisor.is_well();
+        self.manager.show_life(is_well, clock::monotonic());
+    }
+
+    /// The master that the service goes on as. A manager that has stopped this one itself means the service, and would
+    /// wait for the other in vain.
+    fn heir(&self) -> Option<i32> {
+        let by_manager = self.stopped_by == Some(sys::process::parent_pid());
+        self.supervisor.upgrade_pid().filter(|_| !by_manager)
+    }
+}
+
+fn service_manager() -> ServiceManager {
+    ServiceManager::find(|name| std::env::var_os(name), sys::process::pid())
 }

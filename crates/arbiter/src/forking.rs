@@ -12,7 +12,7 @@ use crate::driver::{Driver, Flow};
 use crate::generation::Generation;
 use crate::host::{Moment, Outcome, WorkerSeat};
 use crate::supervisor::Event;
-use crate::{EXIT_START, upgrade};
+use crate::{EXIT_START, service_manager, upgrade};
 
 /// What a worker may be sent before it has handlers of its own, and must not die of.
 const SWALLOWED: [Signal; 6] = [
@@ -137,9 +137,9 @@ impl Driver<'_> {
                 );
             }
         }
-        let error = self
-            .host
-            .exec(upgrade::environment(&generation.listeners, self.pid));
+        let mut environment = upgrade::environment(&generation.listeners, self.pid);
+        environment.extend(service_manager::environment(sys::process::pid()));
+        let error = self.host.exec(environment);
         log::error!("The new master could not be started: {error}");
         Outcome::Worker(EXIT_START)
     }

@@ -13,6 +13,7 @@ mod generation;
 mod host;
 mod listeners;
 mod pidfile;
+mod service_manager;
 mod start;
 mod supervisor;
 mod upgrade;

@@ -86,7 +86,7 @@ impl Worker {
 
     /// Everything up to the first request.
     fn boot(&self, py: Python<'_>, seat: WorkerSeat) -> Result<(Arc<Server>, Crew), End> {
-        forget_sockets(py)?;
+        forget_manager(py)?;
         self.hooks
             .call(py, "post_fork", (&self.arbiter, &self.object))?;
         let (slot, notifier) = (seat.slot.clone(), seat.notifier.clone());
@@ -260,15 +260,18 @@ fn code_of(py: Python<'_>, end: &End, otherwise: i32) -> i32 {
 }
 
 /// Takes out of the environment what only the arbiter may act on: an application that starts a server of its own must not
-/// take our sockets for its own.
-fn forget_sockets(py: Python<'_>) -> PyResult<()> {
-    const NAMES: [&str; 6] = [
+/// take our sockets for its own, nor speak to the service manager in our name.
+fn forget_manager(py: Python<'_>) -> PyResult<()> {
+    const NAMES: [&str; 9] = [
         "GUNICORN_PID",
         "GUNICORN_FD",
         "OXICORN_FD_MANAGED",
         "LISTEN_PID",
         "LISTEN_FDS",
         "LISTEN_FDNAMES",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_PID",
+        "WATCHDOG_USEC",
     ];
     let environment = py.import("os")?.getattr("environ")?;
     for name in NAMES {

@@ -12,6 +12,7 @@ pub mod fds;
 pub mod holder;
 pub mod local_time;
 pub mod memory;
+pub mod notify;
 pub mod pipe;
 pub mod poll;
 pub mod process;

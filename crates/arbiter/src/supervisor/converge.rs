@@ -163,6 +163,7 @@ impl Supervisor {
     }
 
     pub(super) fn reload_failed(&mut self, reason: &str) {
+        self.failed_reload = Some(reason.to_owned());
         self.log(Level::Error, format!("Reload failed: {reason}"));
         self.log(
             Level::Error,
@@ -176,6 +177,7 @@ impl Supervisor {
             return;
         };
         let failed = std::mem::replace(&mut self.current, fallback);
+        self.failed_reload = Some(reason.to_owned());
         self.log(Level::Error, format!("Reload failed: {reason}"));
         self.log(
             Level::Error,

@@ -7,6 +7,7 @@
 
 mod back_off;
 mod care;
+mod condition;
 mod converge;
 mod death;
 mod event;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use sys::process::End;
 use sys::scoreboard::State;
 
+pub(crate) use self::condition::{Condition, Stand};
 pub(crate) use self::event::{Action, Event, Level, Observation, Terms};
 
 use self::back_off::{BackOff, LIVED};
@@ -107,6 +109,8 @@ pub(crate) struct Supervisor {
     upgrade: Option<i32>,
     /// Whether as many workers as were asked for have ever served.
     has_served: bool,
+    /// Why the last reload came to nothing.
+    failed_reload: Option<String>,
     actions: Vec<Action>,
 }
 
@@ -130,6 +134,7 @@ impl Supervisor {
             parent,
             upgrade: None,
             has_served: false,
+            failed_reload: None,
             actions: Vec::new(),
         }
     }
@@ -213,9 +218,9 @@ impl Supervisor {
         self.parent.is_some()
     }
 
-    /// Whether a master that replaces this one is there.
-    pub(crate) fn is_upgrading(&self) -> bool {
-        self.upgrade.is_some()
+    /// The master that is to replace this one.
+    pub(crate) fn upgrade_pid(&self) -> Option<i32> {
+        self.upgrade
     }
 
     /// What Gunicorn calls this master in its log.
@@ -304,6 +309,7 @@ impl Supervisor {
             return;
         }
         self.current.proven = true;
+        self.failed_reload = None;
         self.actions.push(Action::Adopt { generation });
         if let Some(before) = self.fallback.take() {
             self.forget_if_gone(before.number);
