@@ -11,10 +11,12 @@ PROFILE ?= release
 
 RUFF := ruff==0.17.6
 MYPY := mypy==2.4.1
+GUNICORN := gunicorn==27.0.1 setproctitle==1.3.8
 
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 VENV := $(CURDIR)/.venv-$(PYTHON_VERSION)
 BIN := $(VENV)/bin
+GUNICORN_VENV := $(VENV)-gunicorn
 export PYO3_PYTHON := $(BIN)/python
 
 # Rust tests of the python crate embed the interpreter: they need its shared library, which some
@@ -23,11 +25,12 @@ LIBPYTHON := $(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_config_var
 CARGO_TEST := $(if $(LIBPYTHON),LD_LIBRARY_PATH="$(LIBPYTHON):$$LD_LIBRARY_PATH" cargo test --workspace,cargo test --workspace --exclude oxicorn-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench conformance format clean
+.PHONY: help run build test test-parity test-gunicorn lint bench conformance format clean
 
 help:
 	@echo "make run          build Oxicorn and serve examples/hello on http://$(BIND)"
 	@echo "make test         run every Rust and Python test      (PYTHON=python3.12 chooses the interpreter)"
+	@echo "make test-parity  run the tests of what Gunicorn promises as well against both servers"
 	@echo "make lint         rustfmt, clippy, tidy, ruff, mypy, stubtest"
 	@echo "make build        build the extension into $(notdir $(VENV))"
 	@echo "make bench        measure CPU per request beside the peers (about 30 minutes)"
@@ -52,6 +55,23 @@ test: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	$(CARGO_TEST)
 	$(BIN)/python -m pytest tests/
+
+# The same tests, two servers: what is marked `parity` passes on both, what is marked `better` fails on
+# Gunicorn. CI runs the second half alone, because `make test` has run the first.
+test-parity: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(BIN)/python -m pytest tests/ -m "parity or better"
+	$(MAKE) test-gunicorn
+
+# Gunicorn has an environment of its own, so that nothing of it can be imported by Oxicorn; its
+# control socket has one path for all servers of a user, so it stays off.
+test-gunicorn: $(GUNICORN_VENV)/bin/gunicorn
+	OXICORN_TEST_SERVER="$(GUNICORN_VENV)/bin/gunicorn --no-control-socket" \
+	    $(BIN)/python -m pytest tests/ -m "parity or better" -r fE
+
+$(GUNICORN_VENV)/bin/gunicorn:
+	$(PYTHON) -m venv $(GUNICORN_VENV)
+	$(GUNICORN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(GUNICORN)
 
 # What needs no build comes first, so that a slip of formatting is told at once.
 lint: $(BIN)/maturin

@@ -9,6 +9,7 @@ from textwrap import dedent
 
 import pytest
 from harness import KINDS, Serve, Server
+from harness.parity import apply
 
 #: The servers that a test used, so that a failure can show their logs.
 _servers = pytest.StashKey[list[Server]]()
@@ -60,3 +61,11 @@ def pytest_runtest_makereport(
                 title = f"log of {' '.join(server.command)}"
                 report.sections.append((title, server.log[-8000:]))
     return report
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not compared, where another server than Oxicorn is under test."""
+    if left_out := apply(items):
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
+        config.hook.pytest_deselected(items=left_out)

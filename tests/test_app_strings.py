@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness import APPS, Serve
+from harness import APPS, Serve, better, parity
 
 MODULE = """
 from types import SimpleNamespace
@@ -43,6 +43,7 @@ def module(write) -> None:
     write("package/deep/wsgi.py", MODULE)
 
 
+@parity
 @pytest.mark.parametrize(
     ("string", "answer"),
     [
@@ -50,8 +51,8 @@ def module(write) -> None:
         ("strings:application", "application"),
         ("strings:app", "app"),
         ("strings:instance", "instance"),
-        ("strings:instance.method", "method"),
-        ("strings:space.inner.app", "inner"),
+        pytest.param("strings:instance.method", "method", marks=better),
+        pytest.param("strings:space.inner.app", "inner", marks=better),
         ("strings:factory()", "() []"),
         ('strings:factory("arg", k=1)', "('arg',) [('k', 1)]"),
         ("strings:factory(1, [2], {'a': None}, b=-3.5)", "(1, [2], {'a': None}) [('b', -3.5)]"),
@@ -64,11 +65,12 @@ def test_strings(serve: Serve, string: str, answer: str) -> None:
     assert serve(string, cwd=serve.folder).get().text == answer
 
 
+@parity
 @pytest.mark.parametrize(
     ("string", "said"),
     [
         ("strings:missing", "missing"),
-        ("strings:applicaton", "application"),
+        pytest.param("strings:applicaton", "application", marks=better),
         ("strings:space.inner.missing", "missing"),
         ("strings:factory(", "factory("),
         ("strings:factory(open('/etc/passwd'))", "open('/etc/passwd')"),
@@ -88,17 +90,20 @@ def test_strings_that_name_no_application(serve: Serve, string: str, said: str |
     assert "Traceback" not in refusal.text
 
 
+@parity
 def test_a_file_name_is_understood_and_refused(serve: Serve) -> None:
     refusal = serve.refused("strings.py", cwd=serve.folder)
     assert refusal.code in (3, 4)
     assert "strings:application" in refusal.text or "'strings'" in refusal.text
 
 
+@parity
 def test_chdir_is_where_modules_are_found(serve: Serve) -> None:
     server = serve("strings:app", "--chdir", str(serve.folder), cwd=APPS)
     assert server.get().text == "app"
 
 
+@parity
 def test_pythonpath_is_searched_first(serve: Serve, write) -> None:
     write("elsewhere/first/strings.py", MODULE.replace('"app"', '"elsewhere"'))
     paths = f"{serve.folder}/elsewhere/first,{serve.folder}/elsewhere"
@@ -106,6 +111,7 @@ def test_pythonpath_is_searched_first(serve: Serve, write) -> None:
     assert server.get().text == "elsewhere"
 
 
+@parity
 def test_options_may_stand_after_the_application(serve: Serve) -> None:
     server = serve(None, "-w", "2", "strings:app", "--threads", "2", cwd=serve.folder)
     assert server.get().text == "app"
@@ -113,16 +119,19 @@ def test_options_may_stand_after_the_application(serve: Serve) -> None:
     server.wait_workers(2)
 
 
+@parity
 def test_the_configuration_may_name_it(serve: Serve) -> None:
     (serve.folder / "gunicorn.conf.py").write_text("wsgi_app = 'strings:app'\n")
     assert serve(None, cwd=serve.folder).get().text == "app"
 
 
+@parity
 def test_the_command_line_wins_over_the_configuration(serve: Serve) -> None:
     (serve.folder / "gunicorn.conf.py").write_text("wsgi_app = 'not_there:app'\n")
     assert serve("strings:app", cwd=serve.folder).get().text == "app"
 
 
+@parity
 def test_none_at_all_is_a_clear_error(serve: Serve, tmp_path: Path) -> None:
     refusal = serve.refused(cwd=tmp_path)
     assert refusal.code in (1, 2)

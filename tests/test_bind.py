@@ -10,7 +10,7 @@ from pathlib import Path
 from signal import SIGTERM
 
 import pytest
-from harness import APPS, Serve, Wire, free_port
+from harness import APPS, Serve, Wire, better, free_port, parity
 
 
 def has_ipv6() -> bool:
@@ -22,12 +22,14 @@ def has_ipv6() -> bool:
     return True
 
 
+@parity
 def test_ipv4(serve: Serve) -> None:
     server = serve("lab", bind="127.0.0.1")
     host, port = server.address
     assert f"Listening at: http://{host}:{port} ({server.pid})" in server.log
 
 
+@parity
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
 def test_ipv6(serve: Serve) -> None:
     server = serve("lab", bind="::1")
@@ -37,6 +39,7 @@ def test_ipv6(serve: Serve) -> None:
     assert f"http://[::1]:{server.address[1]}" in server.log
 
 
+@parity
 def test_a_name(serve: Serve) -> None:
     port = free_port()
     server = serve("lab", "--bind", f"localhost:{port}", bind=None, ready=False)
@@ -44,6 +47,7 @@ def test_a_name(serve: Serve) -> None:
     assert server.wait_ready().get().text == "Hello, world!"
 
 
+@parity
 def test_port_0_is_told_in_the_log(serve: Serve) -> None:
     server = serve("lab", "-b", "127.0.0.1:0", bind=None, ready=False)
     [match] = server.wait_log(r"Listening at: http://127\.0\.0\.1:(\d+)")
@@ -52,6 +56,7 @@ def test_port_0_is_told_in_the_log(serve: Serve) -> None:
     assert server.get().text == "Hello, world!"
 
 
+@parity
 def test_a_unix_socket(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "oxi corn.sock"
     server = serve("lab", bind=f"unix:{path}")
@@ -60,12 +65,14 @@ def test_a_unix_socket(serve: Serve, tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o777, "umask is 0 by default"
 
 
+@parity
 def test_the_umask_is_the_mode_of_a_unix_socket(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     serve("lab", "-m", "007", bind=f"unix:{path}")
     assert stat.S_IMODE(path.stat().st_mode) == 0o770
 
 
+@parity
 def test_a_stale_socket_is_replaced(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     with socket.socket(socket.AF_UNIX) as stale:
@@ -82,12 +89,14 @@ def test_a_file_that_is_no_socket_is_left_alone(serve: Serve, tmp_path: Path) ->
     assert path.read_text() == "content"
 
 
+@parity
 def test_a_socket_in_a_folder_that_is_not_there(serve: Serve, tmp_path: Path) -> None:
     refusal = serve.refused("lab", bind=f"unix:{tmp_path}/not/there")
     assert refusal.code == 1
     assert "not/there" in refusal.text and "Traceback" not in refusal.text
 
 
+@parity
 def test_an_inherited_descriptor(serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         number = listener.fileno()
@@ -96,6 +105,7 @@ def test_an_inherited_descriptor(serve: Serve) -> None:
         assert server.wait_ready().get("/environ").json()["REMOTE_ADDR"] == "127.0.0.1"
 
 
+@better
 def test_an_inherited_unix_socket_is_not_removed(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     with socket.socket(socket.AF_UNIX) as listener:
@@ -108,6 +118,7 @@ def test_an_inherited_unix_socket_is_not_removed(serve: Serve, tmp_path: Path) -
     assert path.exists(), "its owner is who made it"
 
 
+@parity
 def test_sockets_of_systemd(serve: Serve) -> None:
     """LISTEN_FDS: the descriptors from 3 on are the addresses, whatever `--bind` says."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -132,12 +143,14 @@ def test_sockets_of_systemd(serve: Serve) -> None:
         assert server.stop(SIGTERM) == 0
 
 
+@better
 def test_a_descriptor_that_is_none(serve: Serve) -> None:
     refusal = serve.refused("lab", bind="fd://77")
     assert refusal.code == 1
     assert "77" in refusal.text and "Traceback" not in refusal.text
 
 
+@parity
 def test_several_at_once(serve: Serve, tmp_path: Path) -> None:
     path, port = tmp_path / "sock", free_port()
     server = serve("lab", "--bind", f"unix:{path}", "-b", f"127.0.0.1:{port}")
@@ -149,6 +162,7 @@ def test_several_at_once(serve: Serve, tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@parity
 def test_several_serve_beside_each_other(serve: Serve) -> None:
     """A listener without clients must not keep the worker from the other."""
     port = free_port()
@@ -159,6 +173,7 @@ def test_several_serve_beside_each_other(serve: Serve) -> None:
                 assert wire.patience(5).get().status == 200
 
 
+@parity
 def test_the_backlog_takes_what_workers_do_not(serve: Serve) -> None:
     server = serve("lab", "--backlog", "64", kind="sync")
     with server.connect() as busy:
@@ -174,6 +189,7 @@ def test_the_backlog_takes_what_workers_do_not(serve: Serve) -> None:
             wire.close()
 
 
+@parity
 def test_nobody_but_the_arbiter_and_its_workers_holds_the_listener(serve: Serve, write) -> None:
     """A child that the application starts must not keep the port."""
     write(

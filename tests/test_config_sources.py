@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness import APPS, Serve, free_port
+from harness import APPS, Serve, free_port, parity
 
 PATHS = ("--pythonpath", str(APPS))
 
@@ -40,10 +40,12 @@ def test_each_source_wins_over_the_one_before(serve: Serve, conf: Path) -> None:
     assert setting(serve, "workers", "--workers=6", env=env) == "6"
 
 
+@parity
 def test_the_number_of_workers_is_really_that(serve: Serve) -> None:
     serve("lab", env={"WEB_CONCURRENCY": "2"}).wait_workers(2)
 
 
+@parity
 def test_port_of_the_environment(serve: Serve) -> None:
     port = free_port()
     server = serve("lab", env={"PORT": str(port)}, bind=None, ready=False)
@@ -52,6 +54,7 @@ def test_port_of_the_environment(serve: Serve) -> None:
     assert f"http://0.0.0.0:{port}" in server.log
 
 
+@parity
 def test_bind_of_the_command_line_replaces_the_files(serve: Serve, conf: Path) -> None:
     conf.write_text("bind = ['127.0.0.1:1', 'unix:/not/there']\n")
     server = serve("lab", *PATHS, cwd=serve.folder)
@@ -63,6 +66,7 @@ def test_oxicorn_conf_py_is_found(serve: Serve, tmp_path: Path) -> None:
     serve("lab", *PATHS, cwd=tmp_path).wait_workers(2)
 
 
+@parity
 def test_a_file_may_be_named(serve: Serve, write) -> None:
     path = write("settings/production.py", "workers = 7\n")
     assert setting(serve, "workers", "-c", str(path)) == "7"
@@ -70,12 +74,14 @@ def test_a_file_may_be_named(serve: Serve, write) -> None:
     assert setting(serve, "workers", env={"GUNICORN_CMD_ARGS": f"-c {path}"}) == "7"
 
 
+@parity
 def test_a_module_may_be_named(serve: Serve, write) -> None:
     write("settings/__init__.py", "")
     write("settings/production.py", "workers = 7\n")
     assert setting(serve, "workers", "-c", "python:settings.production") == "7"
 
 
+@parity
 def test_a_file_is_python(serve: Serve, conf: Path) -> None:
     conf.write_text(
         "import multiprocessing, os\n"
@@ -91,11 +97,13 @@ def test_a_file_is_python(serve: Serve, conf: Path) -> None:
     assert setting(serve, "timeout", env=env) == "44"
 
 
+@parity
 def test_import_gunicorn_works_in_it(serve: Serve, conf: Path) -> None:
     conf.write_text("import gunicorn\nassert gunicorn.__version__\ngunicorn.SERVER_SOFTWARE = 'hidden'\nworkers = 2\n")
     assert setting(serve, "workers") == "2"
 
 
+@parity
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -109,6 +117,7 @@ def test_numbers_as_gunicorn_reads_them(serve: Serve, conf: Path, text: str, val
     assert setting(serve, "timeout") == value
 
 
+@parity
 @pytest.mark.parametrize(
     ("text", "value"),
     [("preload_app = 'true'", "True"), ("preload_app = True", "True"), ("pass", "False")],
@@ -118,29 +127,34 @@ def test_booleans_as_gunicorn_reads_them(serve: Serve, conf: Path, text: str, va
     assert setting(serve, "preload_app") == value
 
 
+@parity
 def test_sendfile_may_be_true_in_a_file(serve: Serve, conf: Path) -> None:
     """Of Gunicorn any value, True as well, switches it off."""
     conf.write_text("sendfile = True\n")
     assert setting(serve, "sendfile") == "True"
 
 
+@parity
 def test_unique_prefixes_are_understood(serve: Serve) -> None:
     assert setting(serve, "keepalive", "--keep", "10") == "10"
     assert setting(serve, "threads", "--thr=3") == "3"
 
 
+@parity
 def test_a_path_argument_of_cmd_args_is_split_like_a_shell(serve: Serve) -> None:
     env = {"GUNICORN_CMD_ARGS": "--name 'two words' --timeout=9"}
     assert setting(serve, "proc_name", env=env) == "two words"
     assert setting(serve, "timeout", env=env) == "9"
 
 
+@parity
 def test_env_reaches_the_application(serve: Serve) -> None:
     server = serve("lab", "-e", "LAB_COLOUR=red=ish", "--env", "LAB_SHAPE=")
     assert server.get("/variable/LAB_COLOUR").text == "red=ish"
     assert server.get("/variable/LAB_SHAPE").text == ""
 
 
+@parity
 def test_check_config_does_not_serve(serve: Serve) -> None:
     checked = serve.refused("lab", "--check-config")
     assert checked.code == 0
@@ -150,6 +164,7 @@ def test_check_config_does_not_serve(serve: Serve) -> None:
     assert "no_such_module" in failed.text
 
 
+@parity
 def test_print_config_shows_every_setting(serve: Serve) -> None:
     shown = serve.refused("lab", "--print-config", bind=None)
     names = [line.split("=")[0].strip() for line in shown.out.splitlines() if " = " in line]

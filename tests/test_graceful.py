@@ -10,7 +10,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 import pytest
-from harness import APPS, Load, Serve, Wire, eventually
+from harness import APPS, Load, Serve, Wire, better, eventually, parity
 from harness.wire import head
 
 
@@ -27,6 +27,7 @@ def test_a_request_in_flight_is_finished(serve: Serve, kind: str) -> None:
     assert server.wait_exit() == 0
 
 
+@parity
 def test_a_response_in_the_middle_is_finished(serve: Serve, kind: str) -> None:
     server = serve("responses", kind=kind)
     with server.connect() as wire:
@@ -40,6 +41,7 @@ def test_a_response_in_the_middle_is_finished(serve: Serve, kind: str) -> None:
     assert server.wait_exit() == 0
 
 
+@parity
 def test_a_slow_reader_gets_its_rest(serve: Serve, kind: str) -> None:
     server = serve("lab", kind=kind)
     size = 12_000_000
@@ -52,6 +54,7 @@ def test_a_slow_reader_gets_its_rest(serve: Serve, kind: str) -> None:
     assert server.wait_exit() == 0
 
 
+@better
 def test_clients_in_the_accept_queue_are_served(serve: Serve) -> None:
     """Gunicorn resets nine of ten of them."""
     server = serve("lab", "-w", "1", kind="sync")
@@ -113,6 +116,7 @@ def kept_ends(wire: Wire) -> None:
     assert reply.header("Connection") == "close"
 
 
+@parity
 def test_new_connections_are_refused_when_it_is_over(serve: Serve) -> None:
     server = serve("lab")
     assert server.stop() == 0
@@ -120,6 +124,7 @@ def test_new_connections_are_refused_when_it_is_over(serve: Serve) -> None:
         server.connect()
 
 
+@parity
 def test_the_graceful_timeout_ends_what_does_not(serve: Serve, kind: str) -> None:
     server = serve("lab", "--graceful-timeout", "1", kind=kind)
     with server.connect() as wire:
@@ -130,6 +135,7 @@ def test_the_graceful_timeout_ends_what_does_not(serve: Serve, kind: str) -> Non
         assert 0.8 < time.monotonic() - begun < 8
 
 
+@parity("sync")
 def test_under_load_every_answer_is_whole(serve: Serve, kind: str) -> None:
     server = serve("lab", "-w", "2", kind=kind)
     with Load(server, clients=6, target="/block/100000") as load:
@@ -140,6 +146,7 @@ def test_under_load_every_answer_is_whole(serve: Serve, kind: str) -> None:
     assert [failure for failure in load.failures if not allowed.match(failure)] == []
 
 
+@parity
 def test_the_unix_socket_is_removed(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     server = serve("lab", "-w", "2", bind=f"unix:{path}")
@@ -148,6 +155,7 @@ def test_the_unix_socket_is_removed(serve: Serve, tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@parity
 def test_a_worker_does_not_remove_the_socket(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     server = serve("lab", bind=f"unix:{path}")
@@ -160,6 +168,7 @@ def test_a_worker_does_not_remove_the_socket(serve: Serve, tmp_path: Path) -> No
     assert server.get().text == "Hello, world!"
 
 
+@parity
 def test_exit_handlers_of_the_application_run(serve: Serve, write, kind: str) -> None:
     write(
         "leaves.py",

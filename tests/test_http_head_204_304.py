@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Serve, Server
+from harness import Serve, Server, parity
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +14,7 @@ def server(serve_module: Serve, kind: str) -> Server:
 PIECES = pytest.mark.parametrize("query", ["", "?pieces"])
 
 
+@parity("gthread")
 @PIECES
 def test_head_keeps_the_length_and_sends_no_body(server: Server, query: str) -> None:
     with server.connect() as wire:
@@ -22,6 +23,7 @@ def test_head_keeps_the_length_and_sends_no_body(server: Server, query: str) -> 
         assert wire.get("/200/5/after").text == "after"
 
 
+@parity("gthread")
 @PIECES
 def test_head_without_a_length_sends_no_body(server: Server, query: str) -> None:
     with server.connect() as wire:
@@ -29,6 +31,7 @@ def test_head_without_a_length_sends_no_body(server: Server, query: str) -> None
         assert wire.get("/200/5/after").text == "after"
 
 
+@parity("gthread")
 def test_head_with_the_length_alone(server: Server) -> None:
     with server.connect() as wire:
         reply = wire.request("/200/1000000/none", method="HEAD").reply(to="HEAD")
@@ -36,6 +39,7 @@ def test_head_with_the_length_alone(server: Server) -> None:
         assert wire.get("/200/5/after").text == "after"
 
 
+@parity("gthread")
 @PIECES
 @pytest.mark.parametrize("length", ["-", "4"])
 def test_204_has_neither_body_nor_framing(server: Server, length: str, query: str) -> None:
@@ -48,6 +52,7 @@ def test_204_has_neither_body_nor_framing(server: Server, length: str, query: st
         assert wire.get("/200/5/after").text == "after"
 
 
+@parity("gthread")
 @PIECES
 @pytest.mark.parametrize("length", ["-", "4"])
 def test_304_has_no_body(server: Server, length: str, query: str) -> None:
@@ -59,6 +64,7 @@ def test_304_has_no_body(server: Server, length: str, query: str) -> None:
         assert wire.get("/200/5/after").text == "after"
 
 
+@parity("gthread")
 def test_205_has_no_body_to_wait_for(server: Server) -> None:
     with server.connect() as wire:
         reply = wire.get("/205/-/none")
@@ -66,6 +72,7 @@ def test_205_has_no_body_to_wait_for(server: Server) -> None:
         assert wire.get("/200/5/after").text == "after"
 
 
+@parity("gthread")
 def test_an_empty_200_says_that_it_is_empty(server: Server) -> None:
     with server.connect() as wire:
         reply = wire.get("/200/-/none")

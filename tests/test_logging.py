@@ -9,13 +9,14 @@ from pathlib import Path
 from signal import SIGHUP, SIGUSR1
 
 import pytest
-from harness import APPS, Serve, Server, eventually
+from harness import APPS, NAME, Serve, Server, better, eventually, parity
 from harness.wire import head
 
 LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[\d+\] \[(DEBUG|INFO|WARNING|ERROR|CRITICAL)\] .")
 DATE = r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
 
 
+@parity
 def test_every_line_has_gunicorns_form(serve: Serve) -> None:
     server = serve("lab", "-w", "2")
     old = server.wait_workers(2)
@@ -27,6 +28,7 @@ def test_every_line_has_gunicorns_form(serve: Serve) -> None:
         assert LINE.match(line), line
 
 
+@parity
 def test_the_lines_of_a_life(serve: Serve) -> None:
     server = serve("lab", "-w", "1")
     [worker] = server.wait_workers(1)
@@ -34,7 +36,7 @@ def test_the_lines_of_a_life(serve: Serve) -> None:
     host, port = server.address
     said = [re.sub(r"^\[.*?\] ", "", line) for line in server.err.splitlines()]
     expected = [
-        rf"\[{server.pid}\] \[INFO\] Starting oxicorn \d+\.\d+\.\d+",
+        rf"\[{server.pid}\] \[INFO\] Starting {NAME} \d+\.\d+\.\d+",
         rf"\[{server.pid}\] \[INFO\] Listening at: http://{host}:{port} \({server.pid}\)",
         rf"\[{server.pid}\] \[INFO\] Using worker: sync",
         rf"\[{worker}\] \[INFO\] Booting worker with pid: {worker}",
@@ -47,6 +49,7 @@ def test_the_lines_of_a_life(serve: Serve) -> None:
         assert re.fullmatch(pattern, line), (line, pattern)
 
 
+@parity
 @pytest.mark.parametrize(
     ("level", "info", "error"),
     [("debug", True, True), ("INFO", True, True), ("error", False, True), ("critical", 0, 0)],
@@ -77,6 +80,7 @@ def last_line(server: Server, mark: str) -> str:
     )[-1]
 
 
+@parity
 def test_the_access_log_is_off_by_default(serve: Serve) -> None:
     server = serve("lab")
     server.get("/pid")
@@ -84,6 +88,7 @@ def test_the_access_log_is_off_by_default(serve: Serve) -> None:
     assert "/pid" not in server.log
 
 
+@parity
 def test_the_default_format(access) -> None:
     server = access()
     fields = [("Referer", "http://from.example/"), ("User-Agent", "lab/1.0")]
@@ -96,6 +101,7 @@ def test_the_default_format(access) -> None:
     ), line
 
 
+@parity
 def test_the_user_of_basic_authentication(access) -> None:
     server = access()
     credentials = base64.b64encode(b"ada:secret").decode()
@@ -131,6 +137,7 @@ ATOMS = {
 }
 
 
+@parity
 def test_every_atom(access) -> None:
     layout = "|".join(f"%({atom})s" for atom in ATOMS)
     server = access("--access-logformat", f"LINE|{layout}|END %%")
@@ -142,12 +149,14 @@ def test_every_atom(access) -> None:
         assert re.fullmatch(pattern, value), (atom, value, line)
 
 
+@parity
 def test_quotes_are_escaped(access) -> None:
     server = access()
     server.get("/pid", fields=[("User-Agent", 'a "quoted" \\ one')])
     assert '"a \\"quoted\\" ' in last_line(server, "/pid")
 
 
+@parity("gthread")
 def test_what_was_sent_is_counted(access) -> None:
     server = access("--access-logformat", "%(m)s %(U)s %(s)s %(B)s")
     with server.connect() as wire:
@@ -159,6 +168,7 @@ def test_what_was_sent_is_counted(access) -> None:
     assert last_line(server, "/nowhere") == "GET /nowhere 404 12"
 
 
+@parity
 def test_the_duration_is_the_whole_one(serve: Serve, access) -> None:
     """Also of a request that fails: Gunicorn logs how long its error page took."""
     server = access("--access-logformat", "%(U)s %(s)s %(M)s", app="lab")
@@ -172,6 +182,7 @@ def test_the_duration_is_the_whole_one(serve: Serve, access) -> None:
     assert int(last_line(server, "/gate/timed").split()[-1]) >= 400
 
 
+@better
 def test_a_failed_request_is_logged_with_what_is_known(access) -> None:
     server = access()
     server.get("/error/here", fields=[("User-Agent", "lab/1.0")])
@@ -186,6 +197,7 @@ def test_a_request_that_cannot_be_read_has_a_line(access) -> None:
     assert " 400 " in last_line(server, '" 400 ')
 
 
+@parity("gthread")
 def test_every_request_has_a_line(access) -> None:
     server = access("--access-logformat", "%(U)s")
     with server.connect() as wire:
@@ -198,6 +210,7 @@ def test_every_request_has_a_line(access) -> None:
     assert lines == [f"/environ/{number}" for number in range(100)]
 
 
+@better
 def test_newlines_cannot_forge_a_line(access) -> None:
     server = access()
     server.get("/x%0aforged%0dline")
@@ -208,6 +221,7 @@ def test_newlines_cannot_forge_a_line(access) -> None:
     assert all(line.startswith("START") for line in server2.out.splitlines())
 
 
+@parity
 def test_log_files(serve: Serve, kind: str, tmp_path: Path) -> None:
     error, access = tmp_path / "error.log", tmp_path / "access.log"
     server = serve("lab", "--error-logfile", str(error), "--access-logfile", str(access), kind=kind)
@@ -215,10 +229,11 @@ def test_log_files(serve: Serve, kind: str, tmp_path: Path) -> None:
     eventually(lambda: "/error/here" in access.read_text())
     assert server.stop() == 0
     assert "ValueError: here" in error.read_text()
-    assert "Starting oxicorn" in error.read_text()
+    assert f"Starting {NAME}" in error.read_text()
     assert server.log == ""
 
 
+@parity
 def test_usr1_reopens_the_files(serve: Serve, kind: str, tmp_path: Path) -> None:
     """As logrotate does it: the file is moved away, then the signal."""
     error, access = tmp_path / "error.log", tmp_path / "access.log"
@@ -251,6 +266,7 @@ def test_usr1_reopens_the_files(serve: Serve, kind: str, tmp_path: Path) -> None
     assert server.stop() == 0
 
 
+@parity
 def test_capture_output_puts_prints_into_the_log(serve: Serve, write, tmp_path: Path) -> None:
     write(
         "prints.py",
@@ -273,6 +289,7 @@ def test_capture_output_puts_prints_into_the_log(serve: Serve, write, tmp_path: 
     assert server.log == ""
 
 
+@parity
 def test_the_loggers_are_pythons(serve: Serve, write) -> None:
     """A handler that an application adds to `gunicorn.error` sees what is logged."""
     write(
@@ -294,6 +311,7 @@ def test_the_loggers_are_pythons(serve: Serve, write) -> None:
     serve.gates.wait_marked("seen-ValueError")
 
 
+@parity
 def test_the_applications_own_logging_is_left_alone(serve: Serve, write) -> None:
     write(
         "logs.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from harness import Load, Serve, eventually
+from harness import Load, Serve, better, eventually, parity
 
 
 def served(load: Load) -> dict[int, int]:
@@ -17,6 +17,7 @@ def served(load: Load) -> dict[int, int]:
     return highest
 
 
+@parity
 def test_no_request_fails(serve: Serve, kind: str) -> None:
     server = serve("lab", "-w", "2", "--max-requests", "100", kind=kind)
     with Load(server, clients=6, target="/count") as load:
@@ -24,6 +25,7 @@ def test_no_request_fails(serve: Serve, kind: str) -> None:
     assert load.failures == []
 
 
+@parity
 def test_without_keep_alive_neither(serve: Serve, kind: str) -> None:
     server = serve("lab", "-w", "2", "--max-requests", "50", kind=kind)
     with Load(server, clients=6, target="/count", keep_alive=False) as load:
@@ -31,6 +33,7 @@ def test_without_keep_alive_neither(serve: Serve, kind: str) -> None:
     assert load.failures == []
 
 
+@better
 def test_the_successor_serves_before_the_old_one_leaves(serve: Serve, kind: str) -> None:
     server = serve("lab", "-w", "1", "--max-requests", "50", kind=kind)
     [first] = server.wait_workers(1)
@@ -43,6 +46,7 @@ def test_the_successor_serves_before_the_old_one_leaves(serve: Serve, kind: str)
     assert booted[1] < left[0], server.log
 
 
+@parity
 def test_a_worker_serves_about_as_many_as_it_may(serve: Serve, kind: str) -> None:
     server = serve("lab", "-w", "1", "--max-requests", "200", kind=kind)
     with Load(server, clients=1, target="/count") as load:
@@ -52,6 +56,7 @@ def test_a_worker_serves_about_as_many_as_it_may(serve: Serve, kind: str) -> Non
         assert count >= 199
 
 
+@parity
 def test_never_more_than_one_recycles(serve: Serve) -> None:
     """All four reach their number at about the same time; still only one is away at a time."""
     server = serve("lab", "-w", "4", "--max-requests", "60", kind="sync")
@@ -68,6 +73,7 @@ def test_never_more_than_one_recycles(serve: Serve) -> None:
     assert highest[0] <= 5, "four and one successor"
 
 
+@parity
 def test_jitter_spreads_the_numbers(serve: Serve) -> None:
     server = serve("lab", "-w", "1", "--max-requests", "20", "--max-requests-jitter", "400", kind="sync")
     with Load(server, clients=1, target="/count") as load:
@@ -76,6 +82,7 @@ def test_jitter_spreads_the_numbers(serve: Serve) -> None:
     assert max(counts) - min(counts) > 20, counts
 
 
+@parity
 def test_a_kept_connection_is_told(serve: Serve, kind: str) -> None:
     """A client that never repeats a request loses none either: it hears `close` first."""
     server = serve("lab", "-w", "2", "--max-requests", "100", kind=kind)
@@ -84,6 +91,7 @@ def test_a_kept_connection_is_told(serve: Serve, kind: str) -> None:
     assert load.failures == []
 
 
+@parity
 def test_it_is_said_in_the_log(serve: Serve) -> None:
     server = serve("lab", "--max-requests", "5", kind="sync")
     [worker] = server.wait_workers(1)

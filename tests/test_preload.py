@@ -6,7 +6,7 @@ import os
 from signal import SIGKILL, SIGTERM
 
 import pytest
-from harness import APPS, Serve, eventually, processes
+from harness import APPS, Serve, better, eventually, parity, processes
 
 #: Some 60 MiB of small objects, whose reference counts the collector would touch.
 HEAVY = """
@@ -40,18 +40,21 @@ def imports(serve: Serve) -> list[int]:
     return [int(line) for line in (serve.gates.folder / "imports").read_text().split()]
 
 
+@parity
 def test_the_module_is_imported_once_by_the_arbiter(serve: Serve, heavy) -> None:
     server = heavy("--preload", "-w", "2")
     server.wait_workers(2)
     assert imports(serve) == [server.pid]
 
 
+@parity
 def test_without_it_each_worker_imports(serve: Serve, heavy) -> None:
     server = heavy("-w", "2")
     workers = server.wait_workers(2)
     eventually(lambda: sorted(imports(serve)) == sorted(workers), what=lambda: str(imports(serve)))
 
 
+@parity
 def test_a_replaced_worker_imports_nothing(serve: Serve, heavy) -> None:
     server = heavy("--preload", "-w", "2")
     first, _ = server.wait_workers(2)
@@ -61,14 +64,17 @@ def test_a_replaced_worker_imports_nothing(serve: Serve, heavy) -> None:
     assert imports(serve) == [server.pid]
 
 
+@better
 def test_the_objects_are_frozen(heavy) -> None:
     assert int(heavy("--preload").get("/frozen").text) > 100_000
 
 
+@parity
 def test_without_it_nothing_is_frozen(heavy) -> None:
     assert heavy().get("/frozen").text == "0"
 
 
+@parity
 def test_memory_is_shared(serve: Serve, heavy) -> None:
     """After a collection in each worker, what is private to one is a small part of what it maps."""
     server = heavy("--preload", "-w", "2", kind="sync")
@@ -87,6 +93,7 @@ def test_memory_is_shared(serve: Serve, heavy) -> None:
         assert private < memory["Rss"] / 3, memory
 
 
+@better
 def test_an_import_that_fails_exits_at_once(serve: Serve, write) -> None:
     write("broken.py", "raise RuntimeError('no database')\n")
     refusal = serve.refused("broken", "--preload", cwd=serve.folder)
@@ -95,11 +102,13 @@ def test_an_import_that_fails_exits_at_once(serve: Serve, write) -> None:
     assert "Booting worker" not in refusal.text
 
 
+@parity
 def test_it_stops_cleanly(heavy) -> None:
     server = heavy("--preload", "-w", "2")
     assert server.stop(SIGTERM) == 0
 
 
+@parity
 def test_the_environment_is_set_before_the_import(serve: Serve, write) -> None:
     write(
         "reads.py",

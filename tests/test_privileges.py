@@ -8,7 +8,7 @@ import pwd
 from pathlib import Path
 
 import pytest
-from harness import Serve, processes
+from harness import Serve, parity, processes
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its user")
 
@@ -16,6 +16,7 @@ NOBODY = pwd.getpwnam("nobody")
 GROUP = grp.getgrgid(NOBODY.pw_gid).gr_name
 
 
+@parity
 @pytest.mark.parametrize(("user", "group"), [("nobody", GROUP), (str(NOBODY.pw_uid), str(NOBODY.pw_gid))])
 def test_workers_run_as_the_user(serve: Serve, readable: Path, user: str, group: str) -> None:
     server = serve("app", "-u", user, "-g", group, cwd=readable)
@@ -26,12 +27,14 @@ def test_workers_run_as_the_user(serve: Serve, readable: Path, user: str, group:
     assert "0" not in processes.status(worker, "Groups").split(), "root's groups are gone"
 
 
+@parity
 def test_the_unix_socket_belongs_to_the_user(serve: Serve, readable: Path) -> None:
     path = readable / "sock"
     serve("app", "-u", "nobody", "-g", GROUP, cwd=readable, bind=f"unix:{path}")
     assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
 
 
+@parity
 def test_the_group_alone_may_change(serve: Serve, readable: Path) -> None:
     server = serve("app", "-g", GROUP, cwd=readable)
     [worker] = server.wait_workers(1)
@@ -39,6 +42,7 @@ def test_the_group_alone_may_change(serve: Serve, readable: Path) -> None:
     assert processes.status(worker, "Gid").split() == [str(NOBODY.pw_gid)] * 4
 
 
+@parity
 @pytest.mark.parametrize("option", ["--user", "--group"])
 def test_a_name_that_nobody_has(serve: Serve, option: str) -> None:
     refusal = serve.refused("lab", option, "no-such-one")

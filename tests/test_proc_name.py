@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness import Serve
+from harness import NAME, Serve, parity
 
 
 def title(pid: int) -> str:
@@ -13,9 +13,10 @@ def title(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
 
 
+@parity
 @pytest.mark.parametrize(("options", "name"), [(("--name", "webshop"), "webshop"), ((), "lab")])
 def test_the_title_has_the_role_and_the_name(serve: Serve, options: tuple[str, ...], name: str) -> None:
     server = serve("lab", *options)
     [worker] = server.wait_workers(1)
-    assert title(server.pid) == f"oxicorn: master [{name}]"
-    assert title(worker) == f"oxicorn: worker [{name}]"
+    assert title(server.pid) == f"{NAME}: master [{name}]"
+    assert title(worker) == f"{NAME}: worker [{name}]"

@@ -7,7 +7,7 @@ from pathlib import Path
 from signal import SIGHUP
 
 import pytest
-from harness import APPS, Load, Serve, Server, eventually, still
+from harness import APPS, Load, Serve, Server, better, eventually, parity, still
 
 VERSIONED = """
 import lab
@@ -37,6 +37,7 @@ def reload(server: Server, number: int) -> list[int]:
     return server.wait_replaced(old, number)
 
 
+@parity
 @pytest.mark.parametrize("keep_alive", [True, False])
 def test_under_load_no_request_fails(serve: Serve, kind: str, code: Path, keep_alive: bool) -> None:
     server = start(serve, "-w", "2", kind=kind)
@@ -50,6 +51,7 @@ def test_under_load_no_request_fails(serve: Serve, kind: str, code: Path, keep_a
     assert load.longest_s < 3
 
 
+@parity
 def test_a_request_that_lasts_is_finished_by_the_old(serve: Serve, kind: str, code: Path) -> None:
     server = start(serve, kind=kind)
     [old] = serve.wait_serving(server, 1)
@@ -111,6 +113,7 @@ def test_broken_code_keeps_the_old_generation(serve: Serve, kind: str, code: Pat
     assert server.get("/version").text == "fixed"
 
 
+@better
 def test_a_broken_configuration_keeps_the_old_generation(serve: Serve, code: Path) -> None:
     conf = serve.folder / "gunicorn.conf.py"
     conf.write_text("workers = 1\n")
@@ -131,6 +134,7 @@ def test_a_broken_configuration_keeps_the_old_generation(serve: Serve, code: Pat
     server.wait_replaced(old, 2)
 
 
+@better
 def test_a_missing_configuration_keeps_the_old_generation(serve: Serve, code: Path) -> None:
     conf = serve.folder / "named.py"
     conf.write_text("workers = 1\n")
@@ -143,6 +147,7 @@ def test_a_missing_configuration_keeps_the_old_generation(serve: Serve, code: Pa
     assert server.get("/version").text == "one"
 
 
+@parity
 def test_the_configuration_is_read_again(serve: Serve, code: Path) -> None:
     conf = serve.folder / "gunicorn.conf.py"
     conf.write_text("workers = 1\nraw_env = ['LAB_COLOUR=red']\n")
@@ -155,6 +160,7 @@ def test_the_configuration_is_read_again(serve: Serve, code: Path) -> None:
     assert server.get("/variable/LAB_COLOUR").text == "blue"
 
 
+@parity
 def test_the_number_of_workers_may_shrink(serve: Serve, code: Path) -> None:
     conf = serve.folder / "gunicorn.conf.py"
     conf.write_text("workers = 3\n")
@@ -165,6 +171,7 @@ def test_the_number_of_workers_may_shrink(serve: Serve, code: Path) -> None:
     server.wait_replaced(old, 1)
 
 
+@parity
 def test_many_reloads_at_once_end_in_one_generation(serve: Serve, code: Path) -> None:
     server = start(serve, "-w", "2")
     old = serve.wait_serving(server, 2)
@@ -193,6 +200,7 @@ def test_a_new_address_is_bound_and_the_old_one_left(serve: Serve, code: Path) -
     eventually(lambda: not (serve.folder / first).exists(), what="the old socket is gone")
 
 
+@parity
 def test_preloaded_code_goes_on_serving(serve: Serve, code: Path) -> None:
     server = start(serve, "--preload", "-w", "2")
     server.wait_workers(2)

@@ -6,11 +6,12 @@ import os
 from signal import SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR2, SIGWINCH, Signals
 
 import pytest
-from harness import APPS, Serve, eventually, processes, still
+from harness import APPS, Serve, eventually, parity, processes, still
 
 STOPS = pytest.mark.parametrize("number", [SIGTERM, SIGINT, SIGQUIT], ids=lambda each: each.name)
 
 
+@parity("sync")
 @STOPS
 def test_the_arbiter_stops_with_code_0(serve: Serve, kind: str, number: Signals) -> None:
     server = serve("lab", "-w", "2", kind=kind)
@@ -34,6 +35,7 @@ def test_it_stops_while_it_boots(serve: Serve, number: Signals, write) -> None:
     assert server.stop(number) == 0
 
 
+@parity
 def test_a_second_term_is_no_trouble(serve: Serve) -> None:
     server = serve("lab")
     with server.connect() as wire:
@@ -47,6 +49,7 @@ def test_a_second_term_is_no_trouble(serve: Serve) -> None:
     assert server.wait_exit() == 0
 
 
+@parity("sync")
 def test_quit_does_not_wait_for_a_view(serve: Serve, kind: str) -> None:
     server = serve("lab", "--graceful-timeout", "60", kind=kind)
     with server.connect() as wire:
@@ -55,6 +58,7 @@ def test_quit_does_not_wait_for_a_view(serve: Serve, kind: str) -> None:
         assert server.stop(SIGQUIT, within=10) == 0
 
 
+@parity
 def test_int_shortens_a_graceful_stop(serve: Serve) -> None:
     server = serve("lab", "--graceful-timeout", "60")
     with server.connect() as wire:
@@ -65,6 +69,7 @@ def test_int_shortens_a_graceful_stop(serve: Serve) -> None:
         assert server.stop(SIGINT, within=10) == 0
 
 
+@parity
 def test_hup_replaces_every_worker(serve: Serve, kind: str) -> None:
     server = serve("lab", "-w", "2", kind=kind)
     old = server.wait_workers(2)
@@ -75,6 +80,7 @@ def test_hup_replaces_every_worker(serve: Serve, kind: str) -> None:
     assert server.running
 
 
+@parity
 def test_ttin_and_ttou_change_the_number(serve: Serve) -> None:
     server = serve("lab", "-w", "1")
     [first] = server.wait_workers(1)
@@ -93,6 +99,7 @@ def test_ttin_and_ttou_change_the_number(serve: Serve) -> None:
     assert server.get().text == "Hello, world!"
 
 
+@parity
 def test_hup_resets_the_number(serve: Serve) -> None:
     server = serve("lab", "-w", "1")
     server.wait_workers(1)
@@ -102,6 +109,7 @@ def test_hup_resets_the_number(serve: Serve) -> None:
     server.wait_replaced(old, 1)
 
 
+@parity
 def test_ttou_lets_requests_finish(serve: Serve) -> None:
     server = serve("lab", "-w", "2", kind="sync")
     serve.occupy(server, 2)
@@ -117,6 +125,7 @@ def test_ttou_lets_requests_finish(serve: Serve) -> None:
     server.wait_workers(1)
 
 
+@parity
 def test_winch_in_the_foreground_changes_nothing(serve: Serve) -> None:
     """A terminal sends it at every change of its size."""
     server = serve("lab")
@@ -141,6 +150,7 @@ def test_a_worker_ignores_what_is_the_arbiters(serve: Serve, kind: str, number: 
     assert server.workers() == [worker]
 
 
+@parity
 @pytest.mark.parametrize("number", [SIGTERM, SIGINT, SIGQUIT], ids=lambda each: each.name)
 def test_a_worker_that_is_told_to_go_is_replaced(serve: Serve, number: Signals) -> None:
     server = serve("lab", "-w", "2")
@@ -150,6 +160,7 @@ def test_a_worker_that_is_told_to_go_is_replaced(serve: Serve, number: Signals) 
     assert second in server.workers()
 
 
+@parity
 def test_term_lets_a_worker_finish(serve: Serve, kind: str) -> None:
     server = serve("lab", kind=kind)
     [worker] = server.wait_workers(1)
@@ -163,6 +174,7 @@ def test_term_lets_a_worker_finish(serve: Serve, kind: str) -> None:
     server.wait_replaced([worker], 1)
 
 
+@parity
 def test_the_applications_children_have_their_signals(serve: Serve, write) -> None:
     """What the server does with signals must not be inherited by a subprocess of a view."""
     write(
@@ -186,6 +198,7 @@ def test_the_applications_children_have_their_signals(serve: Serve, write) -> No
     assert server.get().text == "set() []\n"
 
 
+@parity
 def test_python_signal_handlers_of_the_application_work(serve: Serve, write, kind: str) -> None:
     write(
         "handles.py",

@@ -6,12 +6,13 @@ import re
 import time
 
 import pytest
-from harness import APPS, Serve, Server, still
+from harness import APPS, Serve, Server, better, parity, still
 from harness.wire import head
 
 TIMEOUT = ("--timeout", "2")
 
 
+@parity
 @pytest.mark.parametrize("view", ["gate", "spin", "stubborn"])
 def test_a_hung_sync_worker_is_replaced(serve: Serve, view: str) -> None:
     server = serve("lab", "-w", "1", *TIMEOUT, kind="sync")
@@ -30,6 +31,7 @@ def test_a_hung_sync_worker_is_replaced(serve: Serve, view: str) -> None:
     assert server.get().text == "Hello, world!"
 
 
+@better
 def test_the_log_does_not_blame_the_memory(serve: Serve) -> None:
     server = serve("lab", *TIMEOUT)
     [worker] = server.wait_workers(1)
@@ -39,6 +41,7 @@ def test_the_log_does_not_blame_the_memory(serve: Serve) -> None:
     assert not re.search(r"perhaps|out of memory|out-of-memory", server.log.lower())
 
 
+@parity
 def test_the_log_says_where_it_hung(serve: Serve) -> None:
     server = serve("lab", *TIMEOUT, kind="sync")
     with server.connect() as wire:
@@ -77,6 +80,7 @@ def test_idle_workers_are_left_alone(serve: Serve, kind: str) -> None:
         assert wire.get().text == "Hello, world!"
 
 
+@parity("gthread")
 def test_a_busy_worker_that_answers_is_left_alone(serve: Serve, kind: str) -> None:
     server = serve("lab", "--timeout", "1", kind=kind)
     workers = server.wait_workers(1)
@@ -87,6 +91,7 @@ def test_a_busy_worker_that_answers_is_left_alone(serve: Serve, kind: str) -> No
     assert server.workers() == workers
 
 
+@parity("gthread")
 def test_a_slow_upload_is_not_a_hung_worker(serve: Serve, kind: str) -> None:
     """The body is read before the view begins, so its slowness is the client's alone."""
     server = serve("lab", "--timeout", "1", kind=kind)
@@ -97,6 +102,7 @@ def test_a_slow_upload_is_not_a_hung_worker(serve: Serve, kind: str) -> None:
         assert wire.send(b"x" * 99).reply().text == "100"
 
 
+@parity
 def test_one_long_request_does_not_cost_a_threaded_worker(serve: Serve) -> None:
     server = serve("lab", "--timeout", "1", kind="gthread")
     workers = server.wait_workers(1)
@@ -121,6 +127,7 @@ def test_a_threaded_worker_with_no_free_thread_is_replaced(serve: Serve) -> None
     assert server.get().text == "Hello, world!"
 
 
+@parity
 def test_timeout_0_waits_for_ever(serve: Serve) -> None:
     server = serve("lab", "--timeout", "0", kind="sync")
     workers = server.wait_workers(1)

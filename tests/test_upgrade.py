@@ -7,7 +7,7 @@ from pathlib import Path
 from signal import SIGHUP, SIGKILL, SIGQUIT, SIGTERM, SIGUSR2, SIGWINCH
 
 import pytest
-from harness import Load, Serve, Server, eventually, processes
+from harness import Load, Serve, Server, eventually, parity, processes
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def stop_orphan(pid: int, server: Server, pidfile: Path) -> None:
     assert not pidfile.exists()
 
 
+@parity
 def test_the_new_arbiter_takes_the_place_of_the_old(serve: Serve, pidfile: Path) -> None:
     server = serve("lab", "--pid", str(pidfile), "-w", "2")
     assert pidfile.read_text() == f"{server.pid}\n"
@@ -53,6 +54,7 @@ def test_the_new_arbiter_takes_the_place_of_the_old(serve: Serve, pidfile: Path)
     stop_orphan(new, server, pidfile)
 
 
+@parity
 def test_the_new_arbiter_may_be_sent_home(serve: Serve, pidfile: Path) -> None:
     server = serve("lab", "--pid", str(pidfile))
     new = upgrade(server, pidfile)
@@ -69,6 +71,7 @@ def test_the_new_arbiter_may_be_sent_home(serve: Serve, pidfile: Path) -> None:
     stop_orphan(again, server, pidfile)
 
 
+@parity
 def test_a_second_usr2_is_ignored(serve: Serve, pidfile: Path) -> None:
     server = serve("lab", "--pid", str(pidfile), "-w", "1")
     new = upgrade(server, pidfile)
@@ -82,6 +85,7 @@ def test_a_second_usr2_is_ignored(serve: Serve, pidfile: Path) -> None:
     eventually(lambda: not processes.alive(new), within=15)
 
 
+@parity
 def test_the_new_arbiter_outlives_a_killed_old_one(serve: Serve, pidfile: Path) -> None:
     server = serve("lab", "--pid", str(pidfile))
     new = upgrade(server, pidfile)
@@ -91,6 +95,7 @@ def test_the_new_arbiter_outlives_a_killed_old_one(serve: Serve, pidfile: Path) 
     stop_orphan(new, server, pidfile)
 
 
+@parity
 def test_the_unix_socket_stays_until_the_last_goes(serve: Serve, pidfile: Path) -> None:
     path = pidfile.with_name("sock")
     server = serve("lab", "--pid", str(pidfile), bind=f"unix:{path}")
@@ -103,6 +108,7 @@ def test_the_unix_socket_stays_until_the_last_goes(serve: Serve, pidfile: Path) 
     assert not path.exists()
 
 
+@parity
 def test_new_code_is_loaded(serve: Serve, pidfile: Path, write) -> None:
     source = """
         def application(environ, start_response):
@@ -119,6 +125,7 @@ def test_new_code_is_loaded(serve: Serve, pidfile: Path, write) -> None:
     stop_orphan(new, server, pidfile)
 
 
+@parity
 def test_winch_of_a_daemon_lets_the_workers_go(serve: Serve, pidfile: Path) -> None:
     server = serve("lab", "--daemon", "--pid", str(pidfile), ready=False)
     assert server.wait_exit() == 0

@@ -8,9 +8,10 @@ from pathlib import Path
 from signal import SIGKILL, SIGSEGV, SIGTERM
 
 import pytest
-from harness import APPS, Load, Serve, eventually, processes, still
+from harness import APPS, Load, Serve, better, eventually, parity, processes, still
 
 
+@parity
 def test_a_killed_worker_is_replaced(serve: Serve, kind: str) -> None:
     server = serve("lab", "-w", "2", kind=kind)
     first, second = server.wait_workers(2)
@@ -21,6 +22,7 @@ def test_a_killed_worker_is_replaced(serve: Serve, kind: str) -> None:
     server.wait_log(rf"\[(ERROR|WARNING)\].*{first}.*SIGKILL")
 
 
+@better
 def test_nobody_blames_the_memory_without_proof(serve: Serve) -> None:
     server = serve("lab")
     [worker] = server.wait_workers(1)
@@ -30,6 +32,7 @@ def test_nobody_blames_the_memory_without_proof(serve: Serve) -> None:
     assert not re.search(r"perhaps|out of memory\?|ran out of memory", server.log.lower())
 
 
+@parity
 @pytest.mark.parametrize(("number", "said"), [(SIGSEGV, "SIGSEGV"), (SIGTERM, None)])
 def test_the_signal_is_named(serve: Serve, number: int, said: str | None) -> None:
     server = serve("lab")
@@ -42,6 +45,7 @@ def test_the_signal_is_named(serve: Serve, number: int, said: str | None) -> Non
         assert "SIGTERM" not in server.log, "that one went as it was told"
 
 
+@parity
 def test_an_exit_code_is_named(serve: Serve, kind: str) -> None:
     server = serve("lab", kind=kind)
     [worker] = server.wait_workers(1)
@@ -62,6 +66,7 @@ def test_a_booted_worker_cannot_halt_the_server(serve: Serve, code: int) -> None
     assert server.get().text == "Hello, world!"
 
 
+@parity
 def test_other_workers_serve_meanwhile(serve: Serve) -> None:
     server = serve("lab", "-w", "2")
     first, _ = server.wait_workers(2)
@@ -74,7 +79,8 @@ def test_other_workers_serve_meanwhile(serve: Serve) -> None:
     assert len(load.failures) <= 4
 
 
-@pytest.mark.parametrize("workers", ["1", "3"])
+@parity
+@pytest.mark.parametrize("workers", ["1", pytest.param("3", marks=better(always=False))])
 @pytest.mark.parametrize(
     ("source", "code", "said"),
     [
@@ -82,7 +88,7 @@ def test_other_workers_serve_meanwhile(serve: Serve) -> None:
         ("import not_there\n", 3, "No module named 'not_there'"),
         ("app = 1\n", 4, "application"),
         ("application = None\n", 4, "application"),
-        ("application = 5\n", 4, "int"),
+        pytest.param("application = 5\n", 4, "int", marks=better),
     ],
     ids=["raises", "imports", "attribute", "none", "not-callable"],
 )
@@ -95,12 +101,14 @@ def test_a_boot_failure_stops_the_server(serve: Serve, write, workers: str, sour
     assert not pidfile.exists()
 
 
+@parity
 def test_a_module_that_is_not_there(serve: Serve) -> None:
     refusal = serve.refused("no_such_module", cwd=serve.folder)
     assert refusal.code == 3
     assert "no_such_module" in refusal.text
 
 
+@better
 def test_a_crash_loop_is_slowed_down(serve: Serve, write) -> None:
     """Gunicorn boots such a worker twenty times a second and fills the disk."""
     write(
@@ -126,6 +134,7 @@ def test_a_crash_loop_is_slowed_down(serve: Serve, write) -> None:
         assert server.stop(SIGTERM) == 0
 
 
+@parity
 def test_the_crash_loop_ends_with_its_cause(serve: Serve, write) -> None:
     flag = serve.folder / "fixed"
     write(
@@ -150,6 +159,7 @@ def test_the_crash_loop_ends_with_its_cause(serve: Serve, write) -> None:
     assert server.get().text == "Hello, world!"
 
 
+@parity("gthread")
 def test_workers_leave_when_their_arbiter_is_killed(serve: Serve, kind: str) -> None:
     server = serve("lab", "-w", "2", kind=kind)
     workers = server.wait_workers(2)
@@ -160,6 +170,7 @@ def test_workers_leave_when_their_arbiter_is_killed(serve: Serve, kind: str) -> 
     )
 
 
+@parity
 def test_a_worker_finishes_its_request_when_its_arbiter_is_killed(serve: Serve, kind: str) -> None:
     server = serve("lab", kind=kind)
     [worker] = server.wait_workers(1)
@@ -172,6 +183,7 @@ def test_a_worker_finishes_its_request_when_its_arbiter_is_killed(serve: Serve, 
     eventually(lambda: not processes.alive(worker), what="the end of the worker")
 
 
+@parity
 def test_no_zombie_is_left(serve: Serve) -> None:
     server = serve("lab", "-w", "2")
     for _ in range(2):

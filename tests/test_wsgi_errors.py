@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Serve, Server
+from harness import Serve, Server, better, parity
 
 
 @pytest.fixture(scope="module")
@@ -11,6 +11,7 @@ def server(serve_module: Serve, kind: str) -> Server:
     return serve_module("responses", kind=kind)
 
 
+@parity
 @pytest.mark.parametrize("view", ["early_error", "error_after_start", "error_in_first_piece"])
 def test_an_error_before_the_first_byte_is_a_500(server: Server, view: str) -> None:
     with server.connect() as wire:
@@ -24,6 +25,7 @@ def test_an_error_before_the_first_byte_is_a_500(server: Server, view: str) -> N
             wire.assert_closed()
 
 
+@parity
 def test_the_traceback_is_in_the_log(serve: Serve, kind: str) -> None:
     server = serve("responses", kind=kind)
     server.get("/early_error?q=1")
@@ -35,6 +37,7 @@ def test_the_traceback_is_in_the_log(serve: Serve, kind: str) -> None:
     )
 
 
+@parity
 def test_an_error_in_the_middle_cuts_a_chunked_body(server: Server) -> None:
     with server.connect() as wire:
         reply = wire.get("/error_mid_body")
@@ -42,12 +45,14 @@ def test_an_error_in_the_middle_cuts_a_chunked_body(server: Server) -> None:
     server.wait_log("RuntimeError: in the middle")
 
 
+@parity
 def test_an_error_in_the_middle_cuts_a_body_with_a_length(server: Server) -> None:
     with server.connect() as wire:
         reply = wire.get("/error_mid_length")
         assert (reply.status, reply.body, reply.complete) == (200, b"the beginning", False)
 
 
+@parity
 def test_a_body_that_nobody_read_does_not_leak_into_the_next_request(server: Server) -> None:
     with server.connect() as wire:
         body = b"GET /early_error HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -59,6 +64,7 @@ def test_a_body_that_nobody_read_does_not_leak_into_the_next_request(server: Ser
             wire.assert_closed()
 
 
+@parity("gthread")
 def test_pipelined_requests_after_an_error_are_answered_in_order_or_not_at_all(
     server: Server,
 ) -> None:
@@ -74,6 +80,7 @@ def test_pipelined_requests_after_an_error_are_answered_in_order_or_not_at_all(
             wire.assert_closed()
 
 
+@parity("gthread")
 def test_the_worker_survives_errors(serve: Serve, kind: str) -> None:
     server = serve("responses", kind=kind)
     workers = server.wait_workers(1)
@@ -83,6 +90,7 @@ def test_the_worker_survives_errors(serve: Serve, kind: str) -> None:
     assert server.workers() == workers
 
 
+@parity("sync")
 def test_system_exit_of_a_view_is_answered(serve: Serve, kind: str) -> None:
     """The client has its 500, and whether the worker stays or goes, the next one is served."""
     server = serve("responses", kind=kind)
@@ -91,6 +99,7 @@ def test_system_exit_of_a_view_is_answered(serve: Serve, kind: str) -> None:
     assert server.running
 
 
+@better
 def test_head_of_a_failing_view_has_no_body(server: Server) -> None:
     with server.connect() as wire:
         reply = wire.request("/early_error", method="HEAD").reply(to="HEAD")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from harness import Serve, Server, eventually, processes
+from harness import Serve, Server, eventually, parity, processes
 
 CONTENT = os.urandom(1_500_000)
 
@@ -23,12 +23,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@parity("gthread")
 def test_a_file_arrives_whole(server: Server, path: Path) -> None:
     with server.connect() as wire:
         assert wire.get(f"/file?path={path}").body == CONTENT
         assert wire.get("/").text == "Hello, world!"
 
 
+@parity
 def test_its_length_is_told_where_it_is_known(server: Server, path: Path) -> None:
     reply = server.get(f"/file?path={path}")
     length = reply.header("Content-Length")
@@ -48,12 +50,14 @@ def test_it_is_sent_from_where_it_stands(server: Server, path: Path, query: str)
         assert wire.get("/").text == "Hello, world!"
 
 
+@parity
 def test_a_file_that_is_shorter_than_its_length_closes(server: Server, path: Path) -> None:
     with server.connect() as wire:
         reply = wire.get(f"/file?path={path}&offset=1499990&length=700")
         assert (reply.body, reply.complete) == (CONTENT[1_499_990:], False)
 
 
+@parity("gthread")
 def test_head_sends_no_byte_of_it(server: Server, path: Path) -> None:
     with server.connect() as wire:
         reply = wire.request(f"/file?path={path}&length=700", method="HEAD").reply(to="HEAD")
@@ -61,11 +65,13 @@ def test_head_sends_no_byte_of_it(server: Server, path: Path) -> None:
         assert wire.get("/").text == "Hello, world!"
 
 
+@parity
 def test_something_like_a_file_without_a_descriptor(serve_module: Serve, server: Server) -> None:
     assert server.get("/memory_file").body == b"m" * 20_000
     serve_module.gates.wait_marked("closed-memory")
 
 
+@parity
 def test_the_file_is_closed(serve: Serve, kind: str, path: Path) -> None:
     server = serve("responses", kind=kind)
     [worker] = server.wait_workers(1)
@@ -77,6 +83,7 @@ def test_the_file_is_closed(serve: Serve, kind: str, path: Path) -> None:
     )
 
 
+@parity
 def test_the_file_is_closed_when_the_client_goes(serve: Serve, kind: str, tmp_path: Path) -> None:
     large = tmp_path / "large"
     with large.open("wb") as file:
@@ -89,10 +96,12 @@ def test_the_file_is_closed_when_the_client_goes(serve: Serve, kind: str, tmp_pa
     assert server.get("/").text == "Hello, world!"
 
 
+@parity
 def test_a_middleware_may_iterate_it(server: Server) -> None:
     assert server.get("/unrun_wrapper").text == "abca|bcab|cabc|abc"
 
 
+@parity
 def test_no_sendfile_sends_the_same(serve: Serve, kind: str, path: Path) -> None:
     server = serve("responses", "--no-sendfile", kind=kind)
     assert server.get(f"/file?path={path}&offset=9").body == CONTENT[9:]

@@ -6,7 +6,7 @@ import hashlib
 import os
 
 import pytest
-from harness import Serve, Server
+from harness import Serve, Server, parity
 from harness.wire import chunk, head
 
 TEXT = b"first\nsecond\n\nfourth without end"
@@ -44,6 +44,7 @@ def ask(server: Server, request: bytes) -> list:
     return reply.json()
 
 
+@parity
 @FRAMINGS
 @pytest.mark.parametrize(
     ("calls", "expected"),
@@ -72,20 +73,24 @@ def test_calls(server: Server, framing, calls: str, expected: list) -> None:
     assert ask(server, framing(f"/calls?{calls}", TEXT)) == expected
 
 
+@parity
 @FRAMINGS
 def test_iteration_gives_lines(server: Server, framing) -> None:
     assert ask(server, framing("/iterate", TEXT)) == LINES
 
 
+@parity
 @FRAMINGS
 def test_the_end_stays_the_end(server: Server, framing) -> None:
     assert ask(server, framing("/again", TEXT)) == ["", "", "", [], []]
 
 
+@parity
 def test_no_body_is_an_empty_body(server: Server) -> None:
     assert ask(server, head("/calls?read,line,lines")) == ["", "", []]
 
 
+@parity
 @FRAMINGS
 def test_a_long_body_arrives_whole(lab: Server, framing) -> None:
     """Long enough to be spooled to a file, with a line that is longer than any buffer."""
@@ -96,6 +101,7 @@ def test_a_long_body_arrives_whole(lab: Server, framing) -> None:
     assert hashlib.sha256(reply.body).digest() == hashlib.sha256(body).digest()
 
 
+@parity("gthread")
 @FRAMINGS
 def test_a_body_that_was_not_read_does_not_become_a_request(lab: Server, framing) -> None:
     with lab.connect() as wire:
@@ -106,12 +112,14 @@ def test_a_body_that_was_not_read_does_not_become_a_request(lab: Server, framing
         assert wire.get("/").text == "Hello, world!"
 
 
+@parity
 def test_a_body_sent_byte_by_byte(server: Server) -> None:
     with server.connect() as wire:
         reply = wire.send_bytewise(chunked("/iterate", TEXT)).reply()
     assert reply.json() == LINES
 
 
+@parity
 def test_a_chunked_body_has_no_content_length(lab: Server) -> None:
     request = chunked("/environ", b"abc")
     with lab.connect() as wire:
@@ -120,6 +128,7 @@ def test_a_chunked_body_has_no_content_length(lab: Server) -> None:
     assert environ["wsgi.input_terminated"] is True
 
 
+@parity("gthread")
 def test_chunk_extensions_and_trailers_are_not_in_the_body(lab: Server) -> None:
     request = (
         head("/echo", method="POST", fields=[("Transfer-Encoding", "chunked")])
@@ -130,6 +139,7 @@ def test_chunk_extensions_and_trailers_are_not_in_the_body(lab: Server) -> None:
         assert wire.get("/").text == "Hello, world!"
 
 
+@parity
 def test_trailers_do_not_become_fields(lab: Server) -> None:
     request = (
         head("/environ", method="POST", fields=[("Transfer-Encoding", "chunked")]) + b"0\r\nX-Trailer: yes\r\n\r\n"
@@ -149,5 +159,6 @@ def test_a_client_that_leaves_within_its_body_calls_nothing(lab: Server, serve_m
     assert not serve_module.gates.entered("never")
 
 
+@parity("gthread")
 def test_reads_of_a_large_body_in_pieces(lab: Server) -> None:
     assert lab.post("/length", b"z" * 5_000_000).text == "5000000"

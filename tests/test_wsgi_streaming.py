@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from harness import Serve, Server, eventually
+from harness import Serve, Server, eventually, parity
 from harness.wire import head
 
 
+@parity
 @pytest.mark.parametrize("framing", ["chunked", "length"])
 def test_each_piece_is_on_the_wire_before_the_next_is_asked_for(serve: Serve, kind: str, framing: str) -> None:
     server = serve("responses", kind=kind)
@@ -18,6 +19,7 @@ def test_each_piece_is_on_the_wire_before_the_next_is_asked_for(serve: Serve, ki
             serve.gates.open(f"step-{number + 1}")
 
 
+@parity
 def test_pieces_to_an_http_1_0_client_end_with_the_connection(serve: Serve, kind: str) -> None:
     server = serve("responses", kind=kind)
     for number in (1, 2):
@@ -34,6 +36,7 @@ def server(serve_module: Serve, kind: str) -> Server:
     return serve_module("responses", kind=kind)
 
 
+@parity("gthread")
 @pytest.mark.parametrize(
     ("view", "name", "status"),
     [
@@ -57,6 +60,7 @@ def test_close_is_called_once(serve_module: Serve, server: Server, view: str, na
     assert len(mark.read_text().splitlines()) == 1
 
 
+@parity
 def test_close_is_called_for_head(serve_module: Serve, server: Server) -> None:
     mark = serve_module.gates.folder / "closed-whole"
     mark.unlink(missing_ok=True)
@@ -65,12 +69,14 @@ def test_close_is_called_for_head(serve_module: Serve, server: Server) -> None:
     serve_module.gates.wait_marked("closed-whole")
 
 
+@parity
 def test_a_close_that_fails_is_logged_and_the_answer_stands(server: Server) -> None:
     with server.connect() as wire:
         assert wire.get("/closing_wrong").text == "a"
     server.wait_log("RuntimeError: close\\(\\) failed")
 
 
+@parity
 @pytest.mark.parametrize("leave", ["close", "reset"])
 def test_close_is_called_when_the_client_goes(serve_module: Serve, server: Server, leave: str) -> None:
     mark = serve_module.gates.folder / "closed-endless"
@@ -82,6 +88,7 @@ def test_close_is_called_when_the_client_goes(serve_module: Serve, server: Serve
     assert server.get("/").text == "Hello, world!"
 
 
+@parity
 def test_a_client_that_goes_is_no_error_in_the_log(serve: Serve, kind: str) -> None:
     server = serve("responses", kind=kind)
     wire = server.connect()
@@ -92,11 +99,13 @@ def test_a_client_that_goes_is_no_error_in_the_log(serve: Serve, kind: str) -> N
     assert "Traceback" not in server.log and "[ERROR]" not in server.log
 
 
+@parity
 def test_an_echo_as_a_stream(server: Server) -> None:
     body = bytes(range(256)) * 2000
     assert server.post("/read_after_write", body).body == body
 
 
+@parity
 def test_a_generator_that_outruns_its_reader_waits(serve: Serve, kind: str) -> None:
     """A body without end fills the kernel's buffers and the server's bound, no more."""
     from harness import processes

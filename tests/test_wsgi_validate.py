@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Serve, Server
+from harness import Serve, Server, parity
 
 
 @pytest.fixture(scope="module")
@@ -11,6 +11,7 @@ def server(serve_module: Serve, kind: str) -> Server:
     return serve_module("validated", kind=kind)
 
 
+@parity("gthread")
 @pytest.mark.parametrize(
     ("method", "target", "body", "expected"),
     [
@@ -36,11 +37,13 @@ def test_it_is_content(server: Server, method: str, target: str, body: bytes | N
         assert wire.get("/").status == 200, "and the connection goes on"
 
 
+@parity("gthread")
 def test_head_has_no_body(server: Server) -> None:
     with server.connect() as wire:
         assert wire.request("/", method="HEAD").reply(to="HEAD").status == 200
         assert wire.get("/").text == "Hello, world!"
 
 
+@parity
 def test_nothing_was_complained_about(server: Server) -> None:
     assert "AssertionError" not in server.log and "Traceback" not in server.log

@@ -7,14 +7,16 @@ address and children; whatever a test wants to know it learns from those.
 from . import processes
 from .gates import Gates
 from .load import Load
+from .parity import better, parity
 from .poll import eventually, still
 from .serve import APPS, KINDS, Serve
-from .server import Refusal, Server, free_port, run
+from .server import NAME, Refusal, Server, free_port, run
 from .wire import Reply, Wire
 
 __all__ = [
     "APPS",
     "KINDS",
+    "NAME",
     "Gates",
     "Load",
     "Refusal",
@@ -22,8 +24,10 @@ __all__ = [
     "Serve",
     "Server",
     "Wire",
+    "better",
     "eventually",
     "free_port",
+    "parity",
     "processes",
     "run",
     "still",

@@ -59,6 +59,10 @@ def command() -> list[str]:
     return shlex.split(override) if override else [sys.executable, "-m", "oxicorn"]
 
 
+#: What the server under test calls itself in its log, its titles and its `Server` field.
+NAME = "gunicorn" if "gunicorn" in os.environ.get("OXICORN_TEST_SERVER", "") else "oxicorn"
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a server: the one of the tests without what would configure it."""
     clean = {name: value for name, value in os.environ.items() if not _FOREIGN.match(name)}
