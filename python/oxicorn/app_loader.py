@@ -32,15 +32,16 @@ class Target:
     arguments: tuple[list[Any], dict[str, Any]] | None
 
 
-def load(spec: str, wanted: str | None = None) -> tuple[Callable[..., Any], str]:
+def load(spec: str, wanted: str | None = None, *, factory: bool = False) -> tuple[Callable[..., Any], str]:
     """Import what `spec` names and return the application with its interface, or raise `AppError`.
 
     `wanted` is the interface that the worker class serves, "wsgi" or "asgi"; without it the application decides.
+    With `factory` a name alone is called as well.
     """
     target = parse(spec)
     module = _import(target)
     found = _attribute(module, target)
-    if target.arguments is not None:
+    if factory or target.arguments is not None:
         found = _call_factory(found, target)
     return found, _interface(found, target, wanted)
 

@@ -2,6 +2,7 @@
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
+use pyo3::types::IntoPyDict as _;
 use settings::{Config, WorkerClass};
 
 use crate::failure::{BOOT, Failure};
@@ -70,8 +71,9 @@ fn wanted(config: &Config) -> Option<&'static str> {
 pub(crate) fn load(py: Python<'_>, config: &Config) -> PyResult<Loaded> {
     let loader = py.import("oxicorn.app_loader")?;
     let spec = config.app.as_deref().unwrap_or_default();
+    let options = [("factory", config.app_factory)].into_py_dict(py)?;
     let loaded = loader
-        .call_method1("load", (spec, wanted(config)))
+        .call_method("load", (spec, wanted(config)), Some(&options))
         .and_then(|pair| Application::of(&pair));
     match loaded {
         Ok(application) => Ok(Loaded::Application(application)),

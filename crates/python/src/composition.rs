@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pyo3::prelude::*;
-use settings::{CommandLine, Config, Layers, SettingsError};
+use settings::{CommandLine, Config, Layers, SettingsError, WorkerClass};
 use sys::users::{Groups, Identity};
 
 use crate::actors::Actors;
@@ -13,6 +13,7 @@ use crate::conf_file::{self, Location};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
+use crate::worker_class;
 
 /// The variables that hold arguments, the stronger one last.
 const ARGUMENT_VARIABLES: [&str; 2] = ["GUNICORN_CMD_ARGS", "OXICORN_CMD_ARGS"];
@@ -29,6 +30,32 @@ pub(crate) struct Resolved {
     pub(crate) hooks: Hooks,
     /// Names in the conf file that look like a slip, one sentence each.
     pub(crate) slips: Vec<String>,
+    layers: Layers,
+}
+
+impl Resolved {
+    /// Sets up what the application finds round it. A worker class of the user's own can be imported only then, and its settings may
+    /// change what has been set up.
+    ///
+    /// # Errors
+    ///
+    /// What the settings name cannot be set up, or the class cannot be run.
+    pub(crate) fn prepare(
+        &mut self,
+        py: Python<'_>,
+        environment: &mut Environment,
+    ) -> Result<(), Failure> {
+        environment.prepare(py, &self.config)?;
+        if self.config.worker_class != WorkerClass::Custom {
+            return Ok(());
+        }
+        let name = self.config.worker_class_name.clone();
+        let settings = worker_class::look_up(py, &name)?;
+        let layers = self.layers.clone();
+        let layers = layers.worker_class(&name, worker_class::RUNS_AS, settings);
+        self.config = layers.resolve().map_err(|error| unacceptable(&error))?;
+        environment.prepare(py, &self.config)
+    }
 }
 
 impl Sources {
@@ -67,6 +94,7 @@ impl Sources {
             config,
             hooks,
             slips,
+            layers,
         })
     }
 }

@@ -67,13 +67,15 @@ fn say(text: &str) -> i32 {
 
 fn start(py: Python<'_>, launch: Launch, command_line: &CommandLine) -> Result<i32, Failure> {
     let sources = Sources::gather(command_line)?;
+    let mut environment = Environment::default();
+    let mut resolved = sources.resolve(py)?;
+    resolved.prepare(py, &mut environment)?;
     let Resolved {
         config,
         hooks,
         slips,
-    } = sources.resolve(py)?;
-    let mut environment = Environment::default();
-    environment.prepare(py, &config)?;
+        ..
+    } = resolved;
     if config.print_config {
         say(&settings::render::print_config(&config, &|name| {
             qualified_name(py, &hooks, name)

@@ -64,7 +64,9 @@ impl Environment {
                 ))
             })?;
         self.paths(py, config).map_err(|error| unforeseen(&error))?;
-        self.variables(py, &os, config).map_err(|error| {
+        self.restore(py, &os).map_err(|error| unforeseen(&error))?;
+        let filed = self.filed(&os, config)?;
+        self.variables(py, &os, filed, config).map_err(|error| {
             let reason = reason(py, &error);
             Failure::configuration(format!("raw_env: a variable cannot be set: {reason}"))
         })
@@ -78,13 +80,8 @@ impl Environment {
         Ok(())
     }
 
-    /// Through `os.environ`, so that Python's copy and the process agree.
-    fn variables(
-        &mut self,
-        py: Python<'_>,
-        os: &Bound<'_, PyModule>,
-        config: &Config,
-    ) -> PyResult<()> {
+    /// Brings back what the last reading of the settings changed.
+    fn restore(&mut self, py: Python<'_>, os: &Bound<'_, PyModule>) -> PyResult<()> {
         let environ = os.getattr("environ")?;
         for (name, value) in self.before.drain(..).rev() {
             match value {
@@ -92,9 +89,47 @@ impl Environment {
                 None => drop(environ.call_method1("pop", (name, py.None()))?),
             }
         }
+        Ok(())
+    }
+
+    /// The variables of `env_file` that the environment does not have.
+    fn filed(
+        &self,
+        os: &Bound<'_, PyModule>,
+        config: &Config,
+    ) -> Result<Vec<(String, String)>, Failure> {
+        let Some(path) = &config.env_file else {
+            return Ok(Vec::new());
+        };
+        let shown = path.display();
+        let text = std::fs::read_to_string(config.chdir.join(path)).map_err(|error| {
+            Failure::configuration(format!("env_file: {shown} cannot be read: {error}"))
+        })?;
+        let known = |name: &str| {
+            let value = os.call_method1("getenv", (name,)).ok()?;
+            value.extract::<Option<String>>().ok()?
+        };
+        let found = settings::parse_env_file(&text, &known).map_err(|line| {
+            Failure::configuration(format!(
+                "env_file: line {line} of {shown} is not NAME=VALUE"
+            ))
+        })?;
+        let unknown = found.into_iter().filter(|(name, _)| known(name).is_none());
+        Ok(unknown.collect())
+    }
+
+    /// Through `os.environ`, so that Python's copy and the process agree.
+    fn variables(
+        &mut self,
+        py: Python<'_>,
+        os: &Bound<'_, PyModule>,
+        filed: Vec<(String, String)>,
+        config: &Config,
+    ) -> PyResult<()> {
+        let environ = os.getattr("environ")?;
         let software = py.import("oxicorn")?.getattr("SERVER_SOFTWARE")?;
         environ.set_item("SERVER_SOFTWARE", software)?;
-        for (name, value) in &config.raw_env {
+        for (name, value) in filed.iter().chain(&config.raw_env) {
             self.before.push((
                 name.clone(),
                 environ.call_method1("get", (name,))?.extract()?,

@@ -84,11 +84,14 @@ impl Host for Composition {
 
 impl Composition {
     fn reload(&mut self, py: Python<'_>) -> Result<Config, Failure> {
+        let mut resolved = self.sources.resolve(py)?;
+        resolved.prepare(py, &mut self.environment)?;
         let Resolved {
             config,
             hooks,
             slips,
-        } = self.sources.resolve(py)?;
+            ..
+        } = resolved;
         identity(&config)?;
         let before = (Arc::clone(&self.config), Arc::clone(&self.hooks));
         self.put_in_force(py, Arc::new(config), Arc::new(hooks))?;

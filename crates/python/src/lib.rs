@@ -18,6 +18,7 @@ mod signals;
 mod title;
 mod values;
 mod worker;
+mod worker_class;
 mod wsgi;
 
 use pyo3::pymodule;

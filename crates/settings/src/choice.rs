@@ -17,6 +17,8 @@ pub enum WorkerClass {
     Eventlet,
     /// Tornado applications. Not in this version.
     Tornado,
+    /// A class of the user's own, which has to be looked at in Python.
+    Custom,
 }
 
 impl WorkerClass {
@@ -32,18 +34,19 @@ impl WorkerClass {
             Self::Gevent => "gevent",
             Self::Eventlet => "eventlet",
             Self::Tornado => "tornado",
+            Self::Custom => "custom",
         }
     }
 
     /// Whether this version can run it.
     pub fn is_here(self) -> bool {
-        matches!(self, Self::Sync | Self::Gthread | Self::Asgi)
+        matches!(self, Self::Sync | Self::Gthread | Self::Asgi | Self::Custom)
     }
 
     /// Reads a short name, an entry point (`egg:gunicorn#sync`) or the dotted path of one of Gunicorn's classes, or of
     /// uvicorn's.
     pub fn parse(text: &str) -> Option<Self> {
-        if UVICORN.contains(&text) {
+        if Self::is_uvicorn(text) {
             return Some(Self::Asgi);
         }
         let name = text.strip_prefix("egg:gunicorn#").unwrap_or(text);
@@ -55,10 +58,25 @@ impl WorkerClass {
             "ggevent.GeventWorker" | "ggevent.GeventPyWSGIWorker" => Self::Gevent,
             "eventlet" | "geventlet.EventletWorker" => Self::Eventlet,
             "tornado" | "gtornado.TornadoWorker" => Self::Tornado,
+            // Gunicorn's own are all above.
+            _ if name.len() < text.len() || text.starts_with("gunicorn.") => return None,
+            _ if is_dotted(text) => Self::Custom,
             _ => return None,
         };
         Some(class)
     }
+
+    /// Whether this is one of uvicorn's names.
+    pub fn is_uvicorn(name: &str) -> bool {
+        UVICORN.contains(&name)
+    }
+}
+
+/// Whether the text could be the path of a class: `package.module.Class`.
+fn is_dotted(text: &str) -> bool {
+    let is_name =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c == '_' || c.is_alphanumeric());
+    text.contains('.') && text.split('.').all(is_name)
 }
 
 /// The classes with which uvicorn runs under Gunicorn.

@@ -6,8 +6,9 @@ use crate::error::{Rejection, SettingsError, Source, report};
 use crate::kind::Kind;
 use crate::near_miss::near_option;
 use crate::render::help;
-use crate::setting::{Literal, Section, Setting};
+use crate::setting::{Literal, Section, Setting, find};
 use crate::table::table;
+use crate::uvicorn::{Part, Purpose, address};
 use crate::value::Value;
 
 mod words;
@@ -32,7 +33,18 @@ pub enum Parsed {
 pub struct CommandLine {
     /// The first positional argument.
     pub app: Option<String>,
-    pub(crate) options: Vec<(&'static Setting, Value)>,
+    pub(crate) options: Vec<Chosen>,
+    /// Options that nothing comes of, each with the reason.
+    pub(crate) without_effect: Vec<(&'static str, &'static str)>,
+}
+
+/// One setting that the options give a value.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    pub(crate) setting: &'static Setting,
+    pub(crate) value: Value,
+    /// The option, as messages call it.
+    pub(crate) label: &'static str,
 }
 
 /// Why arguments are not a [`CommandLine`].
@@ -107,7 +119,10 @@ struct Reader<'a> {
     at: usize,
     /// The first row of words that are no options; argparse does not know what to do with a second.
     positionals: Option<Vec<&'a str>>,
-    options: Vec<(&'static Setting, Value)>,
+    options: Vec<Chosen>,
+    /// What uvicorn's options say of the address to listen on.
+    parts: Vec<(Part, &'a str)>,
+    without_effect: Vec<(&'static str, &'static str)>,
     /// What nobody wants. It is a mistake, unless help is asked for further on.
     left_over: Vec<&'a str>,
 }
@@ -119,6 +134,8 @@ impl<'a> Reader<'a> {
             at: 0,
             positionals: None,
             options: Vec::new(),
+            parts: Vec::new(),
+            without_effect: Vec::new(),
             left_over: Vec::new(),
         }
     }
@@ -180,41 +197,96 @@ impl<'a> Reader<'a> {
         Ok(next)
     }
 
-    fn take(&mut self, option: Meaning, text: Option<&str>) -> Result<(), Stop> {
-        let setting = match option {
+    fn take(&mut self, option: Meaning, text: Option<&'a str>) -> Result<(), Stop> {
+        let alias = match option {
             Meaning::Help => return Err(Stop::Help),
             Meaning::Version => return Err(Stop::Version),
-            Meaning::Setting(setting) => setting,
+            Meaning::Setting(setting) => {
+                let value = match text {
+                    None => setting.bare_value(),
+                    Some(text) => argument(setting, text, setting.option())?,
+                };
+                return self.choose(setting, value, setting.option());
+            }
+            Meaning::Alias(alias) => alias,
         };
-        let value = match text {
-            None => setting.bare_value(),
-            Some(text) => argument(setting, text)?,
-        };
-        let before = self
-            .options
-            .iter_mut()
-            .find(|(known, _)| known.name == setting.name);
+        let text = text.unwrap_or_default();
+        match alias.purpose {
+            Purpose::Setting(name) => {
+                let Some(setting) = find(name) else {
+                    return Ok(());
+                };
+                let value = argument(setting, text, alias.flag)?;
+                self.choose(setting, value, alias.flag)
+            }
+            Purpose::Switch(name, literal) => match find(name) {
+                Some(setting) => self.choose(setting, literal.value(), alias.flag),
+                None => Ok(()),
+            },
+            Purpose::Bind(part) => {
+                self.parts.retain(|(known, _)| *known != part);
+                self.parts.push((part, text));
+                Ok(())
+            }
+            Purpose::Nothing(reason) | Purpose::NoSwitch(reason) => {
+                self.without_effect.push((alias.flag, reason));
+                Ok(())
+            }
+        }
+    }
+
+    fn choose(
+        &mut self,
+        setting: &'static Setting,
+        value: Value,
+        label: &'static str,
+    ) -> Result<(), Stop> {
+        let known = |chosen: &&mut Chosen| chosen.setting.name == setting.name;
+        let before = self.options.iter_mut().find(known);
         match (before, value) {
-            (Some((_, Value::List(items))), Value::List(more)) => items.extend(more),
-            (Some((_, old)), new) => *old = new,
-            (None, value) => self.options.push((setting, value)),
+            (Some(before), _) if before.label != label => {
+                return Err(contradiction(before.label, label));
+            }
+            (Some(before), value) => match (&mut before.value, value) {
+                (Value::List(items), Value::List(more)) => items.extend(more),
+                (old, new) => *old = new,
+            },
+            (None, value) => self.options.push(Chosen {
+                setting,
+                value,
+                label,
+            }),
         }
         Ok(())
     }
 
-    fn finish(self) -> Result<CommandLine, Stop> {
+    /// Makes one address of what uvicorn's options say.
+    fn bind(&mut self) -> Result<(), Stop> {
+        let made = address(&self.parts).map_err(|[one, other]| contradiction(one, other))?;
+        match (made, find("bind")) {
+            (Some((address, flag)), Some(setting)) => {
+                self.choose(setting, Value::List(vec![Value::Str(address)]), flag)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(mut self) -> Result<CommandLine, Stop> {
+        self.bind()?;
         let mut positionals = self.positionals.unwrap_or_default().into_iter();
         let app = positionals.next();
         if let Some(first) = self.left_over.first() {
             return Err(unwanted(first, app));
         }
         let mut options = self.options;
-        options.sort_by_key(|(setting, _)| {
-            table().iter().position(|known| known.name == setting.name)
+        options.sort_by_key(|chosen| {
+            let name = chosen.setting.name;
+            table().iter().position(|known| known.name == name)
         });
         Ok(CommandLine {
             app: app.map(str::to_owned),
             options,
+            without_effect: self.without_effect,
         })
     }
 }
@@ -237,6 +309,8 @@ impl Meaning {
                 (_, Literal::Str(_)) => Arity::Optional,
                 _ => Arity::One,
             },
+            Self::Alias(alias) if alias.takes_value() => Arity::One,
+            Self::Alias(_) => Arity::None,
         }
     }
 
@@ -246,18 +320,19 @@ impl Meaning {
             Self::Help => "--help",
             Self::Version => "--version",
             Self::Setting(setting) => setting.option(),
+            Self::Alias(alias) => alias.flag,
         }
     }
 }
 
 /// What argparse makes of a value: numbers are numbers here already, and only here have they to be decimal.
-fn argument(setting: &'static Setting, text: &str) -> Result<Value, Stop> {
+fn argument(setting: &'static Setting, text: &str, option: &'static str) -> Result<Value, Stop> {
     match setting.kind {
         Kind::Words => Ok(Value::List(vec![Value::from(text)])),
         // Gunicorn gives the numbers of TLS no type on the command line.
         kind if setting.section != Section::Ssl => kind.argument(text).map_err(|rejection| {
             Stop::Malformed(Box::new(Malformed {
-                option: setting.option(),
+                option,
                 text: text.to_owned(),
                 rejection,
             }))
@@ -270,6 +345,7 @@ fn needs_value(option: Meaning) -> Stop {
     let example = match option {
         Meaning::Setting(setting) => format!("{} <{}>", setting.option(), setting.metavar),
         Meaning::Help | Meaning::Version => option.option().to_owned(),
+        Meaning::Alias(alias) => format!("{} <VALUE>", alias.flag),
     };
     Stop::usage(
         format!("{} needs a value", option.option()),
@@ -282,6 +358,13 @@ fn needs_no_value(option: Meaning) -> Stop {
     Stop::usage(
         format!("{option} takes no value"),
         format!("write {option} alone"),
+    )
+}
+
+fn contradiction(one: &str, other: &str) -> Stop {
+    Stop::usage(
+        format!("{one} and {other} speak of the same setting"),
+        "give one of them".to_owned(),
     )
 }
 

@@ -45,6 +45,8 @@ fields! {
     workers: u32,
     /// As given; [`Config::effective_worker_class`] is what runs.
     worker_class: WorkerClass,
+    /// The name under which the class was given. Not a setting.
+    worker_class_name: String,
     /// Threads of one worker that call the application; at least 1.
     threads: u32,
     /// Connections that one worker holds at most; at least 1.
@@ -153,6 +155,20 @@ fields! {
     asgi_disconnect_grace_period: u32,
     /// Under which path a proxy shows an ASGI application.
     root_path: String,
+    /// Whether a trusted proxy names the client.
+    proxy_headers: bool,
+    /// Requests that one worker answers at a time; more are turned away. 0 is unlimited.
+    limit_concurrency: u32,
+    /// Whether responses get a Server field.
+    server_header: bool,
+    /// Whether responses get a Date field.
+    date_header: bool,
+    /// Fields for every response that does not have them: names and values.
+    response_headers: Vec<(String, String)>,
+    /// Whether the application has to be made by calling what is named.
+    app_factory: bool,
+    /// A file of environment variables.
+    env_file: Option<PathBuf>,
     /// Accepted, without effect here.
     http_parser: String,
     /// Accepted, without effect here.

@@ -19,6 +19,8 @@ pub enum Source {
     Arguments(String),
     /// The command line.
     CommandLine,
+    /// The `CONFIG_KWARGS` of a worker class, by its name.
+    WorkerClass(String),
 }
 
 impl fmt::Display for Source {
@@ -30,6 +32,7 @@ impl fmt::Display for Source {
             Self::ConfFile(Some(name)) => write!(out, "from {name}"),
             Self::Arguments(name) => write!(out, "from {name}"),
             Self::CommandLine => out.write_str("from the command line"),
+            Self::WorkerClass(name) => write!(out, "from {name}.CONFIG_KWARGS"),
         }
     }
 }

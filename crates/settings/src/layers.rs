@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::choice::WorkerClass;
 use crate::command_line::{self, CommandLine, Stop};
 use crate::config::{Config, Origins};
 use crate::error::{Problem, SettingsError, Source};
 use crate::setting::{Setting, Status, find};
 use crate::table::table;
+use crate::uvicorn::ClassSettings;
 use crate::value::Value;
 
 /// Collects what the sources say, in any order, and resolves it. Clone it before the conf file is read, and a reload
@@ -20,6 +22,8 @@ pub struct Layers {
     conf_name: Option<String>,
     arguments: Vec<Given>,
     command_line: Vec<Given>,
+    class: Vec<Given>,
+    notices: Vec<String>,
     app: Option<String>,
     broken: Option<SettingsError>,
 }
@@ -30,17 +34,8 @@ struct Given {
     setting: &'static Setting,
     value: Value,
     source: Source,
-}
-
-impl Given {
     /// The setting as the operator knows it in this source.
-    fn label(&self) -> &'static str {
-        match (&self.source, self.setting.variable) {
-            (Source::CommandLine | Source::Arguments(_), _) => self.setting.option(),
-            (Source::Environment, Some(variable)) => variable.name,
-            _ => self.setting.name,
-        }
-    }
+    label: &'static str,
 }
 
 /// The checked value of each setting that was given, by name.
@@ -66,6 +61,7 @@ impl Layers {
                     setting,
                     value,
                     source: Source::Environment,
+                    label: variable.name,
                 })
             })
             .collect();
@@ -78,16 +74,18 @@ impl Layers {
     #[must_use]
     pub fn conf(mut self, values: Vec<(String, Value)>) -> Self {
         let source = Source::ConfFile(self.conf_name.clone());
-        self.conf = values
-            .into_iter()
-            .filter_map(|(name, value)| {
-                Some(Given {
-                    setting: find(&name)?,
-                    value,
-                    source: source.clone(),
-                })
-            })
-            .collect();
+        self.conf = named(values, &source);
+        self
+    }
+
+    /// Takes what a worker class of the user's own says, which no other source overrides: so it is where Gunicorn starts such a class.
+    /// `runs_as` is the class that runs in its place, by its name.
+    #[must_use]
+    pub fn worker_class(mut self, name: &str, runs_as: &str, settings: ClassSettings) -> Self {
+        let source = Source::WorkerClass(name.to_owned());
+        let class = ("worker_class".to_owned(), Value::from(runs_as));
+        self.class = named([vec![class], settings.values].concat(), &source);
+        self.notices.extend(settings.notices);
         self
     }
 
@@ -105,7 +103,10 @@ impl Layers {
     pub fn cmd_args(mut self, source_name: &str, arguments: &[String]) -> Self {
         let source = Source::Arguments(source_name.to_owned());
         match command_line::parse(arguments) {
-            Ok(parsed) => self.arguments.extend(given(&parsed, &source)),
+            Ok(parsed) => {
+                self.arguments.extend(given(&parsed, &source));
+                self.notices.extend(notices(&parsed, &source));
+            }
             Err(stop) => self.broken = self.broken.or_else(|| Some(stopped(stop, source))),
         }
         self
@@ -115,6 +116,7 @@ impl Layers {
     #[must_use]
     pub fn command_line(mut self, parsed: &CommandLine) -> Self {
         self.command_line = given(parsed, &Source::CommandLine);
+        self.notices.extend(notices(parsed, &Source::CommandLine));
         self.app = parsed.app.clone();
         self
     }
@@ -167,6 +169,7 @@ impl Layers {
             &self.conf,
             &self.arguments,
             &self.command_line,
+            &self.class,
         ]
         .into_iter()
         .flatten()
@@ -179,7 +182,7 @@ impl Layers {
                 // What is not implemented is refused for that, whatever its form.
                 (Err(_), Status::Later(_)) => given.value.clone(),
                 (Err(rejection), _) => {
-                    return Err(rejection.of(given.label(), &given.value, &given.source));
+                    return Err(rejection.of(given.label, &given.value, &given.source));
                 }
             };
             settled.insert(
@@ -202,10 +205,15 @@ impl Layers {
                 .components()
                 .collect();
         }
-        config.notices = table()
-            .iter()
+        let inert = table().iter();
+        config.notices = inert
             .filter_map(|setting| notice(setting, settled))
+            .chain(self.notices.iter().cloned())
             .collect();
+        if WorkerClass::is_uvicorn(&config.worker_class_name) {
+            // A deployment with uvicorn's classes has relied on the client's address so far.
+            config.proxy_headers |= !settled.contains_key("proxy_headers");
+        }
         config.origins = Origins::new(
             settled
                 .iter()
@@ -219,10 +227,33 @@ impl Layers {
 /// The settings of parsed arguments, with where they stood.
 fn given(parsed: &CommandLine, source: &Source) -> Vec<Given> {
     let each = parsed.options.iter();
-    each.map(|(setting, value)| Given {
-        setting,
-        value: value.clone(),
+    each.map(|option| Given {
+        setting: option.setting,
+        value: option.value.clone(),
         source: source.clone(),
+        label: option.label,
+    })
+    .collect()
+}
+
+/// What has no effect among the arguments.
+fn notices(parsed: &CommandLine, source: &Source) -> Vec<String> {
+    let each = parsed.without_effect.iter();
+    each.map(|(flag, reason)| format!("{flag} has no effect here: {reason} ({source})"))
+        .collect()
+}
+
+/// Values under the names of a conf file. Other names are left out.
+fn named(values: Vec<(String, Value)>, source: &Source) -> Vec<Given> {
+    let each = values.into_iter();
+    each.filter_map(|(name, value)| {
+        let setting = find(&name)?;
+        Some(Given {
+            setting,
+            value,
+            source: source.clone(),
+            label: setting.name,
+        })
     })
     .collect()
 }
@@ -253,7 +284,7 @@ fn take(given: &Given, config: &mut Config) -> Result<(), SettingsError> {
             given.setting,
             &given.value,
             &given.source,
-            given.label(),
+            given.label,
             config,
         );
     };
@@ -263,12 +294,12 @@ fn take(given: &Given, config: &mut Config) -> Result<(), SettingsError> {
             given.setting,
             &given.value,
             &given.source,
-            given.label(),
+            given.label,
             config,
         );
     }
     Err(SettingsError {
-        setting: given.label().to_owned(),
+        setting: given.label.to_owned(),
         problem: Box::new(Problem::NotYet {
             value: given.value.clone(),
             missing,
@@ -301,8 +332,7 @@ fn notice(setting: &Setting, settled: &Settled) -> Option<String> {
     changed.then(|| {
         format!(
             "{} has no effect here: {reason} ({})",
-            given.label(),
-            given.source
+            given.label, given.source
         )
     })
 }

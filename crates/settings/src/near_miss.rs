@@ -4,6 +4,7 @@
 use strsim::damerau_levenshtein;
 
 use crate::table::table;
+use crate::uvicorn::ALIASES;
 
 /// The setting that `name` was probably meant to be, or `None` when it is a setting or nothing like one.
 pub fn near_miss(name: &str) -> Option<&'static str> {
@@ -23,6 +24,7 @@ pub(crate) fn near_option(option: &str) -> Option<&'static str> {
     let long = table()
         .iter()
         .flat_map(|setting| setting.flags)
+        .chain(ALIASES.iter().map(|alias| &alias.flag))
         .filter(|flag| flag.starts_with("--"));
     let candidates = long.map(|flag| (damerau_levenshtein(option, flag), *flag));
     let (distance, nearest) = candidates.min_by_key(|(distance, _)| *distance)?;

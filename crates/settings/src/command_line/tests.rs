@@ -13,7 +13,7 @@ fn options(line: &str) -> Vec<String> {
     parsed
         .options
         .iter()
-        .map(|(setting, value)| format!("{}={}", setting.name, value.display()))
+        .map(|option| format!("{}={}", option.setting.name, option.value.display()))
         .collect()
 }
 
@@ -127,7 +127,7 @@ fn a_value_with_a_blank_may_begin_with_a_hyphen() {
         let options: Vec<_> = parsed
             .options
             .iter()
-            .map(|(setting, value)| (setting.name, value.display()))
+            .map(|option| (option.setting.name, option.value.display()))
             .collect();
         assert!(
             options
@@ -209,4 +209,52 @@ fn a_mistake_has_one_line_and_a_hint() {
         "-w 0x10",
         "error: --workers: '0x10' is not valid: expected a whole number, 0 or more (from the command line)",
     );
+}
+
+#[test]
+fn the_names_of_uvicorn_are_understood() {
+    assert_eq!(options("--timeout-keep-alive 5"), ["keepalive=5"]);
+    assert_eq!(options("--limit-max-requests=9"), ["max_requests=9"]);
+    assert_eq!(options("--lifespan off"), ["asgi_lifespan=off"]);
+    assert_eq!(options("--app-dir src"), ["pythonpath=src"]);
+    assert_eq!(options("--host ::1 --port 80"), ["bind=['[::1]:80']"]);
+    assert_eq!(options("--uds /run/s"), ["bind=['unix:/run/s']"]);
+    assert_eq!(options("--no-proxy-headers"), ["proxy_headers=False"]);
+    assert_eq!(options("--no-server-header"), ["server_header=False"]);
+    assert_eq!(options("--no-access-log"), ["accesslog=None"]);
+    assert_eq!(
+        options("--factory --env-file .env"),
+        ["app_factory=True", "env_file=.env"]
+    );
+    assert_eq!(
+        options("--header x-a:1 --header x-b:2"),
+        ["response_headers=['x-a:1', 'x-b:2']"]
+    );
+}
+
+#[test]
+fn an_alias_makes_no_option_of_gunicorn_unclear() {
+    assert_eq!(options("--header drop"), ["header_map=drop"]);
+    assert_eq!(options("--header=refuse"), ["header_map=refuse"]);
+    assert_eq!(options("--header=X-A:1"), ["response_headers=['X-A:1']"]);
+    assert_eq!(
+        options("--keep 10 --workers 2 --log-l debug"),
+        ["workers=2", "keepalive=10", "loglevel=debug"]
+    );
+    assert_eq!(options("--timeo 3"), ["timeout=3"]);
+    assert_eq!(
+        options("--lifes on --fac"),
+        ["asgi_lifespan=on", "app_factory=True"]
+    );
+}
+
+#[test]
+fn two_options_for_one_setting_are_refused() {
+    let message = usage("--keep-alive 2 --timeout-keep-alive 5");
+    assert_eq!(
+        message,
+        "error: --keep-alive and --timeout-keep-alive speak of the same setting\n  hint: give one of them"
+    );
+    assert!(usage("--bind :1 --port 80").contains("--bind and --port"));
+    assert!(usage("--uds /s --port 80").contains("--port and --uds"));
 }

@@ -4,6 +4,7 @@
 use super::Stop;
 use crate::setting::Setting;
 use crate::table::table;
+use crate::uvicorn::{ALIASES, Alias};
 
 /// What one argument is.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,8 @@ pub(super) enum Meaning {
     Help,
     Version,
     Setting(&'static Setting),
+    /// One of uvicorn's names.
+    Alias(&'static Alias),
 }
 
 impl Meaning {
@@ -43,9 +46,11 @@ impl Meaning {
 pub(super) fn classify(arguments: &[String]) -> Result<Vec<Word<'_>>, Stop> {
     let separator = arguments.iter().position(|argument| argument == "--");
     let (before, after) = arguments.split_at(separator.unwrap_or(arguments.len()));
+    let following = before.iter().skip(1).map(Some).chain([None]);
     let mut words: Vec<Word<'_>> = before
         .iter()
-        .map(|argument| word(argument))
+        .zip(following)
+        .map(|(argument, next)| word(argument, next))
         .collect::<Result<_, _>>()?;
     if let Some((_, rest)) = after.split_first() {
         words.push(Word::Separator);
@@ -54,11 +59,11 @@ pub(super) fn classify(arguments: &[String]) -> Result<Vec<Word<'_>>, Stop> {
     Ok(words)
 }
 
-fn word(argument: &str) -> Result<Word<'_>, Stop> {
+fn word<'a>(argument: &'a str, next: Option<&String>) -> Result<Word<'a>, Stop> {
     if !argument.starts_with('-') || argument == "-" {
         return Ok(Word::Plain(argument));
     }
-    if let Some(word) = exact(argument) {
+    if let Some(word) = exact(argument).filter(|_| !is_header_map(argument, next)) {
         return Ok(word);
     }
     let found = match argument.starts_with("--") {
@@ -71,6 +76,16 @@ fn word(argument: &str) -> Result<Word<'_>, Stop> {
             false => Word::Unknown(argument),
         },
     ))
+}
+
+/// `--header` is an option of uvicorn's, and the short form of Gunicorn's `--header-map`. uvicorn's takes `Name:Value`; none of the
+/// words of Gunicorn's has a colon.
+fn is_header_map(argument: &str, next: Option<&String>) -> bool {
+    match argument.strip_prefix("--header") {
+        Some("") => !next.is_some_and(|value| value.contains(':')),
+        Some(rest) => rest.starts_with('=') && !rest.contains(':'),
+        None => false,
+    }
 }
 
 /// `--workers`, `-w`, `--workers=4`, `-w=4`.
@@ -112,7 +127,14 @@ fn prefix(argument: &str) -> Result<Option<Word<'_>>, Stop> {
     };
     let of_gunicorn = beginning(|setting| !setting.is_own());
     let candidates = match of_gunicorn.is_empty() {
-        true => beginning(Setting::is_own),
+        true => {
+            let aliases = ALIASES.iter().map(|alias| alias.flag);
+            let aliases = aliases.filter(|option| option.starts_with(start));
+            beginning(Setting::is_own)
+                .into_iter()
+                .chain(aliases)
+                .collect()
+        }
         false => of_gunicorn,
     };
     match candidates.as_slice() {
@@ -134,10 +156,15 @@ fn spelled(spelling: &str) -> Option<Meaning> {
     match spelling {
         "-h" | "--help" => Some(Meaning::Help),
         "-v" | "--version" => Some(Meaning::Version),
-        _ => table()
-            .iter()
-            .find(|setting| setting.flags.contains(&spelling))
-            .map(Meaning::Setting),
+        _ => {
+            let setting = table()
+                .iter()
+                .find(|setting| setting.flags.contains(&spelling));
+            let alias = || ALIASES.iter().find(|alias| alias.flag == spelling);
+            setting
+                .map(Meaning::Setting)
+                .or_else(|| alias().map(Meaning::Alias))
+        }
     }
 }
 

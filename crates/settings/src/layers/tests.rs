@@ -228,6 +228,7 @@ fn worker_classes_are_known_under_all_their_names() {
         ("uvicorn.workers.UvicornWorker", WorkerClass::Asgi),
         ("uvicorn.workers.UvicornH11Worker", WorkerClass::Asgi),
         ("uvicorn_worker.UvicornWorker", WorkerClass::Asgi),
+        ("aiohttp.GunicornWebWorker", WorkerClass::Custom),
     ] {
         assert_eq!(
             config(&conf("worker_class", Value::from(name))).worker_class,
@@ -239,10 +240,14 @@ fn worker_classes_are_known_under_all_their_names() {
         refused.contains("expected sync, gthread or asgi") && refused.contains("gevent workers"),
         "{refused}"
     );
-    error(&conf(
-        "worker_class",
-        Value::from("aiohttp.GunicornWebWorker"),
-    ));
+    for name in [
+        "gunicorn.workers.no.Such",
+        "egg:other#worker",
+        "a b.c",
+        "nobody",
+    ] {
+        error(&conf("worker_class", Value::from(name)));
+    }
     error(&conf("worker_class", Value::Other("type".to_owned())));
 }
 
@@ -399,4 +404,44 @@ fn settings_are_shown_as_gunicorn_shows_them() {
     );
     assert_eq!(shown("post_fork"), None);
     assert_eq!(shown("nonsense"), None);
+}
+
+#[test]
+fn a_worker_class_has_the_last_word() {
+    let settings = ClassSettings {
+        values: vec![("keepalive".to_owned(), Value::Int(7))],
+        notices: vec!["a notice".to_owned()],
+    };
+    let layers = arguments("--keep-alive 3 -k shop.Worker");
+    assert_eq!(config(&layers).worker_class, WorkerClass::Custom);
+    let settled = layers.worker_class("shop.Worker", "uvicorn.workers.UvicornWorker", settings);
+    let config = config(&settled);
+    assert_eq!(
+        (config.worker_class, config.keepalive.as_secs()),
+        (WorkerClass::Asgi, 7)
+    );
+    assert_eq!(config.notices, ["a notice"]);
+    assert_eq!(
+        config.origins.of("keepalive").to_string(),
+        "from shop.Worker.CONFIG_KWARGS"
+    );
+}
+
+#[test]
+fn the_names_of_uvicorn_mean_its_trust_in_proxies() {
+    let proxied = |line: &str| config(&arguments(line)).proxy_headers;
+    assert!(!proxied("-k asgi") && proxied("-k asgi --proxy-headers"));
+    assert!(proxied("-k uvicorn.workers.UvicornWorker"));
+    assert!(!proxied(
+        "-k uvicorn.workers.UvicornWorker --no-proxy-headers"
+    ));
+}
+
+#[test]
+fn what_has_no_effect_on_the_command_line_is_told() {
+    let notices = config(&arguments("--http h11")).notices;
+    assert_eq!(
+        notices,
+        ["--http has no effect here: there is one HTTP parser (from the command line)"]
+    );
 }

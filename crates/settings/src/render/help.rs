@@ -5,6 +5,7 @@ use clap::{Arg, ArgAction, Command};
 use crate::kind::Kind;
 use crate::setting::{Literal, Setting, Status};
 use crate::table::table;
+use crate::uvicorn::{ALIASES, Alias};
 
 /// Columns of the help: those of a usual terminal, so that its text does not depend on the machine.
 const HELP_WIDTH: usize = 100;
@@ -21,6 +22,7 @@ pub fn help() -> String {
         .arg(switch('h', "help", "Print this text and exit"))
         .arg(switch('v', "version", "Print the version and exit"))
         .args(settings.map(argument))
+        .args(ALIASES.iter().map(alias))
         .render_help()
         .to_string()
 }
@@ -31,6 +33,18 @@ fn switch(letter: char, name: &'static str, summary: &'static str) -> Arg {
         .long(name)
         .action(ArgAction::SetTrue)
         .help(summary)
+}
+
+fn alias(alias: &'static Alias) -> Arg {
+    let argument = Arg::new(alias.flag)
+        .long(alias.flag.trim_start_matches("--"))
+        .help_heading("uvicorn's Names")
+        .help(alias.help())
+        .hide(alias.is_refused());
+    match alias.takes_value() {
+        true => argument.value_name("VALUE"),
+        false => argument.action(ArgAction::SetTrue),
+    }
 }
 
 fn argument(setting: &'static Setting) -> Arg {

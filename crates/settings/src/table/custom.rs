@@ -1,6 +1,7 @@
 //! Accesses to the fields whose type alone does not say how they are read, and the environment variables that stand
 //! for settings.
 
+use crate::choice::WorkerClass;
 use crate::config::Config;
 use crate::error::Rejection;
 use crate::field::{Access, Field};
@@ -125,6 +126,49 @@ fn read_scheme_fields(config: &Config) -> Value {
             .map(|(name, value)| (name.clone(), Value::Str(value.clone())))
             .collect(),
     )
+}
+
+/// The class, and the name that it was given by: a class of the user's own is known to Python alone.
+pub(super) const WORKER_CLASS: Access = Access {
+    write: |config, value| {
+        config.worker_class = WorkerClass::from_value(value)?;
+        config.worker_class_name = String::from_value(value)?;
+        Ok(())
+    },
+    read: |config| match config.worker_class {
+        WorkerClass::Custom => config.worker_class_name.to_value(),
+        class => class.to_value(),
+    },
+};
+
+pub(super) const RESPONSE_FIELDS: Access = Access {
+    write: write_response_fields,
+    read: |config| {
+        let fields = config.response_headers.iter();
+        Value::List(
+            fields
+                .map(|(name, value)| Value::Str(format!("{name}: {value}")))
+                .collect(),
+        )
+    },
+};
+
+/// A field that could not be sent is a mistake of the operator's, not of each response.
+fn write_response_fields(config: &mut Config, value: &Value) -> Result<(), Rejection> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let field = |entry: String| match entry.split_once(':') {
+        Some((name, value))
+            if !name.is_empty()
+                && name.bytes().all(is_token)
+                && !value.chars().any(char::is_control) =>
+        {
+            Ok((name.to_owned(), value.trim().to_owned()))
+        }
+        _ => Err(Rejection::unacceptable("NAME:VALUE").part(&Value::Str(entry))),
+    };
+    let entries = Vec::<String>::from_value(value)?;
+    config.response_headers = entries.into_iter().map(field).collect::<Result<_, _>>()?;
+    Ok(())
 }
 
 pub(super) const FORWARDER_FIELDS: Access = Access {

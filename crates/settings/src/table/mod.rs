@@ -6,6 +6,7 @@ mod dirty_arbiters;
 mod http2;
 mod logging;
 mod proxies;
+mod responses;
 mod security;
 mod server_hooks;
 mod server_mechanics;
@@ -30,6 +31,7 @@ pub fn table() -> &'static [Setting] {
             server_mechanics::ROWS,
             proxies::ROWS,
             strictness::ROWS,
+            responses::ROWS,
             logging::ROWS,
             logging::PROCESS_NAMING,
             server_hooks::ROWS,

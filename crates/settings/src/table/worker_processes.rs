@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "STRING",
         kind: Kind::Class,
         default: Literal::Str("sync"),
-        access: field!(worker_class),
+        access: Some(custom::WORKER_CLASS),
         summary: "How a worker runs the application: sync, gthread or asgi.",
         details: "`sync` serves one request at a time in each worker, `gthread` as many as it has `threads`. `sync` \
                   with more than one thread is `gthread`. Either holds thousands of idle connections: a request takes \
@@ -39,7 +39,8 @@ pub(super) const ROWS: &[Setting] = &[
                   (`gunicorn.workers.gthread.ThreadWorker`) are understood. `asgi` runs an ASGI application on an event \
                   loop; so do uvicorn's names (`uvicorn.workers.UvicornWorker`, `uvicorn_worker.UvicornWorker`), for \
                   which uvicorn need not be installed. Where nobody chooses a class, an ASGI application gets `asgi`.",
-        difference: "This version has `sync`, `gthread` and `asgi`; any other class is refused by name.",
+        difference: "This version has `sync`, `gthread` and `asgi`. A class of your own that extends one of uvicorn's \
+                     runs as `asgi` with what its `CONFIG_KWARGS` say; any other class is refused by name.",
         ..ROW
     },
     Setting {
@@ -175,6 +176,20 @@ pub(super) const ASGI: &[Setting] = &[
         summary: "How many seconds an ASGI application may run on after its client has left.",
         details: "The task of its request is then cancelled. 0 is at once. What an application does after its \
                   response is complete is not limited.",
+        ..ROW
+    },
+    Setting {
+        name: "limit_concurrency",
+        flags: &["--limit-concurrency"],
+        metavar: "INT",
+        kind: Kind::Number(0),
+        default: Literal::Int(0),
+        own: true,
+        access: field!(limit_concurrency),
+        summary: "How many requests one worker answers at a time before it turns more away; 0 is unlimited.",
+        details: "A request beyond that is answered with 503 and `Retry-After: 1` without a call of the application, and \
+                  its connection closed. It holds for every worker class; where threads serve the application, \
+                  requests that wait for a thread count.",
         ..ROW
     },
     Setting {
