@@ -11,6 +11,7 @@
 //! ```
 //!
 //! Idle ◄──► Waiting, where a request is there and no thread is free for it.
+//! Serving ──► WebSocket, when the application accepts a handshake; from there to Sending, Lingering or closed.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,6 +20,7 @@ use proto::forwarded::Scheme;
 use proto::h1::{BodyDecoder, HeadParser, Request};
 
 use crate::body::Spool;
+use crate::converse::Upgraded;
 use crate::inlet::Inlet;
 use crate::outlet::Outlet;
 use crate::peer::Ends;
@@ -67,6 +69,8 @@ pub(crate) enum Stage {
     Streaming(Box<Intake>),
     /// The exchange is over; bytes of the response still wait for the client.
     Sending(Then),
+    /// The exchange has become a WebSocket; see `converse.rs`.
+    WebSocket(Box<Upgraded>),
     /// The response is out and our side is shut; what the client still sends is discarded, so that the answer is not
     /// destroyed by a reset (RFC 9112, section 9.6).
     Lingering,

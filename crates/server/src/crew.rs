@@ -19,6 +19,7 @@ use crate::exchange::{Exchange, SinkError};
 use crate::options::Options;
 use crate::outlet::Outlet;
 use crate::server::Shutdown;
+use crate::wire::Wire;
 
 /// A call of the application that lasts longer than this counts as one that usually blocks: the reactor is then handed on
 /// at once, without waiting for the watchdog. It is the time after which the watchdog would step in anyway.
@@ -50,6 +51,8 @@ pub(crate) enum Outcome {
     Close,
     /// The application took the socket.
     Hijacked,
+    /// The connection became a WebSocket, whose own state says what is to be done.
+    Upgraded,
 }
 
 /// What a thread tells the reactor.
@@ -61,8 +64,14 @@ pub(crate) enum Message {
         serial: u64,
         outcome: Outcome,
     },
-    /// Bytes wait for this client: send them on and watch the time.
+    /// Bytes wait for this client, or for the application: go on, and watch the time.
     Pending { key: usize, serial: u64 },
+    /// An exchange has become a WebSocket.
+    Upgraded {
+        key: usize,
+        serial: u64,
+        wire: Arc<Wire>,
+    },
 }
 
 /// The part of the crew that the lock guards.

@@ -2,6 +2,7 @@
 //! when it is dropped: whatever the application did, the connection ends in a state that the client can understand.
 
 mod streaming;
+mod websocket;
 
 use std::fs::File;
 use std::io;
@@ -14,6 +15,7 @@ use proto::forwarded::Scheme;
 use proto::h1::{self, Request, ResponseContext, ResponseFraming, ResponseHead, Version};
 
 pub use streaming::Room;
+pub use websocket::{AcceptFailure, WebSocket};
 
 use crate::access_log::Record;
 use crate::body::Body;
@@ -85,6 +87,8 @@ enum Response {
     Cut,
     /// The application has the socket.
     Hijacked,
+    /// It has become a WebSocket.
+    Upgraded,
 }
 
 /// Where an exchange comes from.
@@ -312,11 +316,16 @@ impl Exchange {
         } else {
             self.sent = length as u64;
         }
+        self.answer_with(status, &page);
+    }
+
+    /// Sends a whole answer, after which the connection is closed.
+    fn answer_with(&mut self, status: u16, page: &[u8]) {
         self.status = status;
         self.keep_alive = false;
         self.response = Response::Complete;
         // A client that is gone needs no error page.
-        let _ = self.send(&[&page]);
+        let _ = self.send(&[page]);
     }
 
     /// Breaks the response off, so that the client can tell.
@@ -446,6 +455,7 @@ impl Exchange {
     fn outcome(&self) -> Outcome {
         match self.response {
             Response::Hijacked => Outcome::Hijacked,
+            Response::Upgraded => Outcome::Upgraded,
             Response::Complete if self.keep_alive => Outcome::KeepAlive,
             _ => Outcome::Close,
         }
@@ -478,7 +488,7 @@ impl Drop for Exchange {
         match self.response {
             Response::Unstarted | Response::Staged { .. } => self.refuse(500, ""),
             Response::Streaming(_) => self.abort(),
-            Response::Complete | Response::Cut | Response::Hijacked => {}
+            Response::Complete | Response::Cut | Response::Hijacked | Response::Upgraded => {}
         }
         self.log_access();
         let outcome = self.outcome();

@@ -27,9 +27,11 @@ pub enum Read {
 pub enum Event {
     /// A body that was [`Read::Pending`] has something, or has come to its end.
     Body(u64),
+    /// A WebSocket has a message.
+    Message(u64),
     /// A response that had too much queued may go on.
     Room(u64),
-    /// The client left.
+    /// The client left, or a WebSocket has come to its end.
     Gone(u64),
 }
 

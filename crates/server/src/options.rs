@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use proto::ws::{DeflatePolicy, MESSAGE_BYTES, Timing};
 use settings::{AddressSet, Config};
 use sys::pipe::Notifier;
 use sys::scoreboard::Slot;
@@ -55,6 +56,7 @@ pub(crate) struct Options {
     /// Bytes of a response that may wait in a temporary file for a slow client.
     pub(crate) response_spool: u64,
     pub(crate) max_requests: u64,
+    pub(crate) websockets: WebSockets,
     threads: u32,
     streams: AtomicBool,
 }
@@ -112,8 +114,33 @@ impl Options {
             spool_directory: config.tmp_upload_dir.clone(),
             response_spool: config.limit_response_spool,
             max_requests: seat.max_requests,
+            websockets: WebSockets::new(config),
             threads: seat.threads.max(1),
             streams: AtomicBool::new(seat.bodies == Bodies::Streamed),
+        }
+    }
+}
+
+/// What WebSockets may do.
+#[derive(Debug)]
+pub(crate) struct WebSockets {
+    /// The longest message, after decompression.
+    pub(crate) message_bytes: usize,
+    /// What is wanted of compression, if anything.
+    pub(crate) deflate: Option<DeflatePolicy>,
+    pub(crate) timing: Timing,
+}
+
+impl WebSockets {
+    fn new(_config: &Config) -> WebSockets {
+        WebSockets {
+            message_bytes: MESSAGE_BYTES,
+            deflate: Some(DeflatePolicy {
+                // As with our own side: what a client said earlier would take 48 KiB for as long as it is connected.
+                client_context_takeover: false,
+                ..DeflatePolicy::default()
+            }),
+            timing: Timing::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ use proto::h1::{self, Request};
 use crate::access_log::Record;
 use crate::body::Body;
 use crate::connection::{Connection, Stage, Then};
+use crate::converse::Farewell;
 use crate::exchange::{Exchange, Origin, SinkError};
 use crate::inlet::{Event, Inlet};
 use crate::options::Bodies;
@@ -18,7 +19,7 @@ use crate::server::Shutdown;
 use crate::timers::{Due, Millis};
 
 /// Reads from one connection in a turn; beyond it the others come first (1 MiB with the reactor's buffer).
-const READS: usize = 16;
+pub(crate) const READS: usize = 16;
 /// How long what a client still sends is discarded after its last answer, in milliseconds. Gunicorn's value.
 const LINGER: Millis = 2000;
 /// How long an idle kept-alive connection may still bring a request after a graceful stop began, in milliseconds: one
@@ -56,6 +57,7 @@ impl Reactor {
                     let fed = connection.feed(&[], &self.crew.options);
                     self.fed(key, fed);
                 }
+                Stage::WebSocket(_) => return self.converse(key),
                 _ if !connection.readable => return,
                 Stage::Lingering => self.discard(key),
                 Stage::Idle | Stage::Head(_) | Stage::Body(_) | Stage::Streaming(_) => {
@@ -293,6 +295,7 @@ impl Reactor {
         match connection.stage {
             Stage::Idle | Stage::Lingering => self.close(key),
             Stage::Waiting => {}
+            Stage::WebSocket(_) => self.websocket_due(key),
             Stage::Head(_) => self.refuse(key, &HEADER_TIMEOUT),
             Stage::Body(_) => self.refuse(key, &BODY_TIMEOUT),
             Stage::Streaming(_) if !connection.outlet.has_pending() => self.break_off(key),
@@ -322,11 +325,14 @@ impl Reactor {
     pub(crate) fn follow_stop(&mut self) {
         if self.crew.stopping().is_some() && matches!(self.life, Life::Serving) {
             self.crew.publish_leaving();
+            // The last turn may have been long ago, and the times below count from now.
+            self.look_at_the_clock();
         }
         match (self.crew.stopping(), self.life) {
             (None, _) => {}
             (Some(Shutdown::Graceful), Life::Serving) if self.has_successors() => {
-                self.stop_listening()
+                self.stop_listening();
+                self.bid_farewell(Farewell::Restart);
             }
             (Some(Shutdown::Graceful), Life::Serving) => {
                 // The other half of the time is for those that have been accepted.
@@ -334,6 +340,7 @@ impl Reactor {
                     .now
                     .saturating_add(self.crew.options.graceful_timeout / 2);
                 self.life = Life::Draining { until };
+                self.bid_farewell(Farewell::GoingAway);
             }
             (Some(Shutdown::Graceful), Life::Draining { until }) if self.now >= until => {
                 self.stop_listening()
@@ -341,6 +348,7 @@ impl Reactor {
             (Some(Shutdown::Graceful), Life::Draining { .. } | Life::Closing) => {}
             (Some(Shutdown::Quick), _) => {
                 self.stop_listening();
+                self.bid_farewell(Farewell::GoingAway);
                 let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
                 keys.into_iter().for_each(|key| self.close(key));
                 self.ready.clear();
@@ -364,7 +372,7 @@ impl Reactor {
 
 /// One `recv`. A read that does not fill the buffer has emptied the socket (epoll(7)), so no second one is needed to learn
 /// that, except where the end of the stream was reported.
-fn receive(connection: &mut Connection, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn receive(connection: &mut Connection, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match rustix::net::recv(
             connection.outlet.socket(),

@@ -13,6 +13,7 @@ use slab::Slab;
 use crate::accept::Listener;
 use crate::alarm::Alarm;
 use crate::connection::{Connection, Stage, Then};
+use crate::converse::Farewell;
 use crate::crew::{Crew, Message, Outcome};
 use crate::exchange::{Exchange, SinkError};
 use crate::handover::{Handover, RECHECK};
@@ -79,6 +80,8 @@ pub(crate) struct Reactor {
     pub(crate) instant: Instant,
     pub(crate) now: Millis,
     pub(crate) life: Life,
+    /// What WebSockets are closed with, once the server comes to its end.
+    pub(crate) farewell: Option<Farewell>,
     interrupted: bool,
     /// How many requests more this turn may take on.
     pub(crate) free: u32,
@@ -120,6 +123,7 @@ impl Reactor {
             instant: started,
             now: 0,
             life: Life::Serving,
+            farewell: None,
             interrupted: false,
             free: 0,
             reports: Vec::new(),
@@ -169,8 +173,7 @@ impl Reactor {
             self.interrupted |= error.kind() == io::ErrorKind::Interrupted;
             events.clear();
         }
-        self.instant = Instant::now();
-        self.now = self.millis_at(self.instant);
+        self.look_at_the_clock();
         if let Some(handover) = &mut self.handover {
             handover.count(self.now, free);
         }
@@ -191,6 +194,11 @@ impl Reactor {
             self.accept(free);
         }
         self.expire();
+    }
+
+    pub(crate) fn look_at_the_clock(&mut self) {
+        self.instant = Instant::now();
+        self.now = self.millis_at(self.instant);
     }
 
     /// Whether the driver should look what its descriptors say; asking resets it.
@@ -299,6 +307,10 @@ impl Reactor {
                     Message::Pending { key, serial } if self.is_current(key, serial) => {
                         self.again.push((key, serial))
                     }
+                    Message::Upgraded { key, serial, wire } => match self.is_current(key, serial) {
+                        true => self.upgrade(key, wire),
+                        false => drop(wire.lose()),
+                    },
                     Message::Finished { .. } | Message::Pending { .. } => {}
                 }
             }
@@ -317,6 +329,7 @@ impl Reactor {
         };
         connection.inlet = None;
         let then = match outcome {
+            Outcome::Upgraded => return,
             Outcome::Hijacked => {
                 self.connections.remove(key);
                 return self.crew.publish_connections(self.connections.len());
@@ -359,6 +372,7 @@ impl Reactor {
     }
 
     pub(crate) fn close(&mut self, key: usize) {
+        self.lose(key);
         self.deregister(key);
         let Some(connection) = self.connections.try_remove(key) else {
             return;
@@ -433,6 +447,13 @@ impl Reactor {
                 self.sent(key, then);
             }
             (Flushed::Empty, Stage::Serving | Stage::Streaming(_)) => self.rest(key),
+            (Flushed::Broken, Stage::WebSocket(_)) => self.close(key),
+            (_, Stage::WebSocket(_)) => {
+                if flushed == Flushed::More {
+                    self.again.push((key, serial));
+                }
+                self.note_flushed(key, flushed, moved);
+            }
             (Flushed::Empty, _) => {}
             (Flushed::Broken, Stage::Serving | Stage::Streaming(_)) => self.tell_gone(key),
             (Flushed::Broken, _) => self.close(key),

@@ -89,7 +89,11 @@ impl Connection {
                 }
                 Ok((used, Fed::Streamed { awaited }))
             }
-            Stage::Waiting | Stage::Serving | Stage::Sending(_) | Stage::Lingering => Ok((
+            Stage::Waiting
+            | Stage::Serving
+            | Stage::Sending(_)
+            | Stage::WebSocket(_)
+            | Stage::Lingering => Ok((
                 0,
                 Fed::NeedMore {
                     was_idle: false,

@@ -4,26 +4,22 @@
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pyo3::exceptions::asyncio::CancelledError;
-use pyo3::exceptions::{
-    PyBrokenPipeError, PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit, PyTimeoutError,
-};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use server::{Exchange, Read, Room, SinkError};
+use server::{Exchange, Read, Room};
 
 use super::desk::Desk;
+use super::failure::{self, Standing};
 use super::message::{self, Message};
 use super::promise::{Promise, Step};
 use super::reply::{Reply, Stage, Stuck};
-use crate::wsgi::{report, text};
+use super::talk::Talk;
+use super::waiters::Waiters;
+use crate::wsgi::text;
 
 /// What the client reads on the error page. The reason is for the operator, in the log.
 pub(super) const RULE: &str = "The application failed to answer this request.";
-
-/// How far back in the chain of an exception its cause is looked for.
-const CHAIN: usize = 16;
 
 /// What is known of one request.
 #[derive(Debug)]
@@ -37,8 +33,6 @@ struct State {
     full: bool,
     /// Whether the application was told, by an exception out of `send`, that there is nobody any more.
     told: bool,
-    /// Futures that stand for calls of `receive()` and `send()`.
-    waiting: Vec<Py<PyAny>>,
 }
 
 /// One request.
@@ -49,6 +43,7 @@ pub(crate) struct Conversation {
     id: u64,
     target: Box<[u8]>,
     state: Mutex<State>,
+    waiters: Waiters,
 }
 
 /// What `receive()` has found.
@@ -61,7 +56,7 @@ enum Heard {
 #[pymethods]
 impl Conversation {
     fn receive(conversation: Py<Conversation>) -> Promise {
-        Promise::message(conversation)
+        Promise::message(Talk::Request(conversation))
     }
 
     /// Acts when it is called; what it returns has to be awaited only where the client is slow.
@@ -73,7 +68,10 @@ impl Conversation {
         let this = conversation.get();
         match this.obey(py, message)? {
             Room::Enough => Ok(this.desk.kept(py)),
-            Room::Full => Py::new(py, Promise::room(conversation.clone().unbind())),
+            Room::Full => Py::new(
+                py,
+                Promise::room(Talk::Request(conversation.clone().unbind())),
+            ),
         }
     }
 
@@ -105,8 +103,8 @@ impl Conversation {
                 gone: false,
                 full: false,
                 told: false,
-                waiting: Vec::new(),
             }),
+            waiters: Waiters::default(),
         }
     }
 
@@ -145,20 +143,14 @@ impl Conversation {
 
     /// Has every waiting call look again.
     pub(super) fn wake(&self, py: Python<'_>) {
-        let waiting = std::mem::take(&mut self.lock().waiting);
-        for future in waiting {
-            let future = future.bind(py);
-            if let Err(error) = resolve(future) {
-                log::error!("A waiting task could not be woken: {error}");
-            }
-        }
+        self.waiters.wake(py);
     }
 
     /// A step of `receive()`.
     pub(super) fn next_message(&self, py: Python<'_>) -> PyResult<Step> {
         let message = PyDict::new(py);
         match self.hear() {
-            Heard::Nothing => return self.wait(py),
+            Heard::Nothing => return self.waiters.wait(py, &self.desk),
             Heard::Disconnect => {
                 message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
             }
@@ -197,23 +189,9 @@ impl Conversation {
     pub(super) fn room(&self, py: Python<'_>) -> PyResult<Step> {
         let full = self.lock().full;
         match full {
-            true => self.wait(py),
+            true => self.waiters.wait(py, &self.desk),
             false => Ok(Step::Done(None)),
         }
-    }
-
-    /// A future for the event loop to wait for.
-    fn wait(&self, py: Python<'_>) -> PyResult<Step> {
-        let future = self.desk.future(py)?;
-        let step = future
-            .call_method0(intern!(py, "__await__"))?
-            .call_method0(intern!(py, "__next__"))?;
-        // Calls that were cancelled leave their futures behind.
-        let mut waiting = std::mem::take(&mut self.lock().waiting);
-        waiting.retain(|future| !is_done(future.bind(py)));
-        waiting.push(future.unbind());
-        self.lock().waiting = waiting;
-        Ok(Step::Wait(step.unbind()))
     }
 
     fn obey(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
@@ -235,7 +213,7 @@ impl Conversation {
         match room {
             Ok(room) => {
                 state.full = room == Room::Full;
-                let over = state.reply.stage() == Stage::Complete && !state.waiting.is_empty();
+                let over = state.reply.stage() == Stage::Complete && !self.waiters.is_empty();
                 drop(state);
                 if over {
                     // Whoever waits for the client to leave learns that the response is complete.
@@ -246,7 +224,7 @@ impl Conversation {
             Err(stuck) => {
                 state.told |= matches!(stuck, Stuck::Lost(_));
                 drop(state);
-                Err(exception(stuck))
+                Err(failure::exception(stuck))
             }
         }
     }
@@ -269,21 +247,14 @@ impl Conversation {
         let state = self.lock();
         let (told, gone) = (state.told, state.gone);
         drop(state);
-        let target = text::printable(&self.target);
-        if error.is_instance_of::<CancelledError>(py) && (gone || !self.is_open()) {
-            log::debug!("The task of {target} was cancelled.");
-        } else if told && comes_of_the_client(py, &error) {
-            log::debug!("Client of {target} is gone: {error}");
-        } else if crate::signals::is_leaving() && error.is_instance_of::<PySystemExit>(py) {
-            log::debug!("{target} is not waited for: the worker ends at once.");
-        } else {
-            report(py, &target, &error);
-        }
+        let standing = Standing {
+            told,
+            released: gone || !self.is_open(),
+        };
+        let exit = failure::judge(py, &self.target, error, standing);
         self.lock().reply.give_up(500, RULE);
         self.wake(py);
-        let exit = error.is_instance_of::<PySystemExit>(py)
-            || error.is_instance_of::<PyKeyboardInterrupt>(py);
-        exit.then_some(error)
+        exit
     }
 
     /// The application has returned: is there an answer?
@@ -311,52 +282,4 @@ impl Conversation {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_done(future: &Bound<'_, PyAny>) -> bool {
-    let done = future.call_method0(intern!(future.py(), "done"));
-    done.and_then(|done| done.is_truthy()).unwrap_or(true)
-}
-
-fn resolve(future: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = future.py();
-    match is_done(future) {
-        true => Ok(()),
-        false => future
-            .call_method1(intern!(py, "set_result"), (py.None(),))
-            .map(drop),
-    }
-}
-
-/// What `send()` raises.
-fn exception(stuck: Stuck) -> PyErr {
-    match stuck {
-        Stuck::Misplaced(rule) => PyRuntimeError::new_err(rule),
-        // ASGI, HTTP version 2.4: an OSError tells that nobody listens any more.
-        Stuck::Lost(SinkError::Disconnected) => {
-            PyBrokenPipeError::new_err("the client has closed the connection")
-        }
-        Stuck::Lost(SinkError::TimedOut) => {
-            PyTimeoutError::new_err("the client takes nothing any more")
-        }
-        Stuck::File(error) => error.into(),
-    }
-}
-
-/// Whether an exception is what `send()` raised, or was raised because of it, as Starlette's `ClientDisconnect` is.
-fn comes_of_the_client(py: Python<'_>, error: &PyErr) -> bool {
-    let mut next = Some(error.value(py).clone().into_any());
-    for _ in 0..CHAIN {
-        let Some(exception) = next else {
-            return false;
-        };
-        if exception.is_instance_of::<PyOSError>() {
-            return true;
-        }
-        next = exception
-            .getattr(intern!(py, "__context__"))
-            .ok()
-            .filter(|context| !context.is_none());
-    }
-    false
 }

@@ -9,13 +9,15 @@ use pyo3::types::PyDict;
 use server::{Event, Exchange};
 
 use super::conversation::Conversation;
+use super::dialogue::Dialogue;
 use super::promise::Promise;
-use super::scope::{Template, Unserved};
+use super::scope::{Scope, Template, Unserved};
+use super::talk::Talk;
 
-/// A request that is under way.
+/// A request or a WebSocket that is under way.
 #[derive(Debug)]
 struct Call {
-    conversation: Py<Conversation>,
+    talk: Talk,
     /// The event loop itself holds its tasks only weakly.
     task: Py<PyAny>,
 }
@@ -74,53 +76,77 @@ impl Desk {
 
     /// Starts the application on a request. Returns the exception that the worker must obey.
     pub(super) fn start(self: &Arc<Desk>, py: Python<'_>, exchange: Exchange) -> Option<PyErr> {
-        let scope = lock(&self.template).scope(py, &exchange);
-        // Without memory for the object the exchange is dropped, which answers it.
-        let conversation = match Bound::new(py, Conversation::new(Arc::clone(self), exchange)) {
-            Ok(conversation) => conversation,
+        let (talk, scope) = match self.receive(py, exchange) {
+            Ok(Some(talk_and_scope)) => talk_and_scope,
+            Ok(None) => return None,
             Err(error) => {
                 log::error!("A request could not be served: {error}");
                 return None;
             }
         };
-        let this = conversation.get();
         match scope {
-            Ok(scope) => self.call(py, &conversation, &scope),
+            Ok(scope) => self.call(py, &talk, &scope),
             Err(Unserved::Refused(status, rule)) => {
-                this.refuse(status, rule);
+                talk.refuse(status, rule);
                 None
             }
-            Err(Unserved::Raised(error)) => this.fail(py, error),
+            Err(Unserved::Raised(error)) => talk.fail(py, error),
         }
     }
 
-    fn call(
-        &self,
-        py: Python<'_>,
-        conversation: &Bound<'_, Conversation>,
-        scope: &Bound<'_, PyDict>,
-    ) -> Option<PyErr> {
+    /// Finds out what the client wants. `None` says that it was answered.
+    ///
+    /// # Errors
+    /// There is no memory for the objects. The exchange is dropped, which answers it.
+    fn receive<'py>(
+        self: &Arc<Desk>,
+        py: Python<'py>,
+        mut exchange: Exchange,
+    ) -> PyResult<Option<(Talk, Scope<'py>)>> {
+        let desk = Arc::clone(self);
+        let mut template = lock(&self.template);
+        Ok(match exchange.handshake() {
+            Ok(None) => {
+                let scope = template.scope(py, &exchange);
+                let conversation = Py::new(py, Conversation::new(desk, exchange))?;
+                Some((Talk::Request(conversation), scope))
+            }
+            Ok(Some(handshake)) => {
+                let scope = template.websocket_scope(py, &exchange, handshake.protocols());
+                let dialogue = Py::new(py, Dialogue::new(desk, exchange, handshake))?;
+                Some((Talk::WebSocket(dialogue), scope))
+            }
+            Err(refusal) => {
+                log::debug!("A handshake was refused: {refusal}");
+                exchange.refuse_handshake(refusal);
+                None
+            }
+        })
+    }
+
+    fn call(&self, py: Python<'_>, talk: &Talk, scope: &Bound<'_, PyDict>) -> Option<PyErr> {
         let task = self
-            .coroutine(py, conversation, scope)
+            .coroutine(py, talk, scope)
             .and_then(|coroutine| self.tasks.start(py, &self.event_loop, &coroutine));
         let task = match task {
             Ok(task) => task,
-            Err(error) => return conversation.get().fail(py, error),
+            Err(error) => return talk.fail(py, error),
         };
-        match self.keep(py, conversation, &task) {
+        match self.keep(py, talk, &task) {
             Ok(exit) => exit,
-            Err(error) => conversation.get().fail(py, error),
+            Err(error) => talk.fail(py, error),
         }
     }
 
     fn coroutine<'py>(
         &self,
         py: Python<'py>,
-        conversation: &Bound<'py, Conversation>,
+        talk: &Talk,
         scope: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let receive = conversation.getattr(intern!(py, "receive"))?;
-        let send = conversation.getattr(intern!(py, "send"))?;
+        let object = talk.object(py);
+        let receive = object.getattr(intern!(py, "receive"))?;
+        let send = object.getattr(intern!(py, "send"))?;
         let application = &self.application;
         let callable = application.callable.bind(py);
         match application.is_coroutine_function {
@@ -136,57 +162,55 @@ impl Desk {
     fn keep(
         &self,
         py: Python<'_>,
-        conversation: &Bound<'_, Conversation>,
+        talk: &Talk,
         task: &Bound<'_, PyAny>,
     ) -> PyResult<Option<PyErr>> {
-        let this = conversation.get();
         if self.tasks.are_eager() && task.call_method0(intern!(py, "done"))?.is_truthy()? {
-            return Ok(this.settle(py, task));
+            return Ok(talk.settle(py, task));
         }
         let call = Call {
-            conversation: conversation.clone().unbind(),
+            talk: talk.clone_ref(py),
             task: task.clone().unbind(),
         };
-        lock(&self.calls).insert(this.id(), call);
+        lock(&self.calls).insert(talk.id(), call);
         task.call_method1(
             intern!(py, "add_done_callback"),
-            (conversation.getattr(intern!(py, "ended"))?,),
+            (talk.object(py).getattr(intern!(py, "ended"))?,),
         )?;
-        if this.watch_client() {
-            self.client_left(py, this.id());
+        if talk.watch_client() {
+            self.client_left(py, talk.id());
         }
         Ok(None)
     }
 
     /// Tells the request of an event.
     pub(super) fn tell(&self, py: Python<'_>, event: Event) {
-        let (Event::Body(id) | Event::Room(id) | Event::Gone(id)) = event;
+        let (Event::Body(id) | Event::Message(id) | Event::Room(id) | Event::Gone(id)) = event;
         match (event, self.find(py, id)) {
             (_, None) => {}
-            (Event::Body(_), Some(conversation)) => conversation.get().wake(py),
-            (Event::Room(_), Some(conversation)) => conversation.get().note_room(py),
+            (Event::Body(_) | Event::Message(_), Some(talk)) => talk.wake(py),
+            (Event::Room(_), Some(talk)) => talk.note_room(py),
             (Event::Gone(_), Some(_)) => self.client_left(py, id),
         }
     }
 
-    fn find(&self, py: Python<'_>, id: u64) -> Option<Py<Conversation>> {
+    fn find(&self, py: Python<'_>, id: u64) -> Option<Talk> {
         lock(&self.calls)
             .get(&id)
-            .map(|call| call.conversation.clone_ref(py))
+            .map(|call| call.talk.clone_ref(py))
     }
 
     /// The client left: the application is told, and has the grace period to end.
     fn client_left(&self, py: Python<'_>, id: u64) {
-        let Some(conversation) = self.find(py, id) else {
+        let Some(talk) = self.find(py, id) else {
             return;
         };
-        let conversation = conversation.bind(py);
-        if !conversation.get().is_open() {
+        if !talk.is_open() {
             return; // It has its answer; what still runs is the application's own business.
         }
-        conversation.get().note_gone(py);
+        talk.note_gone(py);
         let expires = || {
-            let expire = conversation.getattr(intern!(py, "expire"))?;
+            let expire = talk.object(py).getattr(intern!(py, "expire"))?;
             let event_loop = self.event_loop.bind(py);
             event_loop.call_method1(intern!(py, "call_later"), (self.grace_s, expire))
         };

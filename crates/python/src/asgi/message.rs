@@ -36,7 +36,15 @@ pub(super) enum Piece<'py> {
     Nothing,
 }
 
-impl Piece<'_> {
+impl<'py> Piece<'py> {
+    /// The bytes of any object that has some; `what` names it in the error.
+    pub(super) fn of(object: Bound<'py, PyAny>, what: &str) -> PyResult<Piece<'py>> {
+        match object.cast_into::<PyBytes>() {
+            Ok(bytes) => Ok(Piece::Bytes(bytes)),
+            Err(error) => buffer(&error.into_inner(), what).map(Piece::Copied),
+        }
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         match self {
             Piece::Bytes(bytes) => bytes.as_bytes(),
@@ -51,14 +59,10 @@ impl Piece<'_> {
 /// # Errors
 /// `TypeError`, `ValueError`, `KeyError` or `RuntimeError` for what is no message that can be sent here.
 pub(super) fn read<'py>(message: &Bound<'py, PyAny>) -> PyResult<Message<'py>> {
-    let py = message.py();
-    let message = message
-        .cast::<PyDict>()
-        .map_err(|_| wrong_type("what is given to send()", "a dict", message))?;
-    let kind = required(message, intern!(py, "type"))?;
-    let kind = string(&kind, "the type of a message")?;
+    let message = dict(message)?;
+    let kind = kind(message)?;
     match kind.to_str()? {
-        "http.response.body" => body(message),
+        "http.response.body" => body(message).map(|(piece, more)| Message::Body(piece, more)),
         "http.response.start" => start(message).map(Message::Start),
         "http.response.pathsend" => path(message).map(Message::File),
         "http.response.early_hint" => early_hint(message).map(Message::EarlyHint),
@@ -69,7 +73,21 @@ pub(super) fn read<'py>(message: &Bound<'py, PyAny>) -> PyResult<Message<'py>> {
     }
 }
 
-fn start(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
+/// What `send()` is given, if it is a message at all.
+pub(super) fn dict<'a, 'py>(message: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyDict>> {
+    message
+        .cast::<PyDict>()
+        .map_err(|_| wrong_type("what is given to send()", "a dict", message))
+}
+
+/// The type of a message.
+pub(super) fn kind<'py>(message: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyString>> {
+    let kind = required(message, intern!(message.py(), "type"))?;
+    string(&kind, "the type of a message").cloned()
+}
+
+/// The head of a response.
+pub(super) fn start(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
     let py = message.py();
     let status = required(message, intern!(py, "status"))?;
     let status: u16 = status
@@ -97,7 +115,8 @@ fn set_status(head: &mut ResponseHead, status: u16) -> PyResult<()> {
     head.set_status(line.as_bytes()).map_err(misuse)
 }
 
-fn push_all(head: &mut ResponseHead, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Adds pairs of names and values.
+pub(super) fn push_all(head: &mut ResponseHead, headers: &Bound<'_, PyAny>) -> PyResult<()> {
     if let Ok(headers) = headers.cast::<PyList>() {
         return headers.iter().try_for_each(|pair| push(head, &pair));
     }
@@ -131,20 +150,18 @@ fn push_field(
     head.push(&name, &value).map_err(misuse)
 }
 
-fn body<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
+/// A piece of a body, and whether more follow.
+pub(super) fn body<'py>(message: &Bound<'py, PyDict>) -> PyResult<(Piece<'py>, bool)> {
     let py = message.py();
     let piece = match message.get_item(intern!(py, "body"))? {
         None => Piece::Nothing,
-        Some(body) => match body.cast_into::<PyBytes>() {
-            Ok(bytes) => Piece::Bytes(bytes),
-            Err(error) => Piece::Copied(buffer(&error.into_inner(), "the body")?),
-        },
+        Some(body) => Piece::of(body, "the body")?,
     };
     let more = match message.get_item(intern!(py, "more_body"))? {
         None => false,
         Some(more) => more.is_truthy()?,
     };
-    Ok(Message::Body(piece, more))
+    Ok((piece, more))
 }
 
 fn path(message: &Bound<'_, PyDict>) -> PyResult<PathBuf> {

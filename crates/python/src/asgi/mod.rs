@@ -3,11 +3,17 @@
 
 mod conversation;
 mod desk;
+mod dialogue;
+mod failure;
 mod message;
 mod names;
 mod promise;
 mod reply;
 mod scope;
+mod talk;
+mod upgrade;
+mod waiters;
+mod ws_message;
 
 use std::sync::Arc;
 use std::time::Duration;

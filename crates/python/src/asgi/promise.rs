@@ -4,17 +4,17 @@
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
 
-use super::conversation::Conversation;
+use super::talk::Talk;
 
 /// What is awaited.
 #[derive(Debug)]
 enum What {
     /// Nothing: it has been done.
     Nothing,
-    /// The next message of this conversation.
-    Message(Py<Conversation>),
-    /// Room for more of its response.
-    Room(Py<Conversation>),
+    /// The next message for the application.
+    Message(Talk),
+    /// Room for more of what it sends.
+    Room(Talk),
 }
 
 /// One awaitable.
@@ -36,21 +36,21 @@ impl Promise {
         Promise(What::Nothing)
     }
 
-    /// The next message that `conversation` has for its application.
-    pub(super) fn message(conversation: Py<Conversation>) -> Promise {
-        Promise(What::Message(conversation))
+    /// The next message that `talk` has for its application.
+    pub(super) fn message(talk: Talk) -> Promise {
+        Promise(What::Message(talk))
     }
 
     /// Room in the queue of the client.
-    pub(super) fn room(conversation: Py<Conversation>) -> Promise {
-        Promise(What::Room(conversation))
+    pub(super) fn room(talk: Talk) -> Promise {
+        Promise(What::Room(talk))
     }
 
     fn step(&self, py: Python<'_>) -> PyResult<Step> {
         match &self.0 {
             What::Nothing => Ok(Step::Done(None)),
-            What::Message(conversation) => conversation.get().next_message(py),
-            What::Room(conversation) => conversation.get().room(py),
+            What::Message(talk) => talk.next_message(py),
+            What::Room(talk) => talk.room(py),
         }
     }
 }

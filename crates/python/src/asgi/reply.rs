@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 
 use proto::h1::ResponseHead;
+use proto::ws;
 use server::{Exchange, Room, SinkError};
 
 /// How far a response has come.
@@ -31,6 +32,8 @@ pub(super) enum Stuck {
     Lost(SinkError),
     /// The file.
     File(io::Error),
+    /// What was asked of a WebSocket.
+    Misuse(ws::Misuse),
 }
 
 impl From<SinkError> for Stuck {

@@ -25,6 +25,9 @@ pub(super) enum Unserved {
     Raised(PyErr),
 }
 
+/// What the application is told of a request, if it is to be told of it.
+pub(super) type Scope<'py> = Result<Bound<'py, PyDict>, Unserved>;
+
 impl From<PyErr> for Unserved {
     fn from(error: PyErr) -> Unserved {
         Unserved::Raised(error)
@@ -84,11 +87,7 @@ impl Template {
     ///
     /// # Errors
     /// See [`Unserved`].
-    pub(super) fn scope<'py>(
-        &mut self,
-        py: Python<'py>,
-        exchange: &Exchange,
-    ) -> Result<Bound<'py, PyDict>, Unserved> {
+    pub(super) fn scope<'py>(&mut self, py: Python<'py>, exchange: &Exchange) -> Scope<'py> {
         self.follow_connection(py, exchange)?;
         self.follow_request(py, &exchange.request)?;
         let headers = self.headers(py, exchange)?;
@@ -97,6 +96,31 @@ impl Template {
         // Applications and middleware write into these two.
         scope.set_item(intern!(py, "extensions"), self.extensions.bind(py).copy()?)?;
         scope.set_item(intern!(py, "state"), self.state.bind(py).copy()?)?;
+        Ok(scope)
+    }
+
+    /// Makes the scope of a handshake, in which these sub-protocols are offered.
+    ///
+    /// # Errors
+    /// See [`Unserved`].
+    pub(super) fn websocket_scope<'py>(
+        &mut self,
+        py: Python<'py>,
+        exchange: &Exchange,
+        protocols: &[String],
+    ) -> Scope<'py> {
+        let scope = self.scope(py, exchange)?;
+        let scheme = match exchange.scheme() {
+            Scheme::Http => intern!(py, "ws"),
+            Scheme::Https => intern!(py, "wss"),
+        };
+        let extensions = PyDict::new(py);
+        extensions.set_item(intern!(py, "websocket.http.response"), PyDict::new(py))?;
+        scope.set_item(intern!(py, "type"), intern!(py, "websocket"))?;
+        scope.set_item(intern!(py, "scheme"), scheme)?;
+        scope.set_item(intern!(py, "subprotocols"), PyList::new(py, protocols)?)?;
+        scope.set_item(intern!(py, "extensions"), extensions)?;
+        scope.del_item(intern!(py, "method"))?;
         Ok(scope)
     }
 

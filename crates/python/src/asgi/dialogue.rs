@@ -1,0 +1,237 @@
+//! One WebSocket's way through its application: the object behind `receive` and `send`, from the handshake to the end of the
+//! task.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use proto::ws::handshake::Handshake;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+use server::{Exchange, Room};
+
+use super::desk::Desk;
+use super::failure::{self, Standing};
+use super::promise::{Promise, Step};
+use super::reply::Stuck;
+use super::talk::Talk;
+use super::upgrade::{Heard, Parting, Upgrade};
+use super::waiters::Waiters;
+use super::ws_message::{self, Message};
+use crate::wsgi::text;
+
+/// What is known of one WebSocket.
+#[derive(Debug)]
+struct State {
+    upgrade: Upgrade,
+    /// The client has left.
+    gone: bool,
+    /// Too much is queued for the client.
+    full: bool,
+    /// Whether the application was told, by an exception out of `send`, that there is nobody any more.
+    told: bool,
+}
+
+/// One WebSocket.
+#[derive(Debug)]
+#[pyclass(frozen, module = "oxicorn._oxicorn")]
+pub(crate) struct Dialogue {
+    desk: Arc<Desk>,
+    id: u64,
+    target: Box<[u8]>,
+    state: Mutex<State>,
+    waiters: Waiters,
+}
+
+#[pymethods]
+impl Dialogue {
+    fn receive(dialogue: Py<Dialogue>) -> Promise {
+        Promise::message(Talk::WebSocket(dialogue))
+    }
+
+    /// Acts when it is called; what it returns has to be awaited only where the client is slow.
+    fn send(dialogue: &Bound<'_, Dialogue>, message: &Bound<'_, PyAny>) -> PyResult<Py<Promise>> {
+        let py = dialogue.py();
+        let this = dialogue.get();
+        match this.obey(py, message)? {
+            Room::Enough => Ok(this.desk.kept(py)),
+            Room::Full => {
+                let talk = Talk::WebSocket(dialogue.clone().unbind());
+                Py::new(py, Promise::room(talk))
+            }
+        }
+    }
+
+    /// The grace period after the client's departure is over. An application that has taken the news is left to its work.
+    fn expire(&self, py: Python<'_>) -> PyResult<()> {
+        match self.is_open() {
+            true => self.desk.cancel(py, self.id),
+            false => Ok(()),
+        }
+    }
+
+    /// The task has ended.
+    fn ended(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
+        self.desk.forget(self.id);
+        // SystemExit and KeyboardInterrupt have gone up through the loop already.
+        let _ = self.settle(py, task);
+    }
+}
+
+impl Dialogue {
+    pub(super) fn new(desk: Arc<Desk>, exchange: Exchange, handshake: Handshake) -> Dialogue {
+        Dialogue {
+            desk,
+            id: exchange.id(),
+            target: exchange.request.target().into(),
+            state: Mutex::new(State {
+                upgrade: Upgrade::new(exchange, handshake),
+                gone: false,
+                full: false,
+                told: false,
+            }),
+            waiters: Waiters::default(),
+        }
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Asks to be told when the client leaves; says whether it has left already.
+    pub(super) fn watch_client(&self) -> bool {
+        self.lock().upgrade.watch_client()
+    }
+
+    /// Whether the application still has something to say.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().upgrade.is_open()
+    }
+
+    /// The client has left, or the server has closed the WebSocket.
+    pub(super) fn note_gone(&self, py: Python<'_>) {
+        let mut state = self.lock();
+        state.gone = true;
+        state.full = false;
+        state.upgrade.note_gone();
+        drop(state);
+        self.wake(py);
+    }
+
+    /// The client has taken some of what was queued.
+    pub(super) fn note_room(&self, py: Python<'_>) {
+        self.lock().full = false;
+        self.wake(py);
+    }
+
+    /// Has every waiting call look again.
+    pub(super) fn wake(&self, py: Python<'_>) {
+        self.waiters.wake(py);
+    }
+
+    /// A step of `receive()`.
+    pub(super) fn next_message(&self, py: Python<'_>) -> PyResult<Step> {
+        let heard = self.lock().upgrade.hear();
+        let message = PyDict::new(py);
+        let kind = intern!(py, "type");
+        match heard {
+            Heard::Nothing => return self.waiters.wait(py, &self.desk),
+            Heard::Connect => message.set_item(kind, intern!(py, "websocket.connect"))?,
+            Heard::Text(text) => {
+                message.set_item(kind, intern!(py, "websocket.receive"))?;
+                message.set_item(intern!(py, "text"), PyString::new(py, &text))?;
+            }
+            Heard::Binary(data) => {
+                message.set_item(kind, intern!(py, "websocket.receive"))?;
+                message.set_item(intern!(py, "bytes"), PyBytes::new(py, &data))?;
+            }
+            Heard::Disconnect(code, reason) => {
+                message.set_item(kind, intern!(py, "websocket.disconnect"))?;
+                message.set_item(intern!(py, "code"), code)?;
+                message.set_item(intern!(py, "reason"), reason)?;
+            }
+        }
+        Ok(Step::Done(Some(message.into_any().unbind())))
+    }
+
+    /// A step of `send()` where the client is slow.
+    pub(super) fn room(&self, py: Python<'_>) -> PyResult<Step> {
+        let full = self.lock().full;
+        match full {
+            true => self.waiters.wait(py, &self.desk),
+            false => Ok(Step::Done(None)),
+        }
+    }
+
+    fn obey(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+        let message = ws_message::read(message)?;
+        let mut state = self.lock();
+        let upgrade = &mut state.upgrade;
+        // Nothing waits here, so the GIL is kept; see `Conversation::obey`.
+        let room = match message {
+            Message::Accept(protocol, fields) => upgrade.accept(protocol.as_deref(), &fields),
+            Message::Text(text) => upgrade.send_text(&text),
+            Message::Binary(piece) => upgrade.send_binary(piece.as_bytes()),
+            Message::Close(code, reason) => upgrade.close(code, &reason),
+            Message::DenialStart(head) => upgrade.deny(head),
+            Message::DenialBody(piece, more) => upgrade.deny_with(piece.as_bytes(), more),
+        };
+        state.told |= matches!(room, Err(Stuck::Lost(_)));
+        state.full = matches!(room, Ok(Room::Full));
+        let over = !state.upgrade.is_open() && !self.waiters.is_empty();
+        drop(state);
+        if over {
+            // Whoever waits for the next message learns that there will be none.
+            self.wake(py);
+        }
+        room.map_err(failure::exception)
+    }
+
+    /// Sees to what a finished task leaves. Returns the exception that the worker must obey: `SystemExit` and `KeyboardInterrupt`.
+    pub(super) fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> Option<PyErr> {
+        match task.call_method0(intern!(py, "exception")) {
+            Ok(exception) if exception.is_none() => {
+                self.part();
+                None
+            }
+            Ok(exception) => self.fail(py, PyErr::from_value(exception)),
+            // The task was cancelled.
+            Err(error) => self.fail(py, error),
+        }
+    }
+
+    /// The application raised.
+    pub(super) fn fail(&self, py: Python<'_>, error: PyErr) -> Option<PyErr> {
+        let state = self.lock();
+        let standing = Standing {
+            told: state.told,
+            released: state.gone || !state.upgrade.is_open(),
+        };
+        drop(state);
+        let exit = failure::judge(py, &self.target, error, standing);
+        let _ = self.lock().upgrade.part(Parting::Failed);
+        self.wake(py);
+        exit
+    }
+
+    /// The application has returned.
+    fn part(&self) {
+        let mut state = self.lock();
+        let told = state.told || state.gone;
+        if let Err(missing) = state.upgrade.part(Parting::Returned)
+            && !told
+        {
+            let target = text::printable(&self.target);
+            log::error!("The application returned without {missing} its response to {target}");
+        }
+    }
+
+    /// Answers a handshake that the application does not get to see.
+    pub(super) fn refuse(&self, status: u16, rule: &str) {
+        self.lock().upgrade.refuse(status, rule);
+    }
+
+    /// The lock is never held while Python code can run.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

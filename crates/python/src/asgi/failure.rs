@@ -1,0 +1,82 @@
+//! What becomes of an exception: what `send()` raises, and what is logged of that with which an application ended.
+
+use pyo3::exceptions::asyncio::CancelledError;
+use pyo3::exceptions::{
+    PyBrokenPipeError, PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit,
+    PyTimeoutError, PyValueError,
+};
+use pyo3::intern;
+use pyo3::prelude::*;
+use server::SinkError;
+
+use super::reply::Stuck;
+use crate::wsgi::{report, text};
+
+/// How far back in the chain of an exception its cause is looked for.
+const CHAIN: usize = 16;
+
+/// How things stood with the client when its application raised.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    /// The application was told, by an exception out of `send`, that there is nobody any more.
+    pub(super) told: bool,
+    /// Nobody waits for anything: the client has left, or has all that it asked for.
+    pub(super) released: bool,
+}
+
+/// Logs what the application raised, unless it came of the client. Returns the exception if the worker must obey it:
+/// `SystemExit` and `KeyboardInterrupt`.
+pub(super) fn judge(
+    py: Python<'_>,
+    target: &[u8],
+    error: PyErr,
+    standing: Standing,
+) -> Option<PyErr> {
+    let target = text::printable(target);
+    if error.is_instance_of::<CancelledError>(py) && standing.released {
+        log::debug!("The task of {target} was cancelled.");
+    } else if standing.told && comes_of_the_client(py, &error) {
+        log::debug!("Client of {target} is gone: {error}");
+    } else if crate::signals::is_leaving() && error.is_instance_of::<PySystemExit>(py) {
+        log::debug!("{target} is not waited for: the worker ends at once.");
+    } else {
+        report(py, &target, &error);
+    }
+    let exit =
+        error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py);
+    exit.then_some(error)
+}
+
+/// What `send()` raises.
+pub(super) fn exception(stuck: Stuck) -> PyErr {
+    match stuck {
+        Stuck::Misplaced(rule) => PyRuntimeError::new_err(rule),
+        // ASGI, HTTP version 2.4: an OSError tells that nobody listens any more.
+        Stuck::Lost(SinkError::Disconnected) => {
+            PyBrokenPipeError::new_err("the client has closed the connection")
+        }
+        Stuck::Lost(SinkError::TimedOut) => {
+            PyTimeoutError::new_err("the client takes nothing any more")
+        }
+        Stuck::File(error) => error.into(),
+        Stuck::Misuse(misuse) => PyValueError::new_err(misuse.to_string()),
+    }
+}
+
+/// Whether an exception is what `send()` raised, or was raised because of it, as Starlette's `ClientDisconnect` is.
+fn comes_of_the_client(py: Python<'_>, error: &PyErr) -> bool {
+    let mut next = Some(error.value(py).clone().into_any());
+    for _ in 0..CHAIN {
+        let Some(exception) = next else {
+            return false;
+        };
+        if exception.is_instance_of::<PyOSError>() {
+            return true;
+        }
+        next = exception
+            .getattr(intern!(py, "__context__"))
+            .ok()
+            .filter(|context| !context.is_none());
+    }
+    false
+}

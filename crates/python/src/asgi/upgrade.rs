@@ -1,0 +1,285 @@
+//! A handshake and what the application makes of it: a WebSocket, or a refusal. All transitions are here; nothing here
+//! touches Python, and nothing waits for a client.
+//!
+//! ```text
+//!              accept                    close
+//!   Asked ───────────────► Open ────────────────────► Closed
+//!     │                      └── the client's end ──► Ended
+//!     ├── http.response.start ──► Denying ── complete ──► Closed
+//!     ├── close (403) ──────────────────────────────────► Closed
+//!     └── the client has left ──────────────────────────► Ended
+//! ```
+
+use proto::h1::ResponseHead;
+use proto::ws::Incoming;
+use proto::ws::handshake::Handshake;
+use server::{AcceptFailure, Exchange, Room, SendFailure, SinkError, WebSocket};
+
+use super::reply::{Reply, Stage as ReplyStage, Stuck};
+
+/// What the client reads where the application closes, or returns, before it has accepted.
+const NOT_ACCEPTED: &str = "The application did not accept the WebSocket.";
+
+/// What an application is told where there was no close frame (RFC 6455, section 7.4.1).
+const ABNORMAL: u16 = 1006;
+
+/// How the application ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// It returned.
+    Returned,
+    /// It raised, or was cancelled.
+    Failed,
+}
+
+/// What there is for `receive()`.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// The client asks for a WebSocket.
+    Connect,
+    /// A message of the client.
+    Text(String),
+    /// A message of the client.
+    Binary(Vec<u8>),
+    /// The end, with its code and reason.
+    Disconnect(u16, String),
+    /// Nothing yet.
+    Nothing,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+enum Stage {
+    /// The application has not answered.
+    Asked {
+        exchange: Box<Exchange>,
+        handshake: Box<Handshake>,
+        /// `receive()` has told of it.
+        told: bool,
+    },
+    Open(Box<WebSocket>),
+    /// The application answers with an HTTP response.
+    Denying(Box<Reply>),
+    /// By the application, with this code and reason.
+    Closed(u16, String),
+    /// By the client or the server, with this code and reason.
+    Ended(u16, String),
+}
+
+/// One handshake.
+#[derive(Debug)]
+pub(super) struct Upgrade(Stage);
+
+impl From<SendFailure> for Stuck {
+    fn from(failure: SendFailure) -> Stuck {
+        match failure {
+            SendFailure::Lost(error) => Stuck::Lost(error),
+            SendFailure::Misuse(misuse) => Stuck::Misuse(misuse),
+        }
+    }
+}
+
+const NOT_OPEN: Stuck = Stuck::Misplaced("the WebSocket has not been accepted");
+const ANSWERED: Stuck = Stuck::Misplaced("the handshake has been answered already");
+const CLOSED: Stuck = Stuck::Misplaced("the application has closed the WebSocket already");
+const LOST: Stuck = Stuck::Lost(SinkError::Disconnected);
+
+impl Upgrade {
+    pub(super) fn new(exchange: Exchange, handshake: Handshake) -> Upgrade {
+        Upgrade(Stage::Asked {
+            exchange: Box::new(exchange),
+            handshake: Box::new(handshake),
+            told: false,
+        })
+    }
+
+    /// Whether the application still has something to say.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.0, Stage::Closed(..) | Stage::Ended(..))
+    }
+
+    /// Asks to be told when a client that waits for the handshake leaves; says whether it has left already.
+    pub(super) fn watch_client(&mut self) -> bool {
+        match &mut self.0 {
+            Stage::Asked { exchange, .. } => exchange.watch_gone(),
+            Stage::Denying(reply) => reply.exchange().is_some_and(Exchange::watch_gone),
+            Stage::Open(_) | Stage::Closed(..) | Stage::Ended(..) => false,
+        }
+    }
+
+    /// The client has left. A WebSocket that was open says itself how it ended, behind the messages that came before.
+    pub(super) fn note_gone(&mut self) {
+        if matches!(self.0, Stage::Asked { .. }) {
+            self.0 = Stage::Ended(ABNORMAL, String::new());
+        }
+    }
+
+    pub(super) fn hear(&mut self) -> Heard {
+        match &mut self.0 {
+            Stage::Asked { told, .. } if !*told => {
+                *told = true;
+                Heard::Connect
+            }
+            Stage::Asked { exchange, .. } => match exchange.watch_gone() {
+                true => Heard::Disconnect(ABNORMAL, String::new()),
+                false => Heard::Nothing,
+            },
+            Stage::Denying(reply) => match reply.exchange().is_none_or(Exchange::watch_gone) {
+                true => Heard::Disconnect(ABNORMAL, String::new()),
+                false => Heard::Nothing,
+            },
+            Stage::Open(websocket) => match websocket.receive() {
+                None => Heard::Nothing,
+                Some(Incoming::Text(text)) => Heard::Text(text),
+                Some(Incoming::Binary(data)) => Heard::Binary(data),
+                Some(Incoming::Closed(closure)) => {
+                    let (code, reason) = (closure.code(), closure.reason().to_owned());
+                    // The server writes its access line now, however long the application goes on.
+                    self.0 = Stage::Ended(code, reason.clone());
+                    Heard::Disconnect(code, reason)
+                }
+            },
+            Stage::Closed(code, reason) | Stage::Ended(code, reason) => {
+                Heard::Disconnect(*code, reason.clone())
+            }
+        }
+    }
+
+    /// `websocket.accept`
+    pub(super) fn accept(
+        &mut self,
+        protocol: Option<&str>,
+        fields: &ResponseHead,
+    ) -> Result<Room, Stuck> {
+        match std::mem::replace(&mut self.0, Stage::Ended(ABNORMAL, String::new())) {
+            Stage::Asked {
+                exchange,
+                handshake,
+                told,
+            } => match exchange.accept(&handshake, protocol, fields) {
+                Ok(websocket) => {
+                    self.0 = Stage::Open(Box::new(websocket));
+                    Ok(Room::Enough)
+                }
+                Err(AcceptFailure::Lost(error)) => Err(Stuck::Lost(error)),
+                Err(AcceptFailure::Misuse(exchange, misuse)) => {
+                    self.0 = Stage::Asked {
+                        exchange,
+                        handshake,
+                        told,
+                    };
+                    Err(Stuck::Misuse(misuse))
+                }
+            },
+            stage => {
+                self.0 = stage;
+                Err(self.misplaced(ANSWERED))
+            }
+        }
+    }
+
+    /// `websocket.send` with text.
+    pub(super) fn send_text(&mut self, text: &str) -> Result<Room, Stuck> {
+        match &mut self.0 {
+            Stage::Open(websocket) => Ok(websocket.send_text(text)?),
+            _ => Err(self.misplaced(NOT_OPEN)),
+        }
+    }
+
+    /// `websocket.send` with bytes.
+    pub(super) fn send_binary(&mut self, data: &[u8]) -> Result<Room, Stuck> {
+        match &mut self.0 {
+            Stage::Open(websocket) => Ok(websocket.send_binary(data)?),
+            _ => Err(self.misplaced(NOT_OPEN)),
+        }
+    }
+
+    /// `websocket.close`. One that the client has closed is closed, as the application wants it.
+    pub(super) fn close(&mut self, code: u16, reason: &str) -> Result<Room, Stuck> {
+        match &mut self.0 {
+            Stage::Asked { exchange, .. } => {
+                exchange.refuse(403, NOT_ACCEPTED);
+                self.0 = Stage::Closed(ABNORMAL, String::new());
+            }
+            Stage::Open(websocket) => match websocket.close(code, reason) {
+                Ok(()) => self.0 = Stage::Closed(code, reason.to_owned()),
+                Err(SendFailure::Lost(_)) => {}
+                Err(failure @ SendFailure::Misuse(_)) => return Err(failure.into()),
+            },
+            Stage::Ended(..) => {}
+            Stage::Denying(_) => return Err(ANSWERED),
+            Stage::Closed(..) => return Err(CLOSED),
+        }
+        Ok(Room::Enough)
+    }
+
+    /// `websocket.http.response.start`
+    pub(super) fn deny(&mut self, head: ResponseHead) -> Result<Room, Stuck> {
+        match std::mem::replace(&mut self.0, Stage::Ended(ABNORMAL, String::new())) {
+            Stage::Asked { exchange, .. } => {
+                let mut reply = Reply::new(*exchange);
+                let started = reply.start(head);
+                self.0 = Stage::Denying(Box::new(reply));
+                started.map(|()| Room::Enough)
+            }
+            stage => {
+                self.0 = stage;
+                Err(self.misplaced(ANSWERED))
+            }
+        }
+    }
+
+    /// `websocket.http.response.body`
+    pub(super) fn deny_with(&mut self, piece: &[u8], more: bool) -> Result<Room, Stuck> {
+        let Stage::Denying(reply) = &mut self.0 else {
+            return Err(self.misplaced(Stuck::Misplaced(
+                "websocket.http.response.start has to come first",
+            )));
+        };
+        let room = reply.body(piece, more)?;
+        if reply.stage() == ReplyStage::Complete {
+            self.0 = Stage::Closed(ABNORMAL, String::new());
+        }
+        Ok(room)
+    }
+
+    /// The application has ended: whatever it left open is closed. Says whether it was to be expected to do that itself.
+    pub(super) fn part(&mut self, parting: Parting) -> Result<(), &'static str> {
+        match (&mut self.0, parting) {
+            (Stage::Asked { exchange, .. }, Parting::Returned) => {
+                exchange.refuse(403, NOT_ACCEPTED);
+            }
+            (Stage::Asked { exchange, .. }, Parting::Failed) => {
+                exchange.refuse(500, super::conversation::RULE);
+            }
+            // Fails where there is nobody any more.
+            (Stage::Open(websocket), Parting::Returned) => drop(websocket.close(1000, "")),
+            (Stage::Open(websocket), Parting::Failed) => drop(websocket.close(1011, "")),
+            (Stage::Denying(reply), _) => {
+                reply.give_up(500, super::conversation::RULE);
+                self.0 = Stage::Ended(ABNORMAL, String::new());
+                return Err("completing");
+            }
+            (Stage::Closed(..) | Stage::Ended(..), _) => return Ok(()),
+        }
+        self.0 = Stage::Ended(ABNORMAL, String::new());
+        Ok(())
+    }
+
+    /// Refuses a handshake that the application does not get to see.
+    pub(super) fn refuse(&mut self, status: u16, rule: &str) {
+        if let Stage::Asked { exchange, .. } = &mut self.0 {
+            exchange.refuse(status, rule);
+        }
+        self.0 = Stage::Ended(ABNORMAL, String::new());
+    }
+
+    /// Why a message that does not fit cannot be sent.
+    fn misplaced(&self, otherwise: Stuck) -> Stuck {
+        match self.0 {
+            Stage::Ended(..) => LOST,
+            Stage::Closed(..) => CLOSED,
+            _ => otherwise,
+        }
+    }
+}

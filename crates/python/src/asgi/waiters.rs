@@ -1,0 +1,67 @@
+//! Calls of `receive()` and `send()` that wait: the futures that stand for them in the event loop.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::desk::Desk;
+use super::promise::Step;
+
+/// The waiting calls of one conversation.
+#[derive(Debug, Default)]
+pub(super) struct Waiters(Mutex<Vec<Py<PyAny>>>);
+
+impl Waiters {
+    /// A future for the event loop to wait for.
+    ///
+    /// # Errors
+    /// The loop makes none.
+    pub(super) fn wait(&self, py: Python<'_>, desk: &Desk) -> PyResult<Step> {
+        let future = desk.future(py)?;
+        let step = future
+            .call_method0(intern!(py, "__await__"))?
+            .call_method0(intern!(py, "__next__"))?;
+        // Calls that were cancelled leave their futures behind.
+        let mut waiting = std::mem::take(&mut *self.lock());
+        waiting.retain(|future| !is_done(future.bind(py)));
+        waiting.push(future.unbind());
+        *self.lock() = waiting;
+        Ok(Step::Wait(step.unbind()))
+    }
+
+    /// Has every waiting call look again.
+    pub(super) fn wake(&self, py: Python<'_>) {
+        let waiting = std::mem::take(&mut *self.lock());
+        for future in waiting {
+            if let Err(error) = resolve(future.bind(py)) {
+                log::error!("A waiting task could not be woken: {error}");
+            }
+        }
+    }
+
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// The lock is never held while Python code can run.
+    fn lock(&self) -> MutexGuard<'_, Vec<Py<PyAny>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_done(future: &Bound<'_, PyAny>) -> bool {
+    let done = future.call_method0(intern!(future.py(), "done"));
+    done.and_then(|done| done.is_truthy()).unwrap_or(true)
+}
+
+fn resolve(future: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = future.py();
+    match is_done(future) {
+        true => Ok(()),
+        false => future
+            .call_method1(intern!(py, "set_result"), (py.None(),))
+            .map(drop),
+    }
+}

@@ -1,0 +1,163 @@
+//! The exchange that becomes a WebSocket, as its holder sees it. Frames are `proto`'s; the two sides meet in [`Wire`], and
+//! what the reactor does with it is in `converse.rs`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use proto::h1::ResponseHead;
+use proto::ws::handshake::{self, Acceptance, Handshake};
+use proto::ws::{Incoming, Misuse, Refusal, SendError, Session};
+
+use super::{Exchange, Response, Room, SinkError};
+use crate::crew::Message;
+use crate::outlet::Flushed;
+use crate::wire::{SendFailure, Wire};
+
+/// The close code for an application that goes without closing (RFC 6455, section 7.4.1: an unexpected condition).
+const ABANDONED: u16 = 1011;
+
+/// One WebSocket. It belongs to one thread at a time, needs no reactor to send, and is closed when it is dropped.
+#[derive(Debug)]
+pub struct WebSocket {
+    exchange: Exchange,
+    wire: Arc<Wire>,
+}
+
+/// Why a handshake was not completed.
+#[derive(Debug)]
+pub enum AcceptFailure {
+    /// The client is gone.
+    Lost(SinkError),
+    /// The application asked for what cannot be; the exchange can still be answered.
+    Misuse(Box<Exchange>, Misuse),
+}
+
+impl Exchange {
+    /// Whether the request asks for a WebSocket. One that does not is answered as any other.
+    ///
+    /// # Errors
+    /// The rule of the handshake that the request breaks.
+    pub fn handshake(&self) -> Result<Option<Handshake>, Refusal> {
+        handshake::judge(&self.request)
+    }
+
+    /// Answers a handshake that breaks a rule.
+    pub fn refuse_handshake(&mut self, refusal: Refusal) {
+        let mut page = Vec::with_capacity(512);
+        refusal.encode(&self.crew.date.now(), &mut page);
+        self.answer_with(refusal.status(), &page);
+    }
+
+    /// Completes the handshake.
+    ///
+    /// # Errors
+    /// See [`AcceptFailure`].
+    pub fn accept(
+        mut self,
+        handshake: &Handshake,
+        protocol: Option<&str>,
+        fields: &ResponseHead,
+    ) -> Result<WebSocket, AcceptFailure> {
+        let settings = &self.crew.options.websockets;
+        let deflate = settings
+            .deflate
+            .as_ref()
+            .and_then(|policy| handshake.negotiate(policy));
+        let acceptance = Acceptance {
+            protocol,
+            deflate,
+            fields,
+        };
+        let (message_bytes, timing) = (settings.message_bytes, settings.timing);
+        let mut head = Vec::with_capacity(256);
+        if let Err(misuse) = handshake.encode(&acceptance, &mut head) {
+            return Err(AcceptFailure::Misuse(Box::new(self), misuse));
+        }
+        let session = |now| Session::new(message_bytes, deflate, timing, now);
+        let outlet = Arc::clone(&self.outlet);
+        let wire = Arc::new(Wire::new(outlet, session, Instant::now()));
+        self.status = 101;
+        if self.crew.access_log.wants_response_fields() {
+            self.fields = fields.encoded_fields().to_vec();
+        }
+        self.send(&[&head]).map_err(AcceptFailure::Lost)?;
+        self.response = Response::Upgraded;
+        self.crew.tell(Message::Upgraded {
+            key: self.key,
+            serial: self.serial,
+            wire: Arc::clone(&wire),
+        });
+        Ok(WebSocket {
+            exchange: self,
+            wire,
+        })
+    }
+}
+
+impl WebSocket {
+    /// The next message, or how it ended. Where there is neither, an [`crate::Event::Message`] or [`crate::Event::Gone`]
+    /// with the number of the exchange tells when there is.
+    pub fn receive(&mut self) -> Option<Incoming> {
+        let (incoming, resume) = self.wire.receive();
+        if resume {
+            self.tell();
+        }
+        incoming
+    }
+
+    /// Sends a text message. Never waits: what the client does not take at once stays with the reactor.
+    ///
+    /// # Errors
+    /// See [`SendFailure`].
+    pub fn send_text(&mut self, text: &str) -> Result<Room, SendFailure> {
+        self.send(text.len(), |session, frames| {
+            session.send_text(text, frames)
+        })
+    }
+
+    /// Sends a binary message. Never waits.
+    ///
+    /// # Errors
+    /// See [`SendFailure`].
+    pub fn send_binary(&mut self, data: &[u8]) -> Result<Room, SendFailure> {
+        self.send(data.len(), |session, frames| {
+            session.send_binary(data, frames)
+        })
+    }
+
+    fn send(
+        &mut self,
+        length: usize,
+        make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
+    ) -> Result<Room, SendFailure> {
+        let flushed = self.wire.say(make)?;
+        self.exchange.sent += length as u64;
+        if flushed == Flushed::Empty {
+            return Ok(Room::Enough);
+        }
+        self.tell();
+        Ok(self.exchange.outlet.ask_for_room()?)
+    }
+
+    /// Closes it. The client has some seconds to answer, which nobody waits for: all that is left to do is to drop it.
+    ///
+    /// # Errors
+    /// See [`SendFailure`]; after a misuse it is as open as before.
+    pub fn close(&mut self, code: u16, reason: &str) -> Result<(), SendFailure> {
+        self.wire.close(code, reason)?;
+        self.tell();
+        Ok(())
+    }
+
+    /// There is something to do for the reactor that the poller will not report.
+    fn tell(&self) {
+        self.exchange.crew.tell(self.exchange.pending());
+    }
+}
+
+impl Drop for WebSocket {
+    fn drop(&mut self) {
+        // Fails where it is closed already.
+        let _ = self.close(ABANDONED, "");
+    }
+}

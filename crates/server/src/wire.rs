@@ -1,0 +1,273 @@
+//! What the reactor and the application share of one WebSocket: the session, and the messages that the application has
+//! not taken yet. Each side does under one short lock what it has to do; neither waits for the other.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
+use proto::ws::{Closure, Incoming, SendError, Session};
+
+use crate::exchange::SinkError;
+use crate::outlet::{Flushed, Outlet};
+
+/// Messages that are read ahead of the application, in bytes; TCP's own window holds the client beyond it. One message is
+/// always taken, however long, so it is this and the longest message that a connection can hold.
+const WINDOW: usize = 64 * 1024;
+
+/// What a message counts beside its bytes: a stream of empty ones takes memory too.
+const MESSAGE_COST: usize = 64;
+
+/// One WebSocket.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    state: Mutex<State>,
+    outlet: Arc<Outlet>,
+    /// Where the session's clock begins.
+    born: Instant,
+}
+
+#[derive(Debug)]
+struct State {
+    session: Session,
+    /// What the application has not taken.
+    incoming: VecDeque<Incoming>,
+    /// What that weighs.
+    weight: usize,
+    /// The application waits for a message.
+    awaited: bool,
+    /// Nothing is read until there is room.
+    paused: bool,
+    /// How it ended, as the application is told behind the messages.
+    closure: Option<Closure>,
+}
+
+/// What became of bytes that were read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    /// Less than all: the application has to catch up before the rest can be taken.
+    pub(crate) consumed: usize,
+    /// Somebody waits for what they brought.
+    pub(crate) awaited: bool,
+    /// They brought the end.
+    pub(crate) ended: bool,
+}
+
+/// Why a message cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendFailure {
+    /// The client is gone, or has closed the WebSocket.
+    Lost(SinkError),
+    /// The application's fault.
+    Misuse(proto::ws::Misuse),
+}
+
+impl From<SinkError> for SendFailure {
+    fn from(error: SinkError) -> SendFailure {
+        SendFailure::Lost(error)
+    }
+}
+
+impl From<SendError> for SendFailure {
+    fn from(error: SendError) -> SendFailure {
+        match error {
+            SendError::Disconnected => SendFailure::Lost(SinkError::Disconnected),
+            SendError::Misuse(misuse) => SendFailure::Misuse(misuse),
+        }
+    }
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.weight < WINDOW
+    }
+
+    /// The first end counts.
+    fn end(&mut self, closure: Closure) -> bool {
+        let first = self.closure.is_none();
+        self.closure.get_or_insert(closure);
+        first
+    }
+
+    fn queue(&mut self, message: Incoming) {
+        self.weight += weight(&message);
+        self.incoming.push_back(message);
+    }
+}
+
+fn weight(message: &Incoming) -> usize {
+    let length = match message {
+        Incoming::Text(text) => text.len(),
+        Incoming::Binary(data) => data.len(),
+        Incoming::Closed(_) => 0,
+    };
+    length + MESSAGE_COST
+}
+
+impl Wire {
+    pub(crate) fn new(
+        outlet: Arc<Outlet>,
+        session: impl FnOnce(Duration) -> Session,
+        born: Instant,
+    ) -> Wire {
+        Wire {
+            state: Mutex::new(State {
+                session: session(born.elapsed()),
+                incoming: VecDeque::new(),
+                weight: 0,
+                awaited: false,
+                paused: false,
+                closure: None,
+            }),
+            outlet,
+            born,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.born.elapsed()
+    }
+
+    /// Frames go out in the order in which the session made them, so this is done while the session is locked.
+    fn send(&self, _state: &MutexGuard<'_, State>, frames: &[u8]) -> Result<Flushed, SinkError> {
+        match frames {
+            [] => Ok(Flushed::Empty),
+            frames => self.outlet.send(&[frames]),
+        }
+    }
+}
+
+/// The reactor's side. What the session has to send itself is sent, or queued, before these return; that a client is gone
+/// is seen by its outlet.
+impl Wire {
+    /// Whether the client may be read from. If not, the application, or the client, has to take something first.
+    pub(crate) fn may_read(&self) -> bool {
+        let mut state = self.state.lock();
+        // Once the session is closing, whatever comes is passed over, up to the client's close frame.
+        let room = !state.session.is_open() || (state.has_room() && self.outlet.has_room());
+        match (room, state.paused) {
+            (true, true) => state.session.resume(self.now()),
+            (false, false) => state.session.pause(),
+            _ => {}
+        }
+        state.paused = !room;
+        room
+    }
+
+    /// Takes bytes that were read.
+    pub(crate) fn take(&self, input: &[u8]) -> Taken {
+        let mut state = self.state.lock();
+        let mut frames = Vec::new();
+        let (mut consumed, mut news, mut ended) = (0, false, false);
+        while consumed < input.len() && (state.has_room() || !state.session.is_open()) {
+            let received = state.session.receive(&input[consumed..], &mut frames);
+            consumed += received.consumed;
+            match received.incoming {
+                Some(Incoming::Closed(closure)) => ended |= state.end(closure),
+                Some(message) => {
+                    state.queue(message);
+                    news = true;
+                }
+                None => {}
+            }
+        }
+        let awaited = news && std::mem::take(&mut state.awaited);
+        let _ = self.send(&state, &frames);
+        Taken {
+            consumed,
+            awaited,
+            ended,
+        }
+    }
+
+    /// Does what is due by the session's clock; says whether that was its end.
+    pub(crate) fn handle_timeout(&self) -> bool {
+        let mut state = self.state.lock();
+        let mut frames = Vec::new();
+        let closure = state.session.handle_timeout(self.now(), &mut frames);
+        let _ = self.send(&state, &frames);
+        closure.is_some_and(|closure| state.end(closure))
+    }
+
+    /// How long until [`Wire::handle_timeout`] has to be called, if ever.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        let at = self.state.lock().session.poll_timeout()?;
+        Some(at.saturating_sub(self.now()))
+    }
+
+    /// Whether nothing more is to be sent or received.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.lock().session.is_over()
+    }
+
+    /// The connection is gone; says whether that is news to the application.
+    pub(crate) fn lose(&self) -> bool {
+        let mut state = self.state.lock();
+        let closure = state.session.disconnected();
+        closure.is_some_and(|closure| state.end(closure))
+    }
+
+    /// The server closes the WebSocket; says whether that is news to the application, which need not wait for the client's
+    /// answer: it can neither send nor receive any more.
+    pub(crate) fn dismiss(&self, code: u16, reason: &'static str) -> bool {
+        let mut state = self.state.lock();
+        let mut frames = Vec::new();
+        let closed = state
+            .session
+            .close(code, reason, self.now(), &mut frames)
+            .is_ok();
+        let _ = self.send(&state, &frames);
+        let reason = reason.to_owned();
+        closed && state.end(Closure::ByApplication { code, reason })
+    }
+}
+
+/// The application's side.
+impl Wire {
+    /// Takes the next message, or the end; `None` where there is neither yet. The second value says that the reactor waits
+    /// to be told to read on.
+    pub(crate) fn receive(&self) -> (Option<Incoming>, bool) {
+        let mut state = self.state.lock();
+        if let Some(message) = state.incoming.pop_front() {
+            state.weight = state.weight.saturating_sub(weight(&message));
+            if state.incoming.is_empty() {
+                state.incoming = VecDeque::new(); // An idle connection holds no buffer.
+            }
+            let resume = state.paused && state.weight <= WINDOW / 2;
+            if resume {
+                state.session.resume(self.now());
+                state.paused = false;
+            }
+            return (Some(message), resume);
+        }
+        let closure = state.closure.clone();
+        state.awaited = closure.is_none();
+        (closure.map(Incoming::Closed), false)
+    }
+
+    /// Has the session make a frame, and sends it.
+    pub(crate) fn say(
+        &self,
+        make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
+    ) -> Result<Flushed, SendFailure> {
+        let mut state = self.state.lock();
+        if state.closure.is_some() {
+            return Err(SinkError::Disconnected.into());
+        }
+        let mut frames = Vec::new();
+        make(&mut state.session, &mut frames)?;
+        Ok(self.send(&state, &frames)?)
+    }
+
+    /// Closes it. Nothing that was not taken is kept.
+    pub(crate) fn close(&self, code: u16, reason: &str) -> Result<(), SendFailure> {
+        let now = self.now();
+        self.say(|session, frames| session.close(code, reason, now, frames))?;
+        let mut state = self.state.lock();
+        let reason = reason.to_owned();
+        state.end(Closure::ByApplication { code, reason });
+        state.incoming = VecDeque::new();
+        state.weight = 0;
+        Ok(())
+    }
+}
