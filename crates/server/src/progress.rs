@@ -151,6 +151,11 @@ impl Reactor {
         };
         self.ready
             .push(Exchange::new(origin, request, body, scheme));
+        // The request and the end of the client's side may have come together: then the poller has reported the end
+        // already, and does not report it again.
+        if self.connections[key].half_closed {
+            self.tell_gone(key);
+        }
     }
 
     /// More of a body has gone to the application.

@@ -9,7 +9,7 @@ mod double;
 
 use std::collections::HashMap;
 use std::io::{Read as _, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown as Side, TcpStream};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
@@ -227,5 +227,34 @@ fn a_response_that_outruns_its_client_waits_for_room() {
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).unwrap();
     assert_eq!(rest.len(), 200 * CHUNK);
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_client_that_leaves_with_its_request_is_noticed() {
+    let (tell, told): (Sender<bool>, _) = mpsc::channel();
+    let (open, gate): (Sender<()>, _) = mpsc::channel();
+    let double = Double::looped(&Config::default(), move |look| {
+        for mut exchange in look.exchanges {
+            tell.send(exchange.watch_gone()).unwrap();
+            gate.recv().unwrap();
+            exchange.respond(&ok(), b"ok").unwrap();
+        }
+    });
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (mut leaver, mut other) = (double.connect(), double.connect());
+    leaver.write_all(request).unwrap();
+    assert!(!told.recv_timeout(SOON).unwrap());
+    open.send(()).unwrap();
+    hear(&mut leaver, "\r\n\r\nok");
+    // While the loop is busy with another request, this one comes with the end of the stream: one report for both.
+    other.write_all(request).unwrap();
+    assert!(!told.recv_timeout(SOON).unwrap());
+    leaver.write_all(request).unwrap();
+    leaver.shutdown(Side::Write).unwrap();
+    open.send(()).unwrap();
+    assert!(told.recv_timeout(SOON).unwrap(), "the client has left");
+    open.send(()).unwrap();
+    hear(&mut leaver, "\r\n\r\nok");
     double.stop(Shutdown::Quick);
 }
