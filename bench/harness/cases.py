@@ -23,6 +23,8 @@ class Case:
     script: str | None = None
     # A case that is about many connections at once says how many; the others take what the run is told.
     connections: int | None = None
+    # Members of a room of WebSockets instead of wrk's requests; a "request" is then a message that one of them heard.
+    is_room: bool = False
     # A streamed answer has no Content-Length.
     is_streamed: bool = False
 
@@ -37,6 +39,7 @@ class Case:
         return [*own, LUA / "report.lua"]
 
 
+CHAT = b"a message of 64 bytes, as long as a short line of a chat can be."
 HELLO = b"Hello, world!"
 PAGE = bytes(range(32, 112)) * 128
 # Equal to the body that lua/echo.lua sends.
@@ -57,5 +60,6 @@ CASES = {
         Case("asgi_fastapi", "ASGI: GET, JSON from FastAPI", "asgi", JSON),
         Case("asgi_sleep", "ASGI: GET, 10 ms of sleep, 512 connections", "asgi", HELLO, connections=512),
         Case("asgi_events", "ASGI: GET, 20 server-sent events", "asgi", EVENTS, is_streamed=True),
+        Case("ws_broadcast", "WebSocket: 64 bytes to each of 32 members", "asgi", CHAT, connections=32, is_room=True),
     )
 }

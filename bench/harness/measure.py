@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
+from harness.broadcast import check_room, run_room
 from harness.cases import APPS, Case
 from harness.load import Counted, Load, check_answer, run_wrk
 from harness.process import TICKS_PER_SECOND, MeasurementError, Running, free_port, running
@@ -85,10 +86,15 @@ def refuse_bad_window(counted: Counted, case: Case) -> None:
         raise MeasurementError(f"{counted.bytes} bytes are too few for {counted.requests} answers")
 
 
+def _load(load: Load, port: int, case: Case) -> Counted:
+    load = load.for_case(case)
+    return run_room(load, port) if case.is_room else run_wrk(load, port, case)
+
+
 def _window(server: Running, port: int, case: Case, plan: Plan) -> tuple[int, CoreTicks, Counted]:
     core_before = CoreTicks.now(plan.server_core)
     ticks_before, family_before = server.cpu_ticks()
-    counted = run_wrk(plan.load.for_case(case), port, case)
+    counted = _load(plan.load, port, case)
     ticks_after, family_after = server.cpu_ticks()
     core = CoreTicks.now(plan.server_core).since(core_before)
     if family_after != family_before:
@@ -104,10 +110,10 @@ def measure(server: Server, python: pathlib.Path, case: Case, plan: Plan, round_
     with running(command, APPS, plan.server_core) as started:
         started.wait_until_listening(port)
         try:
-            keep_alive = check_answer(port, case)
+            keep_alive = check_room(port) if case.is_room else check_answer(port, case)
         except MeasurementError as refusal:
             raise MeasurementError(f"{refusal}\n{started.log_tail()}") from refusal
-        run_wrk(plan.warmup.for_case(case), port, case)
+        _load(plan.warmup, port, case)
         ticks, core, counted = _window(started, port, case, plan)
     return Sample(
         round=round_number,
