@@ -25,7 +25,7 @@ LIBPYTHON := $(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_config_var
 CARGO_TEST := $(if $(LIBPYTHON),LD_LIBRARY_PATH="$(LIBPYTHON):$$LD_LIBRARY_PATH" cargo test --workspace,cargo test --workspace --exclude oxicorn-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-parity test-gunicorn lint bench conformance format clean
+.PHONY: help run build test test-parity test-gunicorn lint bench conformance soak format clean
 
 help:
 	@echo "make run          build Oxicorn and serve examples/hello on http://$(BIND)"
@@ -35,6 +35,7 @@ help:
 	@echo "make build        build the extension into $(notdir $(VENV))"
 	@echo "make bench        measure CPU per request beside the peers (about 30 minutes)"
 	@echo "make conformance  run the Autobahn test suite against the WebSockets (needs CPython 2.7)"
+	@echo "make soak         look whether memory grows over a million requests (about 10 minutes)"
 	@echo "make format       rewrite the sources as lint wants them"
 	@echo "make clean        remove everything that was built"
 
@@ -98,6 +99,10 @@ bench:
 # The suite of others, which runs on CPython 2.7 alone, in an environment of its own.
 conformance: build
 	$(BIN)/python conformance/run.py
+
+soak: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(BIN)/python soak/run.py
 
 clean:
 	cargo clean

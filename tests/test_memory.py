@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from harness import Serve, Server, eventually, processes
 from harness.wire import chunk, head
 
 MIB = 1024  # in KiB, the unit of /proc
+SOAK = Path(__file__).parent.parent / "soak" / "run.py"
 
 
 def rss(server: Server) -> int:
@@ -114,3 +119,11 @@ def test_an_idle_server_does_nothing(serve: Serve, kind: str) -> None:
     assert used() - before <= 0.05
     for wire in wires:
         wire.close()
+
+
+@pytest.mark.parametrize("scenario", ["wsgi-sync", "asgi-asyncio"])
+def test_no_manner_of_client_leaves_anything_behind(scenario: str) -> None:
+    """The soak, whose clients also leave in the middle of everything, with fewer requests than `make soak`."""
+    command = [sys.executable, str(SOAK), "--no-result", "--requests", "30000", "--scenarios", scenario]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
