@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR2
@@ -294,3 +295,168 @@ def test_they_can_log(serve: Serve) -> None:
     server.wait_log(rf"\[{worker}\] \[INFO\] forked {worker}")
     server.wait_log(r"\[WARNING\] initialised")
     server.wait_log(r"\[DEBUG\] GET /")
+
+
+def _conf(serve: Serve, text: str) -> None:
+    (serve.folder / "gunicorn.conf.py").write_text(text)
+
+
+def _serve_lab(serve: Serve, *options: str, **more) -> Server:
+    return serve("lab", "--pythonpath", str(APPS), *options, cwd=serve.folder, **more)
+
+
+def test_listeners_are_sockets(serve: Serve) -> None:
+    _conf(
+        serve,
+        "import socket\n"
+        "def when_ready(server):\n"
+        "    [listener] = server.LISTENERS\n"
+        "    server.log.info('at %s %s %s %s %s', listener, listener.getsockname(), listener.cfg_addr,\n"
+        "        listener.family.name, server.address)\n"
+        "def post_worker_init(worker):\n"
+        "    [listener] = worker.sockets\n"
+        "    queued = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)\n"
+        "    worker.log.info('here %s %s %s', listener.sock.getsockname(), listener.fileno() > 2, queued)\n",
+    )
+    server = _serve_lab(serve)
+    host, port = server.address
+    server.wait_log(
+        re.escape(f"at http://{host}:{port} ('{host}', {port}) ('{host}', {port}) AF_INET [('{host}', {port})]")
+    )
+    server.wait_log(re.escape(f"here ('{host}', {port}) True 1"))
+
+
+def test_the_objects_know_each_other(serve: Serve) -> None:
+    _conf(
+        serve,
+        "def pre_fork(server, worker):\n"
+        "    worker.note = 'from before the fork'\n"
+        "def post_fork(server, worker):\n"
+        "    worker.log.info('%s of %s', worker.note, worker.app is server.app)\n"
+        "def post_worker_init(worker):\n"
+        "    app = worker.app\n"
+        "    worker.log.info('app %s %s %s', app.app_uri, app.callable is worker.wsgi, app.wsgi() is worker.wsgi)\n"
+        "def child_exit(server, worker):\n"
+        "    server.log.info('gone %s %s', worker.note, worker.pid in server.WORKERS)\n",
+    )
+    server = _serve_lab(serve)
+    server.wait_log("from before the fork of True")
+    server.wait_log("app lab True True")
+    assert server.stop() == 0
+    assert "gone from before the fork False" in server.log
+
+
+def test_a_worker_that_is_no_longer_alive_is_replaced(serve: Serve, kind: str) -> None:
+    _conf(
+        serve,
+        "def post_request(worker, req):\n    if req.path == '/pid':\n        worker.alive = False\n",
+    )
+    server = _serve_lab(serve, "-w", "1", kind=kind)
+    old = server.wait_workers(1)
+    assert int(server.get("/pid").text) == old[0]
+    server.wait_replaced(old, 1)
+    assert server.get("/").status == 200
+
+
+def test_hooks_may_set_when_a_worker_is_replaced(serve: Serve) -> None:
+    _conf(
+        serve,
+        "import sys\n"
+        "def post_fork(server, worker):\n"
+        "    assert worker.max_requests == sys.maxsize\n"
+        "    worker.max_requests = 1000\n"
+        "def post_request(worker, req):\n"
+        "    worker.log.info('request %s of %s', worker.nr, worker.max_requests)\n"
+        "    if req.path == '/again':\n"
+        "        worker.nr = 0\n"
+        "    if req.path == '/pid':\n"
+        "        worker.max_requests = worker.nr + 1\n",
+    )
+    server = _serve_lab(serve, "-w", "1")
+    [old] = server.wait_workers(1)
+    server.wait_log("request 1 of 1000")
+    server.get("/again")
+    server.wait_log("request 2 of 1000")
+    server.get("/pid")
+    server.wait_log("request 1 of 1000", times=2)
+    assert server.workers() == [old]
+    server.get("/")
+    server.wait_replaced([old], 1)
+    assert "request 2 of 2" in server.log
+
+
+def test_the_arbiter_takes_another_number_of_workers(serve: Serve) -> None:
+    _conf(
+        serve,
+        "def when_ready(server):\n"
+        "    server.num_workers = 3\n"
+        "def nworkers_changed(server, new_value, old_value):\n"
+        "    server.log.info('from %s to %s: %s', old_value, new_value, server.num_workers)\n",
+    )
+    server = _serve_lab(serve, "-w", "1")
+    server.wait_workers(3)
+    assert "from 2 to 3: 3" in server.log
+
+
+def test_hooks_may_reload_and_stop_the_server(serve: Serve) -> None:
+    _conf(
+        serve,
+        "def child_exit(server, worker):\n    server.stop() if worker.age > 1 else server.reload()\n",
+    )
+    server = _serve_lab(serve, "-w", "1")
+    [first] = server.wait_workers(1)
+    os.kill(first, SIGTERM)
+    assert server.wait_exit() == 0
+    assert "hup" in server.log
+
+
+def test_a_request_that_lasts_may_ask_for_more_time(serve: Serve) -> None:
+    _conf(
+        serve,
+        "workers = 1\ntimeout = 2\n"
+        "import time\n"
+        "def pre_request(worker, req):\n"
+        "    for _ in range(7 if req.path == '/pid' else 0):\n"
+        "        time.sleep(0.5)\n"
+        "        worker.tmp.notify()\n",
+    )
+    server = _serve_lab(serve)
+    [worker] = server.wait_workers(1)
+    assert int(server.get("/pid").text) == worker
+
+
+@pytest.mark.parametrize(
+    ("hook", "wrong"),
+    [
+        ("post_fork", "def post_fork(server):\n    pass\n"),
+        ("post_request", "def post_request(worker, req, environ, resp, more):\n    pass\n"),
+        ("when_ready", "when_ready = 5\n"),
+        ("on_exit", "on_exit = 'no.such.module'\n"),
+    ],
+)
+def test_a_hook_that_cannot_be_called_is_refused_by_name(serve: Serve, hook: str, wrong: str) -> None:
+    _conf(serve, wrong)
+    for option in ([], ["--check-config"]):
+        refusal = serve.refused("lab", "--pythonpath", str(APPS), *option, cwd=serve.folder)
+        assert refusal.code == 1
+        assert refusal.text.startswith(f"error: {hook}: ")
+        assert "Traceback" not in refusal.text
+
+
+def test_a_hook_may_be_the_name_of_a_function(serve: Serve) -> None:
+    (serve.folder / "ours.py").write_text("def ready(server):\n    server.log.info('ours is ready')\n")
+    _conf(serve, "when_ready = 'ours.ready'\n")
+    _serve_lab(serve).wait_log("ours is ready")
+
+
+@pytest.mark.parametrize("parameters", ["worker, req", "worker, req, environ", "worker, req, environ, resp"])
+def test_post_request_takes_two_to_four_parameters(serve: Serve, parameters: str) -> None:
+    _conf(serve, f"def post_request({parameters}):\n    worker.log.info('got %s', len(locals()))\n")
+    _serve_lab(serve).wait_log(f"got {parameters.count(',') + 1}")
+
+
+def test_what_pre_request_raises_answers_500(serve: Serve) -> None:
+    _conf(serve, "def pre_request(worker, req):\n    raise RuntimeError('not today')\n")
+    server = _serve_lab(serve)
+    assert server.get().status == 500
+    assert "not today" in server.log

@@ -1,13 +1,90 @@
 """Types of the extension module."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, final
 
-__all__ = ["__version__", "main", "write_log"]
+from oxicorn.app.base import BaseApplication
+
+__all__ = [
+    "Controls",
+    "Request",
+    "Response",
+    "__version__",
+    "check_setting",
+    "main",
+    "parse_arguments",
+    "serve",
+    "settings",
+    "write_log",
+]
 
 __version__: Final[str]
 
 def main(argv: list[str]) -> int:
     """Run the command line `argv` (without the program's name) and return its exit status."""
 
+def serve(application: BaseApplication) -> int:
+    """Run the server that `application` configures, and return its exit status."""
+
+def settings(hook: Callable[..., Any]) -> list[tuple[str, str, list[str], Any]]:
+    """Every setting: name, section, flags, default; `hook` for hooks."""
+
+def check_setting(name: str, value: Any) -> Any:
+    """Return the value that the setting `name` has when `value` is given to it."""
+
+def parse_arguments(argv: list[str]) -> tuple[dict[str, Any], str | None]:
+    """Return the options of the command line `argv`, by setting, and the application that it names."""
+
 def write_log(level: int, line: str) -> None:
     """Write one formatted line to the error log; `level` is that of `logging` and chooses the colour."""
+
+@final
+class Controls:
+    """A worker's hold on its server."""
+
+    def requests(self) -> int:
+        """Return how many requests have come."""
+
+    def recycle(self) -> None:
+        """Ask for a successor."""
+
+    def set_max_requests(self, number: int) -> None:
+        """Set after how many requests the worker asks for a successor."""
+
+    def notify(self) -> None:
+        """Start the time-out anew."""
+
+class Request:
+    """A request, as hooks get it."""
+
+    method: str
+    uri: str
+    path: str
+    query: str
+    fragment: str
+    version: tuple[int, int]
+    headers: list[tuple[str, str]]
+    trailers: list[tuple[str, str]]
+    remote_addr: Any
+    peer_addr: Any
+    proxy_protocol_info: Any
+    scheme: str
+    body: Any
+
+class Response:
+    """What became of a request, as hooks get it."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> list[tuple[str, str]]: ...
+    @property
+    def headers_sent(self) -> bool: ...
+    @property
+    def sent(self) -> int: ...
+    @property
+    def response_length(self) -> int | None: ...
+    @property
+    def chunked(self) -> bool: ...

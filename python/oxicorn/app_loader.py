@@ -43,7 +43,20 @@ def load(spec: str, wanted: str | None = None, *, factory: bool = False) -> tupl
     found = _attribute(module, target)
     if factory or target.arguments is not None:
         found = _call_factory(found, target)
-    return found, _interface(found, target, wanted)
+    return found, _interface(found, target.spec, wanted)
+
+
+def load_from(program: Any, wanted: str | None = None) -> tuple[Callable[..., Any], str]:
+    """Return the application of a program that embeds the server, as `load` does."""
+    name = type(program).__name__
+    try:
+        found = program.wsgi()
+    except AppError:
+        raise
+    except Exception as error:
+        report = f"{place(error)} raised while {name} loaded its application\n{user_traceback(error)}"
+        raise AppError(report, exit_code=BOOT_ERROR) from error
+    return found, _interface(found, name, wanted)
 
 
 def parse(spec: str) -> Target:
@@ -166,19 +179,19 @@ def _call_factory(factory: Any, target: Target) -> Any:
         raise _raised(target, error) from error
 
 
-def _interface(found: Any, target: Target, wanted: str | None) -> str:
+def _interface(found: Any, spec: str, wanted: str | None) -> str:
     if not callable(found):
         kind = "None" if found is None else f"of the type {type(found).__name__}"
-        raise AppError(f'"{target.spec}" is {kind}, not a WSGI or ASGI application')
+        raise AppError(f'"{spec}" is {kind}, not a WSGI or ASGI application')
     asgi = is_asgi(found)
     if asgi and wanted == "wsgi":
         raise AppError(
-            f'"{target.spec}" is an ASGI application ({_kind(found)}); this worker class serves WSGI',
+            f'"{spec}" is an ASGI application ({_kind(found)}); this worker class serves WSGI',
             "-k asgi serves it",
         )
     if wanted == "asgi" and not asgi and _takes_environ(found):
         raise AppError(
-            f'"{target.spec}" is a WSGI application ({_kind(found)}); asgi workers serve ASGI',
+            f'"{spec}" is a WSGI application ({_kind(found)}); asgi workers serve ASGI',
             "leave -k away, or choose sync or gthread",
         )
     return wanted or ("asgi" if asgi else "wsgi")

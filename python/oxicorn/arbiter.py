@@ -3,35 +3,85 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from oxicorn.workers.base import Worker
+from oxicorn import _oxicorn
+
+if TYPE_CHECKING:
+    from oxicorn.app.base import BaseApplication
+    from oxicorn.sock import Listener
+    from oxicorn.workers.base import Worker
 
 
 class Arbiter:
     """The process that owns the listeners and the workers. The server keeps the attributes up to date."""
 
-    def __init__(self, cfg: Any, log: Any) -> None:
-        """Describe the arbiter that is the calling process."""
-        self.cfg = cfg
-        self.log = log
-        self.app: Any = None
+    def __init__(self, app: BaseApplication) -> None:
+        """Describe the arbiter of `app` that is, or will be, the calling process."""
+        self.app, self.cfg = app, app.cfg
+        self.log: Any = None
         self.pid = os.getpid()
-        self.num_workers: int = cfg.workers
+        self._num_workers: int = self.cfg.workers
         self.worker_age = 0
         self.WORKERS: dict[int, Worker] = {}
+        self.LISTENERS: list[Listener] = []
+
+    def run(self) -> NoReturn:
+        """Serve, and leave with the exit code of the arbiter or, in a worker, of that worker."""
+        sys.exit(_oxicorn.serve(self.app))
 
     @property
-    def address(self) -> list[str]:
-        """The addresses that the settings ask for."""
-        return list(self.cfg.bind)
+    def num_workers(self) -> int:
+        """How many workers there shall be. What is set here lasts until the next reload."""
+        return self._num_workers
+
+    @num_workers.setter
+    def num_workers(self, number: int) -> None:
+        # In a worker this object is a copy, as everything is.
+        if os.getpid() == self.pid:
+            for _ in range(abs(number - self._num_workers)):
+                os.kill(self.pid, signal.SIGTTIN if number > self._num_workers else signal.SIGTTOU)
 
     @property
-    def LISTENERS(self) -> list[str]:
-        """The addresses listened on, as text. The sockets are not Python objects."""
-        return self.address
+    def address(self) -> list[Any]:
+        """The addresses that the settings ask for, as `socket` takes them."""
+        return self.cfg.address
+
+    @property
+    def timeout(self) -> int:
+        """After how many seconds without progress a worker is replaced."""
+        return int(self.cfg.timeout)
 
     @property
     def proc_name(self) -> str:
         """The name that process titles show."""
-        return str(self.cfg.proc_name or self.cfg.default_proc_name)
+        return self.cfg.proc_name
+
+    @property
+    def worker_class(self) -> Any:
+        """The class of the workers."""
+        return self.cfg.worker_class
+
+    def signal(self, sig: int, frame: object = None) -> None:
+        """Send the arbiter a signal."""
+        del frame
+        os.kill(self.pid, sig)
+
+    def reload(self) -> None:
+        """Read the settings again and replace the workers."""
+        self.signal(signal.SIGHUP)
+
+    def stop(self, graceful: bool = True) -> None:
+        """End the server, at once where not `graceful`."""
+        self.signal(signal.SIGTERM if graceful else signal.SIGQUIT)
+
+    def kill_worker(self, pid: int, sig: int) -> None:
+        """Send a worker a signal."""
+        os.kill(pid, sig)
+
+    def kill_workers(self, sig: int) -> None:
+        """Send all workers a signal."""
+        for pid in list(self.WORKERS):
+            self.kill_worker(pid, sig)

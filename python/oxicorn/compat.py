@@ -1,4 +1,7 @@
-"""Lets `import gunicorn` work where Gunicorn is not installed, for conf files and hooks written for it."""
+"""Lets `import gunicorn` work where Gunicorn is not installed, for conf files, hooks and applications written for it.
+
+`python -m oxicorn.compat SCRIPT` runs a program that embeds Gunicorn, on Oxicorn, whether Gunicorn is installed or not.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import runpy
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -19,17 +23,26 @@ GUNICORN_VERSION = "27.0.1"
 class GunicornFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Answers for `gunicorn` and its submodules with those of Oxicorn.
 
-    It stands last on `sys.meta_path`, so an installed Gunicorn is found before it.
+    It stands first on `sys.meta_path`: the search along a package's path would load a second copy of each submodule.
     """
+
+    def __init__(self, *, replaces: bool) -> None:
+        """Step back before a Gunicorn that is installed, unless this one `replaces` it."""
+        self._replaces = replaces
 
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Claim `gunicorn` itself and those submodules that Oxicorn has."""
         root, _, rest = fullname.partition(".")
-        if root != "gunicorn" or (rest and not self._has(rest)):
+        if root != "gunicorn" or not (self._has(rest) if rest else self._is_wanted()):
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=not rest)
+
+    def _is_wanted(self) -> bool:
+        installed = importlib.machinery.PathFinder.find_spec("gunicorn")
+        # A mere directory of that name, with conf files perhaps, is no package.
+        return self._replaces or installed is None or installed.loader is None
 
     def _has(self, rest: str) -> bool:
         package = sys.modules.get("gunicorn")
@@ -60,7 +73,16 @@ class GunicornFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             module.__spec__ = spec.loader_state
 
 
-def install() -> None:
+def install(*, replaces: bool = False) -> None:
     """Put the finder in place, once."""
     if not any(isinstance(finder, GunicornFinder) for finder in sys.meta_path):
-        sys.meta_path.append(GunicornFinder())
+        sys.meta_path.insert(0, GunicornFinder(replaces=replaces))
+
+
+if __name__ == "__main__":
+    from oxicorn.compat import install as install_for_all
+
+    install_for_all(replaces=True)
+    del sys.argv[0]
+    sys.path[0] = str(importlib.import_module("pathlib").Path(sys.argv[0]).absolute().parent)
+    runpy.run_path(sys.argv[0], run_name="__main__")

@@ -1,41 +1,183 @@
-"""The settings as hooks see them: `server.cfg` and `worker.cfg`."""
+"""The settings as Python sees them: `server.cfg`, `worker.cfg`, and the `cfg` of an embedding application."""
 
 from __future__ import annotations
 
+import argparse
+import grp
+import os
+import pwd
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+from oxicorn import _oxicorn
+from oxicorn.util import parse_address
+
+
+def _unset(*_arguments: Any) -> None:
+    """Stand where a hook is not set: there is nothing to do."""
+
+
+class Setting:
+    """One setting and its value."""
+
+    def __init__(self, name: str, section: str, cli: list[str], default: Any) -> None:
+        """Describe the setting; `default` is what the environment makes of it."""
+        self.name, self.section, self.cli = name, section, cli
+        self.default = self.value = default
+        self.given = False
+
+    def get(self) -> Any:
+        """Return the value in force."""
+        return self.value
+
+    def set(self, val: Any) -> None:
+        """Check `val` and take it, or raise `ValueError` with what the setting accepts."""
+        self.value = _oxicorn.check_setting(self.name, val)
+        self.given = True
+
+
+def make_settings(ignore: Sequence[str] | None = None) -> dict[str, Setting]:
+    """Return every setting by name at its default, but for those in `ignore`."""
+    rows = _oxicorn.settings(_unset)
+    return {name: Setting(name, *rest) for name, *rest in rows if name not in (ignore or ())}
+
+
+KNOWN_SETTINGS = list(make_settings().values())
+
+
+def get_default_config_file() -> str | None:
+    """Return the conf file that is found by itself in the current directory, if there is one."""
+    names = ("oxicorn.conf.py", "gunicorn.conf.py")
+    return next((str(Path(name).absolute()) for name in names if Path(name).is_file()), None)
+
+
+class Parser:
+    """Reads a command line as the server's own does, into a namespace with a name for every option."""
+
+    def __init__(self, names: Sequence[str], prog: str) -> None:
+        """Answer for the options of the settings `names`."""
+        self._names, self.prog = names, prog
+
+    def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:
+        """Return each option's value, None where it was not given; the application string is in `args`."""
+        given, app = _oxicorn.parse_arguments(list(sys.argv[1:] if args is None else args))
+        values = {name: _oxicorn.check_setting(name, value) for name, value in given.items()}
+        return argparse.Namespace(**{**dict.fromkeys(self._names), **values, "args": [app] if app else []})
 
 
 class Config:
-    """The resolved settings, each an attribute under its name."""
+    """The settings, each an attribute under its name; `set` changes one."""
 
-    def __init__(self, values: dict[str, Any]) -> None:
-        """Keep `values`, the resolved settings by name."""
-        self.values = values
+    settings: dict[str, Setting]
+
+    def __init__(self, usage: str | None = None, prog: str | None = None) -> None:
+        """Start with every setting at its default."""
+        self.settings = make_settings()
+        self.usage, self.prog = usage, prog or Path(sys.argv[0]).name
+        self.env_orig = os.environ.copy()
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Config:
+        """Return a `Config` that shows `values`, which the server has resolved."""
+        config = cls()
+        for name, value in values.items():
+            config.settings[name].value = value
+        return config
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What `set` was called for, by name."""
+        return {name: setting.value for name, setting in self.settings.items() if setting.given}
 
     def __getattr__(self, name: str) -> Any:
         """Return the value of the setting `name`."""
         try:
-            return self.__dict__["values"][name]
+            return self.__dict__["settings"][name].value
         except KeyError:
             raise AttributeError(f"No configuration setting for: {name}") from None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse what would hide a setting."""
+        if name in self.__dict__.get("settings", ()):
+            raise AttributeError(f"use cfg.set({name!r}, …)")
+        super().__setattr__(name, value)
+
     def set(self, name: str, value: Any) -> None:
-        """Change what later readers of this object see; the server itself has read its settings."""
-        if name not in self.values:
+        """Change a setting: before an embedding application runs for the server, later for readers of this object."""
+        if name not in self.settings:
             raise AttributeError(f"No configuration setting for: {name}")
-        self.values[name] = value
+        self.settings[name].set(value)
+
+    def validate(self) -> None:
+        """Do nothing: the server checks the settings against each other when it starts."""
+
+    def parser(self) -> Parser:
+        """Return what reads a command line."""
+        return Parser(list(self.settings), self.prog)
+
+    def get_cmd_args_from_env(self) -> list[str]:
+        """Return the arguments that the environment gives."""
+        names = ("GUNICORN_CMD_ARGS", "OXICORN_CMD_ARGS")
+        return [word for name in names for word in shlex.split(self.env_orig.get(name, ""))]
 
     @property
-    def address(self) -> list[str]:
-        """The addresses to listen on."""
-        return list(self.values["bind"])
+    def address(self) -> list[Any]:
+        """The addresses to listen on, as `socket` takes them."""
+        return [parse_address(bind) for bind in self.settings["bind"].value]
+
+    @property
+    def is_ssl(self) -> bool:
+        """Whether TLS is spoken."""
+        return bool(self.certfile or self.keyfile)
+
+    @property
+    def uid(self) -> int:
+        """The user of the workers, as a number."""
+        user = self.user
+        if user is None:
+            return os.geteuid()
+        return int(user) if str(user).isdigit() else pwd.getpwnam(user).pw_uid
+
+    @property
+    def gid(self) -> int:
+        """The group of the workers, as a number."""
+        group = self.group
+        if group is None:
+            return os.getegid()
+        return int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
+
+    @property
+    def worker_class_str(self) -> str:
+        """The worker class that runs, by its short name."""
+        chosen = self.settings["worker_class"].value
+        name = chosen if isinstance(chosen, str) else chosen.__name__
+        return "gthread" if name == "sync" and self.threads > 1 else name
+
+    @property
+    def proc_name(self) -> str:
+        """The name that process titles show."""
+        return str(self.settings["proc_name"].value or self.settings["default_proc_name"].value)
 
     @property
     def env(self) -> dict[str, str]:
         """`raw_env` as a mapping."""
-        return dict(pair.split("=", 1) for pair in self.values["raw_env"])
+        return _pairs(self.raw_env)
+
+    @property
+    def paste_global_conf(self) -> dict[str, str]:
+        """`raw_paste_global_conf` as a mapping."""
+        return _pairs(self.raw_paste_global_conf)
 
     def __str__(self) -> str:
         """List every setting on a line of its own, as Gunicorn does."""
-        width = max(map(len, self.values))
-        return "\n".join(f"{name:{width}} = {self.values[name]}" for name in sorted(self.values))
+        width = max(map(len, self.settings))
+        shown = {name: self.settings[name].value for name in sorted(self.settings)}
+        lines = ((name, f"<{value.__qualname__}()>" if callable(value) else value) for name, value in shown.items())
+        return "\n".join(f"{name:{width}} = {value}" for name, value in lines)
+
+
+def _pairs(entries: list[str]) -> dict[str, str]:
+    return dict(entry.split("=", 1) for entry in entries)

@@ -82,3 +82,19 @@ def search_path() -> str:
     return ", ".join(
         dict.fromkeys(entry or "." for entry in sys.path if not is_library(entry) and Path(entry).is_dir())
     )
+
+
+class ConfigError(Exception):
+    """A mistake in the configuration of an embedding application."""
+
+
+class HaltServer(BaseException):
+    """Gunicorn's way to stop the arbiter; here a name for `except` clauses."""
+
+    def __init__(self, reason: str, exit_status: int = 1) -> None:
+        """Keep the reason and the exit status."""
+        super().__init__(reason, exit_status)
+        self.reason, self.exit_status = reason, exit_status
+
+
+AppImportError = AppError

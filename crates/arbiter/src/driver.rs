@@ -325,7 +325,10 @@ impl Driver<'_> {
         let generation = self.prepare(config);
         match generation {
             Ok(_) => self.unsettled += 1,
-            Err(_) => self.host.abandon_config(),
+            Err(_) => {
+                self.host.abandon_config();
+                self.show_listeners();
+            }
         }
         generation
     }
@@ -337,6 +340,7 @@ impl Driver<'_> {
             .map(|before| before.listeners.as_slice())
             .unwrap_or_default();
         let listeners = listeners::reopen(&config, existing)?;
+        self.host.listening(&listeners);
         let generation = Generation::new(config, listeners);
         self.preload(&generation.config)?;
         self.host.reopen_logs();
@@ -358,6 +362,14 @@ impl Driver<'_> {
     fn abandon(&mut self) {
         for _ in 0..std::mem::take(&mut self.unsettled) {
             self.host.abandon_config();
+        }
+        self.show_listeners();
+    }
+
+    /// Shows the listeners of what is in force again.
+    fn show_listeners(&mut self) {
+        if let Some(current) = self.current() {
+            self.host.listening(&current.listeners);
         }
     }
 

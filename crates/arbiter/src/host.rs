@@ -25,6 +25,9 @@ pub trait Host {
     /// Workers serve with the configuration that was read last: there is no way back to those before it.
     fn settle_config(&mut self) {}
 
+    /// Shows what is listened on, before the hooks that may ask: at the start and after every reload.
+    fn listening(&mut self, _listeners: &[Listener]) {}
+
     /// Imports the application before any worker is forked, and makes its memory ready to be shared.
     fn preload(&mut self) -> Result<(), Boot>;
 

@@ -98,6 +98,7 @@ fn prepare(config: Config, host: &mut dyn Host, origin: Origin) -> Result<Starte
     tell(host, Moment::OnStarting)?;
     let listeners = listeners::open(&config, &origin.inherited)?;
     note_ignored_bind(&config, &origin.inherited);
+    host.listening(&listeners);
     let generation = Generation::new(config, listeners);
     if generation.config.preload_app {
         host.preload().map_err(refusal)?;

@@ -1,11 +1,14 @@
 //! The Python objects that hooks receive: the settings, the log, the arbiter, the workers.
 
 use std::collections::BTreeMap;
+use std::os::fd::AsRawFd as _;
 
+use arbiter::Listener;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 use settings::{Config, WorkerClass};
 
+use crate::embedding::Embedder;
 use crate::hooks::Hooks;
 use crate::values;
 
@@ -33,7 +36,12 @@ pub(crate) struct Actors {
 
 impl Actors {
     /// Makes the objects for the arbiter of this process, and sets the Python loggers up.
-    pub(crate) fn new(py: Python<'_>, config: &Config, hooks: &Hooks) -> PyResult<Self> {
+    pub(crate) fn new(
+        py: Python<'_>,
+        config: &Config,
+        hooks: &Hooks,
+        embedder: Option<&Embedder>,
+    ) -> PyResult<Self> {
         for module in WORKERS_NEED {
             py.import(*module)?;
         }
@@ -45,10 +53,19 @@ impl Actors {
             .import("oxicorn.glogging")?
             .getattr("Logger")?
             .call1((&cfg,))?;
+        let app = match embedder {
+            Some(embedder) => embedder.object(py).clone(),
+            None => py
+                .import("oxicorn.app.wsgiapp")?
+                .getattr("WSGIApplication")?
+                .call_method1("over", (&cfg, config.app.as_deref()))?,
+        };
         let server = py
             .import("oxicorn.arbiter")?
             .getattr("Arbiter")?
-            .call1((&cfg, &log))?;
+            .call1((app,))?;
+        server.setattr("cfg", &cfg)?;
+        server.setattr("log", &log)?;
         Ok(Self {
             server: server.unbind(),
             log: log.unbind(),
@@ -61,10 +78,10 @@ impl Actors {
     pub(crate) fn reload(&self, py: Python<'_>, config: &Config, hooks: &Hooks) -> PyResult<()> {
         let cfg = settings_object(py, config, hooks)?;
         self.log.bind(py).call_method1("setup", (&cfg,))?;
-        self.server
-            .bind(py)
-            .setattr("num_workers", config.workers)?;
-        self.server.bind(py).setattr("cfg", cfg)
+        let server = self.server.bind(py);
+        server.setattr("_num_workers", config.workers)?;
+        server.setattr("cfg", &cfg)?;
+        server.getattr("app")?.setattr("cfg", cfg)
     }
 
     /// The arbiter.
@@ -75,10 +92,14 @@ impl Actors {
     /// Makes the object of the worker that is about to be forked.
     pub(crate) fn prepare_worker(&mut self, py: Python<'_>, age: u64) -> PyResult<Py<PyAny>> {
         let server = self.server.bind(py);
+        let cfg = server.getattr("cfg")?;
         let arguments = (
             age,
             server.getattr("pid")?,
-            server.getattr("cfg")?,
+            server.getattr("LISTENERS")?,
+            server.getattr("app")?,
+            cfg.getattr("timeout")?,
+            cfg,
             &self.log,
         );
         let worker = py
@@ -92,12 +113,17 @@ impl Actors {
     }
 
     /// Takes the prepared worker, in the process that is it.
-    pub(crate) fn adopt_worker(&mut self, py: Python<'_>, age: u64) -> PyResult<Py<PyAny>> {
+    pub(crate) fn adopt_worker(
+        &mut self,
+        py: Python<'_>,
+        age: u64,
+        max_requests: u64,
+    ) -> PyResult<Py<PyAny>> {
         let worker = match self.next.take() {
             Some(worker) => worker,
             None => self.prepare_worker(py, age)?,
         };
-        worker.call_method0(py, "adopt")?;
+        worker.call_method1(py, "_adopt", (max_requests,))?;
         Ok(worker)
     }
 
@@ -115,6 +141,18 @@ impl Actors {
         let worker = self.workers.remove(&pid);
         self.publish(py)?;
         Ok(worker)
+    }
+
+    /// Shows what is listened on.
+    pub(crate) fn listening(&self, py: Python<'_>, listeners: &[Listener]) -> PyResult<()> {
+        let class = py.import("oxicorn.sock")?.getattr("Listener")?;
+        let shown = PyList::empty(py);
+        for listener in listeners {
+            let address = listener.address();
+            let number = listener.socket().as_raw_fd();
+            shown.append(class.call1((number, address.spelling(), address.to_string()))?)?;
+        }
+        self.server.bind(py).setattr("LISTENERS", shown)
     }
 
     fn publish(&self, py: Python<'_>) -> PyResult<()> {
@@ -143,5 +181,5 @@ fn settings_object<'py>(
     }
     py.import("oxicorn.config")?
         .getattr("Config")?
-        .call1((attributes,))
+        .call_method1("of", (attributes,))
 }

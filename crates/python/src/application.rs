@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::IntoPyDict as _;
 use settings::{Config, WorkerClass};
 
+use crate::embedding::Embedder;
 use crate::failure::{BOOT, Failure};
 
 /// How an application is called.
@@ -63,18 +64,26 @@ fn wanted(config: &Config) -> Option<&'static str> {
     }
 }
 
-/// Imports the application that the settings name.
+/// Imports the application that the settings name, or has the embedding program load its own.
 ///
 /// # Errors
 ///
 /// `SystemExit` or `KeyboardInterrupt`, which came while it was imported: from a signal or from its own code.
-pub(crate) fn load(py: Python<'_>, config: &Config) -> PyResult<Loaded> {
+pub(crate) fn load(
+    py: Python<'_>,
+    config: &Config,
+    embedder: Option<&Embedder>,
+) -> PyResult<Loaded> {
     let loader = py.import("oxicorn.app_loader")?;
-    let spec = config.app.as_deref().unwrap_or_default();
-    let options = [("factory", config.app_factory)].into_py_dict(py)?;
-    let loaded = loader
-        .call_method("load", (spec, wanted(config)), Some(&options))
-        .and_then(|pair| Application::of(&pair));
+    let loaded = match embedder {
+        Some(embedder) => loader.call_method1("load_from", (embedder.object(py), wanted(config))),
+        None => {
+            let spec = config.app.as_deref().unwrap_or_default();
+            let options = [("factory", config.app_factory)].into_py_dict(py)?;
+            loader.call_method("load", (spec, wanted(config)), Some(&options))
+        }
+    };
+    let loaded = loaded.and_then(|pair| Application::of(&pair));
     match loaded {
         Ok(application) => Ok(Loaded::Application(application)),
         Err(error) if error.is_instance_of::<PyException>(py) => {

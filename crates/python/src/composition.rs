@@ -9,7 +9,8 @@ use sys::users::{Groups, Identity};
 
 use crate::actors::Actors;
 use crate::application::Application;
-use crate::conf_file::{self, Location};
+use crate::conf_file::{self, ConfFile, Location};
+use crate::embedding::{self, Embedder};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
@@ -22,6 +23,7 @@ const ARGUMENT_VARIABLES: [&str; 2] = ["GUNICORN_CMD_ARGS", "OXICORN_CMD_ARGS"];
 pub(crate) struct Sources {
     layers: Layers,
     location: Option<Location>,
+    embedder: Option<Embedder>,
 }
 
 /// What the sources say.
@@ -61,11 +63,7 @@ impl Resolved {
 impl Sources {
     /// Looks at the environment and finds the conf file.
     pub(crate) fn gather(command_line: &CommandLine) -> Result<Self, Failure> {
-        let variable = |name: &str| match name {
-            "PWD" => environment::working_directory().map(|path| path.display().to_string()),
-            name => std::env::var(name).ok(),
-        };
-        let mut layers = Layers::new().environment(&variable);
+        let mut layers = Layers::new().environment(&environment::variable);
         for name in ARGUMENT_VARIABLES {
             if let Ok(text) = std::env::var(name) {
                 let words = settings::split_words(&text)
@@ -75,17 +73,43 @@ impl Sources {
         }
         let layers = layers.command_line(command_line);
         let location = Location::find(layers.conf_location())?;
-        Ok(Self { layers, location })
+        Ok(Self {
+            layers,
+            location,
+            embedder: None,
+        })
     }
 
-    /// Reads the conf file and resolves everything. Called again at every reload.
+    /// A program that sets what it wants set by itself, over the defaults that the environment gives.
+    pub(crate) fn embedded(embedder: Embedder) -> Self {
+        Self {
+            layers: Layers::new().environment(&environment::variable),
+            location: None,
+            embedder: Some(embedder),
+        }
+    }
+
+    /// The program that embeds the server.
+    pub(crate) fn embedder(&self) -> Option<&Embedder> {
+        self.embedder.as_ref()
+    }
+
+    /// Reads everything again, for a reload.
+    pub(crate) fn read_again(&self, py: Python<'_>) -> Result<Resolved, Failure> {
+        if let Some(embedder) = &self.embedder {
+            let read = embedder.reload(py);
+            read.map_err(|error| embedding::unreadable(py, embedder, &error))?;
+        }
+        self.resolve(py)
+    }
+
+    /// Reads the conf file, or what the embedding program has set, and resolves everything.
     pub(crate) fn resolve(&self, py: Python<'_>) -> Result<Resolved, Failure> {
         let mut layers = self.layers.clone();
         let mut hooks = Hooks::default();
         let mut slips = Vec::new();
-        if let Some(location) = &self.location {
-            let file = conf_file::load(py, location)?;
-            layers = layers.conf_name(location.name()).conf(file.values);
+        if let Some((name, file)) = self.file(py)? {
+            layers = layers.conf_name(&name).conf(file.values);
             hooks = file.hooks;
             slips = file.slips;
         }
@@ -96,6 +120,24 @@ impl Sources {
             slips,
             layers,
         })
+    }
+}
+
+impl Sources {
+    /// What the conf file defines, or the program in its place, with the name that messages use.
+    fn file(&self, py: Python<'_>) -> Result<Option<(String, ConfFile)>, Failure> {
+        if let Some(embedder) = &self.embedder {
+            let given = embedder.given(py);
+            let given = given.map_err(|error| embedding::unreadable(py, embedder, &error))?;
+            let name = embedder.name(py);
+            let file = conf_file::collect(&given, &name)?;
+            return Ok(Some((name, file)));
+        }
+        let Some(location) = &self.location else {
+            return Ok(None);
+        };
+        let file = conf_file::load(py, location)?;
+        Ok(Some((location.name().to_owned(), file)))
     }
 }
 

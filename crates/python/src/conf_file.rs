@@ -86,12 +86,21 @@ pub(crate) fn load(py: Python<'_>, location: &Location) -> Result<ConfFile, Fail
         Location::File { name, path } => run(py, name, path)?,
         Location::Module(module) => import(py, module)?,
     };
+    collect(&names, location.name())
+}
+
+/// Sorts what `source` defines into values, hooks and slips.
+///
+/// # Errors
+///
+/// A hook cannot be called.
+pub(crate) fn collect(names: &Bound<'_, PyDict>, source: &str) -> Result<ConfFile, Failure> {
     let mut file = ConfFile {
         values: Vec::new(),
-        hooks: Hooks::from_conf(&names, location.name())?,
+        hooks: Hooks::from_conf(names, source)?,
         slips: Vec::new(),
     };
-    for (key, value) in &names {
+    for (key, value) in names {
         let Ok(name) = key.extract::<String>() else {
             continue;
         };
@@ -103,8 +112,7 @@ pub(crate) fn load(py: Python<'_>, location: &Location) -> Result<ConfFile, Fail
             (settings::near_miss(&name), matches!(value, Value::Other(_)))
         {
             file.slips.push(format!(
-                "{}: {name} is not a setting; did you mean {setting}?",
-                location.name()
+                "{source}: {name} is not a setting; did you mean {setting}?"
             ));
         }
         file.values.push((name, value));

@@ -1,24 +1,21 @@
 //! From the command line to the arbiter: the way of every start, and of the answers that need no server.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use arbiter::Outcome;
 use pyo3::prelude::*;
-use settings::{CommandLine, Config, Parsed};
+use settings::Config;
 
 use crate::actors::Actors;
 use crate::application::{self, Loaded};
 use crate::composition::{Composition, Launch, Resolved, Sources, identity};
+use crate::embedding::{self, Embedder};
 use crate::environment::{self, Environment};
-use crate::failure::{BOOT, CONFIGURATION, Failure};
+use crate::failure::{BOOT, Failure};
 use crate::hooks::Hooks;
 use crate::logging::{self, Banner};
 use crate::{banner, driver, host};
-
-/// Exit code of arguments that cannot be understood, argparse's.
-const USAGE: i32 = 2;
 
 /// Runs a command line and returns the exit code: the arbiter's, or in a forked worker that worker's.
 ///
@@ -26,47 +23,38 @@ const USAGE: i32 = 2;
 ///
 /// Python itself is broken: a module of its library or of ours cannot be imported.
 pub(crate) fn main(py: Python<'_>, arguments: &[String]) -> PyResult<i32> {
-    let command_line = match settings::parse_command_line(arguments) {
-        Parsed::Run(command_line) => command_line,
-        Parsed::Help(text) => return Ok(say(&text)),
-        Parsed::Version => {
-            return Ok(say(&format!(
-                "oxicorn (version {})\n",
-                env!("CARGO_PKG_VERSION")
-            )));
-        }
-        Parsed::Usage(report) => {
-            logging::write_plain(&format!("{report}\n"));
-            return Ok(USAGE);
-        }
+    let command_line = match embedding::parse(arguments) {
+        Ok(command_line) => command_line,
+        Err(code) => return Ok(code),
     };
     let launch = Launch::note(py)?;
     py.import("oxicorn.compat")?.call_method0("install")?;
     if let Some(directory) = environment::working_directory() {
         environment::import_from(py, &directory)?;
     }
-    match start(py, launch, &command_line) {
-        Ok(code) => Ok(code),
-        Err(failure) => {
-            logging::write_plain(&format!("error: {failure}\n"));
-            Ok(failure.code)
-        }
-    }
+    let started = Sources::gather(&command_line).and_then(|sources| start(py, launch, sources));
+    Ok(started.unwrap_or_else(told))
 }
 
-/// Writes an answer to standard output.
-fn say(text: &str) -> i32 {
-    match io::stdout()
-        .write_all(text.as_bytes())
-        .and_then(|()| io::stdout().flush())
-    {
-        Ok(()) => 0,
-        Err(_) => CONFIGURATION,
-    }
+/// Runs the server for a program that embeds it, and returns the exit code.
+///
+/// # Errors
+///
+/// As for [`main`].
+pub(crate) fn serve(py: Python<'_>, application: Py<PyAny>) -> PyResult<i32> {
+    let launch = Launch::note(py)?;
+    py.import("oxicorn.compat")?.call_method0("install")?;
+    let sources = Sources::embedded(Embedder::new(application));
+    Ok(start(py, launch, sources).unwrap_or_else(told))
 }
 
-fn start(py: Python<'_>, launch: Launch, command_line: &CommandLine) -> Result<i32, Failure> {
-    let sources = Sources::gather(command_line)?;
+/// The exit code of a failure, after it has been told.
+fn told(failure: Failure) -> i32 {
+    logging::write_plain(&format!("error: {failure}\n"));
+    failure.code
+}
+
+fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failure> {
     let mut environment = Environment::default();
     let mut resolved = sources.resolve(py)?;
     resolved.prepare(py, &mut environment)?;
@@ -77,22 +65,23 @@ fn start(py: Python<'_>, launch: Launch, command_line: &CommandLine) -> Result<i
         ..
     } = resolved;
     if config.print_config {
-        say(&settings::render::print_config(&config, &|name| {
+        logging::say(&settings::render::print_config(&config, &|name| {
             qualified_name(py, &hooks, name)
         }));
     }
-    if config.app.is_none() {
+    if config.app.is_none() && sources.embedder().is_none() {
         return Err(no_application());
     }
     identity(&config)?;
     if config.check_config || config.print_config {
-        return check(py, &config, &slips);
+        return check(py, &config, sources.embedder(), &slips);
     }
     logging::set_up(&config).map_err(|error| host::unwritable(&config, &error))?;
     host::warn(&config, &slips);
     let config = Arc::new(config);
     let hooks = Arc::new(hooks);
-    let actors = logging::capture_output(py).and_then(|()| Actors::new(py, &config, &hooks));
+    let actors = logging::capture_output(py)
+        .and_then(|()| Actors::new(py, &config, &hooks, sources.embedder()));
     let mut composition = Composition {
         sources,
         config: Arc::clone(&config),
@@ -116,12 +105,17 @@ fn start(py: Python<'_>, launch: Launch, command_line: &CommandLine) -> Result<i
 }
 
 /// `--check-config`: everything up to the first socket, application included.
-fn check(py: Python<'_>, config: &Config, slips: &[String]) -> Result<i32, Failure> {
+fn check(
+    py: Python<'_>,
+    config: &Config,
+    embedder: Option<&Embedder>,
+    slips: &[String],
+) -> Result<i32, Failure> {
     for sentence in config.notices.iter().chain(slips) {
         logging::write_plain(&format!("warning: {sentence}\n"));
     }
     let refused = |report: String| Err(Failure::configuration(report));
-    match application::load(py, config) {
+    match application::load(py, config, embedder) {
         Ok(Loaded::Application(_)) => Ok(0),
         Ok(Loaded::Refused(failure)) => refused(failure.report),
         Err(error) => refused(application::raised(py, &error).report),

@@ -16,6 +16,14 @@ pub(crate) struct Environment {
     before: Vec<(String, Option<String>)>,
 }
 
+/// A variable that settings are read from; `PWD` only where it really is the current directory.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    match name {
+        "PWD" => working_directory().map(|path| path.display().to_string()),
+        name => std::env::var(name).ok(),
+    }
+}
+
 /// The directory in which the server was started: `PWD`, which keeps the symbolic links that the operator went
 /// through, where it really is that directory.
 pub(crate) fn working_directory() -> Option<PathBuf> {

@@ -3,13 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use arbiter::{Boot, EXIT_APP_LOAD, Fork, Host, Moment, WorkerSeat};
+use arbiter::{Boot, EXIT_APP_LOAD, Fork, Host, Listener, Moment, WorkerSeat};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use settings::Config;
 
 use crate::application::{self, Application, Loaded};
 use crate::composition::{Composition, Resolved, identity};
+use crate::embedding::Embedder;
 use crate::failure::{Failure, traceback};
 use crate::logging::{self, Banner};
 use crate::worker::Worker;
@@ -34,9 +35,17 @@ impl Host for Composition {
         self.previous.clear();
     }
 
+    fn listening(&mut self, listeners: &[Listener]) {
+        Python::attach(|py| {
+            if let Err(error) = self.actors.listening(py, listeners) {
+                log::error!("server.LISTENERS:\n{}", traceback(py, &error));
+            }
+        });
+    }
+
     fn preload(&mut self) -> Result<(), Boot> {
         Python::attach(|py| {
-            let application = import_for_all(py, &self.config)?;
+            let application = import_for_all(py, &self.config, self.sources.embedder())?;
             self.preloaded = Some(application);
             freeze(py).map_err(|error| Boot::Raised(error.to_string()))
         })
@@ -84,7 +93,7 @@ impl Host for Composition {
 
 impl Composition {
     fn reload(&mut self, py: Python<'_>) -> Result<Config, Failure> {
-        let mut resolved = self.sources.resolve(py)?;
+        let mut resolved = self.sources.read_again(py)?;
         resolved.prepare(py, &mut self.environment)?;
         let Resolved {
             config,
@@ -138,7 +147,7 @@ impl Composition {
     fn worker(&mut self, py: Python<'_>, seat: &WorkerSeat) -> Result<Worker, Failure> {
         let config = Arc::clone(&seat.config);
         title::set(py, "worker", &config);
-        let object = self.actors.adopt_worker(py, seat.age);
+        let object = self.actors.adopt_worker(py, seat.age, seat.max_requests);
         Ok(Worker {
             identity: identity(&config)?,
             hooks: Arc::clone(&self.hooks),
@@ -146,6 +155,10 @@ impl Composition {
                 Failure::raised(py, "in a forked worker", &error, failure::BOOT)
             })?,
             arbiter: self.actors.server(py).clone().unbind(),
+            embedder: self
+                .sources
+                .embedder()
+                .map(|embedder| embedder.clone_ref(py)),
             preloaded: self
                 .preloaded
                 .as_ref()
@@ -174,7 +187,7 @@ impl Composition {
             }
             Moment::OnReload => self.hooks.call(py, "on_reload", (server,)),
             Moment::NworkersChanged { new, old } => {
-                server.setattr("num_workers", new)?;
+                server.setattr("_num_workers", new)?;
                 self.hooks.call(py, "nworkers_changed", (server, new, old))
             }
             Moment::PreFork { age } => {
@@ -209,8 +222,12 @@ impl Composition {
 }
 
 /// Imports the application in the arbiter. `SystemExit` out of it is its failure as well.
-fn import_for_all(py: Python<'_>, config: &Config) -> Result<Application, Boot> {
-    match application::load(py, config) {
+fn import_for_all(
+    py: Python<'_>,
+    config: &Config,
+    embedder: Option<&Embedder>,
+) -> Result<Application, Boot> {
+    match application::load(py, config, embedder) {
         Ok(Loaded::Application(application)) => Ok(application),
         Ok(Loaded::Refused(failure)) => Err(match failure.code {
             EXIT_APP_LOAD => Boot::NotFound(failure.report),

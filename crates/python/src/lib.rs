@@ -7,7 +7,9 @@ mod asgi;
 mod banner;
 mod composition;
 mod conf_file;
+mod controls;
 mod driver;
+mod embedding;
 mod entry;
 mod environment;
 mod failure;
@@ -27,13 +29,47 @@ use pyo3::pymodule;
 #[pymodule]
 mod _oxicorn {
     use pyo3::prelude::*;
+    use pyo3::types::{PyList, PyTuple};
 
-    use crate::{entry, logging};
+    #[pymodule_export]
+    use crate::controls::Controls;
+    #[pymodule_export]
+    use crate::wsgi::{HookRequest, HookResponse};
+    use crate::{embedding, entry, logging};
 
     /// Runs the command line `argv` (without the program's name) and returns its exit status.
     #[pyfunction]
     fn main(py: Python<'_>, argv: Vec<String>) -> PyResult<i32> {
         entry::main(py, &argv)
+    }
+
+    /// Runs the server that `application`, an `oxicorn.app.base.BaseApplication`, configures and brings the application
+    /// for, and returns its exit status.
+    #[pyfunction]
+    fn serve(py: Python<'_>, application: Py<PyAny>) -> PyResult<i32> {
+        entry::serve(py, application)
+    }
+
+    /// Every setting: name, section, flags, default; `hook` for hooks.
+    #[pyfunction]
+    fn settings<'py>(py: Python<'py>, hook: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        embedding::settings(py, hook)
+    }
+
+    /// The value that the setting `name` has when `value` is given to it.
+    #[pyfunction]
+    fn check_setting<'py>(
+        py: Python<'py>,
+        name: &str,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        embedding::check_setting(py, name, value)
+    }
+
+    /// The options of the command line `argv`, by setting, and the application that it names.
+    #[pyfunction]
+    fn parse_arguments(py: Python<'_>, argv: Vec<String>) -> PyResult<Bound<'_, PyTuple>> {
+        embedding::parse_arguments(py, &argv)
     }
 
     /// Writes one formatted line to the error log; `level` is that of `logging` and chooses the colour.

@@ -186,6 +186,17 @@ pub(crate) fn write_plain(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
+/// Writes an answer to standard output, and returns the exit code for having done so.
+pub(crate) fn say(text: &str) -> i32 {
+    match io::stdout()
+        .write_all(text.as_bytes())
+        .and_then(|()| io::stdout().flush())
+    {
+        Ok(()) => 0,
+        Err(_) => crate::failure::CONFIGURATION,
+    }
+}
+
 impl Place {
     fn open(name: &str) -> io::Result<Self> {
         match name {

@@ -100,7 +100,7 @@ pub(crate) fn ignore_all(py: Python<'_>) -> PyResult<()> {
 fn finish(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
     log::debug!("Worker was told to finish (pid: {})", std::process::id());
     addressee.leaving.store(true, Ordering::Relaxed);
-    addressee.worker.setattr(py, "alive", false)?;
+    addressee.worker.setattr(py, "_alive", false)?;
     addressee.server.shut_down(Shutdown::Graceful);
     match addressee.booted.load(Ordering::Relaxed) {
         true => Ok(()),
@@ -111,7 +111,7 @@ fn finish(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
 
 fn leave(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
     addressee.leaving.store(true, Ordering::Relaxed);
-    addressee.worker.setattr(py, "alive", false)?;
+    addressee.worker.setattr(py, "_alive", false)?;
     call_hook(py, addressee, "worker_int");
     addressee.server.shut_down(Shutdown::Quick);
     LEAVING.store(true, Ordering::Relaxed);
@@ -121,7 +121,7 @@ fn leave(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
 /// The arbiter's word that this worker made no progress. Where it stands goes to the log first: the hook may not return.
 fn abort(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
     addressee.leaving.store(true, Ordering::Relaxed);
-    addressee.worker.setattr(py, "alive", false)?;
+    addressee.worker.setattr(py, "_alive", false)?;
     log::error!(
         "Worker was aborted (pid: {}); its threads stand at:",
         std::process::id()

@@ -14,7 +14,9 @@ use sys::users::Identity;
 
 use crate::application::{self, Application, Interface, Loaded};
 use crate::asgi::Site;
+use crate::controls::Controls;
 use crate::driver::Crew;
+use crate::embedding::Embedder;
 use crate::failure::{BOOT, Failure, traceback};
 use crate::hooks::Hooks;
 use crate::signals::{self, Addressee};
@@ -32,6 +34,8 @@ pub(crate) struct Worker {
     pub(crate) object: Py<PyAny>,
     /// `server`, as hooks see it.
     pub(crate) arbiter: Py<PyAny>,
+    /// The program that embeds the server and brings the application.
+    pub(crate) embedder: Option<Embedder>,
     /// The application, where it was imported before the fork.
     pub(crate) preloaded: Option<Application>,
     /// Whose rights it takes on.
@@ -85,12 +89,16 @@ impl Worker {
     }
 
     /// Everything up to the first request.
-    fn boot(&self, py: Python<'_>, seat: WorkerSeat) -> Result<(Arc<Server>, Crew), End> {
+    fn boot(&self, py: Python<'_>, mut seat: WorkerSeat) -> Result<(Arc<Server>, Crew), End> {
         forget_manager(py)?;
         self.hooks
             .call(py, "post_fork", (&self.arbiter, &self.object))?;
+        // The hooks before may have set another number.
+        seat.max_requests = self.object.getattr(py, "max_requests")?.extract(py)?;
         let (slot, notifier) = (seat.slot.clone(), seat.notifier.clone());
         let server = self.server(seat)?;
+        let controls = Controls::new(Arc::clone(&server), slot.clone(), notifier.clone());
+        self.object.setattr(py, "_controls", controls)?;
         let addressee = Arc::new(Addressee {
             server: Arc::clone(&server),
             hooks: Arc::clone(&self.hooks),
@@ -102,6 +110,8 @@ impl Worker {
         sys::users::become_user(&self.identity)?;
         let application = self.application(py, &addressee)?;
         self.object.setattr(py, "wsgi", &application.callable)?;
+        let app = self.object.getattr(py, "app")?;
+        app.setattr(py, "callable", &application.callable)?;
         let crew = match application.interface {
             Interface::Wsgi => self.threads_for(py, application.callable)?,
             Interface::Asgi => {
@@ -196,7 +206,7 @@ impl Worker {
             return Ok(application.clone_ref(py));
         }
         let reloader = self.reloader(py, addressee)?;
-        let application = match application::load(py, &self.config) {
+        let application = match application::load(py, &self.config, self.embedder.as_ref()) {
             Ok(Loaded::Application(application)) => application,
             Ok(Loaded::Refused(failure)) if self.config.reload => {
                 log::error!("{failure}");

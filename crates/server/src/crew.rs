@@ -267,7 +267,8 @@ impl Crew {
 
     fn count_request(&self) {
         let count = self.slot.add_request();
-        if self.options.max_requests != 0 && count == self.options.max_requests {
+        let limit = self.options.max_requests();
+        if limit != 0 && count >= limit && self.slot.state() == State::Ready {
             log::info!("Autorestarting worker after current request.");
             self.slot.set_state(State::Recycling);
             self.notifier.notify();

@@ -1,7 +1,7 @@
 //! What the server needs of the settings, in the units it works in.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use proto::ws::{DeflatePolicy, MESSAGE_BYTES, Timing};
@@ -55,13 +55,23 @@ pub(crate) struct Options {
     pub(crate) spool_directory: Option<PathBuf>,
     /// Bytes of a response that may wait in a temporary file for a slow client.
     pub(crate) response_spool: u64,
-    pub(crate) max_requests: u64,
+    max_requests: AtomicU64,
     pub(crate) websockets: WebSockets,
     threads: u32,
     streams: AtomicBool,
 }
 
 impl Options {
+    /// Requests after which the worker asks for a successor; 0 for never.
+    pub(crate) fn max_requests(&self) -> u64 {
+        self.max_requests.load(Ordering::Relaxed)
+    }
+
+    /// Changes that number.
+    pub(crate) fn set_max_requests(&self, number: u64) {
+        self.max_requests.store(number, Ordering::Relaxed);
+    }
+
     /// Where what waits for a slow client may go.
     pub(crate) fn response_spool(&self) -> Spool<'_> {
         Spool {
@@ -113,7 +123,7 @@ impl Options {
             secure_scheme_headers: config.secure_scheme_headers.clone(),
             spool_directory: config.tmp_upload_dir.clone(),
             response_spool: config.limit_response_spool,
-            max_requests: seat.max_requests,
+            max_requests: AtomicU64::new(seat.max_requests),
             websockets: WebSockets::new(config),
             threads: seat.threads.max(1),
             streams: AtomicBool::new(seat.bodies == Bodies::Streamed),

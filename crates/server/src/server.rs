@@ -161,6 +161,11 @@ impl Server {
         self.crew.stopping()
     }
 
+    /// Sets the number of requests, counted from the start, after which the worker asks for a successor; 0 for never.
+    pub fn set_max_requests(&self, number: u64) {
+        self.crew.options.set_max_requests(number);
+    }
+
     /// Says that the event loop is alive. To be called once a second while it is; the arbiter replaces a worker whose loop
     /// has not said so for `timeout`.
     pub fn beat(&self) {

@@ -47,6 +47,15 @@ pub(crate) struct Chosen {
     pub(crate) label: &'static str,
 }
 
+impl CommandLine {
+    /// Each option that was given, by the name of its setting; one that was given again comes again.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.options
+            .iter()
+            .map(|chosen| (chosen.setting.name, &chosen.value))
+    }
+}
+
 /// Why arguments are not a [`CommandLine`].
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Stop {

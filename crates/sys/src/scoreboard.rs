@@ -215,6 +215,15 @@ impl Slot {
         self.cell().busy_since_ms.store(since_ms, Ordering::Relaxed);
     }
 
+    /// Starts the time anew where it runs. The worker may become free at the same moment, and then stays so.
+    pub fn renew_busy_ms(&self, since_ms: u64) {
+        let cell = &self.cell().busy_since_ms;
+        let running = cell.load(Ordering::Relaxed);
+        if running != 0 {
+            let _ = cell.compare_exchange(running, since_ms, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
     /// Counts a request and returns how many there have been with it.
     pub fn add_request(&self) -> u64 {
         self.cell().requests.fetch_add(1, Ordering::Relaxed) + 1

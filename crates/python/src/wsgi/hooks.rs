@@ -33,12 +33,21 @@ struct PostRequest {
 
 /// `req`: a request with Gunicorn's attribute names. It takes further attributes, because hooks keep their own notes on it.
 #[derive(Debug)]
-#[pyclass(dict, get_all, set_all, module = "oxicorn._oxicorn")]
-pub(super) struct HookRequest {
+#[pyclass(
+    name = "Request",
+    subclass,
+    dict,
+    get_all,
+    set_all,
+    module = "oxicorn.http.message"
+)]
+pub(crate) struct HookRequest {
     method: Py<PyString>,
     uri: Py<PyString>,
     path: Py<PyString>,
     query: Py<PyString>,
+    /// What stands behind `#` in the target; a client that sends it does wrong.
+    fragment: Py<PyString>,
     version: (u8, u8),
     /// `[(NAME, value), …]`. What `pre_request` changes here is what the application sees.
     headers: Py<PyList>,
@@ -52,10 +61,19 @@ pub(super) struct HookRequest {
 
 /// `resp`: what became of the request.
 #[derive(Debug)]
-#[pyclass(frozen, get_all, module = "oxicorn._oxicorn")]
-pub(super) struct HookResponse {
+#[pyclass(
+    name = "Response",
+    subclass,
+    dict,
+    frozen,
+    get_all,
+    module = "oxicorn.http.wsgi"
+)]
+pub(crate) struct HookResponse {
     status: String,
     status_code: u16,
+    /// Whether the client has got a head.
+    headers_sent: bool,
     headers: Vec<(String, String)>,
     /// Body bytes given to the server.
     sent: u64,
@@ -168,6 +186,7 @@ impl HookRequest {
             uri: text::native(py, request.target())?.unbind(),
             path: text::native(py, request.path())?.unbind(),
             query: text::native(py, request.query())?.unbind(),
+            fragment: text::native(py, fragment(request.target()))?.unbind(),
             version: if request.version() == Version::Http10 {
                 (1, 0)
             } else {
@@ -221,6 +240,7 @@ impl HookResponse {
             HookResponse {
                 status: format!("{} {reason}", record.status),
                 status_code: record.status,
+                headers_sent: true,
                 headers: head
                     .fields()
                     .map(|(name, value)| (text(name), text(value)))
@@ -233,6 +253,7 @@ impl HookResponse {
         let unknown = HookResponse {
             status: String::new(),
             status_code: 0,
+            headers_sent: false,
             headers: Vec::new(),
             sent: 0,
             response_length: None,
@@ -240,6 +261,11 @@ impl HookResponse {
         };
         counter.with(read).unwrap_or(unknown)
     }
+}
+
+fn fragment(target: &[u8]) -> &[u8] {
+    let mark = target.iter().position(|byte| *byte == b'#');
+    mark.map_or(b"", |mark| &target[mark + 1..])
 }
 
 fn peer_name(py: Python<'_>, address: SocketAddr) -> PyResult<Py<PyAny>> {

@@ -34,7 +34,8 @@ use deliver::Sendfile;
 use desk::Desk;
 use environ::{Constants, Unserved};
 use failure::Failure;
-use hooks::{HookRequest, RequestHooks};
+use hooks::RequestHooks;
+pub(crate) use hooks::{HookRequest, HookResponse};
 use input::Input;
 use reply::Reply;
 

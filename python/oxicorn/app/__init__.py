@@ -1,0 +1,1 @@
+"""Embedding: programs that configure and run the server themselves."""
