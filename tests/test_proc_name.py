@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from signal import SIGHUP
 
 import pytest
-from harness import NAME, Serve, parity
+from harness import NAME, Serve, eventually, parity
 
 
 def title(pid: int) -> str:
@@ -20,3 +22,16 @@ def test_the_title_has_the_role_and_the_name(serve: Serve, options: tuple[str, .
     [worker] = server.wait_workers(1)
     assert title(server.pid) == f"{NAME}: master [{name}]"
     assert title(worker) == f"{NAME}: worker [{name}]"
+
+
+def test_a_reload_shows_a_new_name(serve: Serve, write: Callable[[str, str], Path]) -> None:
+    conf = write("conf.py", "default_proc_name = 'before'\n")
+    server = serve("lab", "-c", str(conf))
+    assert title(server.pid) == f"{NAME}: master [before]"
+    conf.write_text("proc_name = 'after'\n")
+    server.signal(SIGHUP)
+    eventually(lambda: title(server.pid) == f"{NAME}: master [after]", what=lambda: title(server.pid))
+    eventually(
+        lambda: [title(pid) for pid in server.workers()] == [f"{NAME}: worker [after]"],
+        what=lambda: str([title(pid) for pid in server.workers()]),
+    )

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pyo3::prelude::*;
 use settings::{CommandLine, Config, Layers, SettingsError, WorkerClass};
-use sys::users::{Groups, Identity};
+use sys::users::{Groups, Identity, User};
 
 use crate::actors::Actors;
 use crate::application::Application;
@@ -194,34 +194,61 @@ impl Launch {
     }
 }
 
+/// The user and the group that the settings name, found in the user database.
+pub(crate) struct Accounts {
+    user: Option<User>,
+    group: Option<u32>,
+}
+
+impl Accounts {
+    /// # Errors
+    ///
+    /// There is no such user or group.
+    pub(crate) fn of(config: &Config) -> Result<Self, Failure> {
+        let unknown = |setting: &str, name: &str| {
+            Failure::configuration(format!("{setting}: there is no {setting} {name}"))
+        };
+        let failed = |error: std::io::Error| {
+            Failure::configuration(format!("user: the user database failed: {error}"))
+        };
+        let user = match &config.user {
+            Some(name) => Some(
+                sys::users::user(name)
+                    .map_err(failed)?
+                    .ok_or_else(|| unknown("user", name))?,
+            ),
+            None => None,
+        };
+        let group = match &config.group {
+            Some(name) => Some(
+                sys::users::group(name)
+                    .map_err(failed)?
+                    .ok_or_else(|| unknown("group", name))?,
+            ),
+            None => None,
+        };
+        Ok(Self { user, group })
+    }
+
+    /// The user's number; this process's own where the settings name nobody.
+    pub(crate) fn uid(&self) -> u32 {
+        let user = self.user.as_ref();
+        user.map_or_else(sys::users::effective_uid, |user| user.uid)
+    }
+
+    /// The group's number, likewise.
+    pub(crate) fn gid(&self) -> u32 {
+        self.group.unwrap_or_else(sys::users::effective_gid)
+    }
+}
+
 /// Whom workers become. What they are already needs no right and no change.
 ///
 /// # Errors
 ///
 /// There is no such user or group, or only root could become them.
 pub(crate) fn identity(config: &Config) -> Result<Identity, Failure> {
-    let unknown = |setting: &str, name: &str| {
-        Failure::configuration(format!("{setting}: there is no {setting} {name}"))
-    };
-    let failed = |error: std::io::Error| {
-        Failure::configuration(format!("user: the user database failed: {error}"))
-    };
-    let user = match &config.user {
-        Some(name) => Some(
-            sys::users::user(name)
-                .map_err(failed)?
-                .ok_or_else(|| unknown("user", name))?,
-        ),
-        None => None,
-    };
-    let group = match &config.group {
-        Some(name) => Some(
-            sys::users::group(name)
-                .map_err(failed)?
-                .ok_or_else(|| unknown("group", name))?,
-        ),
-        None => None,
-    };
+    let Accounts { user, group } = Accounts::of(config)?;
     let uid = user
         .as_ref()
         .map(|user| user.uid)

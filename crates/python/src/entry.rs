@@ -9,7 +9,7 @@ use settings::Config;
 
 use crate::actors::Actors;
 use crate::application::{self, Loaded};
-use crate::composition::{Composition, Launch, Resolved, Sources, identity};
+use crate::composition::{Accounts, Composition, Launch, Resolved, Sources, identity};
 use crate::embedding::{self, Embedder};
 use crate::environment::{self, Environment};
 use crate::failure::{BOOT, Failure};
@@ -64,13 +64,11 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         slips,
         ..
     } = resolved;
-    if config.print_config {
-        logging::say(&settings::render::print_config(&config, &|name| {
-            qualified_name(py, &hooks, name)
-        }));
-    }
     if config.app.is_none() && sources.embedder().is_none() {
         return Err(no_application());
+    }
+    if config.print_config {
+        print_config(py, &config, &hooks)?;
     }
     identity(&config)?;
     if config.check_config || config.print_config {
@@ -131,6 +129,18 @@ fn no_application() -> Failure {
         name.trim_end_matches(".py")
     });
     Failure::configuration(format!("{message}\n  hint: oxicorn {example}"))
+}
+
+/// `--print-config`. Users and groups are shown by number, as Gunicorn does.
+fn print_config(py: Python<'_>, config: &Config, hooks: &Hooks) -> Result<(), Failure> {
+    let accounts = Accounts::of(config)?;
+    let lines = settings::render::print_config(config, &|name| match name {
+        "user" => Some(accounts.uid().to_string()),
+        "group" => Some(accounts.gid().to_string()),
+        name => qualified_name(py, hooks, name),
+    });
+    logging::say(&lines);
+    Ok(())
 }
 
 /// The name that `--print-config` shows for a hook's function.

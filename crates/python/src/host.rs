@@ -122,6 +122,7 @@ impl Composition {
         shown.map_err(|error| Failure::configuration(error.to_string()))?;
         self.config = config;
         self.hooks = hooks;
+        title::set(py, "master", &self.config);
         Ok(())
     }
 

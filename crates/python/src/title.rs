@@ -10,13 +10,21 @@ use settings::Config;
 const ARGUMENTS_START: usize = 45;
 const ARGUMENTS_END: usize = 46;
 
-/// Shows this process as `oxicorn: ROLE [NAME]`, the name being `proc_name` or the application's.
+/// Shows this process as `oxicorn: ROLE [NAME]`, the name being `proc_name`, `default_proc_name` or the
+/// application's.
 ///
 /// The `setproctitle` package does it where it is installed, as for Gunicorn. Elsewhere the title replaces the command
 /// line as far as that is long, and the fifteen bytes of the kernel's own name tell the role.
 pub(crate) fn set(py: Python<'_>, role: &str, config: &Config) {
-    let name = config.proc_name.as_deref().or(config.app.as_deref());
-    let title = format!("oxicorn: {role} [{}]", name.unwrap_or_default());
+    let fallback = match config.origins.is_given("default_proc_name") {
+        true => Some(&config.default_proc_name),
+        false => config.app.as_ref(),
+    };
+    let name = config.proc_name.as_ref().or(fallback);
+    let title = format!(
+        "oxicorn: {role} [{}]",
+        name.map(String::as_str).unwrap_or_default()
+    );
     let titled = py
         .import("setproctitle")
         .and_then(|module| module.call_method1("setproctitle", (&title,)));

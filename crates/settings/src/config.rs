@@ -205,22 +205,28 @@ impl Default for Config {
     }
 }
 
-/// Where the value of each setting came from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origins(Arc<BTreeMap<&'static str, Source>>);
+/// Where the value of each setting came from, and what it was there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Origins(Arc<BTreeMap<&'static str, (Source, Value)>>);
 
 impl Origins {
-    pub(crate) fn new(given: BTreeMap<&'static str, Source>) -> Self {
+    pub(crate) fn new(given: BTreeMap<&'static str, (Source, Value)>) -> Self {
         Self(Arc::new(given))
     }
 
     /// The source of a setting's value.
     pub fn of(&self, name: &str) -> Source {
-        self.0.get(name).cloned().unwrap_or_default()
+        let source = self.0.get(name).map(|(source, _)| source.clone());
+        source.unwrap_or_default()
     }
 
     /// Whether anybody gave the setting a value, be it the default's.
     pub fn is_given(&self, name: &str) -> bool {
         self.0.contains_key(name)
+    }
+
+    /// The value in its source's own words, checked but not yet in the type of its field.
+    pub(crate) fn words(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).map(|(_, value)| value)
     }
 }

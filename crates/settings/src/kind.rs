@@ -260,8 +260,10 @@ fn account(value: &Value) -> Option<Value> {
 
 fn words(value: &Value) -> Option<Value> {
     match value {
-        Value::None => Some(Value::List(Vec::new())),
+        // What Python takes for false is no words, as for Gunicorn.
+        Value::None | Value::Bool(false) | Value::Int(0) => Some(Value::List(Vec::new())),
         Value::Str(text) if text.is_empty() => Some(Value::List(Vec::new())),
+        Value::Map(entries) if entries.is_empty() => Some(Value::List(Vec::new())),
         Value::Str(text) => Some(Value::List(vec![Value::from(text.trim())])),
         Value::List(items) => strings(items),
         _ => None,

@@ -177,7 +177,8 @@ impl Layers {
             if given.setting.is_hook() && given.setting.status == Status::Here {
                 continue;
             }
-            let value = match (given.setting.kind.check(&given.value), given.setting.status) {
+            let plain = given.setting.or_default(&given.value);
+            let value = match (given.setting.kind.check(&plain), given.setting.status) {
                 (Ok(value), _) => value,
                 // What is not implemented is refused for that, whatever its form.
                 (Err(_), Status::Later(_)) => given.value.clone(),
@@ -198,6 +199,9 @@ impl Layers {
 
     fn finish(&self, mut config: Config, settled: &Settled) -> Result<Config, SettingsError> {
         config.app = self.app.clone().or_else(|| config.wsgi_app.clone());
+        if let (Some(app), false) = (&self.app, settled.contains_key("default_proc_name")) {
+            config.default_proc_name.clone_from(app);
+        }
         if let Some(directory) = &self.working_directory {
             // Collecting the components drops `.` and doubled slashes, and leaves `..` and links alone.
             config.chdir = std::path::Path::new(directory)
@@ -217,7 +221,7 @@ impl Layers {
         config.origins = Origins::new(
             settled
                 .iter()
-                .map(|(name, given)| (*name, given.source.clone()))
+                .map(|(name, given)| (*name, (given.source.clone(), given.value.clone())))
                 .collect(),
         );
         Ok(config)

@@ -110,6 +110,17 @@ impl Setting {
         self.kind.check(&plain).unwrap_or(plain)
     }
 
+    /// The value that counts where a conf file gives `value`: `None` is the default of a word out of few, and no text
+    /// of a text that is empty by default.
+    pub(crate) fn or_default(&self, value: &Value) -> Value {
+        match (self.kind, self.default, value) {
+            (Kind::Choice(_), _, Value::None) | (Kind::Text, Literal::Str(""), Value::None) => {
+                self.default.value()
+            }
+            _ => value.clone(),
+        }
+    }
+
     /// Puts a checked value in its field.
     pub(crate) fn write(&self, config: &mut Config, value: &Value) -> Result<(), Rejection> {
         match &self.access {

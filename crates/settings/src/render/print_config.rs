@@ -1,14 +1,18 @@
-//! The lines of `--print-config`, in Gunicorn's shape.
+//! The lines of `--print-config`, in Gunicorn's shape and, where a setting is Gunicorn's, in its words.
 
 use std::fmt::Write as _;
 
 use crate::config::Config;
-use crate::setting::Setting;
+use crate::error::Source;
+use crate::setting::{Literal, Setting};
 use crate::table::table;
 
-/// One line a setting, sorted by name: `workers = 1`, the equals signs in one column. `hook` gives the qualified name of
-/// the function that a hook is set to, where the conf file sets it.
-pub fn print_config(config: &Config, hook: &dyn Fn(&str) -> Option<String>) -> String {
+/// Settings that Gunicorn prints as they are understood, and not as they were given.
+const UNDERSTOOD: [&str; 3] = ["chdir", "header_map", "pythonpath"];
+
+/// One line a setting, sorted by name: `workers = 1`, the equals signs in one column. `known` gives what only the caller
+/// can: the qualified name of the function that a hook is set to, the numbers of user and group.
+pub fn print_config(config: &Config, known: &dyn Fn(&str) -> Option<String>) -> String {
     let mut settings: Vec<&Setting> = table().iter().collect();
     settings.sort_by_key(|setting| setting.name);
     let width = settings
@@ -18,12 +22,27 @@ pub fn print_config(config: &Config, hook: &dyn Fn(&str) -> Option<String>) -> S
         .unwrap_or_default();
     let mut lines = String::new();
     for setting in settings {
-        let value = match hook(setting.name).filter(|_| setting.is_hook()) {
-            Some(function) => format!("<{function}()>"),
-            None => setting.value_in(config).display(),
+        let value = match known(setting.name) {
+            Some(function) if setting.is_hook() => format!("<{function}()>"),
+            Some(text) => text,
+            None => shown(setting, config),
         };
         // Writing to a String cannot fail.
         let _ = writeln!(lines, "{:width$} = {value}", setting.name);
     }
     lines
+}
+
+/// What somebody gave is shown in his words (`loglevel = INFO`), as Gunicorn does: whoever looks for a slip wants to see
+/// it.
+fn shown(setting: &Setting, config: &Config) -> String {
+    let source = config.origins.of(setting.name);
+    match config.origins.words(setting.name) {
+        Some(words) if source > Source::Environment && !UNDERSTOOD.contains(&setting.name) => {
+            words.display()
+        }
+        // sendfile alone: without a word from anybody it is on, and shown as `None`.
+        _ if source <= Source::Environment && setting.default == Literal::None => "None".to_owned(),
+        _ => setting.value_in(config).display(),
+    }
 }

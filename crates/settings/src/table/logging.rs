@@ -237,12 +237,9 @@ pub(super) const PROCESS_NAMING: &[Setting] = &[
         name: "default_proc_name",
         metavar: "STRING",
         default: Literal::Str("gunicorn"),
-        reload: Reload::NoEffect,
-        status: Status::Inert(
-            "the application's name stands in for proc_name, in Gunicorn as well",
-        ),
         access: field!(default_proc_name),
-        summary: "Accepted, without effect, as in Gunicorn.",
+        summary: "The name in brackets where proc_name gives none.",
+        details: "Where nobody sets it, it is the application as the command line names it.",
         ..NAMING
     },
 ];

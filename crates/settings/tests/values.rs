@@ -1,0 +1,102 @@
+//! What settings make of values, beside what Gunicorn's make of the same, recorded by `recorded/record_values.py`.
+
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
+use serde_json::Value as Json;
+use settings::render::print_config;
+use settings::{Layers, Status, Value, find};
+
+fn value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::None,
+        Json::Bool(flag) => Value::Bool(*flag),
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => Value::Int(whole),
+            None => Value::Float(number.as_f64().expect("a number")),
+        },
+        Json::String(text) => Value::Str(text.clone()),
+        Json::Array(items) => Value::List(items.iter().map(value).collect()),
+        Json::Object(entries) => Value::Map(
+            entries
+                .iter()
+                .map(|(key, item)| (key.clone(), value(item)))
+                .collect(),
+        ),
+    }
+}
+
+/// Refused here at once; Gunicorn takes them and fails later, or never says that it does nothing.
+const REFUSED_HERE: [&str; 14] = [
+    "access_log_format",
+    "bind",
+    "default_proc_name",
+    "errorlog",
+    "group",
+    "header_map",
+    "loglevel",
+    "raw_env",
+    "reload_engine",
+    "secure_scheme_headers",
+    "umask",
+    "user",
+    "worker_class",
+    "worker_connections",
+];
+
+/// Taken here besides: fractions of a second, lists where Gunicorn wants commas, and what only a look at the machine can
+/// refuse, which comes later here.
+const TAKEN_HERE: [&str; 10] = [
+    "chdir",
+    "forwarded_allow_ips",
+    "forwarder_headers",
+    "graceful_timeout",
+    "group",
+    "keepalive",
+    "pythonpath",
+    "reload_extra_files",
+    "timeout",
+    "user",
+];
+
+/// Shown otherwise: accounts and directories are looked up by the caller, and `None` is no text.
+const SHOWN_OTHERWISE: [&str; 5] = ["chdir", "group", "pythonpath", "root_path", "user"];
+
+/// The value that `--print-config` shows for a setting when the conf file gives it `value`.
+fn shown(name: &str, value: Value) -> Option<String> {
+    let layers = Layers::new().conf(vec![(name.to_owned(), value)]);
+    let lines = print_config(&layers.resolve().ok()?, &|_| None);
+    let mut lines = lines.lines().filter_map(|line| line.split_once(" = "));
+    let (_, shown) = lines.find(|(column, _)| column.trim_end() == name)?;
+    Some(shown.to_owned())
+}
+
+#[test]
+fn a_value_is_taken_and_shown_as_gunicorn_takes_and_shows_it() {
+    let record: Json =
+        serde_json::from_str(include_str!("recorded/values.json")).expect("valid JSON");
+    let pool = record["pool"].as_array().expect("a list");
+    let settings = record["settings"].as_object().expect("an object");
+    for (name, outcomes) in settings {
+        if matches!(find(name).expect(name).status, Status::Later(_)) {
+            continue;
+        }
+        for (given, theirs) in pool.iter().zip(outcomes.as_array().expect("a list")) {
+            // Python has no octal numbers of this form; the command line and the environment have.
+            if given == "010" {
+                continue;
+            }
+            let ours = shown(name, value(given));
+            let excuses: &[&str] = match (&ours, theirs.as_str()) {
+                (Some(ours), Some(theirs)) if ours == theirs => continue,
+                (None, None) => continue,
+                (None, Some(_)) => &REFUSED_HERE,
+                (Some(_), None) => &TAKEN_HERE,
+                (Some(_), Some(_)) => &SHOWN_OTHERWISE,
+            };
+            assert!(
+                excuses.contains(&name.as_str()),
+                "{name} = {given}: {ours:?}, Gunicorn: {theirs}"
+            );
+        }
+    }
+}

@@ -1,0 +1,54 @@
+"""`--print-config` says what Gunicorn's says, but for what the migration page names."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from harness import run
+
+ROOT = Path(__file__).parent.parent
+CASES = json.loads((Path(__file__).parent / "recorded" / "print_config.json").read_text())
+
+#: What Gunicorn does not have, and so cannot be compared.
+OWN = set(
+    re.findall(r"^### `(\w+)`\n\n[^#]*?^- Oxicorn's own\.", (ROOT / "docs/reference/settings.md").read_text(), re.M)
+)
+
+#: What is shown otherwise: other defaults. The migration page has a line on each.
+DIFFERENT = {"keepalive", "control_socket"}
+
+
+def values(lines: list[str]) -> dict[str, str]:
+    return dict(re.fullmatch(r"(\w+) += ?(.*)", line).groups() for line in lines)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join(case["arguments"])[:30])
+def test_the_values_are_gunicorns(tmp_path: Path, case: dict) -> None:
+    (tmp_path / "app.py").write_text("def application(environ, start_response):\n    return []\n")
+    if case["conf"]:
+        (tmp_path / "gunicorn.conf.py").write_text(case["conf"])
+    env = {"HOME": "/home/someone", "PWD": str(tmp_path), **case["environment"]}
+    said = run(*case["arguments"], "--print-config", cwd=tmp_path, env=env)
+    assert said.code == 0, said.text
+    lines = [line.replace(str(tmp_path), "HERE") for line in said.out.splitlines()]
+    ours, theirs = values(lines), values(case["lines"])
+    for name, word, number in [("user", "UID", os.geteuid()), ("group", "GID", os.getegid())]:
+        theirs[name] = theirs[name].replace(word, str(number))
+    if "user" in case["conf"] and os.geteuid() != 0:
+        pytest.skip("only root may become root")
+    assert lines == sorted(lines)
+    assert set(ours) - set(theirs) == OWN
+    differing = {name for name in theirs if ours[name] != theirs[name]}
+    assert differing <= DIFFERENT, {name: (ours[name], theirs[name]) for name in differing}
+    # The names stand in a column of one width, that of the longest.
+    assert len({line.index("=") for line in lines}) == 1
+
+
+def test_what_differs_stands_on_the_migration_page() -> None:
+    page = (ROOT / "docs/migrate/gunicorn.md").read_text()
+    assert [name for name in DIFFERENT if name.replace("_", " ") not in page and name not in page] == []
+    assert "--print-config" in page
