@@ -5,6 +5,7 @@ address and children; whatever a test wants to know it learns from those.
 """
 
 from . import processes
+from .crowd import Crowd
 from .gates import Gates
 from .load import Load
 from .parity import better, parity
@@ -17,6 +18,7 @@ __all__ = [
     "APPS",
     "KINDS",
     "NAME",
+    "Crowd",
     "Gates",
     "Load",
     "Refusal",
