@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import html
 import importlib
 import inspect
 import pkgutil
@@ -222,21 +223,33 @@ def is_asgi(application: Any) -> bool:
     return inspect.iscoroutinefunction(call)
 
 
-_STAND_IN = b"The application could not be imported. The server's log says why.\n"
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Oxicorn: the application cannot be served</title></head>
+<body><h1>The application cannot be served</h1><pre>{}</pre><p>The next change of a file has it loaded again.</p></body>
+</html>
+"""
 
 
-def stand_in(wanted: str | None = None) -> tuple[Callable[..., Any], str]:
-    """Return the application that answers, while files are watched, for one that does not import."""
+def stand_in(interface: str, report: str) -> tuple[Callable[..., Any], str]:
+    """Return the application that shows `report`, while files are watched, in place of one that cannot be served."""
+    page = _PAGE.format(html.escape(report)).encode("utf-8", "backslashreplace")
+    fields = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(page)))]
 
     def application(_environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        start_response(
-            "500 Internal Server Error", [("Content-Type", "text/plain"), ("Content-Length", str(len(_STAND_IN)))]
-        )
-        return [_STAND_IN]
+        start_response("500 Internal Server Error", fields)
+        return [page]
 
-    async def asgi_application(scope: dict[str, Any], _receive: Any, send: Callable[..., Any]) -> None:
+    async def asgi_application(scope: dict[str, Any], receive: Any, send: Callable[..., Any]) -> None:
         if scope["type"] == "http":
-            await send({"type": "http.response.start", "status": 500, "headers": [(b"content-type", b"text/plain")]})
-            await send({"type": "http.response.body", "body": _STAND_IN})
+            head = [(name.lower().encode(), value.encode()) for name, value in fields]
+            await send({"type": "http.response.start", "status": 500, "headers": head})
+            await send({"type": "http.response.body", "body": page})
+        elif scope["type"] == "lifespan":
+            for step in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{step}.complete"})
+        else:
+            await send({"type": "websocket.close", "code": 1011})
 
-    return (asgi_application, "asgi") if wanted == "asgi" else (application, "wsgi")
+    return (asgi_application, "asgi") if interface == "asgi" else (application, "wsgi")

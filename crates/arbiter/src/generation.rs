@@ -34,6 +34,7 @@ impl Generation {
 
             graceful_timeout: self.config.graceful_timeout.min(LONGEST),
             daemon: self.config.daemon,
+            reload: self.config.reload,
         }
     }
 

@@ -56,7 +56,7 @@ impl Application {
 }
 
 /// The interface that the worker class serves. Where nobody chose a class, the application decides.
-fn wanted(config: &Config) -> Option<&'static str> {
+pub(crate) fn wanted(config: &Config) -> Option<&'static str> {
     match config.worker_class {
         WorkerClass::Asgi => Some("asgi"),
         _ if config.origins.is_given("worker_class") => Some("wsgi"),
@@ -93,11 +93,15 @@ pub(crate) fn load(
     }
 }
 
-/// The application that answers in place of one that does not import, until a file changes (`--reload`).
-pub(crate) fn stand_in(py: Python<'_>, config: &Config) -> PyResult<Application> {
+/// The application that answers with the reason in place of one that cannot be served, until a file changes (`--reload`).
+pub(crate) fn stand_in(
+    py: Python<'_>,
+    interface: &str,
+    failure: &Failure,
+) -> PyResult<Application> {
     let pair = py
         .import("oxicorn.app_loader")?
-        .call_method1("stand_in", (wanted(config),))?;
+        .call_method1("stand_in", (interface, &failure.report))?;
     Application::of(&pair)
 }
 

@@ -103,6 +103,11 @@ impl Sources {
         self.resolve(py)
     }
 
+    /// The conf file.
+    pub(crate) fn conf_file(&self, py: Python<'_>) -> Option<std::path::PathBuf> {
+        self.location.as_ref()?.path(py)
+    }
+
     /// Reads the conf file, or what the embedding program has set, and resolves everything.
     pub(crate) fn resolve(&self, py: Python<'_>) -> Result<Resolved, Failure> {
         let mut layers = self.layers.clone();

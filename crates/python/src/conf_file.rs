@@ -57,6 +57,20 @@ impl Location {
         })
     }
 
+    /// The file that it was read from.
+    pub(crate) fn path(&self, py: Python<'_>) -> Option<PathBuf> {
+        match self {
+            Self::File { path, .. } => Some(path.clone()),
+            Self::Module(name) => py
+                .import(name.as_str())
+                .ok()?
+                .filename()
+                .ok()?
+                .extract()
+                .ok(),
+        }
+    }
+
     /// What messages call it.
     pub(crate) fn name(&self) -> &str {
         match self {

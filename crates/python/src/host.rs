@@ -151,6 +151,7 @@ impl Composition {
         let object = self.actors.adopt_worker(py, seat.age, seat.max_requests);
         Ok(Worker {
             identity: identity(&config)?,
+            conf_file: self.sources.conf_file(py),
             hooks: Arc::clone(&self.hooks),
             object: object.map_err(|error| {
                 Failure::raised(py, "in a forked worker", &error, failure::BOOT)

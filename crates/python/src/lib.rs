@@ -16,6 +16,7 @@ mod failure;
 mod hooks;
 mod host;
 mod logging;
+mod reload;
 mod signals;
 mod title;
 mod values;

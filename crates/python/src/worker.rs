@@ -1,13 +1,13 @@
 //! The life of a worker, in the forked child: become its user, import the application, serve, leave.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arbiter::WorkerSeat;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyTuple};
-use server::{Seat, Server, Shutdown, Siblings, Watched};
+use server::{Seat, Server, Siblings, Watched};
 use settings::{Config, WorkerClass};
 use sys::scoreboard::State;
 use sys::users::Identity;
@@ -19,6 +19,7 @@ use crate::driver::Crew;
 use crate::embedding::Embedder;
 use crate::failure::{BOOT, Failure, traceback};
 use crate::hooks::Hooks;
+use crate::reload::{Place, Reloader};
 use crate::signals::{self, Addressee};
 use crate::wsgi::{self, Gateway};
 use crate::{driver, logging};
@@ -38,6 +39,8 @@ pub(crate) struct Worker {
     pub(crate) embedder: Option<Embedder>,
     /// The application, where it was imported before the fork.
     pub(crate) preloaded: Option<Application>,
+    /// What the settings were read from.
+    pub(crate) conf_file: Option<PathBuf>,
     /// Whose rights it takes on.
     pub(crate) identity: Identity,
 }
@@ -96,6 +99,7 @@ impl Worker {
         // The hooks before may have set another number.
         seat.max_requests = self.object.getattr(py, "max_requests")?.extract(py)?;
         let (slot, notifier) = (seat.slot.clone(), seat.notifier.clone());
+        let (board, ppid) = (seat.scoreboard.clone(), seat.ppid);
         let server = self.server(seat)?;
         let controls = Controls::new(Arc::clone(&server), slot.clone(), notifier.clone());
         self.object.setattr(py, "_controls", controls)?;
@@ -108,17 +112,21 @@ impl Worker {
         });
         signals::install(py, &addressee)?;
         sys::users::become_user(&self.identity)?;
+        let reloader = self.reloader(py, || Place {
+            addressee: Arc::clone(&addressee),
+            board,
+            slot: slot.clone(),
+            ppid,
+            conf_file: self.conf_file.clone(),
+        })?;
         let application = self.application(py, &addressee)?;
         self.object.setattr(py, "wsgi", &application.callable)?;
         let app = self.object.getattr(py, "app")?;
         app.setattr(py, "callable", &application.callable)?;
-        let crew = match application.interface {
-            Interface::Wsgi => self.threads_for(py, application.callable)?,
-            Interface::Asgi => {
-                server.stream_bodies();
-                self.event_loop_for(py, &application.callable, &addressee)?
-            }
-        };
+        let crew = self.crew(py, application, &server, &addressee)?;
+        if let Some(reloader) = reloader {
+            reloader.start(py)?;
+        }
         self.object.setattr(py, "booted", true)?;
         self.hooks.call(py, "post_worker_init", (&self.object,))?;
         addressee.booted.store(true, Ordering::Relaxed);
@@ -150,13 +158,36 @@ impl Worker {
         Ok(Crew::Threads(Arc::new(gateway), self.threads()))
     }
 
-    /// An event loop that serves an ASGI application, which has started in it.
-    fn event_loop_for(
+    /// Who serves the application.
+    fn crew(
         &self,
         py: Python<'_>,
-        application: &Py<PyAny>,
+        application: Application,
+        server: &Server,
         addressee: &Addressee,
     ) -> Result<Crew, End> {
+        if application.interface == Interface::Wsgi {
+            return Ok(self.threads_for(py, application.callable)?);
+        }
+        server.stream_bodies();
+        let opened = self.event_loop_for(py, &application.callable);
+        match opened {
+            Ok(crew) => Ok(crew),
+            Err(error) if addressee.leaving.load(Ordering::Relaxed) => Err(End::Raised(error)),
+            // Its lifespan failed, which the next change may mend.
+            Err(error) if self.config.reload => {
+                let failure = application::refusal(py, &error);
+                log::error!("{failure}");
+                let stand_in = application::stand_in(py, "asgi", &failure)?;
+                self.event_loop_for(py, &stand_in.callable)
+                    .map_err(|error| End::Failed(application::refusal(py, &error)))
+            }
+            Err(error) => Err(End::Failed(application::refusal(py, &error))),
+        }
+    }
+
+    /// An event loop that serves an ASGI application, which has started in it.
+    fn event_loop_for(&self, py: Python<'_>, application: &Py<PyAny>) -> PyResult<Crew> {
         if self.config.worker_class != WorkerClass::Asgi {
             log::info!("The application speaks ASGI: an asgi worker serves it");
         }
@@ -165,14 +196,11 @@ impl Worker {
                 log::warn!("The hook {hook} is not called by asgi workers");
             }
         }
-        match Site::open(py, application.bind(py), &self.config) {
-            Ok(site) => Ok(Crew::EventLoop(
-                Arc::new(site),
-                self.config.graceful_timeout,
-            )),
-            Err(error) if addressee.leaving.load(Ordering::Relaxed) => Err(End::Raised(error)),
-            Err(error) => Err(End::Failed(application::refusal(py, &error))),
-        }
+        let site = Site::open(py, application.bind(py), &self.config)?;
+        Ok(Crew::EventLoop(
+            Arc::new(site),
+            self.config.graceful_timeout,
+        ))
     }
 
     fn server(&self, seat: WorkerSeat) -> std::io::Result<Arc<Server>> {
@@ -201,55 +229,36 @@ impl Worker {
 
     /// The application. While files are watched, one that does not import is no reason to stop: the next change may
     /// mend it.
-    fn application(&self, py: Python<'_>, addressee: &Arc<Addressee>) -> Result<Application, End> {
+    fn application(&self, py: Python<'_>, addressee: &Addressee) -> Result<Application, End> {
         if let Some(application) = &self.preloaded {
             return Ok(application.clone_ref(py));
         }
-        let reloader = self.reloader(py, addressee)?;
-        let application = match application::load(py, &self.config, self.embedder.as_ref()) {
-            Ok(Loaded::Application(application)) => application,
-            Ok(Loaded::Refused(failure)) if self.config.reload => {
-                log::error!("{failure}");
-                application::stand_in(py, &self.config)?
-            }
-            Ok(Loaded::Refused(failure)) => return Err(End::Failed(failure)),
+        let failure = match application::load(py, &self.config, self.embedder.as_ref()) {
+            Ok(Loaded::Application(application)) => return Ok(application),
+            Ok(Loaded::Refused(failure)) => failure,
             Err(error) if addressee.leaving.load(Ordering::Relaxed) => {
                 return Err(End::Raised(error));
             }
-            Err(error) => return Err(End::Failed(application::raised(py, &error))),
+            Err(error) => application::raised(py, &error),
         };
-        if let Some(reloader) = reloader {
-            reloader.call_method0("start")?;
+        if !self.config.reload {
+            return Err(End::Failed(failure));
         }
-        Ok(application)
+        log::error!("{failure}");
+        let wanted = application::wanted(&self.config).unwrap_or("wsgi");
+        Ok(application::stand_in(py, wanted, &failure)?)
     }
 
-    /// The thread behind `--reload`, which has this worker leave at the first change.
-    fn reloader<'py>(
+    /// What is behind `reload`. An application that the arbiter has imported cannot be imported anew here.
+    fn reloader(
         &self,
-        py: Python<'py>,
-        addressee: &Arc<Addressee>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if !self.config.reload {
-            return Ok(None);
+        py: Python<'_>,
+        place: impl FnOnce() -> Place,
+    ) -> PyResult<Option<Reloader>> {
+        match self.config.reload && self.preloaded.is_none() {
+            true => Reloader::begin(py, &self.config, place()).map(Some),
+            false => Ok(None),
         }
-        let addressee = Arc::clone(addressee);
-        let changed = PyCFunction::new_closure(
-            py,
-            None,
-            None,
-            move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
-                let file: String = arguments.get_item(0)?.extract()?;
-                log::info!("Worker reloading: {file} modified");
-                signals::call_hook(arguments.py(), &addressee, "worker_int");
-                addressee.server.shut_down(Shutdown::Graceful);
-                Ok(())
-            },
-        )?;
-        let class = py.import("oxicorn.reloader")?.getattr("Reloader")?;
-        class
-            .call1((&self.config.reload_extra_files, changed))
-            .map(Some)
     }
 }
 

@@ -353,9 +353,11 @@ impl Crew {
         self.slot.set_busy_since_ms(sys::clock::monotonic_ms());
     }
 
-    /// Says that this worker is leaving: no other gives it connections.
+    /// Says that this worker is leaving: no other gives it connections, and where it leaves by itself the arbiter forks
+    /// another at once, however long its last requests take.
     pub(crate) fn publish_leaving(&self) {
         self.slot.set_state(State::Stopping);
+        self.notifier.notify();
     }
 
     /// Publishes the number of open connections.

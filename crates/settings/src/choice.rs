@@ -244,21 +244,24 @@ impl HeaderMap {
 /// How changed source files are noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ReloadEngine {
-    /// The best that the system offers.
+    /// The kernel's, or polling where that cannot watch so much.
     #[default]
     Auto,
+    /// The kernel tells.
+    Inotify,
     /// Looking at modification times once a second.
     Poll,
 }
 
 impl ReloadEngine {
     /// What the setting accepts in this version.
-    pub const ACCEPTED: &str = "auto or poll";
+    pub const ACCEPTED: &str = "auto, inotify or poll";
 
     /// Gunicorn's word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
+            Self::Inotify => "inotify",
             Self::Poll => "poll",
         }
     }
@@ -267,6 +270,7 @@ impl ReloadEngine {
     pub fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
             "auto" => Some(Self::Auto),
+            "inotify" => Some(Self::Inotify),
             "poll" => Some(Self::Poll),
             _ => None,
         }

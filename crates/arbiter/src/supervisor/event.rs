@@ -19,6 +19,8 @@ pub(crate) struct Terms {
     pub(crate) graceful_timeout: Duration,
     /// Whether the server has detached from its terminal, without which WINCH means that a window was resized.
     pub(crate) daemon: bool,
+    /// Whether workers leave by themselves when a source file changes.
+    pub(crate) reload: bool,
 }
 
 /// What a worker's slot says.

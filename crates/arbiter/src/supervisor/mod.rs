@@ -336,9 +336,15 @@ impl Supervisor {
         }
         let hung_while_booting = worker.ready_since.is_none()
             && worker.sent.is_some_and(|sent| sent.why == Why::Timeout);
-        if worker.sent.is_none() || hung_while_booting {
+        if (worker.sent.is_none() && !self.has_reloaded(&worker, end)) || hung_while_booting {
             self.untimely(&worker, now);
         }
+    }
+
+    /// Whether it made room for new code, as often as somebody saves a file.
+    fn has_reloaded(&self, worker: &Worker, end: End) -> bool {
+        let left = matches!(worker.phase, Phase::Leaving { .. });
+        self.current.terms.reload && left && end == End::Exited(0)
     }
 
     /// Without an exit status nobody can say why.

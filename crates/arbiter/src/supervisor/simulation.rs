@@ -631,6 +631,7 @@ fn some_terms(chance: &mut Chance) -> Terms {
         },
         graceful_timeout: GRACEFUL,
         daemon: chance.one_in(2),
+        reload: chance.one_in(4),
     }
 }
 

@@ -22,6 +22,7 @@ fn terms(workers: u32) -> Terms {
         timeout: 30 * SECOND,
         graceful_timeout: 20 * SECOND,
         daemon: false,
+        reload: false,
     }
 }
 

@@ -22,7 +22,11 @@ pub(super) const ROWS: &[Setting] = &[
         flags: &["--reload"],
         access: field!(reload),
         summary: "Replace the workers when a source file changes.",
-        details: "For development. With `preload_app` the application is loaded once, so a change is not seen.",
+        details: "For development. Watched are the files of all modules, `reload_extra_files` and the conf file. While the \
+            application cannot be imported, requests are answered with its traceback. With `preload_app` the application \
+            is loaded once, so a change is not seen.",
+        difference: "Any exception at the import is shown, not a `SyntaxError` alone; a change of the conf file is a reload of \
+            the settings (HUP).",
         ..SWITCH
     },
     Setting {
@@ -32,9 +36,11 @@ pub(super) const ROWS: &[Setting] = &[
         kind: Kind::Text,
         default: Literal::Str("auto"),
         access: field!(reload_engine),
-        summary: "How changed files are noticed: auto or poll.",
-        details: "`poll` looks at modification times once a second.",
-        difference: "This version has no `inotify` engine.",
+        summary: "How changed files are noticed: auto, inotify or poll.",
+        details: "`inotify` has the kernel tell, `poll` looks at the files once a second. `auto` is `inotify`. Where the \
+            kernel cannot watch so many directories, both fall back to looking. Choose `poll` where files change on \
+            another machine: network file systems, and folders that a container shares with its host.",
+        difference: "`inotify` needs no package.",
         ..ROW
     },
     Setting {
@@ -45,6 +51,7 @@ pub(super) const ROWS: &[Setting] = &[
         default: Literal::List(&[]),
         access: field!(reload_extra_files),
         summary: "Another file, or pattern of files, that reload watches; the option can be repeated.",
+        details: "`*`, `?`, `[…]` and `**` as in Python's `glob`; files that come later count too.",
         ..ROW
     },
     Setting {

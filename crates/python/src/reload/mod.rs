@@ -1,0 +1,231 @@
+//! `--reload`: a thread of the worker that watches the files behind the application and has the worker leave when one has
+//! changed. It lives in the worker because the arbiter never starts a thread, and touches Python only to call a hook.
+
+mod engine;
+mod watched;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+use server::{Shutdown, or_abort};
+use settings::Config;
+use sys::scoreboard::{Scoreboard, Slot, State};
+use sys::signals::Signal;
+
+use crate::signals::{self, Addressee};
+
+use engine::{Engine, Hint, Waiter};
+use watched::Watched;
+
+/// Editors save in several steps, and tools many files at once: so long nothing may happen before a change is a change.
+const QUIET: Duration = Duration::from_millis(50);
+/// The longest wait for quiet. Somebody who waits for new code gets some.
+const UNREST: Duration = Duration::from_millis(500);
+
+/// What the reloader needs to know of its worker.
+pub(crate) struct Place {
+    pub(crate) addressee: Arc<Addressee>,
+    pub(crate) board: Scoreboard,
+    pub(crate) slot: Slot,
+    /// The arbiter.
+    pub(crate) ppid: i32,
+    /// The file that only the arbiter reads.
+    pub(crate) conf_file: Option<PathBuf>,
+}
+
+/// Watches files from before the application is imported: what is saved meanwhile counts as a change.
+pub(crate) struct Reloader {
+    files: Arc<Files>,
+    waiter: Waiter,
+    place: Place,
+    /// Python's end: tells which files the importer reads.
+    note: Py<PyAny>,
+}
+
+/// What is watched, and how. Importing threads add to it.
+struct Files {
+    watched: Mutex<Watched>,
+    engine: Mutex<Engine>,
+}
+
+impl Files {
+    /// Watches one file more. The engine comes first, so that no change falls between its beginning and the look at the
+    /// file.
+    fn note(&self, path: &Path) {
+        let Ok(path) = std::path::absolute(path) else {
+            return;
+        };
+        // Who edits the target of a link changes nothing in the directory of the link.
+        let target = path.canonicalize().ok().filter(|target| *target != path);
+        for path in target.into_iter().chain([path]) {
+            if let Some(directory) = path.parent() {
+                self.engine.lock().watch_directory(directory);
+            }
+            self.watched.lock().note(path);
+        }
+    }
+}
+
+impl Reloader {
+    /// Begins to watch the files of all modules that there are, and of those that will be imported.
+    ///
+    /// # Errors
+    ///
+    /// Python's importer is not as it should be.
+    pub(crate) fn begin(py: Python<'_>, config: &Config, place: Place) -> PyResult<Reloader> {
+        let (engine, waiter) = Engine::open(config.reload_engine);
+        let files = Arc::new(Files {
+            watched: Mutex::new(Watched::default()),
+            engine: Mutex::new(engine),
+        });
+        for entry in &config.reload_extra_files {
+            match watched::pattern(entry) {
+                Some(pattern) => {
+                    files.engine.lock().watch_pattern(&pattern);
+                    files.watched.lock().add_pattern(pattern);
+                }
+                None => files.note(Path::new(entry)),
+            }
+        }
+        if let Some(conf_file) = &place.conf_file {
+            files.note(conf_file);
+        }
+        let note = note_function(py, Arc::clone(&files))?;
+        py.import("oxicorn.reloader")?
+            .call_method1("watch_imports", (&note,))?;
+        Ok(Reloader {
+            files,
+            waiter,
+            place,
+            note,
+        })
+    }
+
+    /// The application has been imported, or could not be: from here on a change has the worker leave.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread left.
+    pub(crate) fn start(self, py: Python<'_>) -> PyResult<()> {
+        py.import("oxicorn.reloader")?
+            .call_method1("note_modules", (&self.note,))?;
+        // Signals are the main thread's.
+        let _blocked = sys::signals::block_all();
+        thread::Builder::new()
+            .name("oxicorn-reload".to_owned())
+            .spawn(move || or_abort(|| self.run()))?;
+        Ok(())
+    }
+
+    fn run(mut self) {
+        loop {
+            let hint = self.waiter.wait();
+            let Some(changed) = self.changed(&hint) else {
+                continue;
+            };
+            self.wait_for_quiet();
+            if self.is_conf_file(&changed) {
+                self.reload_settings(&changed);
+            } else {
+                return self.leave(&changed);
+            }
+        }
+    }
+
+    fn changed(&self, hint: &Hint) -> Option<PathBuf> {
+        if matches!(hint, Hint::Anything) {
+            // A new directory is about to be watched.
+            thread::sleep(QUIET);
+        }
+        let watched = self.files.watched.lock();
+        match hint {
+            Hint::Paths(paths) => paths.iter().find(|path| watched.has_changed(path)).cloned(),
+            Hint::Anything => watched.look(),
+        }
+    }
+
+    fn wait_for_quiet(&self) {
+        let begun = Instant::now();
+        let mut before = self.files.watched.lock().stamps();
+        while begun.elapsed() < UNREST {
+            thread::sleep(QUIET);
+            let now = self.files.watched.lock().stamps();
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        self.files.watched.lock().accept(before);
+    }
+
+    /// This worker makes room for one with the new code.
+    fn leave(&self, changed: &Path) {
+        let Addressee { server, hooks, .. } = &*self.place.addressee;
+        log::info!("Worker reloading: {} modified", shown(changed));
+        if hooks.get("worker_int").is_some() {
+            Python::attach(|py| signals::call_hook(py, &self.place.addressee, "worker_int"));
+        }
+        server.shut_down(Shutdown::Graceful);
+    }
+
+    fn is_conf_file(&self, changed: &Path) -> bool {
+        let conf_file = self.place.conf_file.as_deref();
+        conf_file.is_some_and(|path| {
+            path == changed || path.canonicalize().is_ok_and(|path| path == changed)
+        })
+    }
+
+    /// What the conf file says is the arbiter's to read. One of its workers asks for that.
+    fn reload_settings(&self, changed: &Path) {
+        if !self.is_eldest() {
+            return;
+        }
+        log::info!("Settings reloading: {} modified", shown(changed));
+        if let Err(error) = sys::process::kill(self.place.ppid, Signal::HUP) {
+            log::error!(
+                "The arbiter (pid:{}) cannot be told: {error}",
+                self.place.ppid
+            );
+        }
+    }
+
+    fn is_eldest(&self) -> bool {
+        let place = &self.place;
+        let age = place.slot.age();
+        let others = (0..place.board.slots()).map(|index| place.board.slot(index));
+        !others
+            .filter(|slot| !matches!(slot.state(), State::Empty | State::Stopping))
+            .any(|slot| slot.age() < age)
+    }
+}
+
+/// The name as somebody who edits below the current directory knows it.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+fn note_function(py: Python<'_>, files: Arc<Files>) -> PyResult<Py<PyAny>> {
+    let worker = std::process::id();
+    let note =
+        move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
+            // A process that the application has forked imports too, and there nobody is behind the watcher.
+            if std::process::id() == worker
+                && let Ok(path) = arguments.get_item(0)?.extract::<PathBuf>()
+            {
+                files.note(&path);
+            }
+            Ok(())
+        };
+    Ok(PyCFunction::new_closure(py, None, None, note)?
+        .into_any()
+        .unbind())
+}
