@@ -47,11 +47,10 @@ def load(spec: str, wanted: str | None = None, *, factory: bool = False) -> tupl
     return found, _interface(found, target.spec, wanted)
 
 
-def load_from(program: Any, wanted: str | None = None) -> tuple[Callable[..., Any], str]:
-    """Return the application of a program that embeds the server, as `load` does."""
-    name = type(program).__name__
+def load_by(make: Callable[[], Any], name: str, wanted: str | None = None) -> tuple[Callable[..., Any], str]:
+    """Return the application that `make` returns on behalf of `name`, as `load` does."""
     try:
-        found = program.wsgi()
+        found = make()
     except AppError:
         raise
     except Exception as error:

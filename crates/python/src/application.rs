@@ -75,9 +75,18 @@ pub(crate) fn load(
     embedder: Option<&Embedder>,
 ) -> PyResult<Loaded> {
     let loader = py.import("oxicorn.app_loader")?;
-    let loaded = match embedder {
-        Some(embedder) => loader.call_method1("load_from", (embedder.object(py), wanted(config))),
-        None => {
+    let loaded = match (embedder, &config.paste) {
+        (Some(embedder), _) => {
+            let program = embedder.object(py);
+            let make = program.getattr("wsgi")?;
+            loader.call_method1("load_by", (make, embedder.name(py), wanted(config)))
+        }
+        (None, Some(file)) => {
+            let variables = config.raw_paste_global_conf.clone().into_py_dict(py)?;
+            py.import("oxicorn.app.pasterapp")?
+                .call_method1("load", (file, variables, wanted(config)))
+        }
+        (None, None) => {
             let spec = config.app.as_deref().unwrap_or_default();
             let options = [("factory", config.app_factory)].into_py_dict(py)?;
             loader.call_method("load", (spec, wanted(config)), Some(&options))

@@ -118,7 +118,11 @@ impl Sources {
             hooks = file.hooks;
             slips = file.slips;
         }
-        let config = layers.resolve().map_err(|error| unacceptable(&error))?;
+        let mut config = layers.resolve().map_err(|error| unacceptable(&error))?;
+        if let Some(file) = logging_of_paste(py, &config)? {
+            layers = layers.logconfig(&file);
+            config = layers.resolve().map_err(|error| unacceptable(&error))?;
+        }
         Ok(Resolved {
             config,
             hooks,
@@ -144,6 +148,20 @@ impl Sources {
         let file = conf_file::load(py, location)?;
         Ok(Some((location.name().to_owned(), file)))
     }
+}
+
+/// The PasteDeploy file, where it configures Python's `logging` too and nobody names another file for that.
+fn logging_of_paste(py: Python<'_>, config: &Config) -> Result<Option<String>, Failure> {
+    let Some(file) = &config.paste else {
+        return Ok(None);
+    };
+    let checked = py
+        .import("oxicorn.app.pasterapp")
+        .and_then(|module| module.call_method1("check", (file,))?.extract());
+    let file = checked.map_err(|error| Failure::configuration(error.value(py).to_string()))?;
+    Ok(Option::<String>::filter(file, |_| {
+        !config.origins.is_given("logconfig")
+    }))
 }
 
 fn unacceptable(error: &SettingsError) -> Failure {

@@ -131,6 +131,11 @@ fields! {
     proc_name: Option<String>,
     /// Accepted, without effect here.
     default_proc_name: String,
+    /// A PasteDeploy file with a section, `FILE.ini#SECTION`, to load the application from; absolute where the environment
+    /// gave `PWD`. It is `app` too.
+    paste: Option<String>,
+    /// Variables for that file.
+    raw_paste_global_conf: Vec<(String, String)>,
     /// Directories put at the front of `sys.path`.
     pythonpath: Vec<String>,
     /// What becomes of fields with an underscore in their name.

@@ -89,6 +89,15 @@ impl Layers {
         self
     }
 
+    /// Takes the PasteDeploy file, which configures Python's logging as well, for `logconfig`, unless somebody gives that.
+    #[must_use]
+    pub fn logconfig(mut self, file: &str) -> Self {
+        let logconfig = ("logconfig".to_owned(), Value::from(file));
+        self.environment
+            .extend(named(vec![logconfig], &Source::Default));
+        self
+    }
+
     /// The conf file's name, which errors about its values then show. Call it before [`Layers::conf`].
     #[must_use]
     pub fn conf_name(mut self, name: &str) -> Self {
@@ -199,7 +208,14 @@ impl Layers {
 
     fn finish(&self, mut config: Config, settled: &Settled) -> Result<Config, SettingsError> {
         config.app = self.app.clone().or_else(|| config.wsgi_app.clone());
-        if let (Some(app), false) = (&self.app, settled.contains_key("default_proc_name")) {
+        if let Some(file) = &config.paste {
+            let directory = self.working_directory.as_deref().unwrap_or_default();
+            let file = std::path::Path::new(directory).join(file);
+            config.paste = Some(file.to_string_lossy().into_owned());
+            config.app = config.paste.clone();
+        }
+        let named = config.paste.as_ref().or(self.app.as_ref());
+        if let (Some(app), false) = (named, settled.contains_key("default_proc_name")) {
             config.default_proc_name.clone_from(app);
         }
         if let Some(directory) = &self.working_directory {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oxicorn.app.base import Application
+from oxicorn.app_loader import load_by
 from oxicorn.config import get_default_config_file
 from oxicorn.errors import AppError
 
@@ -17,10 +18,7 @@ def get_wsgi_app(
     config_uri: str, name: str | None = None, defaults: dict[str, str] | None = None
 ) -> Callable[..., Any]:
     """Load the application of `FILE.ini[#SECTION]`; `defaults` are variables for the file."""
-    try:
-        loadapp = importlib.import_module("paste.deploy").loadapp
-    except ImportError as error:
-        raise AppError("paste: PasteDeploy is not installed", "pip install PasteDeploy") from error
+    loadapp = importlib.import_module("paste.deploy").loadapp
     uri = config_uri if ":" in config_uri else f"config:{config_uri}"
     return loadapp(uri, name=name, relative_to=str(Path.cwd()), global_conf=defaults)  # type: ignore[no-any-return]
 
@@ -30,6 +28,23 @@ def has_logging_config(config_file: str) -> bool:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read([config_file])
     return parser.has_section("loggers")
+
+
+def load(uri: str, variables: dict[str, str], wanted: str | None) -> tuple[Callable[..., Any], str]:
+    """Return the application of `FILE.ini[#SECTION]` with its interface, as `app_loader.load` does."""
+    return load_by(lambda: get_wsgi_app(uri, defaults=variables), uri, wanted)
+
+
+def check(uri: str) -> str | None:
+    """Refuse what cannot be loaded; return the file where it configures Python's `logging` too."""
+    file = uri.partition("#")[0]
+    if not Path(file).is_file():
+        raise AppError(f"paste: the file {file} does not exist")
+    try:
+        importlib.import_module("paste.deploy")
+    except ImportError as error:
+        raise AppError("paste: PasteDeploy is not installed", "pip install PasteDeploy") from error
+    return file if has_logging_config(file) else None
 
 
 class _Served(Application):

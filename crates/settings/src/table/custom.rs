@@ -81,23 +81,40 @@ pub(super) const RAW_ENV: Access = Access {
 };
 
 fn write_raw_env(config: &mut Config, value: &Value) -> Result<(), Rejection> {
+    config.raw_env = variables(value)?;
+    Ok(())
+}
+
+/// Variables for the PasteDeploy file.
+pub(super) const PASTE_GLOBAL: Access = Access {
+    write: |config, value| {
+        config.raw_paste_global_conf = variables(value)?;
+        Ok(())
+    },
+    read: |config| assignments(&config.raw_paste_global_conf),
+};
+
+/// Reads a list of `NAME=VALUE`.
+fn variables(value: &Value) -> Result<Vec<(String, String)>, Rejection> {
     let entries = Vec::<String>::from_value(value)?;
     let pairs = entries.iter().map(|entry| match entry.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(Rejection::unacceptable("NAME=VALUE").part(&Value::from(entry.as_str()))),
     });
-    config.raw_env = pairs.collect::<Result<_, _>>()?;
-    Ok(())
+    pairs.collect()
 }
 
-fn read_raw_env(config: &Config) -> Value {
+fn assignments(variables: &[(String, String)]) -> Value {
     Value::List(
-        config
-            .raw_env
+        variables
             .iter()
             .map(|(key, value)| Value::Str(format!("{key}={value}")))
             .collect(),
     )
+}
+
+fn read_raw_env(config: &Config) -> Value {
+    assignments(&config.raw_env)
 }
 
 /// Field names are compared in upper case, so they are kept in it.

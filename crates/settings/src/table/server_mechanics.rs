@@ -168,8 +168,11 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "STRING",
         kind: Kind::Text,
         reload: Reload::Partly,
-        status: Status::Later("PasteDeploy"),
+        access: field!(paste),
         summary: "A PasteDeploy file, as FILE.ini[#SECTION], to load the application from.",
+        details: "A relative path is below the directory of the start, whatever `chdir` says. Where the file has a \
+            section `[loggers]` it is the default of `logconfig` too. The package PasteDeploy has to be installed. \
+            The application string of the command line is not used then.",
         ..ROW
     },
     Setting {
@@ -178,7 +181,7 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "CONF",
         kind: Kind::Words,
         default: Literal::List(&[]),
-        status: Status::Later("PasteDeploy"),
+        access: Some(custom::PASTE_GLOBAL),
         summary: "A variable for the PasteDeploy file, as NAME=VALUE; the option can be repeated.",
         ..ROW
     },
