@@ -26,7 +26,7 @@ fn value(json: &Json) -> Value {
 }
 
 /// Refused here at once; Gunicorn takes them and fails later, or never says that it does nothing.
-const REFUSED_HERE: [&str; 14] = [
+const REFUSED_HERE: [&str; 15] = [
     "access_log_format",
     "bind",
     "default_proc_name",
@@ -35,6 +35,7 @@ const REFUSED_HERE: [&str; 14] = [
     "header_map",
     "loglevel",
     "raw_env",
+    "raw_paste_global_conf",
     "reload_engine",
     "secure_scheme_headers",
     "umask",
