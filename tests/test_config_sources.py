@@ -98,6 +98,12 @@ def test_a_file_is_python(serve: Serve, conf: Path) -> None:
 
 
 @parity
+def test_its_name_in_it_is_a_text(serve: Serve, conf: Path) -> None:
+    conf.write_text("assert type(__file__) is str\nassert __name__ == '__config__'\nworkers = len(__file__)\n")
+    assert int(setting(serve, "workers")) > 0
+
+
+@parity
 def test_import_gunicorn_works_in_it(serve: Serve, conf: Path) -> None:
     conf.write_text("import gunicorn\nassert gunicorn.__version__\ngunicorn.SERVER_SOFTWARE = 'hidden'\nworkers = 2\n")
     assert setting(serve, "workers") == "2"

@@ -345,12 +345,11 @@ impl Driver<'_> {
         self.preload(&generation.config)?;
         self.host.reopen_logs();
         let (old, new) = (self.supervisor.target(), generation.config.workers);
-        if old != new {
-            self.tell(Moment::NworkersChanged {
-                new,
-                old: Some(old),
-            });
-        }
+        // Also where it stays the same: Gunicorn sets the number anew, and conf files count on the call.
+        self.tell(Moment::NworkersChanged {
+            new,
+            old: Some(old),
+        });
         self.host.hook(Moment::OnReload).map_err(Failure::new)?;
         if before.is_some_and(|before| before.addresses() != generation.addresses()) {
             log::info!("Listening at: {}", generation.addresses());

@@ -47,8 +47,8 @@ impl Driver<'_> {
         let Some(shared) = self.generations.get(&generation).cloned() else {
             return failed(format!("generation {generation} is not there"));
         };
-        if let Err(error) = self.host.hook(Moment::PreFork { age }) {
-            return failed(error);
+        if let Err(reason) = self.host.hook(Moment::PreFork { age }) {
+            return Flow::Continue(Event::SpawnRefused { age, reason });
         }
         let slot = self.scoreboard.slot(slot);
         slot.claim(0, age);

@@ -138,7 +138,7 @@ fn run<'py>(py: Python<'py>, name: &str, path: &Path) -> Result<Bound<'py, PyDic
     let source = fs::read(path).map_err(|error| unreadable(name, &error))?;
     let executed = || -> PyResult<Bound<'py, PyDict>> {
         let module = PyModule::new(py, "__config__")?;
-        module.setattr("__file__", path)?;
+        module.setattr("__file__", path.as_os_str())?;
         py.import("sys")?
             .getattr("modules")?
             .set_item("__config__", &module)?;

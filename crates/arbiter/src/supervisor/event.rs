@@ -41,6 +41,8 @@ pub(crate) enum Event {
     Spawned { age: u64, pid: i32 },
     /// The worker could not be forked.
     SpawnFailed { age: u64, reason: String },
+    /// The operator's own code (`pre_fork`) raised instead of letting it be forked.
+    SpawnRefused { age: u64, reason: String },
     /// What all the workers' slots say now.
     Observed(Vec<Observation>),
     /// A child is gone. The last tells whether the kernel killed for memory meanwhile, where that is known.
@@ -81,7 +83,7 @@ pub(crate) enum Level {
 /// What is to be done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Fork a worker. Answered by `Spawned` or `SpawnFailed`.
+    /// Fork a worker. Answered by `Spawned`, `SpawnFailed` or `SpawnRefused`.
     Spawn {
         age: u64,
         slot: usize,

@@ -145,6 +145,7 @@ impl Supervisor {
             Event::Start | Event::Tick => {}
             Event::Spawned { age, pid } => self.spawned(age, pid, now),
             Event::SpawnFailed { age, reason } => self.spawn_failed(age, &reason, now),
+            Event::SpawnRefused { age, reason } => self.spawn_refused(age, &reason, now),
             Event::Observed(all) => all.iter().for_each(|seen| self.observed(*seen, now)),
             Event::Died {
                 pid,
@@ -260,6 +261,20 @@ impl Supervisor {
             format!("A worker could not be started: {reason}"),
         );
         if let Some(worker) = self.remove(age) {
+            self.untimely(&worker, now);
+        }
+    }
+
+    /// Unlike a fork that failed, it will fail the same way next time: a server that has never served ends.
+    fn spawn_refused(&mut self, age: u64, reason: &str, now: Duration) {
+        self.log(
+            Level::Error,
+            format!("A worker could not be started: {reason}"),
+        );
+        let Some(worker) = self.remove(age) else {
+            return;
+        };
+        if !self.is_fatal(&worker, End::Exited(EXIT_WORKER_BOOT), now) {
             self.untimely(&worker, now);
         }
     }

@@ -716,6 +716,19 @@ fn a_worker_that_somebody_else_has_collected_is_replaced() {
 }
 
 #[test]
+fn a_pre_fork_that_raises_ends_a_server_that_has_never_served() {
+    let mut supervisor = Supervisor::new(terms(1), 8, None);
+    let now = 100 * SECOND;
+    let Some(Action::Spawn { age, .. }) = supervisor.handle(Event::Start, now).pop() else {
+        panic!("no worker was asked for");
+    };
+    let reason = "the hook pre_fork raised".to_owned();
+    let actions = supervisor.handle(Event::SpawnRefused { age, reason }, now);
+    let code = EXIT_WORKER_BOOT;
+    assert!(actions.contains(&Action::Exit { code }), "{actions:?}");
+}
+
+#[test]
 fn a_fork_that_fails_is_tried_again_after_a_pause() {
     let mut supervisor = Supervisor::new(terms(1), 8, None);
     let now = 100 * SECOND;

@@ -47,7 +47,12 @@ pub(super) fn close(result: &Bound<'_, PyAny>) -> PyResult<()> {
         return Ok(());
     }
     match result.getattr_opt(intern!(result.py(), "close"))? {
-        Some(close) => close.call0().map(drop),
+        Some(close) => {
+            // A handler that ends the worker shall not run in the first instruction of close() and end that as well.
+            let interrupted = result.py().check_signals();
+            close.call0()?;
+            interrupted
+        }
         None => Ok(()),
     }
 }

@@ -108,15 +108,19 @@ impl RequestHooks {
         }
     }
 
-    /// Calls `post_request`. What it raises is logged: the request has been answered.
+    /// Calls `post_request`. What it raises is logged: the request has been answered. Returns what a signal handler
+    /// raised meanwhile, which the worker may have to obey.
     pub(super) fn after(
         &self,
         py: Python<'_>,
         counter: &Counter,
         request: &Py<HookRequest>,
         environ: Option<&Bound<'_, PyDict>>,
-    ) {
-        let Some(post) = &self.post else { return };
+    ) -> Option<PyErr> {
+        let post = self.post.as_ref()?;
+        // Python runs signal handlers at the first instruction of a function. One that ends the worker would end the
+        // hook before it has begun.
+        let interrupted = py.check_signals().err();
         let call = || -> PyResult<()> {
             let response = HookResponse::of(counter).into_pyobject(py)?.into_any();
             let environ = environ
@@ -137,6 +141,7 @@ impl RequestHooks {
                 failure::traceback(py, &error)
             );
         }
+        interrupted
     }
 }
 

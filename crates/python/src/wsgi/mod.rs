@@ -160,8 +160,11 @@ impl Gateway {
             Ok(environ) => (self.run(py, desk, &environ), Some(environ)),
             Err(unserved) => (refuse(py, desk, unserved), None),
         };
-        hooks.after(py, &desk.kit.counter, &request, environ.as_ref());
-        exit
+        let interrupted = hooks.after(py, &desk.kit.counter, &request, environ.as_ref());
+        let settle = |error: PyErr| {
+            failure::settle(py, &desk.kit.counter, desk.template.target(), error.into())
+        };
+        exit.or_else(|| interrupted.and_then(settle))
     }
 
     /// Calls the application and sends what it returns.
