@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use proto::ws::{DeflatePolicy, MESSAGE_BYTES, Timing};
+use proto::ws::{DeflatePolicy, Timing};
 use settings::{AddressSet, Config};
 use sys::pipe::Notifier;
 use sys::scoreboard::Slot;
@@ -142,15 +142,23 @@ pub(crate) struct WebSockets {
 }
 
 impl WebSockets {
-    fn new(_config: &Config) -> WebSockets {
+    fn new(config: &Config) -> WebSockets {
+        let policy = DeflatePolicy {
+            // As with our own side: what a client said earlier would take 48 KiB for as long as it is connected.
+            client_context_takeover: false,
+            ..DeflatePolicy::default()
+        };
         WebSockets {
-            message_bytes: MESSAGE_BYTES,
-            deflate: Some(DeflatePolicy {
-                // As with our own side: what a client said earlier would take 48 KiB for as long as it is connected.
-                client_context_takeover: false,
-                ..DeflatePolicy::default()
-            }),
-            timing: Timing::default(),
+            message_bytes: match config.websocket_max_message_size {
+                0 => usize::MAX,
+                bytes => bytes,
+            },
+            deflate: config.ws_per_message_deflate.then_some(policy),
+            timing: Timing {
+                ping_interval: config.ws_ping_interval,
+                ping_timeout: config.ws_ping_timeout,
+                ..Timing::default()
+            },
         }
     }
 }

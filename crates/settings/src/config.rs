@@ -158,6 +158,14 @@ fields! {
     asgi_lifespan: AsgiLifespan,
     /// Seconds that an ASGI application may run on after its client has left.
     asgi_disconnect_grace_period: u32,
+    /// Longest WebSocket message in bytes, after decompression; 0 is unlimited.
+    websocket_max_message_size: usize,
+    /// Time between two pings of the server on a WebSocket; zero is never.
+    ws_ping_interval: Duration,
+    /// How long a WebSocket client may be silent after a ping; zero is unlimited.
+    ws_ping_timeout: Duration,
+    /// Whether messages may be compressed.
+    ws_per_message_deflate: bool,
     /// Under which path a proxy shows an ASGI application.
     root_path: String,
     /// Whether a trusted proxy names the client.

@@ -9,6 +9,8 @@ use crate::value::Value;
 pub enum Kind {
     /// `True`, `False`, or these words; an option without a value on the command line.
     Flag,
+    /// `True`, `False`, or these words, also on the command line.
+    Switch,
     /// A whole number, at least this; `0x`, `0o` and `0b` are understood.
     Number(i64),
     /// A number of seconds that is not negative, fractions allowed.
@@ -46,7 +48,7 @@ impl Kind {
     /// What is accepted, as an error message and the manual say it.
     pub fn expectation(self) -> String {
         match self {
-            Self::Flag => "True or False".to_owned(),
+            Self::Flag | Self::Switch => "True or False".to_owned(),
             Self::Number(least) => format!("a whole number, {least} or more"),
             Self::Seconds => "a number of seconds, 0 or more".to_owned(),
             Self::Mode => "a file mode from 0 to 0777".to_owned(),
@@ -73,7 +75,7 @@ impl Kind {
     pub(crate) fn check(self, value: &Value) -> Result<Value, Rejection> {
         let malformed = || Rejection::malformed(self.expectation());
         match self {
-            Self::Flag => flag(value).ok_or_else(malformed),
+            Self::Flag | Self::Switch => flag(value).ok_or_else(malformed),
             Self::Number(least) => self.within(whole(value), least, i64::MAX),
             Self::Mode => self.within(whole_or_octal(value), 0, MOST_MODE),
             Self::Seconds => self.seconds(value),

@@ -198,8 +198,46 @@ pub(super) const ASGI: &[Setting] = &[
         metavar: "INT",
         kind: Kind::Number(0),
         default: Literal::Int(16_777_216),
+        access: field!(websocket_max_message_size),
         summary: "The longest WebSocket message in bytes; 0 is unlimited.",
-        status: Status::Later("WebSocket connections"),
+        details: "It holds for the whole message, after decompression. A longer one closes the WebSocket with code 1009.",
+        ..ROW
+    },
+    Setting {
+        name: "ws_ping_interval",
+        flags: &["--ws-ping-interval"],
+        metavar: "SECONDS",
+        kind: Kind::Seconds,
+        default: Literal::Int(20),
+        access: field!(ws_ping_interval),
+        summary: "How many seconds lie between two pings of the server on a WebSocket; 0 is never.",
+        details: "Pings keep proxies from cutting silent connections, and find clients that are gone without a word.",
+        own: true,
+        ..ROW
+    },
+    Setting {
+        name: "ws_ping_timeout",
+        flags: &["--ws-ping-timeout"],
+        metavar: "SECONDS",
+        kind: Kind::Seconds,
+        default: Literal::Int(20),
+        access: field!(ws_ping_timeout),
+        summary: "How many seconds a WebSocket client may be silent after a ping; 0 is unlimited.",
+        details: "The WebSocket is then closed with code 1011. Anything that the client sends counts as an answer.",
+        own: true,
+        ..ROW
+    },
+    Setting {
+        name: "ws_per_message_deflate",
+        flags: &["--ws-per-message-deflate"],
+        metavar: "BOOL",
+        kind: Kind::Switch,
+        default: Literal::Bool(true),
+        access: field!(ws_per_message_deflate),
+        summary: "Whether WebSocket messages may be compressed (permessage-deflate): true or false.",
+        details: "Where a client offers it, messages from 1 KiB on are compressed, each by itself, so that an idle \
+                  connection holds no memory for it.",
+        own: true,
         ..ROW
     },
 ];
