@@ -86,10 +86,10 @@ impl Refusal {
         self.facts().section
     }
 
-    /// Appends the whole answer, which closes the connection.
-    pub fn encode(self, date: &[u8], out: &mut Vec<u8>) {
+    /// Appends the whole answer, which closes the connection. Returns the length of its body.
+    pub fn encode(self, date: &[u8], out: &mut Vec<u8>) -> usize {
         let start = out.len();
-        encode_error(self.status(), self.rule(), date, out);
+        let length = encode_error(self.status(), self.rule(), date, out);
         let line_end =
             memchr::memchr(b'\n', &out[start..]).map_or(out.len(), |end| start + end + 1);
         let fields: String = self
@@ -98,6 +98,7 @@ impl Refusal {
             .map(|(name, value)| format!("{name}: {value}\r\n"))
             .collect();
         out.splice(line_end..line_end, fields.bytes());
+        length
     }
 }
 

@@ -44,7 +44,8 @@ impl Exchange {
     /// Answers a handshake that breaks a rule.
     pub fn refuse_handshake(&mut self, refusal: Refusal) {
         let mut page = Vec::with_capacity(512);
-        refusal.encode(&self.crew.date.now(), &mut page);
+        let length = refusal.encode(&self.crew.date.now(), &mut page);
+        self.sent = length as u64;
         self.answer_with(refusal.status(), &page);
     }
 
