@@ -160,6 +160,12 @@ pub(super) fn run(
     let left = this.run(py);
     event_loop.call_method1("remove_reader", (poller,))?;
     let quick = server.stopping() == Some(Shutdown::Quick);
+    if quick {
+        // Nothing turns the reactor any more: it closes its connections now, WebSockets with a close frame.
+        for event in py.detach(|| server.look()).events {
+            site.tell(py, event);
+        }
+    }
     let reserve = this.reserve();
     let tasks = match quick {
         true => Duration::ZERO,
