@@ -6,8 +6,9 @@ from pathlib import Path
 from signal import SIGHUP
 
 import pytest
-from harness import Serve
+from harness import Serve, eventually
 from harness.server import free_port
+from harness.wire import chunk
 
 WORKER = """
     from uvicorn.workers import UvicornWorker
@@ -144,3 +145,142 @@ def test_an_env_file_that_cannot_be_read(serve: Serve, write) -> None:
     path = write("broken.env", "A=1\nno assignment\n")
     refusal = serve.refused("asgi_lab", "--env-file", str(path))
     assert refusal.code == 1 and f"line 2 of {path} is not NAME=VALUE" in refusal.text
+
+
+# Fields of responses
+
+
+@pytest.mark.parametrize("app", ["lab", "asgi_lab"])
+def test_the_fields_that_the_server_adds(serve: Serve, app: str) -> None:
+    server = serve(app, "--no-server-header", "--no-date-header", "--header", "X-Frame-Options:DENY", "--header=a: b")
+    for target in ("/", "/%"):
+        with server.connect() as wire:
+            reply = wire.request(target).reply()
+            assert (reply.header("server"), reply.header("date")) == (None, None)
+            assert (reply.header("x-frame-options"), reply.header("a")) == ("DENY", "b")
+    with server.connect() as wire:
+        refusal = wire.send(b"GET / HTTP/1.1\r\n\r\n").reply()
+        assert (refusal.status, refusal.header("server"), refusal.header("a")) == (400, None, "b")
+
+
+def test_a_field_of_the_application_s_own_stands_alone(serve: Serve, write) -> None:
+    write(
+        "own.py",
+        """
+        async def application(scope, receive, send):
+            headers = [(b"x-mine", b"application"), (b"server", b"mine")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        """,
+    )
+    server = serve("own", "--header", "X-Mine:server", cwd=serve.folder)
+    reply = server.get("/")
+    assert (reply.all("x-mine"), reply.all("server")) == (["application"], ["mine"])
+
+
+@pytest.mark.parametrize("field", ["nothing", ":x", "a b:c", "a:\x01"])
+def test_a_field_that_is_none_is_refused(serve: Serve, field: str) -> None:
+    conf = serve.folder / "conf.py"
+    conf.write_text(f"response_headers = [{field!r}]\n")
+    refusal = serve.refused("asgi_lab", "-c", str(conf))
+    assert refusal.code == 1 and "response_headers: " in refusal.text and "NAME:VALUE" in refusal.text
+
+
+# The client behind a proxy
+
+FORWARDED = [("X-Forwarded-For", "203.0.113.9, 198.51.100.7"), ("X-Forwarded-For", "127.0.0.1")]
+
+
+def seen(server, fields=FORWARDED) -> tuple:
+    """The client as the laboratories of both interfaces see it."""
+    shown = server.get("/dump", fields=fields).json()
+    return tuple(shown["client"][1:])
+
+
+def test_a_proxy_names_the_client_where_it_is_asked_to(serve: Serve, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    server = serve("asgi_lab", "--proxy-headers", "--access-logfile", str(log), "--access-logformat", "from %(h)s")
+    assert seen(server) == ("198.51.100.7", 0)
+    assert seen(server, [("X-Forwarded-For", "[2001:db8::1]:443")]) == ("2001:db8::1", 443)
+    with server.connect() as wire:
+        own = wire.socket.getsockname()
+        for value in ("198.51.100.7:5", "unknown", ""):
+            shown = wire.get("/dump", fields=[("X-Forwarded-For", value)]).json()["client"]
+            assert shown == ["tuple", *(("198.51.100.7", 5) if value.endswith(":5") else own)]
+    eventually(lambda: "from 198.51.100.7\n" in log.read_text())
+
+
+def test_who_is_believed(serve: Serve, tmp_path: Path) -> None:
+    nobody = serve("asgi_lab", "--proxy-headers", "--forwarded-allow-ips", "")
+    assert seen(nobody)[0] == "127.0.0.1"
+    everybody = serve("asgi_lab", "--proxy-headers", "--forwarded-allow-ips", "*")
+    assert seen(everybody)[0] == "203.0.113.9"
+    behind_a_socket = serve("asgi_lab", "--proxy-headers", bind=f"unix:{tmp_path}/s")
+    assert seen(behind_a_socket)[0] == "198.51.100.7"
+
+
+def test_gunicorn_s_way_is_the_default_and_uvicorn_s_with_its_classes(serve: Serve) -> None:
+    assert seen(serve("asgi_lab", "-k", "asgi"))[0] == "127.0.0.1"
+    assert seen(serve("asgi_lab", "-k", "uvicorn.workers.UvicornWorker"))[0] == "198.51.100.7"
+    off = serve("asgi_lab", "-k", "uvicorn_worker.UvicornWorker", "--no-proxy-headers")
+    assert seen(off)[0] == "127.0.0.1"
+
+
+def test_wsgi_applications_see_the_client_too(serve: Serve) -> None:
+    fields = [("X-Forwarded-For", "198.51.100.7:5")]
+    shown = serve("lab", "--proxy-headers").get("/environ", fields=fields).json()
+    assert (shown["REMOTE_ADDR"], shown["REMOTE_PORT"]) == ("198.51.100.7", "5")
+    shown = serve("lab").get("/environ", fields=fields).json()
+    assert shown["REMOTE_ADDR"] == "127.0.0.1"
+
+
+# Limits
+
+
+@pytest.mark.parametrize("kind", [("asgi_lab", "-k", "asgi"), ("lab", "--threads", "4")])
+def test_what_is_too_much_is_turned_away(serve: Serve, kind: tuple[str, ...]) -> None:
+    server = serve(*kind, "--limit-concurrency", "2", "--access-logfile", "-")
+    with server.connect() as one, server.connect() as two:
+        one.request("/gate/one")
+        serve.gates.wait_entered("one")
+        two.request("/gate/two")
+        serve.gates.wait_entered("two")
+        with server.connect() as three:
+            refusal = three.request("/", method="POST", body=b"x" * 100_000).reply()
+            assert (refusal.status, refusal.header("retry-after")) == (503, "1")
+            three.assert_closed()
+        serve.gates.open("one")
+        assert one.reply().status == 200
+        # The place that one has left is free, also for itself.
+        eventually(lambda: server.get("/").status == 200)
+        assert one.get("/").text == "Hello, world!"
+        serve.gates.open("two")
+        assert two.reply().status == 200
+    server.wait_log(r'"POST / HTTP/1\.1" 503')
+
+
+def test_a_streamed_body_that_is_too_long_is_refused(serve: Serve) -> None:
+    server = serve("asgi_lab", "--limit-request-body", "100000")
+    head = b"POST /echo HTTP/1.1\r\nHost: x\r\n"
+    with server.connect() as wire:
+        wire.send(head + b"Content-Length: 100001\r\n\r\n")
+        assert wire.reply().status == 413
+    with server.connect() as wire:
+        wire.send(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(b"x" * 60_000))
+        wire.send(chunk(b"x" * 60_000) + chunk(b""))
+        assert wire.reply().status == 413
+        wire.assert_closed()
+    with server.connect() as wire:
+        wire.send(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(b"x" * 100_000) + chunk(b""))
+        assert len(wire.reply().body) == 100_000
+
+
+def test_a_streamed_body_that_breaks_a_rule_or_falls_silent_is_refused(serve: Serve) -> None:
+    server = serve("asgi_lab", "--body-timeout", "1")
+    head = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with server.connect() as wire:
+        wire.send(head + chunk(b"good") + b"no chunk\r\n")
+        assert wire.reply().status == 400
+    with server.connect() as wire:
+        wire.send(head + chunk(b"good"))
+        assert wire.reply().status == 408

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests say what they expect")]
 
 use proto::h1::{
-    LAST_CHUNK, Misuse, ResponseContext, ResponseFraming, ResponseHead, Version, encode_chunk,
-    encode_chunk_size, encode_error, encode_head,
+    Additions, LAST_CHUNK, Misuse, ResponseContext, ResponseFraming, ResponseHead, Version,
+    encode_chunk, encode_chunk_size, encode_error, encode_head,
 };
 
 const DATE: &[u8] = b"Sun, 06 Nov 1994 08:49:37 GMT";
@@ -50,7 +50,13 @@ fn check(
     expected: &Expected<'_>,
 ) {
     let mut out = Vec::new();
-    let (framing, keep_alive) = encode_head(head, context, known_length, DATE, &mut out);
+    let (framing, keep_alive) = encode_head(
+        head,
+        context,
+        known_length,
+        Additions::usual(DATE),
+        &mut out,
+    );
     let status = String::from_utf8_lossy(head.status_line());
     let text = format!("HTTP/1.1 {status}\r\n{OURS}{}\r\n", expected.fields);
     assert_eq!(String::from_utf8_lossy(&out), text);
@@ -268,7 +274,7 @@ fn interim_responses_carry_the_application_s_fields_alone() {
     );
     let mut out = Vec::new();
     assert_eq!(
-        encode_head(&head, &CLOSING, Some(5), DATE, &mut out),
+        encode_head(&head, &CLOSING, Some(5), Additions::usual(DATE), &mut out),
         (ResponseFraming::NoBody, false)
     );
     assert_eq!(out, b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
@@ -278,7 +284,7 @@ fn interim_responses_carry_the_application_s_fields_alone() {
 fn the_application_s_server_and_date_stand() {
     let head = head("200 OK", &[("Server", "mine"), ("DATE", "now")]);
     let mut out = Vec::new();
-    encode_head(&head, &HTTP11, Some(0), DATE, &mut out);
+    encode_head(&head, &HTTP11, Some(0), Additions::usual(DATE), &mut out);
     assert_eq!(
         out,
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nServer: mine\r\nDATE: now\r\n\r\n"
@@ -288,7 +294,13 @@ fn the_application_s_server_and_date_stand() {
 #[test]
 fn heads_are_appended_to_what_is_there() {
     let mut out = b"before".to_vec();
-    encode_head(&head("200 OK", &[]), &HTTP11, Some(0), DATE, &mut out);
+    encode_head(
+        &head("200 OK", &[]),
+        &HTTP11,
+        Some(0),
+        Additions::usual(DATE),
+        &mut out,
+    );
     assert!(out.starts_with(b"beforeHTTP/1.1 200 OK\r\n"));
 }
 
@@ -507,7 +519,7 @@ fn chunks_are_framed() {
 #[test]
 fn an_error_page_has_gunicorn_s_shape() {
     let mut out = Vec::new();
-    let length = encode_error(400, "A <rule> & more.", DATE, &mut out);
+    let length = encode_error(400, "A <rule> & more.", Additions::usual(DATE), &mut out);
     let page = "<html>\n  <head>\n    <title>Bad Request</title>\n  </head>\n  <body>\n    \
                 <h1><p>Bad Request</p></h1>\n    A &lt;rule&gt; &amp; more.\n  </body>\n</html>\n";
     let text = format!(
@@ -516,4 +528,28 @@ fn an_error_page_has_gunicorn_s_shape() {
     );
     assert_eq!(String::from_utf8(out).unwrap(), text);
     assert_eq!(length, page.len());
+}
+
+#[test]
+fn what_the_application_states_is_not_added() {
+    let fields =
+        [("X-A", "ours"), ("X-B", "ours")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let added = Additions {
+        server: false,
+        date: None,
+        fields: &fields,
+    };
+    let mut out = Vec::new();
+    let stated = head("200 OK", &[("x-a", "its")]);
+    encode_head(&stated, &HTTP11, Some(0), added, &mut out);
+    let text = "HTTP/1.1 200 OK\r\nX-B: ours\r\nContent-Length: 0\r\nx-a: its\r\n\r\n";
+    assert_eq!(String::from_utf8_lossy(&out), text);
+}
+
+#[test]
+fn a_server_that_is_full_says_when_to_come_again() {
+    let mut out = Vec::new();
+    encode_error(503, "Full.", Additions::usual(DATE), &mut out);
+    let text = String::from_utf8_lossy(&out);
+    assert!(text.contains("\r\nRetry-After: 1\r\n"), "{text}");
 }

@@ -12,7 +12,9 @@ use std::time::Instant;
 
 use mio::unix::SourceFd;
 use proto::forwarded::Scheme;
-use proto::h1::{self, Request, ResponseContext, ResponseFraming, ResponseHead, Version};
+use proto::h1::{
+    self, Additions, Request, ResponseContext, ResponseFraming, ResponseHead, Version,
+};
 
 pub use streaming::Room;
 pub use websocket::{AcceptFailure, WebSocket};
@@ -310,7 +312,9 @@ impl Exchange {
             return self.abort();
         }
         let mut page = Vec::with_capacity(512);
-        let length = h1::encode_error(status, rule, &self.crew.date.now(), &mut page);
+        let date = self.crew.date.now();
+        let added = self.crew.options.additions(&date);
+        let length = h1::encode_error(status, rule, added, &mut page);
         if self.request.is_head() {
             page.truncate(page.len() - length);
         } else {
@@ -349,7 +353,7 @@ impl Exchange {
             head_request: false,
             keep_alive: true,
         };
-        h1::encode_head(head, &context, None, &[], &mut bytes);
+        h1::encode_head(head, &context, None, Additions::usual(&[]), &mut bytes);
         self.send(&[&bytes])
     }
 
@@ -388,8 +392,9 @@ impl Exchange {
         };
         let mut bytes = Vec::with_capacity(head.encoded_fields().len() + 160);
         let date = self.crew.date.now();
+        let added = self.crew.options.additions(&date);
         let (framing, keep_alive) =
-            h1::encode_head(head, &context, known_length, &date, &mut bytes);
+            h1::encode_head(head, &context, known_length, added, &mut bytes);
         // A client takes 1xx for a promise of the real answer (RFC 9110, section 15.2), and would find it in the next one.
         self.keep_alive = keep_alive && !matches!(head.status(), 100..=199);
         self.status = head.status();

@@ -18,8 +18,15 @@ pub enum Read {
     },
     /// Nothing yet; an [`crate::Event::Body`] tells when there is.
     Pending,
-    /// The client left, or fell silent, before the end.
+    /// The client left before the end.
     Gone,
+    /// What the client sent, or that it fell silent, is answered with an error.
+    Refused {
+        /// The status.
+        status: u16,
+        /// The rule that was broken.
+        rule: &'static str,
+    },
 }
 
 /// Something that an exchange waited for.
@@ -57,6 +64,7 @@ enum End {
     Open,
     Complete,
     Broken,
+    Refused(u16, &'static str),
 }
 
 /// The reactor's side.
@@ -86,6 +94,11 @@ impl Inlet {
     /// The rest of the body will not come; says whether somebody waits for it.
     pub(crate) fn break_off(&self) -> bool {
         self.end(End::Broken)
+    }
+
+    /// The rest of the body is refused; says whether somebody waits for it.
+    pub(crate) fn refuse(&self, status: u16, rule: &'static str) -> bool {
+        self.end(End::Refused(status, rule))
     }
 
     fn end(&self, end: End) -> bool {
@@ -122,6 +135,7 @@ impl Inlet {
             End::Complete => Read::Chunk { data, more: false },
             _ if !data.is_empty() => Read::Chunk { data, more: true },
             End::Broken => Read::Gone,
+            End::Refused(status, rule) => Read::Refused { status, rule },
             End::Open => {
                 state.awaits_body = true;
                 Read::Pending

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use proto::h1::Additions;
 use proto::ws::{DeflatePolicy, Timing};
 use settings::{AddressSet, Config};
 use sys::pipe::Notifier;
@@ -57,6 +58,13 @@ pub(crate) struct Options {
     pub(crate) response_spool: u64,
     max_requests: AtomicU64,
     pub(crate) websockets: WebSockets,
+    /// Requests that may be with the application at once; more are turned away. `None` for no limit.
+    pub(crate) concurrency: Option<u32>,
+    /// Whether trusted peers name the client.
+    pub(crate) proxied: bool,
+    server_field: bool,
+    date_field: bool,
+    more_fields: Vec<(String, String)>,
     threads: u32,
     streams: AtomicBool,
 }
@@ -101,6 +109,15 @@ impl Options {
         }
     }
 
+    /// What is added to responses at the time that `date` says.
+    pub(crate) fn additions<'a>(&'a self, date: &'a [u8]) -> Additions<'a> {
+        Additions {
+            server: self.server_field,
+            date: Some(date).filter(|_| self.date_field),
+            fields: &self.more_fields,
+        }
+    }
+
     pub(crate) fn new(config: &Config, seat: &Seat) -> Options {
         Options {
             head: proto::h1::Limits {
@@ -125,6 +142,11 @@ impl Options {
             response_spool: config.limit_response_spool,
             max_requests: AtomicU64::new(seat.max_requests),
             websockets: WebSockets::new(config),
+            concurrency: Some(config.limit_concurrency).filter(|limit| *limit != 0),
+            proxied: config.proxy_headers,
+            server_field: config.server_header,
+            date_field: config.date_header,
+            more_fields: config.response_headers.clone(),
             threads: seat.threads.max(1),
             streams: AtomicBool::new(seat.bodies == Bodies::Streamed),
         }

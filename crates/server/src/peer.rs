@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use settings::AddressSet;
 
-/// Who connected.
+/// Who connected, or whom a trusted proxy names as its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
     /// A TCP client.
@@ -23,7 +23,7 @@ pub enum Local {
     Unix(PathBuf),
 }
 
-/// What stays the same for all requests of one connection.
+/// What stays the same for all requests of one connection, if no proxy is believed to pass on those of several clients.
 #[derive(Debug)]
 pub(crate) struct Ends {
     pub(crate) peer: Peer,
@@ -33,6 +33,15 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
+    /// The same connection, whose peer has passed on what another client sent.
+    pub(crate) fn on_behalf_of(&self, client: SocketAddr) -> Ends {
+        Ends {
+            peer: Peer::Inet(client),
+            local: self.local.clone(),
+            trusted: self.trusted,
+        }
+    }
+
     /// The ends of an accepted socket; only a Unix socket has a peer without address. A peer of a Unix socket is always trusted, as with Gunicorn: whoever may
     /// open the socket file has been let in by its permissions.
     pub(crate) fn of(peer: Option<SocketAddr>, local: Local, trusted: &AddressSet) -> Ends {

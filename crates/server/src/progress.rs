@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use proto::forwarded::Scheme;
+use proto::forwarded::{self, Scheme};
 use proto::h1::{self, Request};
 
 use crate::access_log::Record;
@@ -13,6 +13,7 @@ use crate::converse::Farewell;
 use crate::exchange::{Exchange, Origin, SinkError};
 use crate::inlet::{Event, Inlet};
 use crate::options::Bodies;
+use crate::peer::Ends;
 use crate::reactor::{Life, Reactor};
 use crate::receive::{Fed, Refusal};
 use crate::server::Shutdown;
@@ -33,6 +34,11 @@ const HEADER_TIMEOUT: Refusal = Refusal {
 const BODY_TIMEOUT: Refusal = Refusal {
     status: 408,
     rule: "The request body did not arrive in time.",
+};
+
+const FULL: Refusal = Refusal {
+    status: 503,
+    rule: "The server answers as many requests as it may.",
 };
 
 impl Reactor {
@@ -73,7 +79,7 @@ impl Reactor {
     fn read(&mut self, key: usize) {
         let connection = &mut self.connections[key];
         match receive(connection, &mut self.scratch) {
-            Ok(0) if matches!(connection.stage, Stage::Streaming(_)) => self.break_off(key),
+            Ok(0) if matches!(connection.stage, Stage::Streaming(_)) => self.break_off(key, None),
             Ok(0) => self.close(key),
             Ok(count) => {
                 let fed = connection.feed(&self.scratch[..count], &self.crew.options);
@@ -96,6 +102,9 @@ impl Reactor {
 
     fn fed(&mut self, key: usize, fed: Result<Fed, Refusal>) {
         match fed {
+            Ok(Fed::Complete(request, ..) | Fed::Begun(request, ..)) if self.is_full() => {
+                self.turn_away(key, &FULL, Some(&request));
+            }
             Ok(Fed::Complete(request, scheme, body)) => self.complete(key, request, scheme, body),
             Ok(Fed::Begun(request, scheme, inlet)) => {
                 self.hand_out(key, request, scheme, Body::Empty, Some(inlet));
@@ -104,7 +113,7 @@ impl Reactor {
             Ok(Fed::Streamed { awaited }) => self.streamed(key, awaited),
             Err(refusal) if matches!(self.connections[key].stage, Stage::Streaming(_)) => {
                 log::debug!("the body of a request was refused: {}", refusal.rule);
-                self.break_off(key);
+                self.break_off(key, Some(&refusal));
             }
             Ok(Fed::NeedMore {
                 was_idle,
@@ -136,12 +145,13 @@ impl Reactor {
         inlet: Option<Arc<Inlet>>,
     ) {
         self.number += 1;
+        let ends = self.ends_of(key, &request);
         let connection = &mut self.connections[key];
         connection.exchange = self.number;
         connection.inlet.clone_from(&inlet);
         let origin = Origin {
             crew: Arc::clone(&self.crew),
-            ends: Arc::clone(&connection.ends),
+            ends,
             outlet: Arc::clone(&connection.outlet),
             key,
             serial: connection.serial,
@@ -155,6 +165,29 @@ impl Reactor {
         // already, and does not report it again.
         if self.connections[key].half_closed {
             self.tell_gone(key);
+        }
+    }
+
+    /// Whether as many requests as may be are with the application, or wait for a thread.
+    fn is_full(&self) -> bool {
+        let Some(limit) = self.crew.options.concurrency else {
+            return false;
+        };
+        let roll = self.crew.roll();
+        let waiting = self.ready.len() + roll.ready.len();
+        roll.busy as usize + waiting >= limit as usize
+    }
+
+    /// The ends of a connection as the application is told of them.
+    fn ends_of(&self, key: usize, request: &Request) -> Arc<Ends> {
+        let ends = &self.connections[key].ends;
+        let options = &self.crew.options;
+        if !options.proxied || !ends.trusted {
+            return Arc::clone(ends);
+        }
+        match forwarded::client(request.fields(), |ip| options.trusted.contains(ip)) {
+            Some(client) => Arc::new(ends.on_behalf_of(client)),
+            None => Arc::clone(ends),
         }
     }
 
@@ -177,18 +210,23 @@ impl Reactor {
         }
     }
 
-    /// The rest of a body that goes to the application will not come.
-    fn break_off(&mut self, key: usize) {
+    /// The rest of a body that goes to the application will not come: the client has left, or what it sent is refused.
+    fn break_off(&mut self, key: usize, refusal: Option<&Refusal>) {
         let connection = &mut self.connections[key];
         connection.readable = false;
-        if connection
+        let awaited = connection
             .inlet
             .as_ref()
-            .is_some_and(|inlet| inlet.break_off())
-        {
+            .is_some_and(|inlet| match refusal {
+                Some(refusal) => inlet.refuse(refusal.status, refusal.rule),
+                None => inlet.break_off(),
+            });
+        if awaited {
             self.reports.push(Event::Body(connection.exchange));
         }
-        self.tell_gone(key);
+        if refusal.is_none() {
+            self.tell_gone(key);
+        }
         self.rest(key);
     }
 
@@ -224,13 +262,15 @@ impl Reactor {
 
     /// Answers a request that is not served, and ends its connection.
     fn refuse(&mut self, key: usize, refusal: &Refusal) {
+        self.turn_away(key, refusal, None);
+    }
+
+    /// The same; the request, if it is known, for the access log.
+    fn turn_away(&mut self, key: usize, refusal: &Refusal, request: Option<&Request>) {
         let mut page = Vec::with_capacity(512);
-        let length = h1::encode_error(
-            refusal.status,
-            refusal.rule,
-            &self.crew.date.now(),
-            &mut page,
-        );
+        let date = self.crew.date.now();
+        let added = self.crew.options.additions(&date);
+        let length = h1::encode_error(refusal.status, refusal.rule, added, &mut page);
         let connection = &mut self.connections[key];
         log::debug!(
             "a request was refused with {}: {}",
@@ -240,7 +280,7 @@ impl Reactor {
         let answered = connection.outlet.send(&[&page]);
         if self.crew.access_log.is_on() {
             self.crew.access_log.note(&Record {
-                request: None,
+                request,
                 ends: &connection.ends,
                 status: refusal.status,
                 sent: length as u64,
@@ -303,7 +343,9 @@ impl Reactor {
             Stage::WebSocket(_) => self.websocket_due(key),
             Stage::Head(_) => self.refuse(key, &HEADER_TIMEOUT),
             Stage::Body(_) => self.refuse(key, &BODY_TIMEOUT),
-            Stage::Streaming(_) if !connection.outlet.has_pending() => self.break_off(key),
+            Stage::Streaming(_) if !connection.outlet.has_pending() => {
+                self.break_off(key, Some(&BODY_TIMEOUT));
+            }
             Stage::Serving | Stage::Sending(_) if !connection.outlet.has_pending() => {}
             Stage::Serving | Stage::Sending(_)
                 if connection.outlet.unsent() < connection.unsent =>

@@ -58,7 +58,7 @@ fn counting(config: &Config) -> (Double, Receiver<Vec<u8>>) {
                         open.insert(id, (exchange, length));
                         break;
                     }
-                    Read::Gone => {
+                    Read::Gone | Read::Refused { .. } => {
                         tell.send(b"gone".to_vec()).unwrap();
                         break;
                     }

@@ -1,11 +1,12 @@
 //! The answer to a request that could not be served: a small page in the shape of Gunicorn's, which people's probes match.
 
-use super::response::{SERVER_LINE, append_content_length};
+use super::response::{Additions, append_content_length};
 use super::status::reason_phrase;
 
 /// Appends a whole response that says which rule was broken, and closes the connection. Returns how many bytes of it are
-/// the body, so that an answer to HEAD can leave them off.
-pub fn encode_error(status: u16, rule: &str, date: &[u8], out: &mut Vec<u8>) -> usize {
+/// the body, so that an answer to HEAD can leave them off. With 503 the client is asked to come again in a second (RFC 9110,
+/// section 10.2.3): what is full now is soon not.
+pub fn encode_error(status: u16, rule: &str, added: Additions<'_>, out: &mut Vec<u8>) -> usize {
     let reason = reason_phrase(status);
     let page = page(reason, rule);
     out.reserve(200 + page.len());
@@ -14,10 +15,15 @@ pub fn encode_error(status: u16, rule: &str, date: &[u8], out: &mut Vec<u8>) -> 
     out.push(b' ');
     out.extend_from_slice(reason.as_bytes());
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(SERVER_LINE);
-    out.extend_from_slice(b"Date: ");
-    out.extend_from_slice(date);
-    out.extend_from_slice(b"\r\nConnection: close\r\nContent-Type: text/html\r\n");
+    let own = ["connection", "content-type", "content-length"];
+    added.append(
+        |name| own.iter().any(|own| own.eq_ignore_ascii_case(name)),
+        out,
+    );
+    out.extend_from_slice(b"Connection: close\r\nContent-Type: text/html\r\n");
+    if status == 503 {
+        out.extend_from_slice(b"Retry-After: 1\r\n");
+    }
     append_content_length(page.len() as u64, out);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(page.as_bytes());

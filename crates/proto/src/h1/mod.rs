@@ -30,8 +30,8 @@ pub use limits::Limits;
 pub use misuse::Misuse;
 pub use request::{HeadParser, Request, Version, parse_request};
 pub use response::{
-    CONTINUE, LAST_CHUNK, ResponseContext, ResponseFraming, encode_chunk, encode_chunk_size,
-    encode_head,
+    Additions, CONTINUE, LAST_CHUNK, ResponseContext, ResponseFraming, encode_chunk,
+    encode_chunk_size, encode_head,
 };
 pub use response_head::ResponseHead;
 pub use status::reason_phrase;

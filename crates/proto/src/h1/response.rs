@@ -10,7 +10,50 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// What the `Server` field says where the application says nothing. No version: it helps nobody but scanners.
-pub(super) const SERVER_LINE: &[u8] = b"Server: oxicorn\r\n";
+const SERVER_LINE: &[u8] = b"Server: oxicorn\r\n";
+
+/// What the server adds to a response that does not state it: nothing to interim ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Additions<'a> {
+    /// `Server`.
+    pub server: bool,
+    /// `Date`, as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub date: Option<&'a [u8]>,
+    /// Further fields: names and values.
+    pub fields: &'a [(String, String)],
+}
+
+impl<'a> Additions<'a> {
+    /// `Server` and `Date`, and nothing else.
+    #[must_use]
+    pub fn usual(date: &'a [u8]) -> Self {
+        Self {
+            server: true,
+            date: Some(date),
+            fields: &[],
+        }
+    }
+
+    /// Appends those that the response does not state.
+    pub(super) fn append(&self, states: impl Fn(&str) -> bool, out: &mut Vec<u8>) {
+        if self.server && !states("server") {
+            out.extend_from_slice(SERVER_LINE);
+        }
+        if let Some(date) = self.date.filter(|_| !states("date")) {
+            append_field("Date", date, out);
+        }
+        for (name, value) in self.fields.iter().filter(|(name, _)| !states(name)) {
+            append_field(name, value.as_bytes(), out);
+        }
+    }
+}
+
+fn append_field(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
 
 /// How the body of a response is delimited (RFC 9112, section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +81,13 @@ pub struct ResponseContext {
 
 /// Appends the head of a response to `out`, and says how the body has to be sent and whether the connection stays open.
 ///
-/// `known_length` is the length of the body where it is known beforehand. `date` is the time of the response in the form
-/// `Sun, 06 Nov 1994 08:49:37 GMT`. Interim responses (1xx) get no fields but the application's, and leave the connection
-/// as it is.
+/// `known_length` is the length of the body where it is known beforehand. Interim responses (1xx) get no fields but the
+/// application's, and leave the connection as it is.
 pub fn encode_head(
     head: &ResponseHead,
     context: &ResponseContext,
     known_length: Option<u64>,
-    date: &[u8],
+    added: Additions<'_>,
     out: &mut Vec<u8>,
 ) -> (ResponseFraming, bool) {
     // The fields that we add take less than 160 bytes together.
@@ -62,7 +104,7 @@ pub fn encode_head(
         && !head.close()
         && framing != ResponseFraming::UntilClose
         && !falls_short(head, context, known_length);
-    append_server_and_date(head, date, out);
+    added.append(|name| head.states(name), out);
     append_connection(context.version, keep_alive, out);
     if framing == ResponseFraming::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -112,17 +154,6 @@ fn falls_short(head: &ResponseHead, context: &ResponseContext, known_length: Opt
     match (head.content_length(), known_length) {
         (Some(stated), Some(known)) => !bodiless && known < stated,
         _ => false,
-    }
-}
-
-fn append_server_and_date(head: &ResponseHead, date: &[u8], out: &mut Vec<u8>) {
-    if !head.has_server {
-        out.extend_from_slice(SERVER_LINE);
-    }
-    if !head.has_date {
-        out.extend_from_slice(b"Date: ");
-        out.extend_from_slice(date);
-        out.extend_from_slice(b"\r\n");
     }
 }
 

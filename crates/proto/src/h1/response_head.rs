@@ -17,8 +17,8 @@ pub struct ResponseHead {
     fields: Vec<FieldSpan>,
     content_length: Option<ContentLength>,
     pub(super) close: bool,
-    pub(super) has_date: bool,
-    pub(super) has_server: bool,
+    has_date: bool,
+    has_server: bool,
 }
 
 /// The one Content-Length and the place of its line, which some responses must not carry.
@@ -191,6 +191,17 @@ impl ResponseHead {
     #[must_use]
     pub fn close(&self) -> bool {
         self.close
+    }
+
+    /// Whether a field of that name goes out. The two that the server always asks for are remembered.
+    pub(super) fn states(&self, name: &str) -> bool {
+        match name {
+            "server" => self.has_server,
+            "date" => self.has_date,
+            name => self
+                .fields()
+                .any(|(stated, _)| stated.eq_ignore_ascii_case(name.as_bytes())),
+        }
     }
 
     /// Names and values of the fields that go out, in their order.

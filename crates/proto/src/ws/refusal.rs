@@ -1,6 +1,6 @@
 //! Every way in which an opening handshake can be wrong, each with the HTTP answer it gets. The sentences echo no input.
 
-use crate::h1::encode_error;
+use crate::h1::{Additions, encode_error};
 
 struct Facts {
     status: u16,
@@ -87,9 +87,9 @@ impl Refusal {
     }
 
     /// Appends the whole answer, which closes the connection. Returns the length of its body.
-    pub fn encode(self, date: &[u8], out: &mut Vec<u8>) -> usize {
+    pub fn encode(self, added: Additions<'_>, out: &mut Vec<u8>) -> usize {
         let start = out.len();
-        let length = encode_error(self.status(), self.rule(), date, out);
+        let length = encode_error(self.status(), self.rule(), added, out);
         let line_end =
             memchr::memchr(b'\n', &out[start..]).map_or(out.len(), |end| start + end + 1);
         let fields: String = self
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn the_answer_to_another_version_names_ours() {
         let mut out = b"before".to_vec();
-        Refusal::Version.encode(b"today", &mut out);
+        Refusal::Version.encode(Additions::usual(b"today"), &mut out);
         let text = String::from_utf8(out).unwrap();
         let head = "beforeHTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n";
         assert!(text.starts_with(head), "{text}");

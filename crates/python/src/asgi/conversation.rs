@@ -182,6 +182,12 @@ impl Conversation {
             }
             Read::Pending => Heard::Nothing,
             Read::Gone => Heard::Disconnect,
+            Read::Refused { status, rule } => {
+                // The client's mistake is answered here; to the application it is as if the client had left.
+                state.gone = true;
+                state.reply.give_up(status, rule);
+                Heard::Disconnect
+            }
         }
     }
 

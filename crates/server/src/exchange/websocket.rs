@@ -44,7 +44,8 @@ impl Exchange {
     /// Answers a handshake that breaks a rule.
     pub fn refuse_handshake(&mut self, refusal: Refusal) {
         let mut page = Vec::with_capacity(512);
-        let length = refusal.encode(&self.crew.date.now(), &mut page);
+        let date = self.crew.date.now();
+        let length = refusal.encode(self.crew.options.additions(&date), &mut page);
         self.sent = length as u64;
         self.answer_with(refusal.status(), &page);
     }
