@@ -80,6 +80,8 @@ impl Driver<'_> {
         let pid = sys::process::pid();
         log::info!("Booting worker with pid: {pid}");
         let Generation { config, listeners } = shared;
+        // Those of other generations would stay open with this worker, which does not serve them.
+        self.generations.clear();
         let lifeline = match self.close_lifeline() {
             Ok(lifeline) => lifeline,
             Err(error) => {

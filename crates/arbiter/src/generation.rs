@@ -40,11 +40,13 @@ impl Generation {
 
     /// Where it listens, as the log says it.
     pub(crate) fn addresses(&self) -> String {
-        let addresses: Vec<_> = self
+        let mut addresses: Vec<_> = self
             .listeners
             .iter()
             .map(|listener| listener.address().to_string())
             .collect();
+        // With reuse_port there are several of each.
+        addresses.dedup();
         addresses.join(",")
     }
 }

@@ -16,8 +16,10 @@ use crate::failure::Failure;
 use crate::upgrade::Inherited;
 
 mod name;
+mod sharing;
 
 use name::{Name, Owner};
+use sharing::{bind_beside, covers, widen};
 
 /// How often a port that is taken is tried again while a master takes over from another, and at which interval: the old
 /// one may just be closing it. Gunicorn tries as often, at every start.
@@ -96,7 +98,7 @@ impl AsFd for Listener {
 /// Opens everything that the configuration names, or takes what was inherited.
 pub(crate) fn open(config: &Config, inherited: &Inherited) -> Result<Vec<Listener>, Failure> {
     match inherited {
-        Inherited::Nothing => bind_missing(config, &mut Vec::new(), 1),
+        Inherited::Nothing => bind_missing(config, Vec::new(), 1),
         Inherited::FromManager(numbers) => numbers
             .iter()
             .map(|number| adopt(*number, config, Origin::Manager))
@@ -104,9 +106,9 @@ pub(crate) fn open(config: &Config, inherited: &Inherited) -> Result<Vec<Listene
         Inherited::FromMaster(numbers) => {
             let names = || Origin::Server(None);
             let adopt = |number: &i32| adopt(*number, config, names()).map(with_anothers_name);
-            let mut inherited = numbers.iter().map(adopt).collect::<Result<Vec<_>, _>>()?;
+            let inherited = numbers.iter().map(adopt).collect::<Result<Vec<_>, _>>()?;
             // What the new configuration does not name any more is closed here, and by the old master when it ends.
-            bind_missing(config, &mut inherited, TAKEOVER_ATTEMPTS)
+            bind_missing(config, inherited, TAKEOVER_ATTEMPTS)
         }
     }
 }
@@ -116,25 +118,37 @@ pub(crate) fn reopen(config: &Config, existing: &[Listener]) -> Result<Vec<Liste
     if existing.iter().any(Listener::is_managed) {
         return Ok(existing.to_vec());
     }
-    bind_missing(config, &mut existing.to_vec(), 1)
+    bind_missing(config, existing.to_vec(), 1)
 }
 
 /// In the order of the configuration.
 fn bind_missing(
     config: &Config,
-    existing: &mut Vec<Listener>,
+    existing: Vec<Listener>,
     attempts: u32,
 ) -> Result<Vec<Listener>, Failure> {
-    let mut listeners = Vec::with_capacity(config.bind.len());
+    let mut listeners: Vec<Listener> = Vec::with_capacity(config.bind.len());
+    let mut unclaimed = existing.clone();
     for address in &config.bind {
-        let known = existing
-            .iter()
-            .position(|listener| listener.serves(address));
-        listeners.push(match known {
-            Some(index) => existing.swap_remove(index).configured_as(address),
-            None => bind_patiently(address, config, attempts)?,
-        });
+        let (known, others) = unclaimed
+            .into_iter()
+            .partition(|listener| listener.serves(address));
+        unclaimed = others;
+        let mut group: Vec<Listener> = known;
+        for listener in &mut group {
+            *listener = listener.clone().configured_as(address);
+        }
+        if group.is_empty() {
+            let is_new = !listeners.iter().any(|listener| listener.serves(address));
+            let neighbours = existing.iter().filter(|_| is_new);
+            let neighbours: Vec<_> = neighbours.filter(|one| one.has_port_of(address)).collect();
+            group.push(bind_patiently(address, config, attempts, &neighbours)?);
+            widen(&mut group, config).map_err(|refusal| refusal.failure)?;
+        }
+        listeners.append(&mut group);
     }
+    unclaimed.retain(|old| listeners.iter().any(|new| covers(new, old)));
+    listeners.append(&mut unclaimed);
     Ok(listeners)
 }
 
@@ -150,6 +164,14 @@ impl Listener {
             configured: address.clone(),
             origin,
             ..self
+        }
+    }
+
+    /// Whether it listens on the port that `address` names, under whatever address.
+    fn has_port_of(&self, address: &Address) -> bool {
+        match (address, &self.address) {
+            (Address::Tcp { port, .. }, Address::Tcp { port: actual, .. }) => port == actual,
+            _ => false,
         }
     }
 
@@ -179,9 +201,21 @@ impl Listener {
     }
 }
 
-fn bind_patiently(address: &Address, config: &Config, attempts: u32) -> Result<Listener, Failure> {
+/// `neighbours` have the same port, are this server's, and may be the reason why it is taken.
+fn bind_patiently(
+    address: &Address,
+    config: &Config,
+    attempts: u32,
+    neighbours: &[&Listener],
+) -> Result<Listener, Failure> {
+    let attempt = || match bind(address, config) {
+        Err(refusal) if refusal.is_taken && !neighbours.is_empty() => {
+            bind_beside(neighbours, address, config)
+        }
+        result => result,
+    };
     for _ in 1..attempts {
-        match bind(address, config) {
+        match attempt() {
             Err(refusal) if refusal.is_taken => {
                 log::error!("Connection in use: {}", address.spelling());
                 std::thread::sleep(TAKEOVER_PAUSE);
@@ -189,7 +223,7 @@ fn bind_patiently(address: &Address, config: &Config, attempts: u32) -> Result<L
             result => return result.map_err(|refusal| refusal.failure),
         }
     }
-    bind(address, config).map_err(|refusal| refusal.failure)
+    attempt().map_err(|refusal| refusal.failure)
 }
 
 /// Why an address could not be listened on.
@@ -210,7 +244,13 @@ impl From<Failure> for Refusal {
 
 fn bind(address: &Address, config: &Config) -> Result<Listener, Refusal> {
     match address {
-        Address::Tcp { host, port } => bind_tcp(address, host, *port, config),
+        Address::Tcp { host, port } => {
+            let port_use = match config.reuse_port {
+                true => PortUse::Shared,
+                false => PortUse::Exclusive,
+            };
+            bind_tcp(address, host, *port, config, port_use)
+        }
         Address::Unix(path) => bind_unix(address, path, config),
         Address::Fd(number) => Ok(adopt(*number, config, Origin::Given)?),
     }
@@ -220,17 +260,28 @@ fn cannot_listen(address: &Address, why: impl Display) -> Failure {
     Failure::new(format!("cannot listen on {}: {why}", address.spelling()))
 }
 
+/// Whether other sockets that say the same may have the port as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PortUse {
+    Exclusive,
+    Shared,
+}
+
 fn bind_tcp(
     address: &Address,
     host: &str,
     port: u16,
     config: &Config,
+    port_use: PortUse,
 ) -> Result<Listener, Refusal> {
     let wanted = resolve(host, port).map_err(|error| cannot_listen(address, error))?;
     let make = || -> io::Result<Socket> {
         let socket = Socket::new(Domain::for_address(wanted), Type::STREAM, None)?;
         // Without it a restart within the minute that closed connections linger in TIME_WAIT would fail.
         socket.set_reuse_address(true)?;
+        if port_use == PortUse::Shared {
+            socket.set_reuse_port(true)?;
+        }
         // Accepted connections inherit it.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&wanted.into())?;

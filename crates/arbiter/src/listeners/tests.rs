@@ -250,3 +250,83 @@ fn a_new_master_takes_what_it_is_passed_and_binds_the_rest() {
     drop(listeners);
     assert!(path.exists(), "the name is the other master's");
 }
+
+fn shared(address: Address, workers: u32) -> Config {
+    Config {
+        reuse_port: true,
+        workers,
+        ..config(&[address])
+    }
+}
+
+#[test]
+fn with_reuse_port_there_is_a_socket_for_each_worker() {
+    let listeners = open(&shared(local(0), 3), &Inherited::Nothing).expect("listeners");
+    let port = port_of(&listeners[0]);
+    assert_eq!(listeners.iter().map(port_of).collect::<Vec<_>>(), [port; 3]);
+    // A reload keeps them, however many workers there are from then on.
+    for workers in [1, 3, 5] {
+        let reopened = reopen(&shared(local(port), workers), &listeners).expect("listeners");
+        let descriptors =
+            |of: &[Listener]| -> Vec<_> { of.iter().map(|one| one.socket().as_raw_fd()).collect() };
+        assert_eq!(descriptors(&reopened), descriptors(&listeners), "{workers}");
+    }
+    // The next start decides anew; a reload without the setting loses no queue.
+    let reopened = reopen(&config(&[local(port)]), &listeners).expect("listeners");
+    assert_eq!(reopened.len(), 3);
+}
+
+#[test]
+fn unix_sockets_are_not_multiplied() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = Address::Unix(folder.path().join("socket"));
+    let listeners = open(&shared(address, 3), &Inherited::Nothing).expect("a listener");
+    assert_eq!(listeners.len(), 1);
+}
+
+#[test]
+fn a_reload_may_go_to_an_address_that_overlaps_and_back() {
+    let listeners = open(&config(&[local(0)]), &Inherited::Nothing).expect("a listener");
+    let port = port_of(&listeners[0]);
+    let everywhere = Address::Tcp {
+        host: "0.0.0.0".to_owned(),
+        port,
+    };
+    let wider = reopen(&config(std::slice::from_ref(&everywhere)), &listeners).expect("a listener");
+    assert_eq!(wider[0].address(), &everywhere);
+    TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    // Nobody else comes in because these two have shared the port for a moment.
+    assert!(refused(everywhere.clone()).contains("in use"));
+    // The narrower one stays, so that nobody in its queue is reset.
+    assert_eq!(wider.len(), 2);
+    let narrower = reopen(&config(&[local(port)]), &wider).expect("a listener");
+    let number = |one: &[Listener]| one[0].socket().as_raw_fd();
+    assert_eq!((narrower.len(), number(&narrower)), (1, number(&listeners)));
+    // The other way round there is nothing to keep.
+    drop((wider, narrower, listeners));
+    let wider = open(&config(&[everywhere]), &Inherited::Nothing).expect("a listener");
+    let narrower = reopen(&config(&[local(port)]), &wider).expect("a listener");
+    drop(wider);
+    assert_eq!(narrower.len(), 1);
+    assert_eq!(narrower[0].address(), &local(port));
+    TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+}
+
+#[test]
+fn one_address_twice_is_in_use() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let twice = config(&[local(port), local(port)]);
+    let refusal = open(&twice, &Inherited::Nothing).expect_err("refused");
+    assert!(
+        refusal.to_string().contains("in use by this server"),
+        "{refusal}"
+    );
+    let first = open(&config(&[local(port)]), &Inherited::Nothing).expect("a listener");
+    let refusal = reopen(&twice, &first).expect_err("refused");
+    assert!(
+        refusal.to_string().contains("in use by this server"),
+        "{refusal}"
+    );
+}

@@ -42,9 +42,13 @@ pub(super) const ROWS: &[Setting] = &[
         name: "reuse_port",
         flags: &["--reuse-port"],
         reload: Reload::StartOnly,
-        status: Status::Later("SO_REUSEPORT listeners"),
         access: field!(reuse_port),
-        summary: "Give each worker listeners of its own on the same port.",
+        summary: "Open as many sockets on the same port as there are workers.",
+        details: "The kernel then spreads new connections over as many queues. It is of use on machines with many CPUs \
+                  where very many connections are opened. Another server of the same user that says so as well may \
+                  share the port.",
+        difference: "All sockets are the arbiter's, and every worker accepts from every one of them: neither the end of \
+                     a worker nor a reload resets a client, and nobody waits for a worker that is busy.",
         ..SWITCH
     },
     Setting {
