@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
+import time
 from pathlib import Path
 from signal import SIGHUP, SIGUSR1
 
@@ -175,8 +175,8 @@ def test_the_duration_is_the_whole_one(serve: Serve, access) -> None:
     with server.connect() as wire:
         wire.request("/gate/timed")
         serve.gates.wait_entered("timed")
-        first = os.times().elapsed
-        eventually(lambda: os.times().elapsed - first > 0.4)
+        first = time.monotonic()
+        eventually(lambda: time.monotonic() - first > 0.4)
         serve.gates.open("timed")
         wire.reply()
     assert int(last_line(server, "/gate/timed").split()[-1]) >= 400

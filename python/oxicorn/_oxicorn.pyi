@@ -13,8 +13,10 @@ __all__ = [
     "check_setting",
     "main",
     "parse_arguments",
+    "say",
     "serve",
     "settings",
+    "unknown_atoms",
     "write_log",
 ]
 
@@ -34,6 +36,9 @@ def check_setting(name: str, value: Any) -> Any:
 
 def parse_arguments(argv: list[str]) -> tuple[dict[str, Any], str | None]:
     """Return the options of the command line `argv`, by setting, and the application that it names."""
+
+def unknown_atoms(layout: str) -> list[str] | None:
+    """Name the atoms of an access log format that do not exist; None for what the server does not understand."""
 
 def write_log(level: int, line: str) -> None:
     """Write one formatted line to the error log; `level` is that of `logging` and chooses the colour."""
@@ -88,3 +93,6 @@ class Response:
     def response_length(self) -> int | None: ...
     @property
     def chunked(self) -> bool: ...
+
+def say(level: int, message: str) -> None:
+    """Write a message to the error log as a line of the server's own, past Python's `logging`."""

@@ -29,6 +29,10 @@ class AppError(Exception):
         self.exit_code = exit_code
 
 
+class SettingError(RuntimeError):
+    """A setting that only Python can make sense of, and cannot; the message names it."""
+
+
 def is_library(filename: str) -> bool:
     """Whether code in this file is not the user's: Oxicorn, the standard library, installed packages."""
     return filename.startswith(("<frozen ", *_LIBRARIES))

@@ -1,25 +1,80 @@
-"""Gunicorn's loggers under their own names, writing where the server's own lines go.
+"""Gunicorn's logger class, for hooks to log with and for conf files to subclass.
 
-The server formats and writes its lines in Rust. What hooks and applications log through Python ends
-in the same file by the same write, so the two never mix within a line and both follow a reopening.
+Where nobody configures Python's `logging`, the server formats and writes its lines itself, and what Python code
+logs ends in the same file by the same write. Where somebody does, `route` finds out, and the server's own lines
+come here.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
+import inspect
+import json
 import logging
-import logging.handlers
+import logging.config
+import os
+import pkgutil
+import shutil
 import sys
-from typing import Any
+import threading
+import time
+import traceback
+from datetime import timedelta
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 from oxicorn import _oxicorn
+from oxicorn.errors import SettingError
+from oxicorn.syslog import SYSLOG_FACILITIES, SyslogHandler, parse_syslog_address
 
-LEVELS = {
-    "critical": logging.CRITICAL,
-    "error": logging.ERROR,
-    "warning": logging.WARNING,
-    "info": logging.INFO,
-    "debug": logging.DEBUG,
+__all__ = ["CONFIG_DEFAULTS", "SYSLOG_FACILITIES", "Logger", "SafeAtoms", "loggers", "parse_syslog_address"]
+
+CONFIG_DEFAULTS: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "root": {"level": "INFO", "handlers": ["console"]},
+    "loggers": {
+        name: {"level": "INFO", "handlers": [handler], "propagate": True, "qualname": name}
+        for name, handler in [("gunicorn.error", "error_console"), ("gunicorn.access", "console")]
+    },
+    "handlers": {
+        name: {"class": "logging.StreamHandler", "formatter": "generic", "stream": f"ext://sys.{stream}"}
+        for name, stream in [("console", "stdout"), ("error_console", "stderr")]
+    },
+    "formatters": {
+        "generic": {
+            "format": "%(asctime)s [%(process)d] [%(levelname)s] %(message)s",
+            "datefmt": "[%Y-%m-%d %H:%M:%S %z]",
+            "class": "logging.Formatter",
+        }
+    },
 }
+"""What `logconfig_dict` and `logconfig_json` leave out."""
+
+_ESCAPES = {code: f"\\x{code:02x}" for code in [*range(32), 127]} | {ord(mark): f"\\{mark}" for mark in '"\\'}
+
+
+class SafeAtoms(dict[str, Any]):
+    """Atoms that can stand in a line: what is not known is `-`, and no value can break out of its quotes."""
+
+    def __init__(self, atoms: dict[str, Any]) -> None:
+        """Escape every string among `atoms`."""
+        super().__init__(
+            (name, value.translate(_ESCAPES) if isinstance(value, str) else value) for name, value in atoms.items()
+        )
+
+    def __getitem__(self, name: str) -> Any:
+        """Return an atom; names in braces may be in any case."""
+        return self.get(name.lower() if name.startswith("{") else name, "-")
+
+
+def loggers() -> list[logging.Logger]:
+    """Return all loggers that have a name."""
+    return [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
 
 
 class ErrorLogHandler(logging.Handler):
@@ -33,13 +88,51 @@ class ErrorLogHandler(logging.Handler):
             self.handleError(record)
 
 
+class _ReportsOnce(logging.StreamHandler):  # type: ignore[type-arg]
+    """Says once that its lines are lost, and once that they are not any more."""
+
+    lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lost = self.lost
+        super().emit(record)
+        if lost and self.lost == lost:
+            self.lost = 0
+            _oxicorn.say(logging.INFO, f"{self} can be written again; {lost} lines were lost")
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            return super().handleError(record)
+        if not self.lost:
+            _oxicorn.say(logging.ERROR, f"{self} cannot be written: {error}; lines are lost until it can")
+        self.lost += 1
+        return None
+
+    def __str__(self) -> str:
+        return getattr(self, "baseFilename", "") or str(getattr(self.stream, "name", self.stream))
+
+
+class _FileHandler(_ReportsOnce, logging.FileHandler):
+    pass
+
+
 class Logger:
     """What `server.log` and `worker.log` are: the error and access loggers behind one set of methods."""
 
+    LOG_LEVELS: ClassVar[dict[str, int]] = {
+        "critical": logging.CRITICAL,
+        "error": logging.ERROR,
+        "warning": logging.WARNING,
+        "info": logging.INFO,
+        "debug": logging.DEBUG,
+    }
     loglevel = logging.INFO
     error_fmt = r"%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
     datefmt = r"[%Y-%m-%d %H:%M:%S %z]"
     access_fmt = "%(message)s"
+    syslog_fmt = "[%(process)d] %(message)s"
+    atoms_wrapper_class: Any = SafeAtoms
 
     def __init__(self, cfg: Any) -> None:
         """Set the two loggers up from the settings `cfg`."""
@@ -47,31 +140,46 @@ class Logger:
         self.error_log.propagate = False
         self.access_log = logging.getLogger("gunicorn.access")
         self.access_log.propagate = False
+        self.error_handlers: list[logging.Handler] = []
+        self.access_handlers: list[logging.Handler] = []
+        self.logfile: Any = None
+        self.lock = threading.Lock()
         self.cfg = cfg
         self.setup(cfg)
 
     def setup(self, cfg: Any) -> None:
-        """Install the handlers and levels that `cfg` asks for, in place of earlier ones of ours."""
+        """Install the handlers and levels that `cfg` asks for, in place of earlier ones; a reload does so again."""
+        for log in (self.error_log, self.access_log):
+            # What an earlier configuration of `logging` put there goes as well, even where none follows it.
+            for handler in list(log.handlers):
+                if getattr(handler, "_gunicorn", False) or _configures(self.cfg):
+                    log.removeHandler(handler)
+                    handler.close()
+            log.propagate = False
         self.cfg = cfg
-        self.loglevel = LEVELS.get(str(cfg.loglevel).lower(), logging.INFO)
+        self.loglevel = self.LOG_LEVELS.get(str(cfg.loglevel).lower(), logging.INFO)
         self.error_log.setLevel(self.loglevel)
         self.access_log.setLevel(logging.INFO)
-        handler = ErrorLogHandler()
-        handler.setFormatter(logging.Formatter(self.error_fmt, self.datefmt))
-        _replace_handler(self.error_log, handler)
-        _replace_handler(self.access_log, self._access_handler(cfg.accesslog))
+        self._set_handler(self.error_log, cfg.errorlog, logging.Formatter(self.error_fmt, self.datefmt))
+        if cfg.accesslog is not None:
+            self._set_handler(self.access_log, cfg.accesslog, logging.Formatter(self.access_fmt), stream=sys.stdout)
+        if cfg.syslog:
+            self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, "error")
+            if not cfg.disable_redirect_access_to_syslog:
+                self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, "access")
+        _configure(cfg)
+        if self.access_log_enabled and _inherits(self, _ACCESS_METHODS):
+            self._check_format(str(cfg.access_log_format))
 
-    def _access_handler(self, target: str | None) -> logging.Handler:
-        if target is None:
-            return logging.NullHandler()
-        handler = (
-            logging.StreamHandler(sys.stdout)
-            if target == "-"
-            # Watches the file, because the server reopens its own descriptor and tells nobody here.
-            else logging.handlers.WatchedFileHandler(target)
-        )
-        handler.setFormatter(logging.Formatter(self.access_fmt))
-        return handler
+    def _check_format(self, layout: str) -> None:
+        try:
+            layout % self.atoms_wrapper_class({})
+        except ValueError as error:
+            raise SettingError(f"access_log_format: {layout!r}: {error}") from None
+        except TypeError:
+            pass  # `%(D)d` is a number only in a line.
+        for name in _oxicorn.unknown_atoms(layout) or []:
+            self.warning("access_log_format: there is no atom %%(%s)s; it is shown as -", name)
 
     def critical(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Log at the level CRITICAL."""
@@ -100,15 +208,261 @@ class Logger:
 
     def log(self, lvl: int | str, msg: object, *args: object, **kwargs: Any) -> None:
         """Log at a level given by its number or its name."""
-        level = LEVELS.get(lvl.lower(), logging.INFO) if isinstance(lvl, str) else lvl
+        level = self.LOG_LEVELS.get(lvl.lower(), logging.INFO) if isinstance(lvl, str) else lvl
         self.error_log.log(level, msg, *args, **kwargs)
 
+    def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> dict[str, Any]:
+        """Return what an access line can be made of, by the names that `access_log_format` uses."""
+        microseconds = request_time // timedelta(microseconds=1)
+        seconds, rest = divmod(microseconds, 1_000_000)
+        sent = getattr(resp, "sent", None)
+        atoms = {
+            "h": environ.get("REMOTE_ADDR", "-"),
+            "l": "-",
+            "u": self._get_user(environ) or "-",
+            "t": self.now(),
+            "r": f"{environ['REQUEST_METHOD']} {environ['RAW_URI']} {environ['SERVER_PROTOCOL']}",
+            "s": resp.status.split(None, 1)[0] if isinstance(resp.status, str) else resp.status,
+            "m": environ.get("REQUEST_METHOD"),
+            "U": environ.get("PATH_INFO"),
+            "q": environ.get("QUERY_STRING"),
+            "H": environ.get("SERVER_PROTOCOL"),
+            "b": "-" if sent is None else str(sent),
+            "B": sent,
+            "f": environ.get("HTTP_REFERER", "-"),
+            "a": environ.get("HTTP_USER_AGENT", "-"),
+            "T": seconds,
+            "D": microseconds,
+            "M": microseconds // 1000,
+            "L": f"{seconds}.{rest:06d}",
+            "p": f"<{os.getpid()}>",
+        }
+        for fields, kind in [(getattr(req, "headers", req), "i"), (resp.headers, "o"), (environ, "e")]:
+            pairs = fields.items() if hasattr(fields, "items") else fields
+            atoms.update({f"{{{name.lower()}}}{kind}": value for name, value in pairs})
+        return atoms
 
-def _replace_handler(logger: logging.Logger, handler: logging.Handler) -> None:
-    """Put `handler` where our earlier one was; handlers that others added stay."""
-    for old in list(logger.handlers):
-        if getattr(old, "_oxicorn", False):
-            logger.removeHandler(old)
-            old.close()
-    handler._oxicorn = True  # type: ignore[attr-defined]
-    logger.addHandler(handler)
+    @property
+    def access_log_enabled(self) -> bool:
+        """Whether the settings ask for an access log."""
+        cfg = self.cfg
+        return bool(cfg.accesslog or _configures(cfg) or (cfg.syslog and not cfg.disable_redirect_access_to_syslog))
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+        """Log one request.
+
+        The server calls this where a subclass overrides it, or where the line has to go through `logging`.
+        """
+        if not self.access_log_enabled:
+            return
+        atoms = self.atoms_wrapper_class(self.atoms(resp, req, environ, request_time))
+        try:
+            self.access_log.info(self.cfg.access_log_format, atoms)
+        except Exception:
+            self.error(traceback.format_exc())
+
+    def now(self) -> str:
+        """Return the time as the common log format has it."""
+        return time.strftime("[%d/%b/%Y:%H:%M:%S %z]")
+
+    def reopen_files(self) -> None:
+        """Open the files of all handlers anew, for log rotation; the server has reopened its own."""
+        for handler in self._file_handlers():
+            with handler.lock or contextlib.nullcontext():
+                try:
+                    fresh = handler._open()
+                except OSError as error:
+                    _oxicorn.say(logging.ERROR, f"{handler.baseFilename} cannot be opened again: {error.strerror}")
+                    continue
+                stale, handler.stream = handler.stream, fresh
+                with contextlib.suppress(OSError):
+                    stale.close()
+            if getattr(handler, "_gunicorn", False):
+                self._give_away(handler.baseFilename)
+        if self.cfg.errorlog != "-":
+            self._give_away(self.cfg.errorlog)
+
+    def close_on_exec(self) -> None:
+        """Keep the files of all handlers from programs that this process executes."""
+        for handler in self._file_handlers():
+            os.set_inheritable(handler.stream.fileno(), False)
+
+    def _file_handlers(self) -> list[Any]:
+        every = [handler for log in [logging.root, *loggers()] for handler in log.handlers]
+        return [one for one in dict.fromkeys(every) if isinstance(one, logging.FileHandler) and one.stream]
+
+    def _give_away(self, path: str) -> None:
+        """Let the workers' user open the file anew."""
+        with contextlib.suppress(OSError, LookupError, ValueError):
+            shutil.chown(path, self.cfg.user, self.cfg.group)
+
+    def _get_gunicorn_handler(self, log: logging.Logger) -> logging.Handler | None:
+        return next((handler for handler in log.handlers if getattr(handler, "_gunicorn", False)), None)
+
+    def _set_handler(self, log: logging.Logger, output: str | None, fmt: Any, stream: Any = None) -> None:
+        """Have `log` write to `output`, in place of where the server's handler wrote before."""
+        if earlier := self._get_gunicorn_handler(log):
+            log.removeHandler(earlier)
+        if output is None:
+            return
+        handler: logging.Handler
+        if log is self.error_log and output == self.cfg.errorlog:
+            handler = ErrorLogHandler()
+        elif output == "-":
+            handler = _ReportsOnce(stream)
+        else:
+            try:
+                handler = _FileHandler(output)
+            except OSError as error:
+                setting = "errorlog" if log is self.error_log else "accesslog"
+                raise SettingError(f"{setting}: {output} cannot be opened: {error.strerror}") from None
+        if output != "-":
+            self._give_away(output)
+        handler.setFormatter(fmt)
+        vars(handler).update(_gunicorn=True, _output=output)
+        log.addHandler(handler)
+
+    def _set_syslog_handler(self, log: logging.Logger, cfg: Any, fmt: str, name: str) -> None:
+        """Have `log` write to syslog as well, under the program name `gunicorn.PREFIX.NAME`."""
+        facility = SYSLOG_FACILITIES.get(str(cfg.syslog_facility).lower())
+        if facility is None:
+            known = ", ".join(SYSLOG_FACILITIES)
+            raise SettingError(f"syslog_facility: {cfg.syslog_facility!r} is not valid: expected one of {known}")
+        try:
+            socktype, address = parse_syslog_address(cfg.syslog_addr)
+        except RuntimeError as error:
+            expected = "udp://HOST:PORT, tcp://HOST:PORT or unix://PATH"
+            raise SettingError(f"syslog_addr: {cfg.syslog_addr!r}: {error}: expected {expected}") from None
+        prefix = cfg.syslog_prefix or str(cfg.proc_name or cfg.default_proc_name).replace(":", ".")
+        handler = SyslogHandler(address, facility, socktype)
+        handler.setFormatter(logging.Formatter(f"gunicorn.{prefix}.{name}: {fmt}"))
+        vars(handler).update(_gunicorn=True)
+        log.addHandler(handler)
+
+    def _get_user(self, environ: dict[str, Any]) -> str | None:
+        """Return the user of basic authentication."""
+        scheme, _, credentials = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            return base64.b64decode(credentials.strip()).split(b":", 1)[0].decode()
+        except (ValueError, binascii.Error) as error:
+            self.debug("Couldn't get username: %s", error)
+            return None
+
+
+def _configures(cfg: Any) -> bool:
+    return bool(cfg.logconfig_dict or cfg.logconfig_json or cfg.logconfig)
+
+
+def _configure(cfg: Any) -> None:
+    """Configure Python's `logging` from the strongest of the three settings."""
+    try:
+        if cfg.logconfig_dict:
+            setting = "logconfig_dict"
+            logging.config.dictConfig({**CONFIG_DEFAULTS, **cfg.logconfig_dict})
+        elif cfg.logconfig_json:
+            setting = f"logconfig_json: {cfg.logconfig_json}"
+            text = Path(cfg.logconfig_json).read_text(encoding="utf-8")
+            logging.config.dictConfig({**CONFIG_DEFAULTS, **json.loads(text)})
+        elif cfg.logconfig:
+            setting = f"logconfig: {cfg.logconfig}"
+            path = Path(cfg.logconfig)
+            defaults = {"__file__": str(path), "here": str(path.parent)}
+            with path.open(encoding="utf-8") as file:
+                logging.config.fileConfig(file, defaults=defaults, disable_existing_loggers=False)
+    except Exception as error:
+        reasons = [str(part) or type(part).__name__ for part in (error, error.__cause__) if part is not None]
+        if isinstance(error, OSError) and error.strerror:
+            reasons = [f"it cannot be read: {error.strerror}"]
+        elif isinstance(error, KeyError):
+            reasons = [f"{error} is missing"]
+        raise SettingError(f"{setting}: {': '.join(reasons)}") from error
+
+
+def make(cfg: Any) -> Any:
+    """Make the logger that the setting `logger_class` asks for."""
+    return _load_class(cfg.logger_class)(cfg)
+
+
+def _load_class(given: Any) -> Any:
+    found = given
+    if given in ("gunicorn.glogging.Logger", "simple", None):
+        found = Logger
+    elif isinstance(given, str):
+        try:
+            found = _entry_point(given) if given.startswith("egg:") else pkgutil.resolve_name(given)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise SettingError(f"logger_class: {given!r} cannot be imported: {reason}") from error
+    if callable(found) and not inspect.isclass(found):
+        found = found()
+    if not inspect.isclass(found) or not callable(getattr(found, "setup", None)):
+        raise SettingError(f"logger_class: {given!r} is not a logger class: expected one like gunicorn.glogging.Logger")
+    return found
+
+
+def _entry_point(uri: str) -> Any:
+    distribution, _, name = uri.removeprefix("egg:").partition("#")
+    for point in metadata.distribution(distribution).entry_points:
+        if point.group == "gunicorn.loggers" and point.name == (name or "main"):
+            return point.load()
+    raise LookupError(f"{distribution} has no gunicorn.loggers entry point {name or 'main'}")
+
+
+def refused(log: Any, peer: str, status: int, sent: int, took: timedelta) -> None:
+    """Log a request that could not be read, of which little is known."""
+    unknown = ("REQUEST_METHOD", "RAW_URI", "SERVER_PROTOCOL", "PATH_INFO", "QUERY_STRING")
+    response = SimpleNamespace(status=str(status), status_code=status, headers=[], sent=sent)
+    environ = dict.fromkeys(unknown, "-") | {"REMOTE_ADDR": peer}
+    log.access(response, SimpleNamespace(headers=[]), environ, took)
+
+
+_LEVEL_METHODS = ("critical", "error", "warning", "info", "debug", "exception", "log")
+_ACCESS_METHODS = ("access", "atoms", "now", "_get_user", "access_log_enabled", "atoms_wrapper_class")
+
+
+def route(log: Any) -> tuple[int, bool, str]:
+    """Find out which ways lines take: the least level, whether the server's lines go through `log`, access lines.
+
+    Access lines are written by the "server" itself, by the "logger", or are "off".
+    """
+    errors, accesses = logging.getLogger("gunicorn.error"), logging.getLogger("gunicorn.access")
+    plain = _inherits(log, _LEVEL_METHODS) and _is_plain(errors, ErrorLogHandler, Logger.error_fmt, Logger.datefmt)
+    # Error trackers replace this method to see every record.
+    plain = plain and logging.Logger.callHandlers.__module__ == "logging"
+    access = "logger"
+    if _inherits(log, _ACCESS_METHODS):
+        if not log.access_log_enabled or not accesses.isEnabledFor(logging.INFO) or not accesses.hasHandlers():
+            access = "off"
+        elif _oxicorn.unknown_atoms(log.cfg.access_log_format) is None:
+            access = "logger"  # A notation of Python's that the server does not know, such as `%(D)06d`.
+        elif log.cfg.accesslog and _is_plain(accesses, _ReportsOnce, Logger.access_fmt, None):
+            ours = accesses.handlers[0]._output == log.cfg.accesslog  # type: ignore[attr-defined]
+            access = "server" if ours else "logger"
+    if not isinstance(log, Logger):
+        return Logger.LOG_LEVELS.get(str(log.cfg.loglevel).lower(), logging.INFO), True, "logger"
+    return errors.getEffectiveLevel(), not plain, access
+
+
+def _inherits(log: Any, names: tuple[str, ...]) -> bool:
+    """Whether these members of `log` are those of `Logger`."""
+    return isinstance(log, Logger) and all(
+        getattr(type(log), name) is getattr(Logger, name) and name not in vars(log) for name in names
+    )
+
+
+def _is_plain(log: logging.Logger, kind: type[logging.Handler], fmt: str, datefmt: str | None) -> bool:
+    """Whether `log` does nothing but what the server's own lines do: one handler, ours, in its normal format."""
+    if log.filters or log.disabled or len(log.handlers) != 1 or (log.propagate and logging.root.handlers):
+        return False
+    handler = log.handlers[0]
+    formatter = handler.formatter
+    return (
+        isinstance(handler, kind)
+        and getattr(handler, "_gunicorn", False)
+        and not handler.filters
+        and handler.level <= log.level
+        and type(formatter) is logging.Formatter
+        and (formatter._fmt, formatter.datefmt) == (fmt, datefmt)
+    )

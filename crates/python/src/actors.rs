@@ -6,11 +6,11 @@ use std::os::fd::AsRawFd as _;
 use arbiter::Listener;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use settings::{Config, WorkerClass};
+use settings::{Config, Source, WorkerClass};
 
 use crate::embedding::Embedder;
 use crate::hooks::Hooks;
-use crate::values;
+use crate::{logging, values};
 
 /// What a worker uses of Python's library and ours. Imported before the fork, its memory is shared, and a worker whose
 /// user may not read the installation finds it there.
@@ -34,6 +34,18 @@ pub(crate) struct Actors {
     next: Option<Py<PyAny>>,
 }
 
+/// Sets Python's `logging` up as the settings say, for `--check-config`.
+///
+/// # Errors
+///
+/// A setting that cannot work, or what a logger class raises.
+pub(crate) fn check_logging(py: Python<'_>, config: &Config, hooks: &Hooks) -> PyResult<()> {
+    let cfg = settings_object(py, config, hooks)?;
+    py.import("oxicorn.glogging")?
+        .call_method1("make", (cfg,))
+        .map(drop)
+}
+
 impl Actors {
     /// Makes the objects for the arbiter of this process, and sets the Python loggers up.
     pub(crate) fn new(
@@ -51,8 +63,8 @@ impl Actors {
         let cfg = settings_object(py, config, hooks)?;
         let log = py
             .import("oxicorn.glogging")?
-            .getattr("Logger")?
-            .call1((&cfg,))?;
+            .call_method1("make", (&cfg,))?;
+        logging::follow(py, &log)?;
         let app = match embedder {
             Some(embedder) => embedder.object(py).clone(),
             None => py
@@ -78,10 +90,16 @@ impl Actors {
     pub(crate) fn reload(&self, py: Python<'_>, config: &Config, hooks: &Hooks) -> PyResult<()> {
         let cfg = settings_object(py, config, hooks)?;
         self.log.bind(py).call_method1("setup", (&cfg,))?;
+        logging::follow(py, self.log.bind(py))?;
         let server = self.server.bind(py);
         server.setattr("_num_workers", config.workers)?;
         server.setattr("cfg", &cfg)?;
         server.getattr("app")?.setattr("cfg", cfg)
+    }
+
+    /// The log.
+    pub(crate) fn log<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.log.bind(py)
     }
 
     /// The arbiter.
@@ -178,6 +196,16 @@ fn settings_object<'py>(
     }
     for (name, function) in hooks.iter() {
         attributes.set_item(name, function)?;
+    }
+    for (name, object) in hooks.objects() {
+        // A name on the command line is stronger than an object in the conf file.
+        if matches!(config.origins.of(name), Source::ConfFile(_)) {
+            attributes.set_item(name, object)?;
+        }
+    }
+    if let Some(app) = &config.app {
+        // As Gunicorn has it: what stands in for `proc_name` is what is served.
+        attributes.set_item("default_proc_name", app)?;
     }
     py.import("oxicorn.config")?
         .getattr("Config")?

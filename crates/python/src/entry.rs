@@ -7,15 +7,24 @@ use arbiter::Outcome;
 use pyo3::prelude::*;
 use settings::Config;
 
-use crate::actors::Actors;
+use crate::actors::{Actors, check_logging};
 use crate::application::{self, Loaded};
 use crate::composition::{Accounts, Composition, Launch, Resolved, Sources, identity};
 use crate::embedding::{self, Embedder};
 use crate::environment::{self, Environment};
-use crate::failure::{BOOT, Failure};
+use crate::failure::Failure;
 use crate::hooks::Hooks;
 use crate::logging::{self, Banner};
 use crate::{banner, driver, host};
+
+/// The settings that only Python can check. The others of their kind name files, which a check does not make.
+const LOGGING: [&str; 5] = [
+    "logger_class",
+    "logconfig",
+    "logconfig_dict",
+    "logconfig_json",
+    "syslog",
+];
 
 /// Runs a command line and returns the exit code: the arbiter's, or in a forked worker that worker's.
 ///
@@ -72,20 +81,20 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
     }
     identity(&config)?;
     if config.check_config || config.print_config {
-        return check(py, &config, sources.embedder(), &slips);
+        return check(py, &config, &hooks, sources.embedder(), &slips);
     }
     logging::set_up(&config).map_err(|error| host::unwritable(&config, &error))?;
-    host::warn(&config, &slips);
     let config = Arc::new(config);
     let hooks = Arc::new(hooks);
     let actors = logging::capture_output(py)
         .and_then(|()| Actors::new(py, &config, &hooks, sources.embedder()));
+    let actors = actors.map_err(|error| Failure::of_logging(py, &error))?;
+    host::warn(&config, &slips);
     let mut composition = Composition {
         sources,
         config: Arc::clone(&config),
         hooks,
-        actors: actors
-            .map_err(|error| Failure::raised(py, "while Python was set up", &error, BOOT))?,
+        actors,
         environment,
         preloaded: None,
         launch,
@@ -106,11 +115,15 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
 fn check(
     py: Python<'_>,
     config: &Config,
+    hooks: &Hooks,
     embedder: Option<&Embedder>,
     slips: &[String],
 ) -> Result<i32, Failure> {
     for sentence in config.notices.iter().chain(slips) {
         logging::write_plain(&format!("warning: {sentence}\n"));
+    }
+    if LOGGING.iter().any(|name| config.origins.is_given(name)) {
+        check_logging(py, config, hooks).map_err(|error| Failure::of_logging(py, &error))?;
     }
     let refused = |report: String| Err(Failure::configuration(report));
     match application::load(py, config, embedder) {

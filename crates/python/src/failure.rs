@@ -28,6 +28,18 @@ impl Failure {
         }
     }
 
+    /// What was raised while the logs were set up: a setting that cannot work is told without a traceback.
+    pub(crate) fn of_logging(py: Python<'_>, error: &PyErr) -> Self {
+        let is_of_setting = || -> PyResult<bool> {
+            let class = py.import("oxicorn.errors")?.getattr("SettingError")?;
+            error.value(py).is_instance(&class)
+        };
+        match is_of_setting() {
+            Ok(true) => Self::configuration(error.value(py).to_string()),
+            _ => Self::raised(py, "while the logs were set up", error, CONFIGURATION),
+        }
+    }
+
     /// An exception of the user's code, shown with the user's frames: `what` says in which part of it.
     pub(crate) fn raised(py: Python<'_>, what: &str, error: &PyErr, code: i32) -> Self {
         let report = match describe(py, error) {

@@ -11,10 +11,14 @@ use settings::Kind;
 use crate::failure::Failure;
 use crate::values::type_name;
 
-/// The hooks that a conf file defines, by name.
+/// The settings whose values may be objects that only Python can hold.
+const OBJECTS: [&str; 2] = ["logger_class", "logconfig_dict"];
+
+/// The hooks that a conf file defines, by name, and what else of it stays Python's.
 #[derive(Default)]
 pub(crate) struct Hooks {
     functions: HashMap<&'static str, Py<PyAny>>,
+    objects: Vec<(&'static str, Py<PyAny>)>,
 }
 
 impl Hooks {
@@ -39,7 +43,19 @@ impl Hooks {
                 })?;
             functions.insert(setting.name, function.unbind());
         }
-        Ok(Self { functions })
+        let objects = OBJECTS.into_iter().filter_map(|name| {
+            let value = names.get_item(name).ok().flatten()?;
+            Some((name, value.unbind()))
+        });
+        Ok(Self {
+            functions,
+            objects: objects.collect(),
+        })
+    }
+
+    /// What the conf file holds for settings that only Python can read.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (&'static str, &Py<PyAny>)> {
+        self.objects.iter().map(|(name, object)| (*name, object))
     }
 
     /// The hook `name`, where the conf file defines it.

@@ -69,8 +69,11 @@ impl Host for Composition {
 
     fn hook(&mut self, moment: Moment) -> Result<(), String> {
         Python::attach(|py| {
-            let result = self.at(py, moment);
-            result.map_err(|error| {
+            let result = self
+                .at(py, moment)
+                // The hook may have changed how `logging` is configured.
+                .and_then(|()| logging::follow(py, self.actors.log(py)));
+            result.map(drop).map_err(|error| {
                 format!(
                     "Exception in a hook at {moment:?}:\n{}",
                     traceback(py, &error)
@@ -103,7 +106,11 @@ impl Composition {
         } = resolved;
         identity(&config)?;
         let before = (Arc::clone(&self.config), Arc::clone(&self.hooks));
-        self.put_in_force(py, Arc::new(config), Arc::new(hooks))?;
+        if let Err(failure) = self.put_in_force(py, Arc::new(config), Arc::new(hooks)) {
+            // A part of it may be in force already.
+            self.put_in_force(py, before.0, before.1)?;
+            return Err(failure);
+        }
         self.previous.push(before);
         warn(&self.config, &slips);
         Ok((*self.config).clone())
@@ -119,7 +126,7 @@ impl Composition {
         logging::set_up(&config).map_err(|error| unwritable(&config, &error))?;
         let shown =
             logging::capture_output(py).and_then(|()| self.actors.reload(py, &config, &hooks));
-        shown.map_err(|error| Failure::configuration(error.to_string()))?;
+        shown.map_err(|error| Failure::of_logging(py, &error))?;
         self.config = config;
         self.hooks = hooks;
         title::set(py, "master", &self.config);

@@ -79,6 +79,18 @@ mod _oxicorn {
         py.detach(|| logging::write_line(level, line));
     }
 
+    /// Writes a message to the error log as a line of the server's own, past Python's `logging`.
+    #[pyfunction]
+    fn say(py: Python<'_>, level: u32, message: &str) {
+        py.detach(|| logging::tell(level, message));
+    }
+
+    /// Names the atoms of an access log format that do not exist; None for what the server does not understand.
+    #[pyfunction]
+    fn unknown_atoms(layout: &str) -> Option<Vec<String>> {
+        server::unknown_atoms(layout)
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))

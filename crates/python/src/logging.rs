@@ -1,9 +1,12 @@
 //! The error log: Gunicorn's lines, from Rust and from Python, each in one write to one place.
 //!
 //! `[2026-11-22 10:17:00 +0000] [4211] [INFO] message`. The place is standard error or a file, which is opened again on
-//! USR1. It is global because the `log` facade is, and because a process has one error log.
+//! USR1. It is global because the `log` facade is, and because a process has one error log. Where the operator has
+//! configured Python's `logging`, lines take the way through it instead (`relay`).
 
-use std::fmt::Write as _;
+mod relay;
+
+use std::fmt::{Display, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
@@ -16,6 +19,8 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
 use settings::{Config, LogLevel};
 use sys::local_time::local_time;
+
+pub(crate) use relay::{Access, deliver, follow, logger, note_request, ring_on};
 
 /// The target that makes an error critical: the `log` facade has no such level.
 const CRITICAL_TARGET: &str = "critical";
@@ -52,6 +57,8 @@ static THRESHOLD: AtomicU32 = AtomicU32::new(INFO);
 static COLOURED: AtomicBool = AtomicBool::new(false);
 /// Whether standard output and error go where the log goes.
 static CAPTURING: AtomicBool = AtomicBool::new(false);
+/// Lines that could not be written to the file since the last that could.
+static LOST: AtomicU32 = AtomicU32::new(0);
 /// Whether the banner stands in for the arbiter's lines of information.
 static BANNER: AtomicBool = AtomicBool::new(false);
 
@@ -66,9 +73,15 @@ impl Log for ErrorLog {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) && !is_told_by_banner(record) {
-            let level = level_of(record.metadata());
-            write_line(level, &format_line(level, record));
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let level = level_of(record.metadata());
+        if relay::is_on() {
+            let module = record.module_path().unwrap_or_default();
+            relay::pass(level, module, record.args().to_string());
+        } else if !is_told_by_banner(record) {
+            tell(level, record.args());
         }
     }
 
@@ -85,21 +98,33 @@ pub(crate) fn set_up(config: &Config) -> io::Result<()> {
     let terminal = matches!(place, Place::Stderr) && io::stderr().is_terminal();
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     COLOURED.store(terminal && !no_colour, Ordering::Relaxed);
-    THRESHOLD.store(threshold(config.loglevel), Ordering::Relaxed);
+    set_level(threshold(config.loglevel));
     *PLACE.write().unwrap_or_else(PoisonError::into_inner) = place;
-    log::set_max_level(filter(config.loglevel));
     // The facade keeps the first logger for good, and that is this one.
     let _ = log::set_logger(&ERROR_LOG);
-    CAPTURING.store(config.capture_output, Ordering::Relaxed);
+    // Without a file there is nothing to put the output into, as with Gunicorn.
+    let capturing = config.capture_output && config.errorlog != "-";
+    CAPTURING.store(capturing, Ordering::Relaxed);
     Ok(())
 }
 
-/// Whether lines are read by a person: the log goes to a terminal.
+/// Sets the least severe level, a number of Python's, that goes on its way.
+fn set_level(level: u32) {
+    THRESHOLD.store(level, Ordering::Relaxed);
+    const BEYOND: [(u32, LevelFilter); 3] = [
+        (WARNING, LevelFilter::Error),
+        (INFO, LevelFilter::Warn),
+        (DEBUG, LevelFilter::Info),
+    ];
+    // The threshold tells error and critical apart.
+    let filter = BEYOND.iter().find(|(least, _)| level > *least);
+    log::set_max_level(filter.map_or(LevelFilter::Debug, |(_, filter)| *filter));
+}
+
+/// Whether lines are read by a person: the log goes to a terminal, and nowhere else.
 pub(crate) fn is_on_terminal() -> bool {
-    matches!(
-        &*PLACE.read().unwrap_or_else(PoisonError::into_inner),
-        Place::Stderr
-    ) && io::stderr().is_terminal()
+    let place = PLACE.read().unwrap_or_else(PoisonError::into_inner);
+    matches!(&*place, Place::Stderr) && io::stderr().is_terminal() && !relay::is_on()
 }
 
 /// Whether colours may be used.
@@ -135,6 +160,10 @@ pub(crate) fn reopen(py: Python<'_>) {
     reopen_file();
     if let Err(error) = capture_output(py) {
         log::error!("The output cannot be captured: {error}");
+    }
+    let reopened = logger(py).map(|logger| logger.call_method0("reopen_files"));
+    if let Some(Err(error)) = reopened {
+        log::error!("The files of the logger could not be opened again: {error}");
     }
 }
 
@@ -172,13 +201,36 @@ pub(crate) fn write_line(level: u32, line: &str) {
     write_text(&text);
 }
 
-/// Writes text as it is, in one write.
+/// Writes a message as a line of the server's own, directly.
+pub(crate) fn tell(level: u32, message: impl Display) {
+    write_line(level, &format_line(level, message));
+}
+
+/// Writes text as it is, in one write. A file that cannot be written is told of on standard error, once, and in the file
+/// itself when it can be written again.
 pub(crate) fn write_text(text: &str) {
-    // A log that cannot be written to has nobody left to tell.
-    let _ = match &*PLACE.read().unwrap_or_else(PoisonError::into_inner) {
-        Place::Stderr => io::stderr().write_all(text.as_bytes()),
-        Place::File { file, .. } => (&*file).write_all(text.as_bytes()),
+    let place = PLACE.read().unwrap_or_else(PoisonError::into_inner);
+    let Place::File { path, file } = &*place else {
+        // A standard error that cannot be written to has nobody left to tell.
+        let _ = io::stderr().write_all(text.as_bytes());
+        return;
     };
+    let mut file = file;
+    if let Err(error) = file.write_all(text.as_bytes()) {
+        if LOST.fetch_add(1, Ordering::Relaxed) == 0 {
+            let path = path.display();
+            let notice = format!(
+                "The error log {path} cannot be written: {error}; lines are lost until it can"
+            );
+            let _ = writeln!(io::stderr(), "{}", format_line(ERROR, notice));
+        }
+        return;
+    }
+    let lost = LOST.swap(0, Ordering::Relaxed);
+    if lost > 0 {
+        let notice = format!("The error log can be written again; {lost} lines were lost");
+        let _ = writeln!(file, "{}", format_line(WARNING, notice));
+    }
 }
 
 /// Writes lines that are for a person at a terminal, without the log's format.
@@ -231,7 +283,7 @@ pub(crate) fn capture_output(py: Python<'_>) -> PyResult<()> {
     })
 }
 
-fn format_line(level: u32, record: &Record<'_>) -> String {
+fn format_line(level: u32, message: impl Display) -> String {
     let now = local_time(SystemTime::now());
     let (sign, offset) = if now.offset_minutes < 0 {
         ('-', -now.offset_minutes)
@@ -253,7 +305,7 @@ fn format_line(level: u32, record: &Record<'_>) -> String {
         offset % 60,
         std::process::id(),
         name(level),
-        record.args(),
+        message,
     );
     line
 }
@@ -288,16 +340,6 @@ fn threshold(level: LogLevel) -> u32 {
     }
 }
 
-/// What the facade lets through; the threshold tells error and critical apart.
-fn filter(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Debug => LevelFilter::Debug,
-        LogLevel::Info => LevelFilter::Info,
-        LogLevel::Warning => LevelFilter::Warn,
-        LogLevel::Error | LogLevel::Critical => LevelFilter::Error,
-    }
-}
-
 /// Colours the level's name where the line has it.
 fn paint(level: u32, line: &str) -> String {
     let colour = match level {
@@ -324,7 +366,7 @@ mod tests {
             .args(format_args!("Listening"))
             .level(Level::Warn)
             .build();
-        let line = format_line(level_of(record.metadata()), &record);
+        let line = format_line(level_of(record.metadata()), record.args());
         let fields: Vec<&str> = line.split(['[', ']']).collect();
         assert_eq!(fields[1].len(), "2026-11-22 10:17:00 +0000".len(), "{line}");
         assert_eq!(fields[3], std::process::id().to_string());

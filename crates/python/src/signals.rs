@@ -2,7 +2,6 @@
 //! the middle of the application; a pipe wakes the reactor, because Python alone would not notice while it waits.
 
 use std::os::fd::AsRawFd as _;
-use std::os::fd::IntoRawFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -77,8 +76,7 @@ pub(crate) fn install(py: Python<'_>, addressee: &Arc<Addressee>) -> PyResult<()
     // A full pipe has woken the reactor already.
     options.set_item("warn_on_full_buffer", false)?;
     signal.call_method("set_wakeup_fd", (pipe.write.as_raw_fd(),), Some(&options))?;
-    // Python writes to it for as long as the process lives.
-    let _ = pipe.write.into_raw_fd();
+    logging::ring_on(pipe.write);
     Ok(())
 }
 

@@ -28,7 +28,7 @@ fn convert(object: &Bound<'_, PyAny>, depth: u32) -> Option<Value> {
     } else if let Ok(dictionary) = object.cast::<PyDict>() {
         let entries = dictionary
             .iter()
-            .map(|(key, value)| Some((key.extract().ok()?, convert(&value, depth)?)));
+            .map(|(key, value)| Some((key.extract().ok()?, entry(&value, depth))));
         Value::Map(entries.collect::<Option<_>>()?)
     } else if is_sequence(object) {
         let items = object
@@ -40,6 +40,11 @@ fn convert(object: &Bound<'_, PyAny>, depth: u32) -> Option<Value> {
         return None;
     };
     Some(value)
+}
+
+/// A value of a dictionary: one that settings cannot hold does not make the dictionary another thing.
+fn entry(object: &Bound<'_, PyAny>, depth: u32) -> Value {
+    convert(object, depth).unwrap_or_else(|| Value::Other(type_name(object)))
 }
 
 fn is_sequence(object: &Bound<'_, PyAny>) -> bool {

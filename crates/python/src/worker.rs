@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arbiter::WorkerSeat;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
-use server::{Seat, Server, Siblings, Watched};
+use server::{Left, Seat, Server, Siblings, Watched};
 use settings::{Config, WorkerClass};
 use sys::scoreboard::State;
 use sys::users::Identity;
@@ -15,14 +15,15 @@ use sys::users::Identity;
 use crate::application::{self, Application, Interface, Loaded};
 use crate::asgi::Site;
 use crate::controls::Controls;
+use crate::driver;
 use crate::driver::Crew;
 use crate::embedding::Embedder;
 use crate::failure::{BOOT, Failure, traceback};
 use crate::hooks::Hooks;
+use crate::logging::{self, Access};
 use crate::reload::{Place, Reloader};
 use crate::signals::{self, Addressee};
 use crate::wsgi::{self, Gateway};
-use crate::{driver, logging};
 
 /// Exit code of a worker that fails after it has served, Gunicorn's `sys.exit(-1)`.
 const CRASH: i32 = 255;
@@ -88,6 +89,7 @@ impl Worker {
         if let Err(error) = signals::ignore_all(py) {
             log::error!("Signals cannot be ignored: {error}");
         }
+        logging::deliver(py);
         code
     }
 
@@ -98,6 +100,8 @@ impl Worker {
             .call(py, "post_fork", (&self.arbiter, &self.object))?;
         // The hooks before may have set another number.
         seat.max_requests = self.object.getattr(py, "max_requests")?.extract(py)?;
+        let log = self.log(py)?;
+        logging::follow(py, &log)?;
         let (slot, notifier) = (seat.slot.clone(), seat.notifier.clone());
         let (board, ppid) = (seat.scoreboard.clone(), seat.ppid);
         let server = self.server(seat)?;
@@ -121,14 +125,16 @@ impl Worker {
         })?;
         let application = self.application(py, &addressee)?;
         self.object.setattr(py, "wsgi", &application.callable)?;
+        let access = logging::follow(py, &log)?;
         let app = self.object.getattr(py, "app")?;
         app.setattr(py, "callable", &application.callable)?;
-        let crew = self.crew(py, application, &server, &addressee)?;
+        let crew = self.crew(py, application, &server, &addressee, access)?;
         if let Some(reloader) = reloader {
             reloader.start(py)?;
         }
         self.object.setattr(py, "booted", true)?;
         self.hooks.call(py, "post_worker_init", (&self.object,))?;
+        logging::follow(py, &self.log(py)?)?;
         addressee.booted.store(true, Ordering::Relaxed);
         // The slot counts as busy from the fork on, so that a boot that hangs is seen; from here on it is not.
         slot.set_busy_since_ms(0);
@@ -137,22 +143,39 @@ impl Worker {
         Ok((server, crew))
     }
 
+    /// The logger.
+    fn log<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.object.bind(py).getattr("log")
+    }
+
     /// Threads that call the application.
     fn threads(&self) -> u32 {
         self.config.threads.max(1)
     }
 
     /// Threads that serve a WSGI application.
-    fn threads_for(&self, py: Python<'_>, application: Py<PyAny>) -> PyResult<Crew> {
+    fn threads_for(
+        &self,
+        py: Python<'_>,
+        application: Py<PyAny>,
+        access: Access,
+        variables: Vec<String>,
+    ) -> PyResult<Crew> {
         wsgi::set_error_stream(logging::write_text);
         let multithread = self.config.effective_worker_class() == WorkerClass::Gthread;
         let multiprocess = self.config.workers > 1;
         let mut gateway = Gateway::new(py, application, &self.config, multithread, multiprocess)?;
         let hook = |name| self.hooks.get(name).map(|function| function.clone_ref(py));
+        let access = match access {
+            Access::Logger => Some(self.log(py)?.getattr("access")?.unbind()),
+            Access::Server | Access::Off => None,
+        };
+        gateway.show_variables(variables);
         gateway.set_request_hooks(
             py,
             hook("pre_request"),
             hook("post_request"),
+            access,
             self.object.clone_ref(py),
         )?;
         Ok(Crew::Threads(Arc::new(gateway), self.threads()))
@@ -165,9 +188,22 @@ impl Worker {
         application: Application,
         server: &Server,
         addressee: &Addressee,
+        access: Access,
     ) -> Result<Crew, End> {
+        match (access, application.interface) {
+            (Access::Server, _) => {}
+            (Access::Off, _) => server.leave_access_lines(Left::Refused, drop),
+            // The gateway has the environ, and tells the logger itself.
+            (Access::Logger, Interface::Wsgi) => {
+                server.leave_access_lines(Left::Refused, logging::note_request);
+            }
+            (Access::Logger, Interface::Asgi) => {
+                server.leave_access_lines(Left::All, logging::note_request);
+            }
+        }
         if application.interface == Interface::Wsgi {
-            return Ok(self.threads_for(py, application.callable)?);
+            let variables = server.access_variables().to_vec();
+            return Ok(self.threads_for(py, application.callable, access, variables)?);
         }
         server.stream_bodies();
         let opened = self.event_loop_for(py, &application.callable);

@@ -1,20 +1,21 @@
-//! The access log: Gunicorn's format string compiled once, lines formatted without Python, written once a turn. A full disk
-//! or a closed pipe never stops serving and is reported once.
+//! The access log: Gunicorn's format string compiled once, lines formatted without Python, written once a turn. A full disk,
+//! a closed pipe or a directory that is gone never stops serving and is reported once.
 
+mod destination;
 mod format;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fmt;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
+use proto::forwarded::Scheme;
 use proto::h1::Request;
 
+use destination::Destination;
 use format::Format;
 
-use crate::peer::Ends;
+use crate::peer::{Ends, Peer};
 
 /// Lines are written at the end of a turn, or when this many bytes have come together.
 const BUFFER: usize = 64 * 1024;
@@ -31,122 +32,189 @@ pub(crate) struct Record<'a> {
     pub(crate) took: Duration,
     /// The fields of the response as they went out, where the format asks for any.
     pub(crate) response_fields: &'a [u8],
+    /// The scheme that the client used.
+    pub(crate) scheme: Scheme,
+    /// The variables of the environ that the format asks for; none where the request had no environ.
+    pub(crate) variables: &'a [Option<Vec<u8>>],
+}
+
+/// A request that is over, for an access log of somebody else.
+#[derive(Debug)]
+pub struct Entry {
+    /// Absent where it could not be parsed.
+    pub request: Option<Request>,
+    /// Who sent it.
+    pub peer: Peer,
+    /// The scheme that the client used.
+    pub scheme: Scheme,
+    /// What it was answered with; 0 for nothing.
+    pub status: u16,
+    /// Body bytes sent.
+    pub sent: u64,
+    /// From its arrival to the end of its response.
+    pub took: Duration,
+    /// The fields of the response, as they went out.
+    pub fields: Vec<u8>,
+}
+
+/// Which requests somebody else is told of, who writes the access lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Those that never became an [`crate::Exchange`], because whoever got the exchange knows of the others.
+    Refused,
+    /// All.
+    All,
+}
+
+/// Who writes the lines instead.
+struct Elsewhere {
+    left: Left,
+    told: Box<dyn Fn(Entry) + Send + Sync>,
 }
 
 /// Where the lines go, and those that are not there yet.
-#[derive(Debug)]
-pub(crate) struct AccessLog(Option<Open>);
+pub(crate) struct AccessLog {
+    open: Option<Open>,
+    elsewhere: OnceLock<Elsewhere>,
+}
 
 #[derive(Debug)]
 struct Open {
     format: Format,
-    path: Option<PathBuf>,
     state: Mutex<State>,
-    reported: AtomicBool,
 }
 
 #[derive(Debug)]
 struct State {
-    file: Box<dyn Destination>,
+    destination: Destination,
     lines: Vec<u8>,
 }
 
-trait Destination: Write + Send + std::fmt::Debug {}
-impl<T: Write + Send + std::fmt::Debug> Destination for T {}
-
 impl AccessLog {
-    /// Opens the destination: `None` for no log, `-` for standard output, otherwise a file that is appended to.
-    ///
-    /// # Errors
-    /// The file cannot be opened. A format that is not understood is reported as invalid input.
-    pub(crate) fn open(destination: Option<&str>, format: &str) -> io::Result<AccessLog> {
-        let Some(destination) = destination else {
-            return Ok(AccessLog(None));
-        };
-        let format = Format::compile(format)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let path = (destination != "-").then(|| PathBuf::from(destination));
-        let state = State {
-            file: open(path.as_ref())?,
-            lines: Vec::new(),
-        };
-        let open = Open {
-            format,
-            path,
-            state: Mutex::new(state),
-            reported: AtomicBool::new(false),
-        };
-        Ok(AccessLog(Some(open)))
+    /// Opens the destination: `None` for no log, `-` for standard output, otherwise a file that is appended to. A file that
+    /// cannot be opened is reported, and its lines are lost until it can. A format that is not understood is no log either:
+    /// whoever understands it writes the lines ([`AccessLog::leave`]).
+    pub(crate) fn open(destination: Option<&str>, format: &str) -> AccessLog {
+        let open = destination.and_then(|destination| {
+            Some(Open {
+                format: Format::compile(format).ok()?,
+                state: Mutex::new(State {
+                    destination: Destination::open(destination),
+                    lines: Vec::new(),
+                }),
+            })
+        });
+        AccessLog {
+            open,
+            elsewhere: OnceLock::new(),
+        }
     }
 
-    /// Whether lines are wanted at all.
+    /// Whether anything is to be noted of exchanges.
     pub(crate) fn is_on(&self) -> bool {
-        self.0.is_some()
+        match self.elsewhere.get() {
+            None => self.open.is_some(),
+            Some(elsewhere) => elsewhere.left == Left::All,
+        }
     }
 
-    /// Whether the format shows fields of the response (`%({name}o)s`).
+    /// Leaves the lines to somebody else.
+    pub(crate) fn leave(&self, left: Left, told: Box<dyn Fn(Entry) + Send + Sync>) {
+        // Whoever they were left to first keeps them.
+        let _ = self.elsewhere.set(Elsewhere { left, told });
+    }
+
+    /// Whether the fields of the response are shown (`%({name}o)s`).
     pub(crate) fn wants_response_fields(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|open| open.format.wants_response_fields())
+        match (self.elsewhere.get(), &self.open) {
+            (Some(elsewhere), _) => elsewhere.left == Left::All,
+            (None, Some(open)) => open.format.wants_response_fields(),
+            (None, None) => false,
+        }
     }
 
-    /// Adds one line.
+    /// The variables of the environ that the format shows (`%({name}e)s`).
+    pub(crate) fn variables(&self) -> &[String] {
+        match &self.open {
+            Some(open) if self.elsewhere.get().is_none() => open.format.variables(),
+            _ => &[],
+        }
+    }
+
+    /// Adds one line, or tells whoever writes the lines instead.
     pub(crate) fn note(&self, record: &Record<'_>) {
-        let Some(open) = &self.0 else { return };
+        match self.elsewhere.get() {
+            Some(elsewhere) if elsewhere.left == Left::All => return elsewhere.tell(record),
+            Some(_) => return,
+            None => {}
+        }
+        let Some(open) = &self.open else { return };
         let mut state = open.state.lock();
         open.format
             .write(record, SystemTime::now(), &mut state.lines);
         if state.lines.len() >= BUFFER {
-            open.write_out(&mut state);
+            state.write_out();
+        }
+    }
+
+    /// The same for a request that never became an exchange.
+    pub(crate) fn note_refusal(&self, record: &Record<'_>) {
+        match self.elsewhere.get() {
+            Some(elsewhere) => elsewhere.tell(record),
+            None => self.note(record),
         }
     }
 
     /// Writes out what has come together.
     pub(crate) fn flush(&self) {
-        let Some(open) = &self.0 else { return };
+        let Some(open) = &self.open else { return };
         let mut state = open.state.lock();
         if !state.lines.is_empty() {
-            open.write_out(&mut state);
+            state.write_out();
         }
     }
 
     /// Opens the file anew, for log rotation. The old one stays where that fails.
     pub(crate) fn reopen(&self) {
-        let Some(open) = &self.0 else { return };
+        let Some(open) = &self.open else { return };
         self.flush();
-        match self::open(open.path.as_ref()) {
-            Ok(file) => open.state.lock().file = file,
-            Err(error) => log::error!("the access log could not be reopened: {error}"),
-        }
+        open.state.lock().destination.reopen();
     }
 }
 
-impl Open {
-    fn write_out(&self, state: &mut State) {
-        let result = state
-            .file
-            .write_all(&state.lines)
-            .and_then(|()| state.file.flush());
-        state.lines.clear();
-        match result {
-            Ok(()) => self.reported.store(false, Ordering::Relaxed),
-            Err(error) if !self.reported.swap(true, Ordering::Relaxed) => {
-                log::error!(
-                    "the access log could not be written: {error}; lines are lost until it can"
-                );
-            }
-            Err(_) => {}
-        }
+impl fmt::Debug for AccessLog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AccessLog")
+            .field("open", &self.open)
+            .finish_non_exhaustive()
     }
 }
 
-fn open(path: Option<&PathBuf>) -> io::Result<Box<dyn Destination>> {
-    match path {
-        Some(path) => {
-            let file: File = OpenOptions::new().append(true).create(true).open(path)?;
-            Ok(Box::new(file))
-        }
-        None => Ok(Box::new(io::stdout())),
+impl Elsewhere {
+    fn tell(&self, record: &Record<'_>) {
+        (self.told)(Entry {
+            request: record.request.cloned(),
+            peer: record.ends.peer.clone(),
+            scheme: record.scheme,
+            status: record.status,
+            sent: record.sent,
+            took: record.took,
+            fields: record.response_fields.to_vec(),
+        });
     }
+}
+
+impl State {
+    fn write_out(&mut self) {
+        self.destination.write(&self.lines);
+        self.lines.clear();
+    }
+}
+
+/// The atoms of a format that do not exist and show as `-`; `None` where the format itself is not understood.
+#[must_use]
+pub fn unknown_atoms(format: &str) -> Option<Vec<String>> {
+    let format = Format::compile(format).ok()?;
+    Some(format.unknown().to_vec())
 }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use proto::forwarded::Scheme;
@@ -69,6 +69,7 @@ pub struct Exchange {
     status: u16,
     sent: u64,
     fields: Vec<u8>,
+    variables: Vec<Option<Vec<u8>>>,
 }
 
 /// How far the response has come.
@@ -126,6 +127,7 @@ impl Exchange {
             status: 0,
             sent: 0,
             fields: Vec::new(),
+            variables: Vec::new(),
         }
     }
 
@@ -189,6 +191,17 @@ impl Exchange {
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
+    }
+
+    /// How long ago the whole request had arrived.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.arrived.elapsed()
+    }
+
+    /// Takes the values of the variables that access lines show ([`crate::Server::access_variables`]), in their order.
+    pub fn note_variables(&mut self, values: Vec<Option<Vec<u8>>>) {
+        self.variables = values;
     }
 
     /// Body bytes sent, framing not counted.
@@ -477,6 +490,8 @@ impl Exchange {
             sent: self.sent,
             took: self.arrived.elapsed(),
             response_fields: &self.fields,
+            scheme: self.scheme,
+            variables: &self.variables,
         });
         if self.crew.is_led() {
             // The leader may sleep in the poller for long; nobody else writes the line meanwhile.

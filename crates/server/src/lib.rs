@@ -28,6 +28,7 @@ mod timers;
 mod wire;
 
 pub use accept::Listener;
+pub use access_log::{Entry, Left, unknown_atoms};
 pub use attendance::or_abort;
 pub use body::Body;
 pub use exchange::{AcceptFailure, Exchange, Room, SinkError, WebSocket};

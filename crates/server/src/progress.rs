@@ -278,16 +278,16 @@ impl Reactor {
             refusal.rule
         );
         let answered = connection.outlet.send(&[&page]);
-        if self.crew.access_log.is_on() {
-            self.crew.access_log.note(&Record {
-                request,
-                ends: &connection.ends,
-                status: refusal.status,
-                sent: length as u64,
-                took: self.instant.elapsed(),
-                response_fields: &[],
-            });
-        }
+        self.crew.access_log.note_refusal(&Record {
+            request,
+            ends: &connection.ends,
+            status: refusal.status,
+            sent: length as u64,
+            took: self.instant.elapsed(),
+            response_fields: &[],
+            scheme: Scheme::Http,
+            variables: &[],
+        });
         if answered.is_err() {
             return self.close(key);
         }

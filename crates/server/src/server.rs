@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use settings::Config;
 
 use crate::accept::Listener;
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, Entry, Left};
 use crate::attendance;
 use crate::crew::{Crew, Leader, Parts};
 use crate::exchange::Exchange;
@@ -78,7 +78,7 @@ impl Server {
     /// Makes the server. It accepts nobody before [`Server::next`] is called.
     ///
     /// # Errors
-    /// The poller cannot be made, or the access log cannot be opened.
+    /// The poller cannot be made.
     pub fn new(listeners: Vec<Listener>, config: &Config, seat: Seat) -> io::Result<Arc<Server>> {
         let poll = Poll::new()?;
         let options = Options::new(config, &seat);
@@ -89,7 +89,7 @@ impl Server {
             waker: Waker::new(poll.registry(), WAKER)?,
             registry: poll.registry().try_clone()?,
             options,
-            access_log: AccessLog::open(config.accesslog.as_deref(), &config.access_log_format)?,
+            access_log: AccessLog::open(config.accesslog.as_deref(), &config.access_log_format),
             slot: seat.slot,
             notifier: seat.notifier,
         };
@@ -273,6 +273,18 @@ impl Server {
     /// Asks the server to end. Any thread may, as often as it likes; a quick end overrides a graceful one.
     pub fn shut_down(&self, how: Shutdown) {
         self.crew.shut_down(how);
+    }
+
+    /// The variables of the environ that access lines show, which [`Exchange::note_variables`] takes.
+    #[must_use]
+    pub fn access_variables(&self) -> &[String] {
+        self.crew.access_log.variables()
+    }
+
+    /// Writes no access lines from now on: somebody else does, who is told, perhaps with locks of the server's held, of the
+    /// requests that are `left` to it. To be called before the first [`Server::next`].
+    pub fn leave_access_lines(&self, left: Left, tell: impl Fn(Entry) + Send + Sync + 'static) {
+        self.crew.access_log.leave(left, Box::new(tell));
     }
 
     /// Opens the access log anew, for log rotation.

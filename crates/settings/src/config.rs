@@ -127,6 +127,24 @@ fields! {
     loglevel: LogLevel,
     /// Whether standard output and error go to the error log.
     capture_output: bool,
+    /// The class that writes both logs, by name; `None` where the conf file holds the class itself.
+    logger_class: Option<String>,
+    /// The file with a configuration of Python's `logging`, in its own format.
+    logconfig: Option<String>,
+    /// The same as a dictionary. What a dictionary of Python holds besides plain values is left to the reader of the conf file.
+    logconfig_dict: Vec<(String, Value)>,
+    /// The same as a JSON file.
+    logconfig_json: Option<String>,
+    /// Whether both logs go to syslog.
+    syslog: bool,
+    /// Where syslog listens.
+    syslog_addr: String,
+    /// The part of the program's name that syslog shows.
+    syslog_prefix: Option<String>,
+    /// The facility under which syslog files the lines.
+    syslog_facility: String,
+    /// Whether access lines are kept out of syslog.
+    disable_redirect_access_to_syslog: bool,
     /// The name that processes are shown under.
     proc_name: Option<String>,
     /// Accepted, without effect here.

@@ -179,10 +179,15 @@ impl Field for AddressSet {
     }
 }
 
+/// Why a worker class is refused that nobody here knows.
+const FOREIGN_CLASS: &str = "worker classes of other projects do not run on Oxicorn";
+
 impl Field for WorkerClass {
     fn from_value(value: &Value) -> Result<Self, Rejection> {
-        let text = String::from_value(value)?;
-        let class = Self::parse(&text);
+        let Value::Str(text) = value else {
+            return Err(Rejection::malformed(Self::ACCEPTED).hint(FOREIGN_CLASS));
+        };
+        let class = Self::parse(text);
         if let Some(class) = class.filter(|class| class.is_here()) {
             return Ok(class);
         }
@@ -191,7 +196,7 @@ impl Field for WorkerClass {
                 "{} workers are not part of this version of Oxicorn",
                 class.name()
             ),
-            None => "worker classes of other projects do not run on Oxicorn".to_owned(),
+            None => FOREIGN_CLASS.to_owned(),
         };
         Err(Rejection::unacceptable(Self::ACCEPTED).hint(reason))
     }

@@ -21,7 +21,7 @@ pub enum Kind {
     Text,
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
-    /// The name of a class. Class objects are not taken.
+    /// The name of a class, or what a conf file holds in its place: the class itself, or a function that returns it.
     Class,
     /// A user or a group: a name or a number.
     Account,
@@ -54,7 +54,7 @@ impl Kind {
             Self::Mode => "a file mode from 0 to 0777".to_owned(),
             Self::Text => "a string".to_owned(),
             Self::Choice(words) => one_of(words),
-            Self::Class => "the name of a class, as a string".to_owned(),
+            Self::Class => "a class, or its name".to_owned(),
             Self::Account => "a name or a number".to_owned(),
             Self::Words => "a string or a list of strings".to_owned(),
             Self::Commas => "strings divided by commas".to_owned(),
@@ -79,6 +79,7 @@ impl Kind {
             Self::Number(least) => self.within(whole(value), least, i64::MAX),
             Self::Mode => self.within(whole_or_octal(value), 0, MOST_MODE),
             Self::Seconds => self.seconds(value),
+            Self::Class if matches!(value, Value::Other(_)) => Ok(value.clone()),
             Self::Text | Self::Class => match value {
                 Value::None => Ok(Value::None),
                 Value::Str(text) => Ok(Value::from(text.trim())),

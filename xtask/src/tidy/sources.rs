@@ -9,9 +9,9 @@ use super::{Problem, files, shown};
 /// Lines of one file, its tests not counted.
 const LONGEST_FILE: usize = 800;
 
-/// Lines of all of `python/oxicorn` together: a thousand for the thin face itself, and as many for the names that
-/// programs written for Gunicorn import and subclass, which have to be Python.
-const LONGEST_FACE: usize = 2_000;
+/// Lines of all of `python/oxicorn` together: a thousand for the thin face itself, and the rest for what programs written for
+/// Gunicorn import and subclass, its logger class among it, which has to be Python.
+const LONGEST_FACE: usize = 2_500;
 
 /// Where `unsafe` is ruled out for good.
 const SAFE: &[&str] = &[

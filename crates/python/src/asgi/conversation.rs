@@ -272,11 +272,12 @@ impl Conversation {
             Stage::Unstarted | Stage::Headed => "starting",
             Stage::Streaming => "completing",
         };
+        state.reply.give_up(500, RULE);
+        drop(state);
         if !told {
             let target = text::printable(&self.target);
             log::error!("The application returned without {missing} its response to {target}");
         }
-        state.reply.give_up(500, RULE);
     }
 
     /// Answers a request that the application does not get to see.

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use server::{Server, Shutdown};
 
 use crate::asgi::Site;
+use crate::logging;
 
 /// How often the loop says that it is alive, in seconds.
 const BEAT_S: f64 = 1.0;
@@ -37,6 +38,7 @@ impl Turner {
             return Ok(()); // The loop had this call in its queue already.
         }
         let look = py.detach(|| this.server.look());
+        logging::deliver(py);
         for event in look.events {
             this.site.tell(py, event);
         }

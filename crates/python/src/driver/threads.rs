@@ -11,6 +11,7 @@ use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use server::{Next, Server, Shutdown};
 
+use crate::logging;
 use crate::wsgi::Gateway;
 
 /// Serves until the server has come to its end, and returns the worker's exit code.
@@ -46,6 +47,7 @@ pub(super) fn run(
     let crew = crew.collect::<std::io::Result<Vec<_>>>()?;
     drop(blocked);
     while let Next::Interrupted = py.detach(|| server.stand_aside()) {
+        logging::deliver(py);
         if let Err(error) = py.check_signals() {
             THREADS_LEFT.store(true, Ordering::Relaxed);
             return Err(error);
@@ -89,6 +91,7 @@ fn serve_here(py: Python<'_>, server: &Arc<Server>, gateway: &Arc<Gateway>) -> P
             Next::Interrupted => {}
             Next::Done => return Ok(0),
         }
+        logging::deliver(py);
         // Handlers also have to run when requests leave no time for an interruption to be noticed.
         py.check_signals()?;
     }

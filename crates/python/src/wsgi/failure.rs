@@ -99,18 +99,22 @@ pub(super) fn settle(
     is_exit(py, &error).then_some(error)
 }
 
-/// Logs the traceback in Gunicorn's words, through Python's logger `gunicorn.error`: that is where error trackers
-/// hang their handlers.
+/// Logs the traceback in Gunicorn's words, through the logger and so through `gunicorn.error` of Python's `logging`: that is
+/// where error trackers hang their handlers.
 pub(crate) fn report(py: Python<'_>, target: &str, error: &PyErr) {
     let told = || -> PyResult<()> {
         let options = PyDict::new(py);
         let exception = (error.get_type(py), error.value(py), error.traceback(py));
         options.set_item(intern!(py, "exc_info"), exception)?;
         let arguments = ("Error handling request %s", target);
-        py.import(intern!(py, "logging"))?
-            .call_method1(intern!(py, "getLogger"), ("gunicorn.error",))?
-            .call_method(intern!(py, "error"), arguments, Some(&options))
-            .map(drop)
+        match crate::logging::logger(py) {
+            Some(logger) => logger.call_method(intern!(py, "exception"), arguments, Some(&options)),
+            None => py
+                .import(intern!(py, "logging"))?
+                .call_method1(intern!(py, "getLogger"), ("gunicorn.error",))?
+                .call_method(intern!(py, "error"), arguments, Some(&options)),
+        }
+        .map(drop)
     };
     if told().is_err() {
         let traceback = traceback(py, error);

@@ -1,14 +1,14 @@
-//! The hooks `pre_request(worker, req)` and `post_request(worker, req[, environ[, resp]])`, and the objects that they get. Where neither
-//! is set, nothing of this exists.
+//! The hooks `pre_request(worker, req)` and `post_request(worker, req[, environ[, resp]])`, the logger's `access(resp, req, environ,
+//! request_time)`, and the objects that they get. Where none of them is set, nothing of this exists.
 
 use std::net::SocketAddr;
 
 use proto::forwarded::Scheme;
-use proto::h1::{self, Version};
+use proto::h1::{self, Request, Version};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
-use server::{Exchange, Peer};
+use server::{Entry, Exchange, Peer};
 
 use super::counter::Counter;
 use super::failure;
@@ -21,6 +21,8 @@ use super::text;
 pub(super) struct RequestHooks {
     pre: Option<Py<PyAny>>,
     post: Option<PostRequest>,
+    /// The logger's `access`, where it is not the server that writes the access log.
+    access: Option<Py<PyAny>>,
     worker: Py<PyAny>,
 }
 
@@ -86,15 +88,21 @@ impl RequestHooks {
         py: Python<'_>,
         pre: Option<Py<PyAny>>,
         post: Option<Py<PyAny>>,
+        access: Option<Py<PyAny>>,
         worker: Py<PyAny>,
     ) -> PyResult<Option<RequestHooks>> {
-        if pre.is_none() && post.is_none() {
+        if pre.is_none() && post.is_none() && access.is_none() {
             return Ok(None);
         }
         let post = post
             .map(|function| PostRequest::new(py, function))
             .transpose()?;
-        Ok(Some(RequestHooks { pre, post, worker }))
+        Ok(Some(RequestHooks {
+            pre,
+            post,
+            access,
+            worker,
+        }))
     }
 
     /// Calls `pre_request`.
@@ -108,8 +116,8 @@ impl RequestHooks {
         }
     }
 
-    /// Calls `post_request`. What it raises is logged: the request has been answered. Returns what a signal handler
-    /// raised meanwhile, which the worker may have to obey.
+    /// Calls `access` and `post_request`. What they raise is logged: the request has been answered. Returns what a signal
+    /// handler raised meanwhile, which the worker may have to obey.
     pub(super) fn after(
         &self,
         py: Python<'_>,
@@ -117,10 +125,13 @@ impl RequestHooks {
         request: &Py<HookRequest>,
         environ: Option<&Bound<'_, PyDict>>,
     ) -> Option<PyErr> {
-        let post = self.post.as_ref()?;
         // Python runs signal handlers at the first instruction of a function. One that ends the worker would end the
         // hook before it has begun.
         let interrupted = py.check_signals().err();
+        self.note_access(py, counter, request, environ);
+        let Some(post) = &self.post else {
+            return interrupted;
+        };
         let call = || -> PyResult<()> {
             let response = HookResponse::of(counter).into_pyobject(py)?.into_any();
             let environ = environ
@@ -142,6 +153,34 @@ impl RequestHooks {
             );
         }
         interrupted
+    }
+}
+
+impl RequestHooks {
+    fn note_access(
+        &self,
+        py: Python<'_>,
+        counter: &Counter,
+        request: &Py<HookRequest>,
+        environ: Option<&Bound<'_, PyDict>>,
+    ) {
+        let Some(access) = &self.access else { return };
+        let call = || -> PyResult<()> {
+            let took = counter
+                .with(|reply| reply.exchange().map(Exchange::elapsed).unwrap_or_default())?;
+            let environ = match environ {
+                Some(environ) => environ.clone(),
+                None => request.borrow(py).environ(py)?,
+            };
+            let response = HookResponse::of(counter);
+            access
+                .call1(py, (response, request, environ, took))
+                .map(drop)
+        };
+        if let Err(error) = call() {
+            let traceback = failure::traceback(py, &error);
+            log::error!("Exception in the logger's access()\n{traceback}");
+        }
     }
 }
 
@@ -167,7 +206,16 @@ impl HookRequest {
         exchange: &Exchange,
         input: Option<&Bound<'_, Input>>,
     ) -> PyResult<Py<HookRequest>> {
-        let request = &exchange.request;
+        let ends = (exchange.peer(), exchange.scheme());
+        HookRequest::of(py, &exchange.request, ends, input)
+    }
+
+    fn of(
+        py: Python<'_>,
+        request: &Request,
+        (peer, scheme): (&Peer, Scheme),
+        input: Option<&Bound<'_, Input>>,
+    ) -> PyResult<Py<HookRequest>> {
         let headers = PyList::empty(py);
         for (name, value) in request.fields() {
             headers.append((
@@ -175,7 +223,7 @@ impl HookRequest {
                 text::native(py, value)?,
             ))?;
         }
-        let peer = match exchange.peer() {
+        let peer = match peer {
             Peer::Inet(address) => peer_name(py, *address)?,
             Peer::Unix => PyString::new(py, "").into_any().unbind(),
         };
@@ -204,7 +252,7 @@ impl HookRequest {
             proxy_protocol_info: py.None(),
             scheme: PyString::new(
                 py,
-                if exchange.scheme() == Scheme::Https {
+                if scheme == Scheme::Https {
                     "https"
                 } else {
                     "http"
@@ -214,6 +262,36 @@ impl HookRequest {
             body,
         };
         Py::new(py, request)
+    }
+
+    /// What an access log wants of an environ, for a request that has none.
+    pub(crate) fn environ<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let environ = PyDict::new(py);
+        for item in self.headers.bind(py) {
+            let (name, value) = item.extract::<(String, Bound<'_, PyAny>)>()?;
+            let name = name.replace('-', "_");
+            let name = match name.as_str() {
+                "CONTENT_TYPE" | "CONTENT_LENGTH" => name,
+                _ => format!("HTTP_{name}"),
+            };
+            environ.set_item(name, value)?;
+        }
+        environ.set_item(intern!(py, "REQUEST_METHOD"), &self.method)?;
+        environ.set_item(intern!(py, "RAW_URI"), &self.uri)?;
+        environ.set_item(intern!(py, "PATH_INFO"), &self.path)?;
+        environ.set_item(intern!(py, "QUERY_STRING"), &self.query)?;
+        let (major, minor) = self.version;
+        environ.set_item(
+            intern!(py, "SERVER_PROTOCOL"),
+            format!("HTTP/{major}.{minor}"),
+        )?;
+        let peer = self.peer_addr.bind(py);
+        let address = match peer.cast::<PyTuple>() {
+            Ok(pair) => pair.get_item(0)?,
+            Err(_) => peer.clone(),
+        };
+        environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
+        Ok(environ)
     }
 
     /// The fields as `pre_request` left them.
@@ -233,6 +311,33 @@ impl HookRequest {
 }
 
 impl HookResponse {
+    /// What an entry for the access log tells of a response.
+    fn sent_as(entry: &Entry) -> HookResponse {
+        let text = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
+        let field = |line: &[u8]| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let (name, value) = line.split_at(colon);
+            Some((text(name), text(value.get(1..)?.trim_ascii())))
+        };
+        let headers: Vec<_> = entry
+            .fields
+            .split(|byte| *byte == b'\n')
+            .filter_map(field)
+            .collect();
+        HookResponse {
+            status: format!("{} {}", entry.status, h1::reason_phrase(entry.status)),
+            status_code: entry.status,
+            headers_sent: entry.status != 0,
+            chunked: false,
+            response_length: headers
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+                .and_then(|(_, value)| value.parse().ok()),
+            headers,
+            sent: entry.sent,
+        }
+    }
+
     fn of(counter: &Counter) -> HookResponse {
         let text = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
         let read = |reply: &mut Reply| {
@@ -271,6 +376,24 @@ impl HookResponse {
 fn fragment(target: &[u8]) -> &[u8] {
     let mark = target.iter().position(|byte| *byte == b'#');
     mark.map_or(b"", |mark| &target[mark + 1..])
+}
+
+/// Calls the logger's `access` for a request that had no environ.
+///
+/// # Errors
+/// What `access` raises.
+pub(crate) fn note_access(
+    logger: &Bound<'_, PyAny>,
+    request: &Request,
+    entry: &Entry,
+) -> PyResult<()> {
+    let py = logger.py();
+    let request = HookRequest::of(py, request, (&entry.peer, entry.scheme), None)?;
+    let environ = request.borrow(py).environ(py)?;
+    let arguments = (HookResponse::sent_as(entry), request, environ, entry.took);
+    logger
+        .call_method1(intern!(py, "access"), arguments)
+        .map(drop)
 }
 
 fn peer_name(py: Python<'_>, address: SocketAddr) -> PyResult<Py<PyAny>> {

@@ -16,6 +16,7 @@ mod reply;
 mod socket;
 mod start_response;
 pub(crate) mod text;
+mod variables;
 
 use std::os::unix::ffi::OsStringExt;
 use std::sync::{Mutex, PoisonError};
@@ -28,6 +29,7 @@ use settings::Config;
 pub(crate) use errors::set_error_stream;
 pub(crate) use failure::report;
 pub(crate) use fields::{NamePolicy, Rule};
+pub(crate) use hooks::note_access;
 pub(crate) use start_response::wrong_type;
 
 use deliver::Sendfile;
@@ -49,6 +51,8 @@ pub(crate) struct Gateway {
     constants: Constants,
     sendfile: Sendfile,
     hooks: Option<RequestHooks>,
+    /// The variables of the environ that access lines show.
+    variables: Vec<String>,
     spare: Mutex<Vec<Desk>>,
 }
 
@@ -84,11 +88,18 @@ impl Gateway {
             constants,
             sendfile,
             hooks: None,
+            variables: Vec::new(),
             spare: Mutex::new(vec![first]),
         })
     }
 
-    /// Sets the operator's `pre_request` and `post_request`; `worker` is their first argument.
+    /// Sets the variables of the environ that access lines show.
+    pub(crate) fn show_variables(&mut self, names: Vec<String>) {
+        self.variables = names;
+    }
+
+    /// Sets the operator's `pre_request` and `post_request`, whose first argument is `worker`, and the logger's `access`,
+    /// where the logger is to be told of every request.
     ///
     /// # Errors
     /// Python is out of memory.
@@ -97,9 +108,10 @@ impl Gateway {
         py: Python<'_>,
         pre: Option<Py<PyAny>>,
         post: Option<Py<PyAny>>,
+        access: Option<Py<PyAny>>,
         worker: Py<PyAny>,
     ) -> PyResult<()> {
-        self.hooks = RequestHooks::new(py, pre, post, worker)?;
+        self.hooks = RequestHooks::new(py, pre, post, access, worker)?;
         Ok(())
     }
 
@@ -129,6 +141,9 @@ impl Gateway {
     fn serve(&self, py: Python<'_>, desk: &mut Desk, mut exchange: Exchange) -> Option<PyErr> {
         let body = exchange.take_body();
         let Some(hooks) = &self.hooks else {
+            if !self.variables.is_empty() {
+                return self.serve_with_variables(py, desk, exchange, body);
+            }
             let environ = prepare(py, desk, &exchange, body);
             desk.kit.counter.open(exchange);
             return match environ {
@@ -137,6 +152,28 @@ impl Gateway {
             };
         };
         self.serve_with_hooks(py, desk, exchange, body, hooks)
+    }
+
+    /// The access line shows what is in the environ, so the exchange is not over before the application is.
+    fn serve_with_variables(
+        &self,
+        py: Python<'_>,
+        desk: &mut Desk,
+        exchange: Exchange,
+        body: Body,
+    ) -> Option<PyErr> {
+        let environ = prepare(py, desk, &exchange, body);
+        desk.kit.counter.open(exchange);
+        let held = desk.kit.counter.with(Reply::hold);
+        debug_assert!(held.is_ok(), "nobody else has the reply yet");
+        match environ {
+            Ok(environ) => {
+                let exit = self.run(py, desk, &environ);
+                variables::note(&self.variables, &environ, &desk.kit.counter);
+                exit
+            }
+            Err(unserved) => refuse(py, desk, unserved),
+        }
     }
 
     fn serve_with_hooks(
@@ -160,6 +197,9 @@ impl Gateway {
             Ok(environ) => (self.run(py, desk, &environ), Some(environ)),
             Err(unserved) => (refuse(py, desk, unserved), None),
         };
+        if let Some(environ) = &environ {
+            variables::note(&self.variables, environ, &desk.kit.counter);
+        }
         let interrupted = hooks.after(py, &desk.kit.counter, &request, environ.as_ref());
         let settle = |error: PyErr| {
             failure::settle(py, &desk.kit.counter, desk.template.target(), error.into())

@@ -285,6 +285,13 @@ impl Reply {
         Ok(socket)
     }
 
+    /// Takes what the access line shows of the environ.
+    pub(super) fn note_variables(&mut self, values: Vec<Option<Vec<u8>>>) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.note_variables(values);
+        }
+    }
+
     /// Keeps the exchange until the request is over in every respect.
     pub(super) fn hold(&mut self) {
         self.held = true;

@@ -10,7 +10,13 @@ use crate::peer::Peer;
 
 /// A compiled format.
 #[derive(Debug)]
-pub(super) struct Format(Vec<Segment>);
+pub(super) struct Format {
+    segments: Vec<Segment>,
+    /// The variables of the environ that it shows.
+    variables: Vec<String>,
+    /// What it names and nobody knows.
+    unknown: Vec<String>,
+}
 
 /// A format that is not understood; says what and where.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +36,8 @@ enum Segment {
     Atom(Atom),
     RequestField(String),
     ResponseField(String),
+    /// A variable of the environ, by its place in [`Format::variables`].
+    Variable(usize),
     /// A name that Gunicorn does not know either: shown as `-`.
     Unknown,
 }
@@ -85,7 +93,11 @@ impl Format {
     /// # Errors
     /// A `%` that begins no atom, or an atom that is not closed by `)s`.
     pub(super) fn compile(text: &str) -> Result<Format, FormatError> {
-        let mut segments = Vec::new();
+        let mut format = Format {
+            segments: Vec::new(),
+            variables: Vec::new(),
+            unknown: Vec::new(),
+        };
         let mut literal = String::new();
         let mut rest = text;
         while let Some(at) = rest.find('%') {
@@ -98,28 +110,61 @@ impl Format {
             }
             let (name, after) = atom_name(rest, text)?;
             if !literal.is_empty() {
-                segments.push(Segment::Text(std::mem::take(&mut literal)));
+                let text = std::mem::take(&mut literal);
+                format.segments.push(Segment::Text(text));
             }
-            segments.push(segment(name));
+            let segment = format.segment(name);
+            format.segments.push(segment);
             rest = after;
         }
         literal.push_str(rest);
         if !literal.is_empty() {
-            segments.push(Segment::Text(literal));
+            format.segments.push(Segment::Text(literal));
         }
-        Ok(Format(segments))
+        Ok(format)
+    }
+
+    /// The segment of an atom; what it needs besides is noted.
+    fn segment(&mut self, name: &str) -> Segment {
+        let braced = name
+            .strip_prefix('{')
+            .and_then(|inner| inner.rsplit_once('}'));
+        match braced {
+            Some((field, "i")) => return Segment::RequestField(field.to_ascii_lowercase()),
+            Some((field, "o")) => return Segment::ResponseField(field.to_ascii_lowercase()),
+            Some((variable, "e")) => {
+                self.variables.push(variable.to_owned());
+                return Segment::Variable(self.variables.len() - 1);
+            }
+            Some(_) | None => {}
+        }
+        if let Some((_, atom)) = ATOMS.iter().find(|(text, _)| *text == name) {
+            return Segment::Atom(*atom);
+        }
+        self.unknown.push(name.to_owned());
+        Segment::Unknown
+    }
+
+    /// The variables of the environ that lines show, as [`Record::variables`] has to have them.
+    pub(super) fn variables(&self) -> &[String] {
+        &self.variables
+    }
+
+    /// The atoms that do not exist.
+    pub(super) fn unknown(&self) -> &[String] {
+        &self.unknown
     }
 
     /// Whether any segment shows a field of the response.
     pub(super) fn wants_response_fields(&self) -> bool {
-        self.0
+        self.segments
             .iter()
             .any(|segment| matches!(segment, Segment::ResponseField(_)))
     }
 
     /// Writes one line.
     pub(super) fn write(&self, record: &Record<'_>, now: SystemTime, line: &mut Vec<u8>) {
-        for segment in &self.0 {
+        for segment in &self.segments {
             match segment {
                 Segment::Text(text) => line.extend_from_slice(text.as_bytes()),
                 Segment::Atom(atom) => atom.write(record, now, line),
@@ -134,6 +179,10 @@ impl Format {
                 Segment::ResponseField(name) => {
                     escaped(response_field(record.response_fields, name), line)
                 }
+                Segment::Variable(place) => match record.variables.get(*place) {
+                    Some(value) => escaped(value.as_deref(), line),
+                    None => variable(&self.variables[*place], record, line),
+                },
                 Segment::Unknown => line.push(b'-'),
             }
         }
@@ -153,19 +202,25 @@ fn atom_name<'a>(rest: &'a str, whole: &str) -> Result<(&'a str, &'a str), Forma
         })
 }
 
-fn segment(name: &str) -> Segment {
-    if let Some((field, kind)) = name
-        .strip_prefix('{')
-        .and_then(|inner| inner.rsplit_once('}'))
-    {
-        return match kind {
-            "i" => Segment::RequestField(field.to_ascii_lowercase()),
-            "o" => Segment::ResponseField(field.to_ascii_lowercase()),
-            _ => Segment::Unknown,
-        };
-    }
-    let known = ATOMS.iter().find(|(text, _)| *text == name);
-    known.map_or(Segment::Unknown, |(_, atom)| Segment::Atom(*atom))
+/// A variable of a request that has no environ: an ASGI application's, or one that its application did not get to see.
+fn variable(name: &str, record: &Record<'_>, line: &mut Vec<u8>) {
+    let name = name.to_ascii_uppercase();
+    let request = record.request;
+    let field = |name: &str| {
+        let name = name.to_ascii_lowercase().replace('_', "-");
+        request.and_then(|request| request.field(name.as_bytes()))
+    };
+    let value = match name.as_str() {
+        "REMOTE_ADDR" => return remote_address(&record.ends.peer, line),
+        "REQUEST_METHOD" => request.map(Request::method),
+        "RAW_URI" => request.map(Request::target),
+        "PATH_INFO" => request.map(Request::path),
+        "QUERY_STRING" => request.map(Request::query),
+        "SERVER_PROTOCOL" => request.map(protocol),
+        "CONTENT_TYPE" | "CONTENT_LENGTH" => field(&name),
+        other => other.strip_prefix("HTTP_").and_then(field),
+    };
+    escaped(value, line);
 }
 
 impl Atom {
@@ -339,8 +394,13 @@ mod tests {
 
     use super::*;
     use crate::peer::{Ends, Local};
+    use proto::forwarded::Scheme;
 
     fn check(format: &str, expected: &str) {
+        check_with(&[], format, expected);
+    }
+
+    fn check_with(variables: &[Option<Vec<u8>>], format: &str, expected: &str) {
         let head = b"GET /a?b=1 HTTP/1.1\r\nHost: x\r\nReferer: \"r\\\"\r\nAuthorization: Basic dXNlcjpwYXNz\r\n\r\n";
         let limits = proto::h1::Limits::default();
         let (request, _) = proto::h1::parse_request(head, &limits).unwrap().unwrap();
@@ -357,6 +417,8 @@ mod tests {
             sent: 13,
             took: Duration::from_micros(1_234_567),
             response_fields: b"Content-Type: text/plain\r\nX-A: 1\r\n",
+            scheme: Scheme::Http,
+            variables,
         };
         let mut line = Vec::new();
         Format::compile(format)
@@ -375,6 +437,25 @@ mod tests {
             "%({Host}i)s %({x-a}o)s %({none}i)s %(nonsense)s 100%%",
             "x 1 - - 100%",
         );
+    }
+
+    #[test]
+    fn a_variable_is_the_applications_or_else_the_requests() {
+        let format = "%({app.user}e)s %({HTTP_HOST}e)s";
+        let left = [Some(b"ada\n".to_vec()), None];
+        check_with(&left, format, "ada\\x0a -");
+        check(format, "- x");
+        check(
+            "%({remote_addr}e)s %({request_method}e)s %({raw_uri}e)s %({content_type}e)s",
+            "192.0.2.1 GET /a?b=1 -",
+        );
+    }
+
+    #[test]
+    fn what_nobody_knows_is_named() {
+        let format = Format::compile("%(h)s %(nonsense)s %({a}x)s %({a}e)s").unwrap();
+        assert_eq!(format.unknown(), ["nonsense", "{a}x"]);
+        assert_eq!(format.variables(), ["a"]);
     }
 
     #[test]

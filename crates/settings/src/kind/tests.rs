@@ -118,7 +118,17 @@ fn a_string_is_stripped_and_nothing_else_is_one() {
     check(Kind::Text, text(" a b "), text("a b"));
     check(Kind::Text, Value::None, Value::None);
     refuse(Kind::Text, Value::Int(1), true);
-    refuse(Kind::Class, Value::Other("type".into()), true);
+}
+
+#[test]
+fn a_class_is_a_name_or_an_object() {
+    check(Kind::Class, text(" a.B "), text("a.B"));
+    check(
+        Kind::Class,
+        Value::Other("type".into()),
+        Value::Other("type".into()),
+    );
+    refuse(Kind::Class, Value::Int(1), true);
 }
 
 #[test]

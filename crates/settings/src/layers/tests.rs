@@ -176,12 +176,7 @@ fn what_is_not_there_yet_is_refused_by_name() {
         "certfile: 'a.pem' is not available: this version of Oxicorn has no TLS; expected the default, None, or \
          nothing (from the conf file)",
     );
-    // Whatever its form: a logger class is often the class itself.
-    check(
-        conf("logger_class", Value::Other("type".to_owned())),
-        "logger_class: <type> is not available: this version of Oxicorn has no logger classes; expected the default, \
-         'gunicorn.glogging.Logger', or nothing (from the conf file)",
-    );
+    // Whatever its form.
     assert_eq!(
         error(&conf("ssl_context", Value::Other("function".to_owned()))).setting,
         "ssl_context"
@@ -249,6 +244,25 @@ fn worker_classes_are_known_under_all_their_names() {
         error(&conf("worker_class", Value::from(name)));
     }
     error(&conf("worker_class", Value::Other("type".to_owned())));
+}
+
+#[test]
+fn a_logger_class_is_a_name_or_the_class_itself() {
+    let resolve = |layers: Layers| layers.resolve().expect("a configuration").logger_class;
+    let name = |name: &str| Some(name.to_owned());
+    assert_eq!(resolve(Layers::new()), name("gunicorn.glogging.Logger"));
+    assert_eq!(
+        resolve(conf("logger_class", Value::None)),
+        name("gunicorn.glogging.Logger")
+    );
+    assert_eq!(
+        resolve(arguments("--logger-class shop.Log")),
+        name("shop.Log")
+    );
+    assert_eq!(
+        resolve(conf("logger_class", Value::Other("type".to_owned()))),
+        None
+    );
 }
 
 #[test]

@@ -188,6 +188,37 @@ fn write_response_fields(config: &mut Config, value: &Value) -> Result<(), Rejec
     Ok(())
 }
 
+/// A class object of a conf file has no name that would lead back to it.
+pub(super) const LOGGER_CLASS: Access = Access {
+    write: |config, value| {
+        config.logger_class = match value {
+            Value::Other(_) => None,
+            Value::None => Some(DEFAULT_LOGGER_CLASS.to_owned()),
+            name => Some(String::from_value(name)?),
+        };
+        Ok(())
+    },
+    read: |config| match &config.logger_class {
+        Some(name) => Value::Str(name.clone()),
+        None => Value::Other("class".to_owned()),
+    },
+};
+
+/// The logger class of Gunicorn, and of Oxicorn under Gunicorn's name.
+pub(super) const DEFAULT_LOGGER_CLASS: &str = "gunicorn.glogging.Logger";
+
+/// A dictionary that is handed on as it is.
+pub(super) const LOGGING_DICTIONARY: Access = Access {
+    write: |config, value| match value {
+        Value::Map(entries) => {
+            config.logconfig_dict = entries.clone();
+            Ok(())
+        }
+        _ => Err(Rejection::malformed("a dictionary with strings as keys")),
+    },
+    read: |config| Value::Map(config.logconfig_dict.clone()),
+};
+
 pub(super) const FORWARDER_FIELDS: Access = Access {
     write: |config, value| {
         let names = Vec::<String>::from_value(value)?;

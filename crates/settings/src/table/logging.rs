@@ -4,6 +4,8 @@ use crate::field::field;
 use crate::kind::Kind;
 use crate::setting::{Literal, Reload, Section, Setting, Status};
 
+use super::custom;
+
 const ROW: Setting = Setting {
     section: Section::Logging,
     ..Setting::ROW
@@ -33,8 +35,9 @@ const ATOMS: &str = "An atom in `%(…)s` stands for a fact of the request; one 
 | `f`, `a` | Referer, User-Agent |\n\
 | `T`, `M`, `D`, `L` | duration in seconds, milliseconds, microseconds, and seconds with six decimals |\n\
 | `p` | process id of the worker |\n\
-| `{name}i`, `{name}o` | a field of the request, of the response |\n\n\
-Names in braces are in lower case. `{name}e`, a variable of `environ`, is not there yet and shown as `-`.";
+| `{name}i`, `{name}o` | a field of the request, of the response |\n\
+| `{name}e` | a variable of `environ`, as the application left it |\n\n\
+Names in braces may be in any case.";
 
 pub(super) const ROWS: &[Setting] = &[
     Setting {
@@ -44,12 +47,14 @@ pub(super) const ROWS: &[Setting] = &[
         kind: Kind::Text,
         access: field!(accesslog),
         summary: "The file that gets a line for every request; - is standard output, nothing is no log.",
+        details: "Settings that configure Python's `logging` (`logconfig`, `logconfig_dict`, `logconfig_json`, `syslog`) switch \
+                  the access log on as well.",
         ..ROW
     },
     Setting {
         name: "disable_redirect_access_to_syslog",
         flags: &["--disable-redirect-access-to-syslog"],
-        status: Status::Later("syslog"),
+        access: field!(disable_redirect_access_to_syslog),
         summary: "Keep access lines out of syslog.",
         ..SWITCH
     },
@@ -99,10 +104,13 @@ pub(super) const ROWS: &[Setting] = &[
         flags: &["--logger-class"],
         metavar: "STRING",
         kind: Kind::Class,
-        default: Literal::Str("gunicorn.glogging.Logger"),
+        default: Literal::Str(custom::DEFAULT_LOGGER_CLASS),
         reload: Reload::StartOnly,
-        status: Status::Later("logger classes"),
+        access: Some(custom::LOGGER_CLASS),
         summary: "The class that writes both logs.",
+        details: "Its name, the class, or a function that returns it. `gunicorn.glogging.Logger` is Oxicorn's own \
+                  `oxicorn.glogging.Logger`, with Gunicorn's methods and attributes, to be subclassed: \
+                  [logging](../logging.md) says what runs when.",
         ..ROW
     },
     Setting {
@@ -110,16 +118,19 @@ pub(super) const ROWS: &[Setting] = &[
         flags: &["--log-config"],
         metavar: "FILE",
         kind: Kind::Text,
-        status: Status::Later("configuration of Python's logging"),
+        access: field!(logconfig),
         summary: "A file for logging.config.fileConfig.",
+        details: "The loggers are `gunicorn.error` and `gunicorn.access`. `logconfig_json` is stronger than this, \
+                  `logconfig_dict` stronger than both.",
         ..ROW
     },
     Setting {
         name: "logconfig_dict",
         kind: Kind::Dictionary,
         default: Literal::Map(&[]),
-        status: Status::Later("configuration of Python's logging"),
+        access: Some(custom::LOGGING_DICTIONARY),
         summary: "A dictionary for logging.config.dictConfig.",
+        details: "What it does not have comes from `gunicorn.glogging.CONFIG_DEFAULTS`, key by key of the first level.",
         ..ROW
     },
     Setting {
@@ -127,8 +138,10 @@ pub(super) const ROWS: &[Setting] = &[
         flags: &["--log-config-json"],
         metavar: "FILE",
         kind: Kind::Text,
-        status: Status::Later("configuration of Python's logging"),
+        access: field!(logconfig_json),
         summary: "A JSON file with a dictionary for logging.config.dictConfig.",
+        details: "It is filled up from the same defaults as `logconfig_dict`.",
+        difference: "A file that does not exist is an error; Gunicorn ignores it.",
         ..ROW
     },
     Setting {
@@ -137,14 +150,16 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "SYSLOG_ADDR",
         kind: Kind::Text,
         default: Literal::Str("udp://localhost:514"),
-        status: Status::Later("syslog"),
+        access: field!(syslog_addr),
         summary: "Where syslog listens: udp://HOST:PORT, tcp://HOST:PORT or unix://PATH.",
+        details: "`unix://PATH#dgram` and `unix://PATH#stream` choose the kind of socket; without it, datagrams are tried first.",
+        difference: "A syslog that cannot be reached never delays a request and never stops the server; the log says so once.",
         ..ROW
     },
     Setting {
         name: "syslog",
         flags: &["--log-syslog"],
-        status: Status::Later("syslog"),
+        access: field!(syslog),
         summary: "Send both logs to syslog.",
         ..SWITCH
     },
@@ -153,7 +168,7 @@ pub(super) const ROWS: &[Setting] = &[
         flags: &["--log-syslog-prefix"],
         metavar: "SYSLOG_PREFIX",
         kind: Kind::Text,
-        status: Status::Later("syslog"),
+        access: field!(syslog_prefix),
         summary: "The part of the program's name that syslog shows.",
         ..ROW
     },
@@ -163,7 +178,7 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "SYSLOG_FACILITY",
         kind: Kind::Text,
         default: Literal::Str("user"),
-        status: Status::Later("syslog"),
+        access: field!(syslog_facility),
         summary: "The facility under which syslog files the lines.",
         ..ROW
     },

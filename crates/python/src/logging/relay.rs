@@ -1,0 +1,185 @@
+//! The way of lines through Python's `logging`, where the operator has configured that. What is logged where a lock may be
+//! held, in the reactor, waits in an outbox until a thread with the GIL and without locks comes by.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use pyo3::prelude::*;
+use server::{Entry, Peer};
+
+use super::{CRITICAL, ERROR, INFO, WARNING, set_level, tell};
+use crate::failure::traceback;
+use crate::wsgi;
+
+/// What waits at most: more than a worker can have under way between two looks. Lines beyond it are written directly.
+const OUTBOX: usize = 16 * 1024;
+
+/// The object with the methods `info`, `error`, … that hooks know as `server.log`.
+static LOGGER: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+/// Whether lines go through it.
+static ON: AtomicBool = AtomicBool::new(false);
+/// What waits.
+static WAITING: Mutex<Vec<Waiting>> = Mutex::new(Vec::new());
+/// Whether any do.
+static ANY: AtomicBool = AtomicBool::new(false);
+/// The pipe that wakes a thread which delivers. Python writes to it too, for as long as the process lives.
+static BELL: OnceLock<OwnedFd> = OnceLock::new();
+
+/// What waits for a thread that can call Python.
+enum Waiting {
+    /// A level and a message.
+    Line(u32, String),
+    /// For the access log.
+    Request(Box<Entry>),
+}
+
+/// Which way access lines take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// The server writes them.
+    Server,
+    /// `access()` of the logger is called for every request.
+    Logger,
+    /// There are none.
+    Off,
+}
+
+/// Looks at how `logging` is configured, and sends lines the way that is meant from now on. To be called whenever code of
+/// the operator has run that may have changed it.
+///
+/// # Errors
+///
+/// What the logger's class raises.
+pub(crate) fn follow(py: Python<'_>, logger: &Bound<'_, PyAny>) -> PyResult<Access> {
+    let (level, through, access): (u32, bool, String) = py
+        .import("oxicorn.glogging")?
+        .call_method1("route", (logger,))?
+        .extract()?;
+    deliver(py);
+    set_level(level);
+    *lock(&LOGGER) = Some(logger.clone().unbind());
+    ON.store(through, Ordering::Relaxed);
+    Ok(match access.as_str() {
+        "server" => Access::Server,
+        "logger" => Access::Logger,
+        _ => Access::Off,
+    })
+}
+
+/// Whether lines go through Python.
+pub(super) fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
+/// The logger, once there is one.
+pub(crate) fn logger(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+    lock(&LOGGER).as_ref().map(|logger| logger.bind(py).clone())
+}
+
+/// Keeps the pipe `bell` open, and writes a byte to it whenever lines wait: its reader then calls [`deliver`].
+pub(crate) fn ring_on(bell: OwnedFd) {
+    // A process becomes a worker once.
+    let _ = BELL.set(bell);
+}
+
+/// Sends a line of `module` on its way.
+pub(super) fn pass(level: u32, module: &str, message: String) {
+    if is_from_the_reactor(module) {
+        return put_by(Waiting::Line(level, message));
+    }
+    Python::attach(|py| {
+        deliver(py);
+        hand_over(py, level, &message);
+    });
+}
+
+/// The server's code logs with its locks held, which a thread with the GIL may wait for.
+fn is_from_the_reactor(module: &str) -> bool {
+    module == "server" || module.starts_with("server::")
+}
+
+/// Has `access()` of the logger called for a request. May be called with locks held.
+pub(crate) fn note_request(entry: Entry) {
+    put_by(Waiting::Request(Box::new(entry)));
+}
+
+fn put_by(what: Waiting) {
+    let mut waiting = lock(&WAITING);
+    if waiting.len() >= OUTBOX {
+        drop(waiting);
+        if let Waiting::Line(level, message) = what {
+            tell(level, message);
+        }
+        return;
+    }
+    waiting.push(what);
+    drop(waiting);
+    ANY.store(true, Ordering::Release);
+    if let Some(bell) = BELL.get() {
+        sys::pipe::write_byte(bell.as_fd(), 0);
+    }
+}
+
+/// Hands over what waits. To be called without locks, wherever a thread comes by with the GIL.
+pub(crate) fn deliver(py: Python<'_>) {
+    if !ANY.swap(false, Ordering::Acquire) {
+        return;
+    }
+    let waiting = std::mem::take(&mut *lock(&WAITING));
+    for what in waiting {
+        match what {
+            Waiting::Line(level, message) => hand_over(py, level, &message),
+            Waiting::Request(entry) => report(py, &entry),
+        }
+    }
+}
+
+fn report(py: Python<'_>, entry: &Entry) {
+    let Some(logger) = logger(py) else { return };
+    let told = match &entry.request {
+        Some(request) => wsgi::note_access(&logger, request, entry),
+        None => refused(&logger, entry),
+    };
+    if let Err(error) = told {
+        let traceback = traceback(py, &error);
+        let message = format!("Exception in the logger's access()\n{traceback}");
+        hand_over(py, ERROR, &message);
+    }
+}
+
+/// Nothing is known of what could not be parsed.
+fn refused(logger: &Bound<'_, PyAny>, entry: &Entry) -> PyResult<()> {
+    let peer = match entry.peer {
+        Peer::Inet(address) => address.ip().to_string(),
+        Peer::Unix => String::new(),
+    };
+    let module = logger.py().import("oxicorn.glogging")?;
+    let arguments = (logger, peer, entry.status, entry.sent, entry.took);
+    module.call_method1("refused", arguments).map(drop)
+}
+
+/// Calls the logger. A line that it cannot take is written directly.
+fn hand_over(py: Python<'_>, level: u32, message: &str) {
+    let method = match level {
+        CRITICAL.. => "critical",
+        ERROR.. => "error",
+        WARNING.. => "warning",
+        INFO.. => "info",
+        _ => "debug",
+    };
+    let taken = logger(py).map(|logger| logger.call_method1(method, (message,)));
+    match taken {
+        Some(Ok(_)) => {}
+        Some(Err(error)) => {
+            tell(level, message);
+            tell(ERROR, format!("The logger failed: {error}"));
+        }
+        None => tell(level, message),
+    }
+}
+
+/// A panic elsewhere leaves the value whole. No lock is held while Python code can run.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
