@@ -1,0 +1,1 @@
+"""A stand-in for the agent, so that the example needs no account."""

@@ -1,0 +1,168 @@
+"""Conf files of the shapes that people publish for Gunicorn run unchanged (`examples/conf/`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGHUP, SIGTERM
+
+import pytest
+from harness import Serve, Server, eventually
+from harness.server import free_port
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "conf"
+
+Start = Callable[..., Server]
+
+
+@pytest.fixture
+def start(serve: Serve) -> Start:
+    """A server for a copy of an example; what is not said comes from its conf file."""
+
+    def start(name: str, *options: str, app: str | None = "app", **more) -> Server:
+        folder = serve.folder / name
+        shutil.copytree(EXAMPLES / name, folder)
+        return serve(app, *options, cwd=folder, **more)
+
+    return start
+
+
+def test_prometheus_counts_over_all_workers_and_forgets_dead_ones(start: Start, tmp_path: Path) -> None:
+    metrics = tmp_path / "metrics"
+    metrics.mkdir()
+    (metrics / "counter_1.db").write_bytes(b"of an earlier run")
+    server = start("prometheus", env={"PROMETHEUS_MULTIPROC_DIR": str(metrics)})
+    workers = server.wait_workers(2)
+
+    def scraped(metric: str) -> float:
+        found = re.search(rf"^{metric} (\S+)$", server.get("/metrics").text, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    def both_have_served() -> bool:
+        server.get()
+        return scraped("shop_workers") == 2
+
+    eventually(both_have_served, what="requests at both workers")
+    requests = scraped("shop_requests_total")
+    assert requests >= 2
+    os.kill(workers[0], SIGTERM)
+    eventually(lambda: scraped("shop_workers") == 1, what="the end of a worker's gauge")
+    assert scraped("shop_requests_total") == requests
+
+
+def test_django(start: Start) -> None:
+    server = start("django", app=None, env={"PYTHONWARNINGS": "ignore"})
+    assert server.get().text == "Hello from Django over http"
+    assert server.get(fields=[("X-Forwarded-Proto", "https")]).text == "Hello from Django over https"
+    server.wait_workers((os.cpu_count() or 1) * 2 + 1)
+
+
+def test_new_relic_in_each_worker(start: Start) -> None:
+    server = start("newrelic")
+    assert server.get().text == "True True"
+    server.wait_log(r"New Relic watches worker \d+", times=2)
+
+
+def test_sentry_in_each_worker(start: Start) -> None:
+    server = start("sentry", env={"RELEASE": "shop@2.0"})
+    assert server.get().text == "shop@2.0"
+    assert server.stop() == 0
+
+
+def test_opentelemetry_in_each_worker(start: Start) -> None:
+    server = start("opentelemetry")
+    assert server.get().text == "True"
+    assert server.stop() == 0
+    assert '"name": "answer"' in server.out
+    assert '"service.name": "shop"' in server.out
+
+
+def test_settings_and_secrets_from_the_environment(start: Start, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hush\n")
+    more = {"SHOP_SECRET_FILE": str(secret), "WEB_CONCURRENCY": "3", "SHOP_GUNICORN_THREADS": "2"}
+    server = start("environment", env=more)
+    assert server.get().text == "4 True"
+    server.wait_workers(3)
+    assert "hush" not in server.log
+
+
+def test_a_program_that_is_its_own_server(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OXICORN_TEST_SERVER", f"{sys.executable} -m oxicorn.compat serve.py")
+    port = free_port()
+    server = start("embedding", app=None, bind=None, ready=False, env={"SHOP_PORT": str(port)})
+    server.address = ("127.0.0.1", port)
+    assert server.wait_ready().get().text == "Works fine"
+    assert server.stop() == 0
+
+
+def test_pyramid_by_its_file(start: Start) -> None:
+    server = start("pyramid", "--paste", "production.ini", app=None)
+    assert server.get().text == "Hello from Pyramid"
+    server.wait_workers(2)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="FastAPI is not installed there")
+def test_fastapi_with_uvicorns_worker(start: Start) -> None:
+    server = start("fastapi", app=None, env={"MAX_WORKERS": "1"})
+    assert json.loads(server.get().body) == {"hello": "FastAPI"}
+    assert "Using worker: asgi" in server.log
+
+
+def test_the_stacks_of_a_worker_whose_time_is_up(start: Start) -> None:
+    server = start("stacks")
+    old = server.wait_workers(1)
+    with server.connect() as wire:
+        wire.request("/slow")
+        server.wait_replaced(old, 1)
+    assert "worker received SIGABRT signal" in server.log
+    assert re.search(r'^File: ".*app\.py", line \d+, in wait_for_the_database$', server.log, re.MULTILINE)
+
+
+def test_connections_that_no_two_workers_share(start: Start) -> None:
+    server = start("pool")
+    server.wait_log(r"worker \d+ opens connections of its own", times=2)
+    assert [server.get().text for _ in range(4)] == ["42 True"] * 4
+    assert server.stop() == 0
+
+
+def test_memory_that_workers_share(start: Start) -> None:
+    server = start("preload")
+    assert server.get().text == "True True"
+    server.wait_log(r"\d{4,} objects are shared")
+
+
+def test_a_worker_that_has_grown_leaves(start: Start) -> None:
+    server = start("memory", env={"WORKER_MEMORY_MIB": "300"})
+    [old] = server.wait_workers(1)
+    assert int(server.get("/grow?400").text) == old
+    server.wait_replaced([old], 1)
+    server.wait_log(rf"worker {old} has used \d+ MiB after 2 requests and leaves")
+    assert int(server.get().text) != old
+
+
+def test_files_that_live_as_long_as_the_server(start: Start, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    server = start("clean-up", env={"SHOP_SPOOL": str(spool)})
+    assert int(server.get().text) >= 1
+    old = server.wait_workers(2)
+    server.signal(SIGHUP)
+    server.wait_replaced(old, 2)
+    assert "the spool stays" in server.log
+    assert "workers: 2, before: None" in server.log
+    server.get()
+    assert server.stop() == 0
+    assert not spool.exists()
+    assert "the spool is gone" in server.log
+
+
+def test_every_example_has_its_test() -> None:
+    source = Path(__file__).read_text()
+    for folder in EXAMPLES.iterdir():
+        if folder.is_dir():
+            assert f'start("{folder.name}"' in source, folder.name
