@@ -160,6 +160,11 @@ def test_files_that_live_as_long_as_the_server(start: Start, tmp_path: Path) -> 
     assert not spool.exists()
     assert "the spool is gone" in server.log
 
+def test_a_server_by_another_name(start: Start) -> None:
+    answer = start("server-name").get()
+    assert answer.all("Server") == ["undisclosed"]
+    assert answer.text == "undisclosed/1"
+
 
 def test_every_example_has_its_test() -> None:
     source = Path(__file__).read_text()

@@ -79,6 +79,14 @@ def install(*, replaces: bool = False) -> None:
         sys.meta_path.insert(0, GunicornFinder(replaces=replaces))
 
 
+def renamed(name: str) -> str | None:
+    """Return what a conf file has put in the place of `gunicorn.SERVER` or `gunicorn.SERVER_SOFTWARE`, if it has."""
+    module = sys.modules.get("gunicorn")
+    usual = {getattr(oxicorn, name), "gunicorn", f"gunicorn/{getattr(module, '__version__', '')}"}
+    value = getattr(module, name, None)
+    return None if value in usual or not isinstance(value, str) else value
+
+
 if __name__ == "__main__":
     from oxicorn.compat import install as install_for_all
 

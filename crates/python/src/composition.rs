@@ -48,9 +48,17 @@ impl Resolved {
         environment: &mut Environment,
     ) -> Result<(), Failure> {
         environment.prepare(py, &self.config)?;
-        if self.config.worker_class != WorkerClass::Custom {
-            return Ok(());
+        if self.config.worker_class == WorkerClass::Custom {
+            self.ask_worker_class(py, environment)?;
         }
+        name_server(py, &mut self.config)
+    }
+
+    fn ask_worker_class(
+        &mut self,
+        py: Python<'_>,
+        environment: &mut Environment,
+    ) -> Result<(), Failure> {
         let name = self.config.worker_class_name.clone();
         let settings = worker_class::look_up(py, &name)?;
         let layers = self.layers.clone();
@@ -148,6 +156,31 @@ impl Sources {
         let file = conf_file::load(py, location)?;
         Ok(Some((location.name().to_owned(), file)))
     }
+}
+
+/// Takes the name that the user's code has given the server: `gunicorn.SERVER = "…"` in a conf file is how people hide
+/// whose it is. No name is no field.
+fn name_server(py: Python<'_>, config: &mut Config) -> Result<(), Failure> {
+    let renamed = py
+        .import("oxicorn.compat")
+        .and_then(|compat| compat.call_method1("renamed", ("SERVER",))?.extract());
+    let renamed: Option<String> =
+        renamed.map_err(|error| Failure::configuration(error.to_string()))?;
+    let Some(name) = renamed else {
+        return Ok(());
+    };
+    if !name.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
+        let rule = format!("gunicorn.SERVER: {name:?} cannot be the value of a field");
+        return Err(Failure::configuration(rule));
+    }
+    let is_server = |field: &(String, String)| field.0.eq_ignore_ascii_case("server");
+    if config.server_header && !config.response_headers.iter().any(is_server) {
+        config.server_header = false;
+        if !name.is_empty() {
+            config.response_headers.push(("Server".to_owned(), name));
+        }
+    }
+    Ok(())
 }
 
 /// The PasteDeploy file, where it configures Python's `logging` too and nobody names another file for that.

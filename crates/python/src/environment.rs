@@ -135,8 +135,7 @@ impl Environment {
         config: &Config,
     ) -> PyResult<()> {
         let environ = os.getattr("environ")?;
-        let software = py.import("oxicorn")?.getattr("SERVER_SOFTWARE")?;
-        environ.set_item("SERVER_SOFTWARE", software)?;
+        environ.set_item("SERVER_SOFTWARE", software(py)?)?;
         for (name, value) in filed.iter().chain(&config.raw_env) {
             self.before.push((
                 name.clone(),
@@ -145,6 +144,18 @@ impl Environment {
             environ.set_item(name, value)?;
         }
         Ok(())
+    }
+}
+
+/// What the environ and the environment call the server: its name and version, or what the user's code has put in the
+/// place of `gunicorn.SERVER_SOFTWARE`.
+pub(crate) fn software(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let renamed = py
+        .import("oxicorn.compat")?
+        .call_method1("renamed", ("SERVER_SOFTWARE",))?;
+    match renamed.is_none() {
+        true => py.import("oxicorn")?.getattr("SERVER_SOFTWARE"),
+        false => Ok(renamed),
     }
 }
 

@@ -98,7 +98,7 @@ impl Template {
         dict.set_item(intern!(py, "wsgi.input_terminated"), true)?;
         dict.set_item(
             intern!(py, "SERVER_SOFTWARE"),
-            concat!("oxicorn/", env!("CARGO_PKG_VERSION")),
+            crate::environment::software(py)?,
         )?;
         dict.set_item(
             intern!(py, "SCRIPT_NAME"),
