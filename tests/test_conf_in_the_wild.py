@@ -55,6 +55,33 @@ def test_prometheus_counts_over_all_workers_and_forgets_dead_ones(start: Start, 
     assert scraped("shop_requests_total") == requests
 
 
+def test_a_logger_class_that_writes_json(start: Start) -> None:
+    server = start("json-log", probe="/probe")
+    server.get('/a"b?c=1', fields=[("User-Agent", 'curl "8"')])
+    [line] = eventually(lambda: [line for line in server.out.splitlines() if "c=1" in line], what="the access line")
+    said = json.loads(line)
+    assert said["path"] == '/a"b?c=1'
+    assert said["agent"] == 'curl "8"'
+    assert (said["client"], said["method"], said["status"], said["bytes"]) == ("127.0.0.1", "GET", 200, 5)
+    assert said["seconds"] > 0
+
+
+def test_a_logger_class_that_hides_health_checks(start: Start) -> None:
+    server = start("quiet-health-checks", probe="/health")
+    server.get("/health")
+    server.get("/shown")
+    server.wait_log(r'^127\.0\.0\.1 "GET /shown HTTP/1\.1" 200 5$')
+    assert "/health" not in server.log
+
+
+def test_logging_by_a_dictionary(start: Start) -> None:
+    server = start("logging-dict")
+    server.get("/item")
+    server.wait_log(r"^INFO\|gunicorn\.access\|GET /item 200$")
+    assert "INFO|shop|somebody came" in server.out
+    assert re.search(r"^INFO\|gunicorn\.error\|Listening at: http://", server.out, re.MULTILINE)
+
+
 def test_django(start: Start) -> None:
     server = start("django", app=None, env={"PYTHONWARNINGS": "ignore"})
     assert server.get().text == "Hello from Django over http"
@@ -104,6 +131,7 @@ def test_a_program_that_is_its_own_server(start: Start, monkeypatch: pytest.Monk
 def test_pyramid_by_its_file(start: Start) -> None:
     server = start("pyramid", "--paste", "production.ini", app=None)
     assert server.get().text == "Hello from Pyramid"
+    server.wait_log(r"^INFO +\[shop\] home for GET$")
     server.wait_workers(2)
 
 
@@ -159,6 +187,7 @@ def test_files_that_live_as_long_as_the_server(start: Start, tmp_path: Path) -> 
     assert server.stop() == 0
     assert not spool.exists()
     assert "the spool is gone" in server.log
+
 
 def test_a_server_by_another_name(start: Start) -> None:
     answer = start("server-name").get()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import Serve, Server
+from harness import Serve, Server, eventually
 
 APPLICATION = """
 import logging
@@ -87,6 +87,13 @@ def test_a_section_and_variables(serve: Serve, site: Path) -> None:
     variables = ["--paste-global", "prefix=other", "--paste-global", "stage=a=b"]
     server = serve(None, "--paste", "shop.ini#second", *variables, cwd=site)
     assert server.get().text == f"other shop in a=b at {site}"
+
+
+def test_it_configures_logging_too(serve: Serve, site: Path) -> None:
+    (site / "shop.ini").write_text(FILE + LOGGERS)
+    server = serve(None, "--paste", "shop.ini", cwd=site)
+    assert server.get().status == 200
+    eventually(lambda: "shop says asked for home" in (site / "shop.log").read_text(), what="the application's line")
 
 
 def test_it_is_found_whatever_chdir_says_and_loaded_before_the_fork(serve: Serve, site: Path) -> None:
