@@ -132,6 +132,10 @@ ATOMS = {
     "{x-lab}i": "sent",
     "{X-Lab}i": "sent",
     "{content-type}o": "text/plain",
+    "{REQUEST_METHOD}e": "GET",
+    "{http_x_lab}e": "sent",
+    "{wsgi.multiprocess}e": "False",
+    "{missing}e": "-",
     "{missing}i": "-",
     "{missing}o": "-",
 }
@@ -150,6 +154,60 @@ def test_every_atom(access) -> None:
 
 
 @parity
+def test_variables_are_shown_as_the_application_left_them(serve: Serve, write, kind: str) -> None:
+    write(
+        "notes.py",
+        """
+        def application(environ, start_response):
+            name = environ["PATH_INFO"].strip("/")
+            environ["shop.user"] = name
+            start_response("200 OK", [("Content-Type", "text/plain")])
+
+            def body():
+                yield b"first"
+                environ["shop.rows"] = 7
+                if name == "fails":
+                    raise ValueError(name)
+                yield b"second"
+
+            if name == "list":
+                environ["shop.rows"] = "none\\n"
+                return [b"whole"]
+            return body()
+        """,
+    )
+    options = ("--access-logfile", "-", "--access-logformat", "%(U)s|%({shop.user}e)s|%({SHOP.Rows}e)s|%(B)s")
+    server = serve("notes", *options, kind=kind, cwd=serve.folder)
+    with server.connect() as wire:
+        wire.get("/generated")
+        wire.get("/list")
+        wire.request("/fails").rest_or_reset()
+    eventually(lambda: "/fails" in server.out)
+    lines = [line for line in server.out.splitlines() if not line.startswith("/|")]
+    assert lines == ["/generated|generated|7|11", "/list|list|none\\x0a|5", "/fails|fails|7|5"]
+
+
+def test_variables_of_an_asgi_request(serve: Serve) -> None:
+    layout = "%({REQUEST_METHOD}e)s|%({raw_uri}e)s|%({HTTP_X_LAB}e)s|%({wsgi.version}e)s"
+    server = serve("asgi_lab", "-k", "asgi", "--access-logfile", "-", "--access-logformat", layout)
+    server.get("/hello?a=1", fields=[("X-Lab", "yes")])
+    eventually(lambda: "GET|/hello?a=1|yes|-" in server.out.splitlines(), what=lambda: server.log)
+
+
+def test_an_atom_that_does_not_exist_is_warned_about(serve: Serve) -> None:
+    server = serve("lab", "--access-logfile", "-", "--access-logformat", "%(h)s %(nonsense)s %({a}x)s %(U)s")
+    server.get("/block/2")
+    last_line(server, "127.0.0.1 - - /block/2")
+    for atom in ("nonsense", "{a}x"):
+        assert f"[WARNING] access_log_format: there is no atom %({atom})s; it is shown as -\n" in server.err
+
+
+def test_the_notation_of_python_is_understood(access) -> None:
+    server = access("--access-logformat", "%(U)-12s|%(B)05d|%(m).2s")
+    server.get("/block/7")
+    last_line(server, "/block/7    |00007|GE")
+
+
 def test_quotes_are_escaped(access) -> None:
     server = access()
     server.get("/pid", fields=[("User-Agent", 'a "quoted" \\ one')])

@@ -6,9 +6,10 @@ import grp
 import os
 import pwd
 from pathlib import Path
+from signal import SIGUSR1
 
 import pytest
-from harness import Serve, parity, processes
+from harness import Serve, eventually, parity, processes
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its user")
 
@@ -48,6 +49,26 @@ def test_a_name_that_nobody_has(serve: Serve, option: str) -> None:
     refusal = serve.refused("lab", option, "no-such-one")
     assert refusal.code == 1
     assert "no-such-one" in refusal.text and "Traceback" not in refusal.text
+
+
+@pytest.mark.parametrize("logger", ["simple", "logs.Mine"], ids=["server", "logger"])
+def test_new_log_files_belong_to_the_user(serve: Serve, readable: Path, logger: str) -> None:
+    """Workers could not open them after a rotation otherwise."""
+    text = "from gunicorn.glogging import Logger\nclass Mine(Logger):\n    def now(self):\n        return 'then'\n"
+    (readable / "logs.py").write_text(text)
+    (readable / "logs").mkdir()
+    log = readable / "logs" / "access.log"
+    options = ("--access-logfile", str(log), "--logger-class", logger)
+    server = serve("app", "-w", "1", "-u", "nobody", "-g", GROUP, *options, cwd=readable)
+    log.rename(log.with_suffix(".1"))
+    server.signal(SIGUSR1)
+
+    def follows() -> bool:
+        server.get("/after")
+        return log.exists() and "/after" in log.read_text()
+
+    eventually(follows, what=lambda: server.log)
+    assert log.stat().st_uid == NOBODY.pw_uid
 
 
 @pytest.fixture

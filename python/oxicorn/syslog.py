@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import time
+from collections import Counter
 from logging.handlers import SysLogHandler
 from typing import Any
 
@@ -25,6 +26,10 @@ BACKLOG = 64 * 1024
 
 RETRY_S = 5.0
 """Seconds between two attempts to reach a syslog that refuses."""
+
+
+_LOST: Counter[Any] = Counter()
+"""Lines lost since the last that arrived, by address. Both logs share it, and a forked process goes on with it."""
 
 
 def parse_syslog_address(addr: str) -> tuple[int | None, str | tuple[str, int]]:
@@ -55,7 +60,6 @@ class SyslogHandler(SysLogHandler):
         self.unixsocket = isinstance(address, str)
         self.socket: Any = None
         self._unsent = b""
-        self._lost = 0
         self._pid = 0
         self._retry_at = 0.0
         self._targets: list[tuple[int, int, Any]] = []
@@ -120,7 +124,7 @@ class SyslogHandler(SysLogHandler):
             self._pid, self._retry_at = os.getpid(), 0.0
         if self.socket is None:
             if time.monotonic() < self._retry_at:
-                self._lost += 1
+                _LOST[self.address] += 1
                 return
             self.createSocket()
         if self._streams:
@@ -135,15 +139,14 @@ class SyslogHandler(SysLogHandler):
             self.socket.send(packet)
         else:
             self.socket.sendto(packet, self._where)
-        if self._lost:
-            _oxicorn.say(logging.INFO, f"{self} takes lines again; {self._lost} were lost")
-            self._lost = 0
+        if lost := _LOST.pop(self.address, 0):
+            _oxicorn.say(logging.INFO, f"{self} takes lines again; {lost} were lost")
 
     def _lose(self, error: OSError) -> None:
-        if not self._lost:
+        if self.address not in _LOST:
             reason = error.strerror or error
             _oxicorn.say(logging.ERROR, f"{self} cannot be reached: {reason}; lines are lost until it can")
-        self._lost += 1
+        _LOST[self.address] += 1
         self._disconnect()
         self._retry_at = time.monotonic() + RETRY_S
 
