@@ -121,12 +121,16 @@ async def stream(scope, receive, send, count):
 
 
 async def big(scope, receive, send, size):
-    """A body in pieces of 64 kB; the gate's mark says how many the server took."""
+    """A body in pieces of 64 kB. The mark says before which piece send() had to wait for the client first."""
     await start(send)
+    held = False
     for number in range(int(size) // 65536):
-        await body(send, b"x" * 65536, more=True)
-        if number % 16 == 0:
-            (GATES / "taken").write_text(str(number))
+        sending = asyncio.ensure_future(body(send, b"x" * 65536, more=True))
+        await asyncio.sleep(0)
+        if not sending.done() and not held:
+            held = True
+            mark(f"held-{number}")
+        await sending
     await body(send, b"")
 
 

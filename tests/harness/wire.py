@@ -35,6 +35,8 @@ class Reply:
     complete: bool = True
     #: The sizes of the chunks, for a chunked body.
     chunks: list[int] = field(default_factory=list)
+    #: The trailer fields of a chunked body.
+    trailers: list[tuple[str, str]] = field(default_factory=list)
 
     def header(self, name: str) -> str | None:
         """The value of a field that may appear once, or None."""
@@ -214,15 +216,19 @@ class Wire:
             reply.body = self.rest()
 
     def _chunked(self, reply: Reply) -> None:
+        pieces = []
         try:
             while size := int(self.until(b"\r\n").split(b";")[0], 16):
                 reply.chunks.append(size)
-                reply.body += self.exactly(size)
+                pieces.append(self.exactly(size))
                 assert self.exactly(2) == b"\r\n"
-            while self.until(b"\r\n") != b"\r\n":
-                pass
+            while (line := self.until(b"\r\n")) != b"\r\n":
+                name, colon, value = line.decode("latin-1").partition(":")
+                assert colon and name and name.strip() == name, f"bad trailer line {line!r}"
+                reply.trailers.append((name, value.strip()))
         except (Closed, ConnectionResetError):
             reply.complete = False
+        reply.body = b"".join(pieces)
 
     def _at_most(self, count: int) -> bytes:
         pieces, missing = [self.buffer[:count]], count - len(self.buffer)
