@@ -11,7 +11,7 @@ from pathlib import Path
 from signal import SIGHUP, SIGTERM, SIGUSR1
 
 import pytest
-from harness import Load, Serve, Server, Wire, eventually
+from harness import Load, Serve, Server, Wire, eventually, still
 
 ASGI = ("-k", "asgi")
 
@@ -256,7 +256,7 @@ def test_a_slow_client_holds_the_application_back(serve: Serve) -> None:
         def held() -> list[str]:
             return [name for name in serve.gates.marks() if name.startswith("held-")]
 
-        # send() waits for a client that reads nothing, long before all is in somebody's memory; and it waits for as long as that.
+        # send() waits for a client that reads nothing, long before all is in somebody's memory.
         assert 0 < int(eventually(held)[0].removeprefix("held-")) < pieces // 2
         assert server.get("/").text == "Hello, world!"
     with server.connect() as wire:
@@ -420,6 +420,37 @@ def test_a_task_is_cancelled_when_the_grace_period_is_over(serve: Serve) -> None
     assert time.monotonic() - left > 0.8
     assert server.get("/").text == "Hello, world!"
     assert "ERROR" not in server.log
+
+
+@pytest.mark.parametrize(
+    ("where", "version", "waits"), [("tcp", b"1.1", 4.5), ("tcp", b"1.0", 1.5), ("unix", b"1.1", 1.5)]
+)
+def test_a_client_that_has_only_ended_its_side_gets_its_response(
+    serve: Serve, tmp_path: Path, where: str, version: bytes, waits: float
+) -> None:
+    """The application stands at the gate for longer than the grace period and than the look after it."""
+    bind = "127.0.0.1" if where == "tcp" else f"unix:{tmp_path}/s"
+    server = serve("asgi_lab", *ASGI, "--asgi-disconnect-grace-period", "1", bind=bind)
+    with server.connect() as wire:
+        wire.send(b"GET /gate/door HTTP/%s\r\nHost: x\r\n\r\n" % version).half_close()
+        serve.gates.wait_entered("door")
+        still(lambda: not serve.gates.marked("door.cancelled"), throughout=waits, what="the task runs")
+        serve.gates.open("door")
+        assert wire.reply().text == "door"
+
+
+def test_a_stream_to_a_client_that_has_only_ended_its_side_goes_on(serve: Serve) -> None:
+    server = serve("asgi_lab", *ASGI, "--asgi-disconnect-grace-period", "1")
+    with server.connect() as wire:
+        wire.request("/slow_stream/20").half_close()
+        assert wire.reply().text == "".join(f"piece {number}\n" for number in range(20))
+
+
+def test_a_silent_stream_ends_after_its_client(serve: Serve) -> None:
+    server = serve("asgi_lab", *ASGI, "--asgi-disconnect-grace-period", "1")
+    with server.connect() as wire:
+        wire.request("/silent_stream/one").until(b"begun")
+    eventually(lambda: serve.gates.marked("one.cancelled"), within=5)
 
 
 def test_work_after_the_response_is_not_the_client_s(serve: Serve) -> None:

@@ -104,7 +104,11 @@ async def late(scope, receive, send, name):
 
 
 async def gate(scope, receive, send, name):
-    await wait_at(name)
+    try:
+        await wait_at(name)
+    except asyncio.CancelledError:
+        mark(f"{name}.cancelled")
+        raise
     await plain(send, name.encode())
 
 
@@ -312,6 +316,20 @@ async def stubborn(scope, receive, send, name):
     except asyncio.CancelledError:
         mark(f"{name}.cancelled")
         raise
+
+
+async def slow_stream(scope, receive, send, count):
+    await start(send)
+    for number in range(int(count)):
+        await body(send, b"piece %d\n" % number, more=True)
+        await asyncio.sleep(0.2)
+    await body(send, b"")
+
+
+async def silent_stream(scope, receive, send, name):
+    await start(send)
+    await body(send, b"begun", more=True)
+    await stubborn(scope, receive, send, name)
 
 
 async def timed_receive(scope, receive, send, _):

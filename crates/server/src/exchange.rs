@@ -16,7 +16,7 @@ use proto::h1::{
     self, Additions, Request, ResponseContext, ResponseFraming, ResponseHead, Version,
 };
 
-pub use streaming::Room;
+pub use streaming::{Presence, Room};
 pub use websocket::{AcceptFailure, WebSocket};
 
 use crate::access_log::Record;
@@ -68,6 +68,9 @@ pub struct Exchange {
     response: Response,
     status: u16,
     sent: u64,
+    /// What of `sent` was sent before the client's side ended, and whether it was probed since; see [`Exchange::probe`].
+    sent_before: u64,
+    probed: bool,
     fields: Vec<u8>,
     variables: Vec<Option<Vec<u8>>>,
 }
@@ -126,6 +129,8 @@ impl Exchange {
             response: Response::Unstarted,
             status: 0,
             sent: 0,
+            sent_before: 0,
+            probed: false,
             fields: Vec::new(),
             variables: Vec::new(),
         }

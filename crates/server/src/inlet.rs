@@ -49,13 +49,24 @@ pub(crate) struct Inlet(Mutex<State>);
 struct State {
     data: Vec<u8>,
     end: End,
-    gone: bool,
+    departure: Departure,
     /// The holder of the exchange waits for bytes.
     awaits_body: bool,
-    /// … and for the client to leave.
+    /// … and for the client to leave: told when its side has ended, and again when it is known to be gone.
     awaits_gone: bool,
     /// The reactor has stopped reading until there is room.
     paused: bool,
+}
+
+/// How far the client has left.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Departure {
+    #[default]
+    None,
+    /// Its side has ended. It may have left altogether, or it may still take what is sent: both look the same.
+    Ended,
+    /// Nobody takes anything any more.
+    Lost,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -109,11 +120,12 @@ impl Inlet {
         std::mem::take(&mut state.awaits_body)
     }
 
-    /// The client left; says whether somebody waits for that.
-    pub(crate) fn leave(&self) -> bool {
+    /// The client left; says whether somebody waits for that and does not know it yet.
+    pub(crate) fn leave(&self, how: Departure) -> bool {
         let mut state = self.0.lock();
-        state.gone = true;
-        std::mem::take(&mut state.awaits_gone)
+        let is_news = how > state.departure;
+        state.departure = state.departure.max(how);
+        is_news && state.awaits_gone
     }
 
     /// Whether more may be read. If not, the holder of the exchange will say when.
@@ -145,14 +157,14 @@ impl Inlet {
     }
 
     pub(crate) fn is_gone(&self) -> bool {
-        self.0.lock().gone
+        self.0.lock().departure != Departure::None
     }
 
     /// Asks to be told when the client leaves; says whether it has left already.
     pub(crate) fn await_gone(&self) -> bool {
         let mut state = self.0.lock();
-        state.awaits_gone = !state.gone;
-        state.gone
+        state.awaits_gone = true;
+        state.departure != Departure::None
     }
 }
 
@@ -173,6 +185,16 @@ mod tests {
         assert!(!inlet.push(b"d"), "and is told once");
         assert!(!inlet.complete());
         assert_eq!(inlet.read(), (chunk(b"cd", false), false));
+    }
+
+    #[test]
+    fn a_departure_is_told_at_each_step_once() {
+        let inlet = Inlet::new(Vec::new(), true);
+        assert!(!inlet.leave(Departure::None) && !inlet.await_gone());
+        assert!(inlet.leave(Departure::Ended));
+        assert!(!inlet.leave(Departure::Ended) && inlet.await_gone());
+        assert!(inlet.leave(Departure::Lost));
+        assert!(!inlet.leave(Departure::Ended) && !inlet.leave(Departure::Lost));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use accept::Listener;
 pub use access_log::{Entry, Left, unknown_atoms};
 pub use attendance::or_abort;
 pub use body::Body;
-pub use exchange::{AcceptFailure, Exchange, Room, SinkError, WebSocket};
+pub use exchange::{AcceptFailure, Exchange, Presence, Room, SinkError, WebSocket};
 pub use handover::Siblings;
 pub use inlet::{Event, Read};
 pub use options::{Bodies, Seat};

@@ -11,7 +11,7 @@ use crate::body::Body;
 use crate::connection::{Connection, Stage, Then};
 use crate::converse::Farewell;
 use crate::exchange::{Exchange, Origin, SinkError};
-use crate::inlet::{Event, Inlet};
+use crate::inlet::{Departure, Event, Inlet};
 use crate::options::Bodies;
 use crate::peer::Ends;
 use crate::reactor::{Life, Reactor};
@@ -243,7 +243,11 @@ impl Reactor {
         if outlet.take_room() {
             self.reports.push(Event::Room(exchange));
         }
-        if inlet.leave() {
+        let how = match outlet.is_broken() {
+            true => Departure::Lost,
+            false => Departure::Ended,
+        };
+        if inlet.leave(how) {
             self.reports.push(Event::Gone(exchange));
         }
     }

@@ -3,11 +3,12 @@
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use server::{Exchange, Read, Room};
+use server::{Exchange, Presence, Read, Room};
 
 use super::desk::Desk;
 use super::failure::{self, Standing};
@@ -21,18 +22,32 @@ use crate::wsgi::text;
 /// What the client reads on the error page. The reason is for the operator, in the log.
 pub(super) const RULE: &str = "The application failed to answer this request.";
 
+/// How long a reset may take that answers a probe: much longer than any network.
+const AGAIN: Duration = Duration::from_secs(3);
+
 /// What is known of one request.
 #[derive(Debug)]
 struct State {
     reply: Reply,
     /// The application has read the body to its end.
     body_over: bool,
-    /// The client has left.
-    gone: bool,
+    /// Since when the client's side has ended: it has left, or may have.
+    gone: Option<Instant>,
+    /// The task was told to end.
+    cancelled: bool,
     /// Too much is queued for the client.
     full: bool,
     /// Whether the application was told, by an exception out of `send`, that there is nobody any more.
     told: bool,
+}
+
+impl State {
+    /// Whether nobody takes anything any more.
+    fn is_lost(&mut self) -> bool {
+        self.reply
+            .exchange()
+            .is_none_or(|exchange| exchange.is_lost())
+    }
 }
 
 /// One request.
@@ -75,11 +90,14 @@ impl Conversation {
         }
     }
 
-    /// The grace period after the client's departure is over.
-    fn expire(&self, py: Python<'_>) -> PyResult<()> {
-        match self.is_open() {
-            true => self.desk.cancel(py, self.id),
-            false => Ok(()),
+    /// The grace period after the client's departure is over. A client that still takes what is sent has its answer to get.
+    fn expire(conversation: &Bound<'_, Conversation>) -> PyResult<()> {
+        let py = conversation.py();
+        let this = conversation.get();
+        match this.probe() {
+            Presence::Lost => this.desk.cancel(py, this.id),
+            Presence::Doubtful => this.desk.expire_later(conversation.as_any(), AGAIN),
+            Presence::Here => Ok(()),
         }
     }
 
@@ -100,7 +118,8 @@ impl Conversation {
             state: Mutex::new(State {
                 reply: Reply::new(exchange),
                 body_over: false,
-                gone: false,
+                gone: None,
+                cancelled: false,
                 full: false,
                 told: false,
             }),
@@ -126,13 +145,38 @@ impl Conversation {
         self.lock().reply.exchange().is_some()
     }
 
-    /// The client has left.
-    pub(super) fn note_gone(&self, py: Python<'_>) {
+    /// The client's side has ended, or it is known to be gone. Returns how long that has been so.
+    pub(super) fn note_gone(&self, py: Python<'_>) -> Duration {
         let mut state = self.lock();
-        state.gone = true;
-        state.full = false;
+        let since = match state.gone {
+            Some(since) => since.elapsed(),
+            None => {
+                state.gone = Some(Instant::now());
+                if let Some(exchange) = state.reply.exchange() {
+                    exchange.note_departure();
+                }
+                Duration::ZERO
+            }
+        };
+        if state.is_lost() {
+            state.full = false;
+        }
         drop(state);
         self.wake(py);
+        since
+    }
+
+    /// Whether the client has left for good. Says so once: the task is cancelled then, and must not be again while it cleans up.
+    fn probe(&self) -> Presence {
+        let mut state = self.lock();
+        let presence = match state.reply.exchange() {
+            Some(exchange) => exchange.probe(),
+            None => Presence::Here,
+        };
+        match presence {
+            Presence::Lost if std::mem::replace(&mut state.cancelled, true) => Presence::Here,
+            presence => presence,
+        }
     }
 
     /// The client has taken some of what was queued.
@@ -170,7 +214,7 @@ impl Conversation {
             return Heard::Disconnect;
         };
         if body_over {
-            return match gone || exchange.watch_gone() {
+            return match gone.is_some() || exchange.watch_gone() {
                 true => Heard::Disconnect,
                 false => Heard::Nothing,
             };
@@ -184,7 +228,7 @@ impl Conversation {
             Read::Gone => Heard::Disconnect,
             Read::Refused { status, rule } => {
                 // The client's mistake is answered here; to the application it is as if the client had left.
-                state.gone = true;
+                state.gone = Some(Instant::now());
                 state.reply.give_up(status, rule);
                 Heard::Disconnect
             }
@@ -251,7 +295,7 @@ impl Conversation {
     /// The application raised.
     pub(super) fn fail(&self, py: Python<'_>, error: PyErr) -> Option<PyErr> {
         let state = self.lock();
-        let (told, gone) = (state.told, state.gone);
+        let (told, gone) = (state.told, state.gone.is_some());
         drop(state);
         let standing = Standing {
             told,
@@ -266,7 +310,7 @@ impl Conversation {
     /// The application has returned: is there an answer?
     fn check_complete(&self) {
         let mut state = self.lock();
-        let told = state.told || state.gone;
+        let told = state.told || state.gone.is_some();
         let missing = match state.reply.stage() {
             Stage::Complete | Stage::Ended => return,
             Stage::Unstarted | Stage::Headed => "starting",

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -208,15 +209,24 @@ impl Desk {
         if !talk.is_open() {
             return; // It has its answer; what still runs is the application's own business.
         }
-        talk.note_gone(py);
-        let expires = || {
-            let expire = talk.object(py).getattr(intern!(py, "expire"))?;
-            let event_loop = self.event_loop.bind(py);
-            event_loop.call_method1(intern!(py, "call_later"), (self.grace_s, expire))
-        };
-        if let Err(error) = expires() {
+        let known_for = talk.note_gone(py);
+        let grace = Duration::from_secs(self.grace_s.into()).saturating_sub(known_for);
+        if let Err(error) = self.expire_later(talk.object(py), grace) {
             log::error!("A task that nobody waits for cannot be cancelled: {error}");
         }
+    }
+
+    /// Calls `expire` of a request's object after `span`.
+    ///
+    /// # Errors
+    /// The event loop says so.
+    pub(super) fn expire_later(&self, object: &Bound<'_, PyAny>, span: Duration) -> PyResult<()> {
+        let py = object.py();
+        let expire = object.getattr(intern!(py, "expire"))?;
+        let event_loop = self.event_loop.bind(py);
+        event_loop
+            .call_method1(intern!(py, "call_later"), (span.as_secs_f64(), expire))
+            .map(drop)
     }
 
     /// Cancels the task of a request, if it has not ended.

@@ -1,5 +1,7 @@
 //! What is under way with one client: a request, or a WebSocket. The desk and the awaitables need not know which.
 
+use std::time::Duration;
+
 use pyo3::prelude::*;
 
 use super::conversation::Conversation;
@@ -71,11 +73,14 @@ impl Talk {
         }
     }
 
-    /// The client has left.
-    pub(super) fn note_gone(&self, py: Python<'_>) {
+    /// The client has left. Returns how long that has been known.
+    pub(super) fn note_gone(&self, py: Python<'_>) -> Duration {
         match self {
             Talk::Request(conversation) => conversation.get().note_gone(py),
-            Talk::WebSocket(dialogue) => dialogue.get().note_gone(py),
+            Talk::WebSocket(dialogue) => {
+                dialogue.get().note_gone(py);
+                Duration::ZERO
+            }
         }
     }
 

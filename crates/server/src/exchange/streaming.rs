@@ -1,9 +1,10 @@
 //! The exchange as an event loop uses it: the body is read while it arrives, and nothing waits.
 
-use proto::h1;
+use proto::h1::{self, Version};
 
 use super::{Exchange, SinkError};
 use crate::inlet::Read;
+use crate::peer::Local;
 
 /// Whether a response may go on at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,49 @@ pub enum Room {
     Full,
 }
 
+/// What is known of a client whose side has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It takes nothing any more.
+    Lost,
+    /// It can be told at the next look.
+    Doubtful,
+    /// Nothing says that it does not wait for its response.
+    Here,
+}
+
 impl Exchange {
+    /// Looks whether a client that has ended its side still takes its response. TCP does not tell whether it has left altogether
+    /// before something is sent to it, which a client that has left answers with a reset: before the response an interim one is,
+    /// which every client of HTTP/1.1 has to expect (RFC 9110, section 15.2); later it is the response itself, and a client to which
+    /// nothing is sent for so long counts as gone. Of a Unix socket the kernel tells the two apart. To be called twice, with a pause
+    /// that is longer than the way to the client and back.
+    pub fn probe(&mut self) -> Presence {
+        if self.outlet.is_broken() {
+            return Presence::Lost;
+        }
+        if matches!(self.ends.local, Local::Unix(_)) {
+            return Presence::Here;
+        }
+        let probed = std::mem::replace(&mut self.probed, true);
+        let is_silent = self.sent == self.sent_before;
+        match (self.started(), probed) {
+            (true, _) if is_silent => Presence::Lost,
+            (false, _) if self.request.version() == Version::Http10 => Presence::Here,
+            (_, true) => Presence::Here,
+            (true, false) => Presence::Doubtful,
+            (false, false) => match self.send(&[h1::CONTINUE]) {
+                Ok(()) => Presence::Doubtful,
+                Err(_) => Presence::Lost,
+            },
+        }
+    }
+
+    /// Notes how much the client has been sent when its side ended, for [`Exchange::probe`].
+    pub fn note_departure(&mut self) {
+        self.sent_before = self.sent;
+    }
+
     /// What there is of the body of a server whose bodies are streamed.
     pub fn read_body(&mut self) -> Read {
         let Some(inlet) = &self.inlet else {
@@ -38,7 +81,14 @@ impl Exchange {
         self.outlet.is_broken() || self.inlet.as_ref().is_some_and(|inlet| inlet.is_gone())
     }
 
-    /// Asks for an [`crate::Event::Gone`] when the client leaves. Says whether it has left already.
+    /// Whether the client is known to be gone, and not only its side to have ended.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.outlet.is_broken()
+    }
+
+    /// Asks for an [`crate::Event::Gone`] when the client leaves, and another when it is known to be gone. Says whether
+    /// it has left already.
     pub fn watch_gone(&mut self) -> bool {
         self.inlet.as_ref().is_some_and(|inlet| inlet.await_gone())
     }
