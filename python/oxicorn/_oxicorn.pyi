@@ -14,6 +14,7 @@ __all__ = [
     "main",
     "parse_arguments",
     "say",
+    "send_metric",
     "serve",
     "settings",
     "unknown_atoms",
@@ -96,3 +97,6 @@ class Response:
 
 def say(level: int, message: str) -> None:
     """Write a message to the error log as a line of the server's own, past Python's `logging`."""
+
+def send_metric(metric: str) -> None:
+    """Send a metric, written down without prefix and tags, where `statsd_host` is set."""

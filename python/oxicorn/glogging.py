@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import importlib
 import inspect
 import json
 import logging
@@ -382,7 +383,10 @@ def _configure(cfg: Any) -> None:
 
 def make(cfg: Any) -> Any:
     """Make the logger that the setting `logger_class` asks for."""
-    return _load_class(cfg.logger_class)(cfg)
+    logger_class = _load_class(cfg.logger_class)
+    if logger_class is Logger and cfg.statsd_host is not None:
+        logger_class = importlib.import_module("oxicorn.instrument.statsd").Statsd
+    return logger_class(cfg)
 
 
 def _load_class(given: Any) -> Any:
@@ -446,10 +450,14 @@ def route(log: Any) -> tuple[int, bool, str]:
 
 
 def _inherits(log: Any, names: tuple[str, ...]) -> bool:
-    """Whether these members of `log` are those of `Logger`."""
-    return isinstance(log, Logger) and all(
-        getattr(type(log), name) is getattr(Logger, name) and name not in vars(log) for name in names
-    )
+    """Whether these members of `log` are those of `Logger`, or of another class of ours."""
+    return isinstance(log, Logger) and all(_is_ours(type(log), name) and name not in vars(log) for name in names)
+
+
+def _is_ours(kind: type[Logger], name: str) -> bool:
+    member = getattr(kind, name)
+    # `Statsd` measures what passes through it; the server measures its own lines.
+    return member is getattr(Logger, name) or getattr(member, "__module__", "") == "oxicorn.instrument.statsd"
 
 
 def _is_plain(log: logging.Logger, kind: type[logging.Handler], fmt: str, datefmt: str | None) -> bool:

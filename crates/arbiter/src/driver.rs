@@ -18,6 +18,7 @@ use sys::signals::{Signal, SignalPipe};
 use crate::failure::Failure;
 use crate::generation::Generation;
 use crate::host::{Host, Moment, Outcome};
+use crate::measure::Measures;
 use crate::pidfile::Pidfile;
 use crate::service_manager::ServiceManager;
 use crate::start::{self, Started};
@@ -64,6 +65,7 @@ pub(crate) struct Driver<'host> {
     pub(crate) signals: Option<SignalPipe>,
     pidfile: Option<Pidfile>,
     manager: ServiceManager,
+    measures: Measures,
     /// Who sent the last signal that ends the server.
     stopped_by: Option<i32>,
     /// By number. The supervisor says when one is not needed any more.
@@ -99,6 +101,7 @@ impl<'host> Driver<'host> {
                 None => service_manager(),
             },
             stopped_by: None,
+            measures: Measures::default(),
             generations: BTreeMap::from([(0, started.generation)]),
             last_generation: 0,
             unsettled: 0,
@@ -136,6 +139,7 @@ impl<'host> Driver<'host> {
             }
             self.feed(Event::Tick)?;
             self.show_life();
+            self.measure();
         }
     }
 
@@ -148,7 +152,9 @@ impl<'host> Driver<'host> {
             .map(|deadline| deadline.saturating_sub(now));
         let parent = self.supervisor.has_parent().then_some(PARENT_INTERVAL);
         let life = self.manager.deadline().map(|due| due.saturating_sub(now));
-        let timeout = deadline.into_iter().chain(parent).chain(life).min();
+        let measure = self.measures.deadline().map(|due| due.saturating_sub(now));
+        let all = [deadline, parent, life, measure];
+        let timeout = all.into_iter().flatten().min();
         if let Err(error) = sys::poll::readable([signals.as_fd(), self.notifier.as_fd()], timeout) {
             log::error!("The arbiter cannot wait: {error}");
             // Whatever it is, it must not become a busy loop.
@@ -452,6 +458,21 @@ impl Driver<'_> {
             self.manager.hand_over(heir);
         }
         Outcome::Exit(code)
+    }
+}
+
+/// Metrics.
+impl Driver<'_> {
+    fn measure(&mut self) {
+        if let Some(metric) = self.measures.workers(self.supervisor.seats().count()) {
+            self.host.measured(metric);
+        }
+        let generation = self.generations.get(&self.supervisor.generation());
+        let wanted = generation.filter(|generation| generation.config.enable_backlog_metric);
+        let listeners = wanted.map(|generation| generation.listeners.as_slice());
+        if let Some(metric) = self.measures.backlog(listeners, clock::monotonic()) {
+            self.host.measured(metric);
+        }
     }
 }
 

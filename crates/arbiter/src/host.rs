@@ -11,6 +11,7 @@ use sys::process::Fork;
 use sys::scoreboard::{Scoreboard, Slot};
 
 use crate::listeners::Listener;
+use crate::measure::Metric;
 
 /// The program round the arbiter. Everything is called in the arbiter's process, unless it says otherwise.
 pub trait Host {
@@ -44,6 +45,9 @@ pub trait Host {
     /// In the child that an upgrade (USR2) forked: replaces the program by a new one with the original arguments, in the
     /// original environment plus `environment`. It returns only when that fails.
     fn exec(&mut self, environment: Vec<(String, String)>) -> io::Error;
+
+    /// Tells whoever collects such things what was measured.
+    fn measured(&mut self, _metric: Metric) {}
 
     /// Opens the log files anew, because somebody has moved them.
     fn reopen_logs(&mut self);

@@ -12,6 +12,7 @@ mod forking;
 mod generation;
 mod host;
 mod listeners;
+mod measure;
 mod pidfile;
 mod service_manager;
 mod start;
@@ -21,6 +22,7 @@ mod upgrade;
 pub use driver::run;
 pub use host::{Boot, Host, Moment, Outcome, WorkerSeat};
 pub use listeners::Listener;
+pub use measure::Metric;
 pub use sys::process::Fork;
 
 /// The exit code of a server whose configuration, addresses or hooks do not allow it to start.

@@ -15,7 +15,7 @@ use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
 use crate::logging::{self, Banner};
-use crate::{banner, driver, host};
+use crate::{banner, driver, host, metrics};
 
 /// The settings that only Python can check. The others of their kind name files, which a check does not make.
 const LOGGING: [&str; 5] = [
@@ -84,6 +84,7 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         return check(py, &config, &hooks, sources.embedder(), &slips);
     }
     logging::set_up(&config).map_err(|error| host::unwritable(&config, &error))?;
+    metrics::set_up(&config);
     let config = Arc::new(config);
     let hooks = Arc::new(hooks);
     let actors = logging::capture_output(py)

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use arbiter::{Boot, EXIT_APP_LOAD, Fork, Host, Listener, Moment, WorkerSeat};
+use arbiter::{Boot, EXIT_APP_LOAD, Fork, Host, Listener, Metric, Moment, WorkerSeat};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use settings::Config;
@@ -14,7 +14,7 @@ use crate::embedding::Embedder;
 use crate::failure::{Failure, traceback};
 use crate::logging::{self, Banner};
 use crate::worker::Worker;
-use crate::{banner, failure, title};
+use crate::{banner, failure, metrics, title};
 
 impl Host for Composition {
     fn load_config(&mut self) -> Result<Config, String> {
@@ -87,6 +87,10 @@ impl Host for Composition {
             Ok(()) => io::Error::other("execve returned"),
             Err(error) => io::Error::other(error.to_string()),
         })
+    }
+
+    fn measured(&mut self, metric: Metric) {
+        metrics::send(metric);
     }
 
     fn reopen_logs(&mut self) {

@@ -16,6 +16,7 @@ mod failure;
 mod hooks;
 mod host;
 mod logging;
+mod metrics;
 mod reload;
 mod signals;
 mod title;
@@ -36,7 +37,7 @@ mod _oxicorn {
     use crate::controls::Controls;
     #[pymodule_export]
     use crate::wsgi::{HookRequest, HookResponse};
-    use crate::{embedding, entry, logging};
+    use crate::{embedding, entry, logging, metrics};
 
     /// Runs the command line `argv` (without the program's name) and returns its exit status.
     #[pyfunction]
@@ -89,6 +90,14 @@ mod _oxicorn {
     #[pyfunction]
     fn unknown_atoms(layout: &str) -> Option<Vec<String>> {
         server::unknown_atoms(layout)
+    }
+
+    /// Sends a metric, written down without prefix and tags, where `statsd_host` is set.
+    #[pyfunction]
+    fn send_metric(py: Python<'_>, metric: &str) {
+        if let Some(statsd) = metrics::statsd() {
+            py.detach(|| statsd.send_written(metric));
+        }
     }
 
     #[pymodule_init]

@@ -20,10 +20,11 @@ use pyo3::prelude::*;
 use settings::{Config, LogLevel};
 use sys::local_time::local_time;
 
+use crate::metrics;
 pub(crate) use relay::{Access, deliver, follow, logger, note_request, ring_on};
 
 /// The target that makes an error critical: the `log` facade has no such level.
-const CRITICAL_TARGET: &str = "critical";
+pub(crate) const CRITICAL_TARGET: &str = "critical";
 
 /// The numbers of Python's `logging`.
 const CRITICAL: u32 = 50;
@@ -81,6 +82,7 @@ impl Log for ErrorLog {
             let module = record.module_path().unwrap_or_default();
             relay::pass(level, module, record.args().to_string());
         } else if !is_told_by_banner(record) {
+            metrics::count_line(record.level(), record.target());
             tell(level, record.args());
         }
     }

@@ -21,6 +21,7 @@ use crate::embedding::Embedder;
 use crate::failure::{BOOT, Failure, traceback};
 use crate::hooks::Hooks;
 use crate::logging::{self, Access};
+use crate::metrics;
 use crate::reload::{Place, Reloader};
 use crate::signals::{self, Addressee};
 use crate::wsgi::{self, Gateway};
@@ -260,6 +261,9 @@ impl Worker {
         };
         let server = Server::new(listeners, &self.config, place)?;
         server.watch(seat.lifeline, Watched::Lifeline)?;
+        if let Some(statsd) = metrics::statsd() {
+            server.report_to(Arc::clone(statsd));
+        }
         Ok(server)
     }
 
@@ -308,7 +312,7 @@ fn code_of(py: Python<'_>, end: &End, otherwise: i32) -> i32 {
         End::Raised(error) if error.is_instance_of::<PySystemExit>(py) => exit_code(py, error),
         End::Raised(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => 0,
         End::Raised(error) => {
-            log::error!("Exception in worker process\n{}", traceback(py, error));
+            log::error!(target: metrics::EXCEPTION, "Exception in worker process\n{}", traceback(py, error));
             otherwise
         }
     }

@@ -3,8 +3,8 @@
 //! being inside the application.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mio::{Registry, Waker};
@@ -19,6 +19,7 @@ use crate::exchange::{Exchange, SinkError};
 use crate::options::Options;
 use crate::outlet::Outlet;
 use crate::server::Shutdown;
+use crate::statsd::Statsd;
 use crate::wire::Wire;
 
 /// A call of the application that lasts longer than this counts as one that usually blocks: the reactor is then handed on
@@ -113,6 +114,8 @@ pub(crate) struct Crew {
     pub(crate) options: Options,
     pub(crate) date: DateText,
     pub(crate) access_log: AccessLog,
+    /// Where metrics go, if anywhere.
+    pub(crate) statsd: OnceLock<Arc<Statsd>>,
     pub(crate) watchdog: Watchdog,
     stopping: AtomicU8,
     slot: Slot,
@@ -155,6 +158,7 @@ impl Crew {
             options: parts.options,
             date: DateText::new(),
             access_log: parts.access_log,
+            statsd: OnceLock::new(),
             watchdog: Watchdog::default(),
             stopping: AtomicU8::new(0),
             slot: parts.slot,
@@ -346,6 +350,13 @@ impl Crew {
     /// Whether some thread turns the reactor now.
     pub(crate) fn is_led(&self) -> bool {
         self.roll.lock().leader != Leader::Nobody
+    }
+
+    /// A request is over, whatever became of it.
+    pub(crate) fn measure(&self, status: u16, took: Duration) {
+        if let Some(statsd) = self.statsd.get() {
+            statsd.note_request(status, took);
+        }
     }
 
     /// Notes that the event loop is alive: to the arbiter a loop that has not said so for `timeout` hangs.

@@ -485,6 +485,7 @@ impl Exchange {
     }
 
     fn log_access(&self) {
+        self.crew.measure(self.status, self.arrived.elapsed());
         if !self.crew.access_log.is_on() {
             return;
         }

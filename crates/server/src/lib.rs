@@ -24,6 +24,7 @@ mod queue;
 mod reactor;
 mod receive;
 mod server;
+mod statsd;
 mod timers;
 mod wire;
 
@@ -37,4 +38,5 @@ pub use inlet::{Event, Read};
 pub use options::{Bodies, Seat};
 pub use peer::{Local, Peer};
 pub use server::{Look, Next, Server, Shutdown, Watched};
+pub use statsd::Statsd;
 pub use wire::SendFailure;

@@ -282,6 +282,7 @@ impl Reactor {
             refusal.rule
         );
         let answered = connection.outlet.send(&[&page]);
+        self.crew.measure(refusal.status, self.instant.elapsed());
         self.crew.access_log.note_refusal(&Record {
             request,
             ends: &connection.ends,

@@ -19,6 +19,7 @@ use crate::handover::Handover;
 use crate::inlet::Event;
 use crate::options::{Options, Seat};
 use crate::reactor::{Patience, Reactor, WAKER};
+use crate::statsd::Statsd;
 
 /// How to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +154,12 @@ impl Server {
     /// server, which was not known when it was made. To be called before the first look.
     pub fn stream_bodies(&self) {
         self.crew.options.stream_bodies();
+    }
+
+    /// Tells `statsd` of every request from now on. To be called before the first [`Server::next`].
+    pub fn report_to(&self, statsd: Arc<Statsd>) {
+        // Nobody calls it twice.
+        let _ = self.crew.statsd.set(statsd);
     }
 
     /// Whether the end was asked for, and how.

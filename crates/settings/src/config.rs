@@ -11,6 +11,7 @@ use crate::error::Source;
 use crate::layers::Layers;
 use crate::network::AddressSet;
 use crate::setting::find;
+use crate::statsd::StatsdAddress;
 use crate::value::Value;
 
 /// Declares [`Config`] and, from the same list of fields, the blank one that the table then fills.
@@ -145,6 +146,14 @@ fields! {
     syslog_facility: String,
     /// Whether access lines are kept out of syslog.
     disable_redirect_access_to_syslog: bool,
+    /// Where metrics go.
+    statsd_host: Option<StatsdAddress>,
+    /// What stands in front of every metric's name.
+    statsd_prefix: String,
+    /// Tags for every metric, divided by commas.
+    dogstatsd_tags: String,
+    /// Whether the length of the accept queue is a metric.
+    enable_backlog_metric: bool,
     /// The name that processes are shown under.
     proc_name: Option<String>,
     /// Accepted, without effect here.

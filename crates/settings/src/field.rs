@@ -10,6 +10,7 @@ use crate::choice::{AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, W
 use crate::config::Config;
 use crate::error::Rejection;
 use crate::network::AddressSet;
+use crate::statsd::StatsdAddress;
 use crate::value::Value;
 
 /// The way to one field of [`Config`], in both directions.
@@ -160,6 +161,17 @@ impl Field for Address {
                 .part(value)
                 .hint(reason)
         })
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Str(self.spelling())
+    }
+}
+
+impl Field for StatsdAddress {
+    fn from_value(value: &Value) -> Result<Self, Rejection> {
+        Self::parse(&String::from_value(value)?)
+            .map_err(|reason| Rejection::unacceptable(Self::ACCEPTED).hint(reason))
     }
 
     fn to_value(&self) -> Value {

@@ -38,6 +38,7 @@ const REFUSED_HERE: [&str; 15] = [
     "raw_paste_global_conf",
     "reload_engine",
     "secure_scheme_headers",
+    "statsd_host",
     "umask",
     "user",
     "worker_class",
@@ -59,8 +60,18 @@ const TAKEN_HERE: [&str; 10] = [
     "user",
 ];
 
-/// Shown otherwise: accounts and directories are looked up by the caller, and `None` is no text.
-const SHOWN_OTHERWISE: [&str; 5] = ["chdir", "group", "pythonpath", "root_path", "user"];
+/// Shown otherwise: accounts and directories are looked up by the caller, `None` is no text, and an address is spelled as it
+/// is written.
+const SHOWN_OTHERWISE: [&str; 8] = [
+    "chdir",
+    "dogstatsd_tags",
+    "group",
+    "pythonpath",
+    "root_path",
+    "statsd_host",
+    "statsd_prefix",
+    "user",
+];
 
 /// The value that `--print-config` shows for a setting when the conf file gives it `value`.
 fn shown(name: &str, value: Value) -> Option<String> {

@@ -9,6 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use server::{Exchange, SinkError};
 
+use crate::metrics;
+
 use super::counter::Counter;
 use super::reply::Stuck;
 use super::text;
@@ -118,7 +120,7 @@ pub(crate) fn report(py: Python<'_>, target: &str, error: &PyErr) {
     };
     if told().is_err() {
         let traceback = traceback(py, error);
-        log::error!("Error handling request {target}\n{traceback}");
+        log::error!(target: metrics::EXCEPTION, "Error handling request {target}\n{traceback}");
     }
 }
 

@@ -196,8 +196,10 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "STATSD_ADDR",
         kind: Kind::Text,
         reload: Reload::StartOnly,
-        status: Status::Later("statsd"),
-        summary: "Where statsd listens: HOST:PORT or unix://PATH.",
+        access: field!(statsd_host),
+        summary: "Where statsd listens: HOST:PORT or unix://PATH. Nothing is no metrics.",
+        details: "The metrics are in [Metrics](../metrics.md).",
+        difference: "A socket under a path may be opened after the server, and anew.",
         ..ROW
     },
     Setting {
@@ -207,7 +209,7 @@ pub(super) const ROWS: &[Setting] = &[
         kind: Kind::Text,
         default: Literal::Str(""),
         reload: Reload::StartOnly,
-        status: Status::Later("statsd"),
+        access: field!(dogstatsd_tags),
         summary: "Tags for every metric, divided by commas.",
         ..ROW
     },
@@ -218,15 +220,16 @@ pub(super) const ROWS: &[Setting] = &[
         kind: Kind::Text,
         default: Literal::Str(""),
         reload: Reload::StartOnly,
-        status: Status::Later("statsd"),
+        access: field!(statsd_prefix),
         summary: "What stands in front of every metric's name.",
         ..ROW
     },
     Setting {
         name: "enable_backlog_metric",
         flags: &["--enable-backlog-metric"],
-        status: Status::Later("statsd"),
-        summary: "Report the length of the accept queue as a metric.",
+        access: field!(enable_backlog_metric),
+        summary: "Report the length of the accept queue as a metric, once a second.",
+        details: "For TCP listeners; the kernel does not tell it of unix sockets.",
         ..SWITCH
     },
 ];

@@ -1,0 +1,1 @@
+"""Metrics, under the name that Gunicorn has for them."""
