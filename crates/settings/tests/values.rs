@@ -26,7 +26,7 @@ fn value(json: &Json) -> Value {
 }
 
 /// Refused here at once; Gunicorn takes them and fails later, or never says that it does nothing.
-const REFUSED_HERE: [&str; 15] = [
+const REFUSED_HERE: [&str; 16] = [
     "access_log_format",
     "bind",
     "default_proc_name",
