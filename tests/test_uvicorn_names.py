@@ -41,7 +41,7 @@ def test_a_subclass_runs_the_asgi_worker_with_what_it_says(serve: Serve, write, 
     )
     server = serve("shop.main:app", "-k", "shop.workers.MyWorker", "--root-path", "/other", cwd=serve.folder)
     assert server.get("/").text == "/shop False"
-    server.wait_log(r"\[WARNING\] http='h11' has no effect here \(from shop.workers.MyWorker.CONFIG_KWARGS\)")
+    server.wait_log(r"\[INFO\] http='h11' has no effect here \(from shop.workers.MyWorker.CONFIG_KWARGS\)")
     server.wait_log(r"\[WARNING\] init_process of shop.workers.MyWorker will not be called")
     shown = serve.refused("shop.main:app", "-k", "shop.workers.MyWorker", "--print-config", cwd=serve.folder)
     assert shown.code == 0

@@ -197,7 +197,8 @@ fn logging_of_paste(py: Python<'_>, config: &Config) -> Result<Option<String>, F
     }))
 }
 
-fn unacceptable(error: &SettingsError) -> Failure {
+/// A mistake in the settings, as the operator is told it.
+pub(crate) fn unacceptable(error: &SettingsError) -> Failure {
     Failure {
         report: match &error.hint {
             Some(hint) => format!("{error}\n  hint: {hint}"),
@@ -261,8 +262,8 @@ impl Accounts {
     ///
     /// There is no such user or group.
     pub(crate) fn of(config: &Config) -> Result<Self, Failure> {
-        let unknown = |setting: &str, name: &str| {
-            Failure::configuration(format!("{setting}: there is no {setting} {name}"))
+        let unknown = |setting: &str| {
+            unacceptable(&config.unusable(setting, format!("there is no such {setting}")))
         };
         let failed = |error: std::io::Error| {
             Failure::configuration(format!("user: the user database failed: {error}"))
@@ -271,7 +272,7 @@ impl Accounts {
             Some(name) => Some(
                 sys::users::user(name)
                     .map_err(failed)?
-                    .ok_or_else(|| unknown("user", name))?,
+                    .ok_or_else(|| unknown("user"))?,
             ),
             None => None,
         };
@@ -279,7 +280,7 @@ impl Accounts {
             Some(name) => Some(
                 sys::users::group(name)
                     .map_err(failed)?
-                    .ok_or_else(|| unknown("group", name))?,
+                    .ok_or_else(|| unknown("group"))?,
             ),
             None => None,
         };
@@ -315,8 +316,9 @@ pub(crate) fn identity(config: &Config) -> Result<Identity, Failure> {
         .or(main_group)
         .filter(|gid| config.initgroups || *gid != sys::users::effective_gid());
     if (uid.is_some() || gid.is_some()) && sys::users::effective_uid() != 0 {
-        let rule = "user, group: only root can start workers as somebody else";
-        return Err(Failure::configuration(rule));
+        let setting = if uid.is_some() { "user" } else { "group" };
+        let rule = "only root can start workers as somebody else";
+        return Err(unacceptable(&config.unusable(setting, rule)));
     }
     let groups = match user {
         Some(user) if config.initgroups => Groups::OfUser(user.name),

@@ -7,24 +7,14 @@ use arbiter::Outcome;
 use pyo3::prelude::*;
 use settings::Config;
 
-use crate::actors::{Actors, check_logging};
-use crate::application::{self, Loaded};
+use crate::actors::Actors;
 use crate::composition::{Accounts, Composition, Launch, Resolved, Sources, identity};
 use crate::embedding::{self, Embedder};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
 use crate::logging::{self, Banner};
-use crate::{banner, driver, host, metrics};
-
-/// The settings that only Python can check. The others of their kind name files, which a check does not make.
-const LOGGING: [&str; 5] = [
-    "logger_class",
-    "logconfig",
-    "logconfig_dict",
-    "logconfig_json",
-    "syslog",
-];
+use crate::{banner, check, driver, host, metrics};
 
 /// Runs a command line and returns the exit code: the arbiter's, or in a forked worker that worker's.
 ///
@@ -81,7 +71,7 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
     }
     identity(&config)?;
     if config.check_config || config.print_config {
-        return check(py, &config, &hooks, sources.embedder(), &slips);
+        return check::check(py, &config, &hooks, sources.embedder(), &slips);
     }
     logging::set_up(&config).map_err(|error| host::unwritable(&config, &error))?;
     metrics::set_up(&config);
@@ -110,28 +100,6 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         Outcome::Worker(code) if driver::left_threads() => driver::end_despite_threads(py, code),
         Outcome::Exit(code) | Outcome::Worker(code) => code,
     })
-}
-
-/// `--check-config`: everything up to the first socket, application included.
-fn check(
-    py: Python<'_>,
-    config: &Config,
-    hooks: &Hooks,
-    embedder: Option<&Embedder>,
-    slips: &[String],
-) -> Result<i32, Failure> {
-    for sentence in config.notices.iter().chain(slips) {
-        logging::write_plain(&format!("warning: {sentence}\n"));
-    }
-    if LOGGING.iter().any(|name| config.origins.is_given(name)) {
-        check_logging(py, config, hooks).map_err(|error| Failure::of_logging(py, &error))?;
-    }
-    let refused = |report: String| Err(Failure::configuration(report));
-    match application::load(py, config, embedder) {
-        Ok(Loaded::Application(_)) => Ok(0),
-        Ok(Loaded::Refused(failure)) => refused(failure.report),
-        Err(error) => refused(application::raised(py, &error).report),
-    }
 }
 
 fn no_application() -> Failure {

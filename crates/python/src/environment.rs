@@ -8,6 +8,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use settings::Config;
 
+use crate::composition::unacceptable;
 use crate::failure::Failure;
 
 /// What the environment held before `raw_env` changed it, so that a reload starts from the same.
@@ -62,14 +63,11 @@ impl Environment {
     ///
     /// The directory cannot be entered, or a variable cannot be set.
     pub(crate) fn prepare(&mut self, py: Python<'_>, config: &Config) -> Result<(), Failure> {
-        let shown = config.chdir.display();
         let os = py.import("os").map_err(|error| unforeseen(&error))?;
         os.call_method1("chdir", (config.chdir.as_os_str(),))
             .map_err(|error| {
                 let reason = reason(py, &error);
-                Failure::configuration(format!(
-                    "chdir: the directory {shown} cannot be entered: {reason}"
-                ))
+                unacceptable(&config.unusable("chdir", reason))
             })?;
         self.paths(py, config).map_err(|error| unforeseen(&error))?;
         self.restore(py, &os).map_err(|error| unforeseen(&error))?;

@@ -102,7 +102,10 @@ fn resolve<'py>(value: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, String> 
     };
     match function.is_callable() {
         true => Ok(function),
-        false => Err(format!("a {} is not valid", type_name(&function))),
+        false => Err(format!(
+            "a value of type {} is not valid",
+            type_name(&function)
+        )),
     }
 }
 

@@ -9,7 +9,8 @@ use pyo3::types::PyDict;
 use settings::Config;
 
 use crate::application::{self, Application, Loaded};
-use crate::composition::{Composition, Resolved, identity};
+use crate::check;
+use crate::composition::{Composition, Resolved, identity, unacceptable};
 use crate::embedding::Embedder;
 use crate::failure::{Failure, traceback};
 use crate::logging::{self, Banner};
@@ -260,15 +261,15 @@ fn freeze(py: Python<'_>) -> PyResult<()> {
 
 /// What the operator should know about the settings, once the log is there.
 pub(crate) fn warn(config: &Config, slips: &[String]) {
-    for sentence in config.notices.iter().chain(slips) {
+    for sentence in &config.notices {
+        log::info!("{sentence}");
+    }
+    for sentence in config.cautions.iter().chain(slips) {
         log::warn!("{sentence}");
     }
 }
 
 /// The error log cannot be opened.
 pub(crate) fn unwritable(config: &Config, error: &io::Error) -> Failure {
-    Failure::configuration(format!(
-        "errorlog: {} cannot be opened: {error}",
-        config.errorlog
-    ))
+    unacceptable(&config.unusable("errorlog", check::reason(error)))
 }

@@ -5,6 +5,7 @@ mod actors;
 mod application;
 mod asgi;
 mod banner;
+mod check;
 mod composition;
 mod conf_file;
 mod controls;

@@ -29,7 +29,7 @@ pub(crate) fn look_up(py: Python<'_>, name: &str) -> Result<ClassSettings, Failu
     let mut settings = class_settings(name, keywords);
     if !methods.is_empty() {
         let methods = methods.join(", ");
-        settings.notices.push(format!(
+        settings.cautions.push(format!(
             "{methods} of {name} will not be called: an asgi worker of Oxicorn runs in its place"
         ));
     }

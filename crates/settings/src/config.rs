@@ -1,15 +1,13 @@
 //! The typed result: what every other crate reads. A field is named as its setting; what it means is in the table.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::Address;
 use crate::choice::{AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass};
-use crate::error::Source;
 use crate::layers::Layers;
 use crate::network::AddressSet;
+use crate::origins::Origins;
 use crate::setting::find;
 use crate::statsd::StatsdAddress;
 use crate::value::Value;
@@ -215,6 +213,8 @@ fields! {
     control_socket_disable: bool,
     /// Settings that were given and have no effect here, one sentence each, to be logged once. Not a setting.
     notices: Vec<String>,
+    /// Settings that make little sense together, one sentence each, to be warned about. Not a setting.
+    cautions: Vec<String>,
     /// Where each value came from. Not a setting.
     origins: Origins,
 }
@@ -242,31 +242,5 @@ impl Default for Config {
     fn default() -> Self {
         // The table's own test shows that its defaults resolve, so the blank one is never seen.
         Layers::new().resolve().unwrap_or_else(|_| Self::blank())
-    }
-}
-
-/// Where the value of each setting came from, and what it was there.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Origins(Arc<BTreeMap<&'static str, (Source, Value)>>);
-
-impl Origins {
-    pub(crate) fn new(given: BTreeMap<&'static str, (Source, Value)>) -> Self {
-        Self(Arc::new(given))
-    }
-
-    /// The source of a setting's value.
-    pub fn of(&self, name: &str) -> Source {
-        let source = self.0.get(name).map(|(source, _)| source.clone());
-        source.unwrap_or_default()
-    }
-
-    /// Whether anybody gave the setting a value, be it the default's.
-    pub fn is_given(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    /// The value in its source's own words, checked but not yet in the type of its field.
-    pub(crate) fn words(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).map(|(_, value)| value)
     }
 }

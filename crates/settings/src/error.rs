@@ -78,6 +78,13 @@ pub enum Problem {
         /// The only value that is accepted.
         default: Value,
     },
+    /// The value is valid, and this machine or this user cannot do what it asks for.
+    Unusable {
+        /// The value.
+        value: Value,
+        /// Why.
+        reason: String,
+    },
     /// The arguments themselves are wrong: a sentence.
     Usage(String),
 }
@@ -126,6 +133,9 @@ impl SettingsError {
                 "{setting}: {value} is not available: this version of Oxicorn has no {missing}; \
                  expected the default, {default}, or nothing ({source_of_value})"
             ),
+            Problem::Unusable { value, reason } => {
+                format!("{setting}: {value} cannot be used: {reason} ({source_of_value})")
+            }
             Problem::Usage(sentence) => format!("{sentence} ({source_of_value})"),
         }
     }

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::cautions::cautions;
 use crate::choice::WorkerClass;
 use crate::command_line::{self, CommandLine, Stop};
-use crate::config::{Config, Origins};
+use crate::config::Config;
 use crate::error::{Problem, SettingsError, Source};
+use crate::origins::{Origin, Origins};
 use crate::setting::{Setting, Status, find};
 use crate::table::table;
 use crate::uvicorn::ClassSettings;
@@ -24,6 +26,7 @@ pub struct Layers {
     command_line: Vec<Given>,
     class: Vec<Given>,
     notices: Vec<String>,
+    cautions: Vec<String>,
     app: Option<String>,
     broken: Option<SettingsError>,
 }
@@ -36,6 +39,16 @@ struct Given {
     source: Source,
     /// The setting as the operator knows it in this source.
     label: &'static str,
+}
+
+impl Given {
+    fn origin(&self) -> Origin {
+        Origin {
+            source: self.source.clone(),
+            label: self.label,
+            words: self.value.clone(),
+        }
+    }
 }
 
 /// The checked value of each setting that was given, by name.
@@ -54,17 +67,25 @@ impl Layers {
         let with_variable = table()
             .iter()
             .filter_map(|setting| setting.variable.map(|variable| (setting, variable)));
-        self.environment = with_variable
-            .filter_map(|(setting, variable)| {
-                let value = (variable.value)(&lookup(variable.name)?)?;
-                Some(Given {
+        for (setting, variable) in with_variable {
+            let Some(text) = lookup(variable.name) else {
+                continue;
+            };
+            match (variable.value)(&text) {
+                Ok(None) => {}
+                Ok(Some(value)) => self.environment.push(Given {
                     setting,
                     value,
                     source: Source::Environment,
                     label: variable.name,
-                })
-            })
-            .collect();
+                }),
+                Err(rejection) => {
+                    let error =
+                        rejection.of(variable.name, &Value::Str(text), &Source::Environment);
+                    self.broken.get_or_insert(error);
+                }
+            }
+        }
         self.working_directory = lookup("PWD");
         self
     }
@@ -86,6 +107,7 @@ impl Layers {
         let class = ("worker_class".to_owned(), Value::from(runs_as));
         self.class = named([vec![class], settings.values].concat(), &source);
         self.notices.extend(settings.notices);
+        self.cautions.extend(settings.cautions);
         self
     }
 
@@ -237,9 +259,10 @@ impl Layers {
         config.origins = Origins::new(
             settled
                 .iter()
-                .map(|(name, given)| (*name, (given.source.clone(), given.value.clone())))
+                .map(|(name, given)| (*name, given.origin()))
                 .collect(),
         );
+        config.cautions = [self.cautions.clone(), cautions(&config)].concat();
         Ok(config)
     }
 }

@@ -27,6 +27,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod address;
+mod cautions;
 mod choice;
 mod command_line;
 mod config;
@@ -37,6 +38,7 @@ mod kind;
 mod layers;
 mod near_miss;
 mod network;
+mod origins;
 pub mod render;
 mod setting;
 mod statsd;
@@ -48,13 +50,14 @@ mod words;
 pub use address::Address;
 pub use choice::{AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass};
 pub use command_line::{CommandLine, Parsed, parse_command_line};
-pub use config::{Config, Origins};
+pub use config::Config;
 pub use env_file::parse_env_file;
 pub use error::{Problem, SettingsError, Source};
 pub use kind::Kind;
 pub use layers::Layers;
 pub use near_miss::near_miss;
 pub use network::AddressSet;
+pub use origins::Origins;
 pub use setting::{Literal, Reload, Section, Setting, Status, Variable, find, hooks};
 pub use statsd::StatsdAddress;
 pub use table::table;

@@ -217,7 +217,7 @@ pub struct Variable {
     /// What the setting becomes, for the manual.
     pub meaning: &'static str,
     /// The setting's value; `None` where the variable's says nothing.
-    pub(crate) value: fn(&str) -> Option<Value>,
+    pub(crate) value: fn(&str) -> Result<Option<Value>, Rejection>,
 }
 
 /// A value that can stand in a static table.

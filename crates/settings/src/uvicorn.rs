@@ -186,6 +186,8 @@ pub struct ClassSettings {
     pub values: Vec<(String, Value)>,
     /// What has no effect here, one sentence each.
     pub notices: Vec<String>,
+    /// What is not called and may be missed, one sentence each.
+    pub cautions: Vec<String>,
 }
 
 /// Keywords of uvicorn's `Config` whose settings have another name, beside the aliases.

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod epoll;
 pub mod fdpass;
 pub mod fds;
+pub mod files;
 pub mod holder;
 pub mod local_time;
 pub mod memory;

@@ -425,6 +425,7 @@ fn a_worker_class_has_the_last_word() {
     let settings = ClassSettings {
         values: vec![("keepalive".to_owned(), Value::Int(7))],
         notices: vec!["a notice".to_owned()],
+        cautions: vec!["a caution".to_owned()],
     };
     let layers = arguments("--keep-alive 3 -k shop.Worker");
     assert_eq!(config(&layers).worker_class, WorkerClass::Custom);
@@ -435,6 +436,7 @@ fn a_worker_class_has_the_last_word() {
         (WorkerClass::Asgi, 7)
     );
     assert_eq!(config.notices, ["a notice"]);
+    assert_eq!(config.cautions, ["a caution"]);
     assert_eq!(
         config.origins.of("keepalive").to_string(),
         "from shop.Worker.CONFIG_KWARGS"

@@ -243,32 +243,38 @@ pub(super) const PYTHONPATH: Access = Access {
 pub(super) const PORT: Variable = Variable {
     name: "PORT",
     meaning: "`0.0.0.0:$PORT`",
-    value: |port| given(port).map(|port| Value::List(vec![Value::Str(format!("0.0.0.0:{port}"))])),
+    value: |text| match given(text).map(str::parse::<u16>) {
+        None => Ok(None),
+        Some(Ok(port)) => Ok(Some(Value::List(vec![Value::Str(format!(
+            "0.0.0.0:{port}"
+        ))]))),
+        Some(Err(_)) => Err(Rejection::malformed("a port, 0 to 65535")),
+    },
 };
 
 pub(super) const WEB_CONCURRENCY: Variable = Variable {
     name: "WEB_CONCURRENCY",
     meaning: "its value",
-    value: |count| given(count).map(Value::from),
+    value: |count| Ok(given(count).map(Value::from)),
 };
 
 /// An empty value counts: it trusts nobody.
 pub(super) const FORWARDED_ALLOW_IPS: Variable = Variable {
     name: "FORWARDED_ALLOW_IPS",
     meaning: "its value",
-    value: |peers| Some(Value::from(peers)),
+    value: |peers| Ok(Some(Value::from(peers))),
 };
 
 pub(super) const SENDFILE_VARIABLE: Variable = Variable {
     name: "SENDFILE",
     meaning: "on for `y`, `yes`, `1` and `true`, off for anything else",
     value: |word| {
-        given(word).map(|word| {
+        Ok(given(word).map(|word| {
             Value::Bool(matches!(
                 word.to_lowercase().as_str(),
                 "y" | "1" | "yes" | "true"
             ))
-        })
+        }))
     },
 };
 

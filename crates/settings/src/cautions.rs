@@ -1,0 +1,23 @@
+//! Settings that are valid each and make little sense together: a sentence each, for the log and for `--check-config`.
+
+use crate::choice::WorkerClass;
+use crate::config::Config;
+
+/// What the operator should know. Nothing here keeps a server from starting.
+pub(crate) fn cautions(config: &Config) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let mut say = |sentence: &str| sentences.push(sentence.to_owned());
+    if config.workers == 0 {
+        say("workers is 0: nothing is served until the signal TTIN adds a worker");
+    }
+    if config.preload_app && config.reload {
+        say(
+            "preload_app wins over reload: the application is imported once, before the workers are forked, so changed \
+             files are not watched",
+        );
+    }
+    if config.worker_class == WorkerClass::Asgi && config.threads > 1 {
+        say("threads has no effect on asgi workers: all requests of one run on its event loop");
+    }
+    sentences
+}

@@ -1,0 +1,109 @@
+"""`--check-config` finds what would keep the server from serving, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from harness import run
+
+APP = "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'']\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "app.py").write_text(APP)
+    return tmp_path
+
+
+#: Options, variables of the environment, and the one line that is said.
+MISTAKES = {
+    "an unknown worker class": ("-k nope", {}, "--worker-class: 'nope' is not valid: expected sync, gthread or asgi"),
+    "an address": ("-b foo:bar", {}, "--bind: 'foo:bar' is not valid: expected HOST:PORT"),
+    "a level": ("--log-level loud", {}, "--log-level: 'loud' is not valid: expected debug, info, warning, error"),
+    "a certificate": ("--certfile none.pem", {}, "--certfile: 'none.pem'"),
+    "a user": ("-u nosuchuser", {}, "--user: 'nosuchuser' cannot be used: there is no such user"),
+    "a group": ("-g nosuchgroup", {}, "--group: 'nosuchgroup' cannot be used: there is no such group"),
+    "a directory": ("--chdir none", {}, "--chdir: 'none' cannot be used: No such file or directory"),
+    "the error log's folder": ("--log-file no/e.log", {}, "--error-logfile: 'no/e.log' cannot be used: No such file"),
+    "the access log's folder": ("--access-logfile no/a.log", {}, "--access-logfile: 'no/a.log' cannot be used: No"),
+    "the pid file's folder": ("-p no/pid", {}, "--pid: 'no/pid' cannot be used: No such file or directory"),
+    "a socket's folder": ("-b unix:no/socket", {}, "no/socket: No such file or directory (from the command line)"),
+    "a file for logging": ("--log-config none.ini", {}, "logconfig: none.ini: it cannot be read: No such file"),
+    "a variable without a value": ("-e NAME", {}, "--env: 'NAME' is not valid: expected NAME=VALUE"),
+    "a number in the environment": ("", {"WEB_CONCURRENCY": "abc"}, "WEB_CONCURRENCY: 'abc' is not valid: expected a"),
+    "a port in the environment": ("", {"PORT": "abc"}, "PORT: 'abc' is not valid: expected a port, 0 to 65535"),
+    "arguments in the environment": (
+        "",
+        {"GUNICORN_CMD_ARGS": "--log-level loud"},
+        "(from GUNICORN_CMD_ARGS)",
+    ),
+    "an application": ("--wsgi-app", {}, "is not an option"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_found(folder: Path, case: tuple[str, dict[str, str], str]) -> None:
+    options, environment, sentence = case
+    before = sorted(folder.iterdir())
+    said = run("--check-config", "app", *options.split(), cwd=folder, env=environment)
+    assert said.code == (2 if "is not an option" in sentence else 1), said.text
+    [line, *hints] = said.err.splitlines()
+    assert line.startswith("error: ") and sentence in line, said.err
+    assert all(hint.startswith("  hint: ") for hint in hints), said.err
+    assert said.out == ""
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_wrong_name_in_the_environments_arguments_is_told_with_its_source(folder: Path) -> None:
+    said = run("--check-config", "app", cwd=folder, env={"GUNICORN_CMD_ARGS": "--wrokers 3"})
+    assert said.code == 2
+    assert said.err == "error: --wrokers is not an option (from GUNICORN_CMD_ARGS)\n  hint: did you mean --workers?\n"
+
+
+@pytest.mark.parametrize(
+    ("conf", "sentence"),
+    [
+        ("def post_fork(server): pass", "post_fork: a function with the parameters (server) is not valid"),
+        ("on_exit = 3", "on_exit: a value of type int is not valid: expected a function with 1 parameter"),
+        ("workers = 'many'", "workers: 'many' is not valid: expected a whole number, 0 or more (from conf.py)"),
+        ("timeout = [30]", "timeout: [30] is not valid: expected a number of seconds, 0 or more (from conf.py)"),
+    ],
+)
+def test_a_mistake_in_the_conf_file_is_found(folder: Path, conf: str, sentence: str) -> None:
+    (folder / "conf.py").write_text(conf + "\n")
+    said = run("--check-config", "app", "-c", "conf.py", cwd=folder)
+    assert said.code == 1
+    assert sentence in said.err
+
+
+def test_what_is_doubtful_is_told_and_passes(folder: Path) -> None:
+    (folder / "conf.py").write_text(
+        "wrokers = 3\nworker_tmp_dir = '/dev/shm'\nworkers = 0\nreload = preload_app = True\n"
+    )
+    said = run("--check-config", "app", "-c", "conf.py", cwd=folder)
+    assert said.code == 0, said.text
+    for sentence in [
+        "conf.py: wrokers is not a setting; did you mean workers?",
+        "worker_tmp_dir has no effect here: workers report through shared memory",
+        "workers is 0: nothing is served until the signal TTIN adds a worker",
+        "preload_app wins over reload",
+    ]:
+        assert f"warning: {sentence}" in said.err
+    assert not list(Path.cwd().glob("__pycache__/conf*"))
+
+
+def test_pythonpath_and_the_conf_files_folder_are_seen(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "elsewhere.py").write_text(APP)
+    assert run("--check-config", "elsewhere", cwd=folder).code == 1
+    assert run("--check-config", "elsewhere", "--pythonpath", "nothing,sub", cwd=folder).code == 0
+    assert run("--check-config", "elsewhere", "--chdir", "sub", cwd=folder).code == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_to_is_found(folder: Path) -> None:
+    said = run("--check-config", "app", "-p", "/pid", cwd=folder)
+    assert said.code == 1
+    assert "--pid: '/pid' cannot be used: Permission denied" in said.err
