@@ -195,6 +195,14 @@ def test_a_server_by_another_name(start: Start) -> None:
     assert answer.text == "undisclosed/1"
 
 
+def test_a_worker_class_of_ones_own(start: Start) -> None:
+    server = start("worker-class")
+    assert server.get().text == "True"
+    server.wait_workers(2)
+    assert server.stop() == 0
+    server.wait_log(r"the prices of worker \d+ are no longer kept", times=2)
+
+
 def test_every_example_has_its_test() -> None:
     source = Path(__file__).read_text()
     for folder in EXAMPLES.iterdir():

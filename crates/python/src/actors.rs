@@ -108,7 +108,12 @@ impl Actors {
     }
 
     /// Makes the object of the worker that is about to be forked.
-    pub(crate) fn prepare_worker(&mut self, py: Python<'_>, age: u64) -> PyResult<Py<PyAny>> {
+    pub(crate) fn prepare_worker(
+        &mut self,
+        py: Python<'_>,
+        age: u64,
+        hooks: &Hooks,
+    ) -> PyResult<Py<PyAny>> {
         let server = self.server.bind(py);
         let cfg = server.getattr("cfg")?;
         let arguments = (
@@ -120,11 +125,11 @@ impl Actors {
             cfg,
             &self.log,
         );
-        let worker = py
-            .import("oxicorn.workers.base")?
-            .getattr("Worker")?
-            .call1(arguments)?
-            .unbind();
+        let class = match &hooks.worker_class {
+            Some(class) => class.bind(py).clone(),
+            None => py.import("oxicorn.workers.base")?.getattr("Worker")?,
+        };
+        let worker = class.call1(arguments)?.unbind();
         server.setattr("worker_age", age)?;
         self.next = Some(worker.clone_ref(py));
         Ok(worker)
@@ -136,10 +141,11 @@ impl Actors {
         py: Python<'_>,
         age: u64,
         max_requests: u64,
+        hooks: &Hooks,
     ) -> PyResult<Py<PyAny>> {
         let worker = match self.next.take() {
             Some(worker) => worker,
-            None => self.prepare_worker(py, age)?,
+            None => self.prepare_worker(py, age, hooks)?,
         };
         worker.call_method1(py, "_adopt", (max_requests,))?;
         Ok(worker)

@@ -60,9 +60,10 @@ impl Resolved {
         environment: &mut Environment,
     ) -> Result<(), Failure> {
         let name = self.config.worker_class_name.clone();
-        let settings = worker_class::look_up(py, &name)?;
+        let found = worker_class::look_up(py, &name)?;
+        self.hooks.worker_class = found.class;
         let layers = self.layers.clone();
-        let layers = layers.worker_class(&name, worker_class::RUNS_AS, settings);
+        let layers = layers.worker_class(&name, &found.runs_as, found.settings);
         self.config = layers.resolve().map_err(|error| unacceptable(&error))?;
         environment.prepare(py, &self.config)
     }

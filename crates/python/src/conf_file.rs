@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyModule};
+use pyo3::types::{PyBytes, PyDict, PyModule, PyType};
 use settings::Value;
 
 use crate::failure::{self, Failure};
@@ -121,7 +121,10 @@ pub(crate) fn collect(names: &Bound<'_, PyDict>, source: &str) -> Result<ConfFil
         if name.starts_with("__") {
             continue;
         }
-        let value = values::from_python(&value);
+        let value = match class_path(&name, &value) {
+            Some(path) => Value::Str(path),
+            None => values::from_python(&value),
+        };
         if let (Some(setting), false) =
             (settings::near_miss(&name), matches!(value, Value::Other(_)))
         {
@@ -132,6 +135,19 @@ pub(crate) fn collect(names: &Bound<'_, PyDict>, source: &str) -> Result<ConfFil
         file.values.push((name, value));
     }
     Ok(file)
+}
+
+/// Where a worker class is found that is given as itself. The conf file is a module as well.
+fn class_path(name: &str, value: &Bound<'_, PyAny>) -> Option<String> {
+    let class = value.cast::<PyType>().ok()?;
+    let path = || {
+        Some(format!(
+            "{}.{}",
+            class.module().ok()?,
+            class.qualname().ok()?
+        ))
+    };
+    (name == "worker_class").then(path)?
 }
 
 fn run<'py>(py: Python<'py>, name: &str, path: &Path) -> Result<Bound<'py, PyDict>, Failure> {

@@ -14,11 +14,13 @@ use crate::values::type_name;
 /// The settings whose values may be objects that only Python can hold.
 const OBJECTS: [&str; 2] = ["logger_class", "logconfig_dict"];
 
-/// The hooks that a conf file defines, by name, and what else of it stays Python's.
+/// The hooks that a conf file defines, by name, and what else of it stays Python's: objects, and the class of the workers.
 #[derive(Default)]
 pub(crate) struct Hooks {
     functions: HashMap<&'static str, Py<PyAny>>,
     objects: Vec<(&'static str, Py<PyAny>)>,
+    /// The workers' class, where it is one of the operator's own that extends ours.
+    pub(crate) worker_class: Option<Py<PyAny>>,
 }
 
 impl Hooks {
@@ -50,6 +52,7 @@ impl Hooks {
         Ok(Self {
             functions,
             objects: objects.collect(),
+            worker_class: None,
         })
     }
 

@@ -160,7 +160,9 @@ impl Composition {
     fn worker(&mut self, py: Python<'_>, seat: &WorkerSeat) -> Result<Worker, Failure> {
         let config = Arc::clone(&seat.config);
         title::set(py, "worker", &config);
-        let object = self.actors.adopt_worker(py, seat.age, seat.max_requests);
+        let object = self
+            .actors
+            .adopt_worker(py, seat.age, seat.max_requests, &self.hooks);
         Ok(Worker {
             identity: identity(&config)?,
             conf_file: self.sources.conf_file(py),
@@ -205,7 +207,7 @@ impl Composition {
                 self.hooks.call(py, "nworkers_changed", (server, new, old))
             }
             Moment::PreFork { age } => {
-                let worker = self.actors.prepare_worker(py, age)?;
+                let worker = self.actors.prepare_worker(py, age, &self.hooks)?;
                 self.hooks.call(py, "pre_fork", (server, worker))
             }
             Moment::ChildExit { pid, .. } => match self.actors.worker_ended(py, pid)? {

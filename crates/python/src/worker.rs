@@ -26,6 +26,8 @@ use crate::reload::{Place, Reloader};
 use crate::signals::{self, Addressee};
 use crate::wsgi::{self, Gateway};
 
+mod own_class;
+
 /// Exit code of a worker that fails after it has served, Gunicorn's `sys.exit(-1)`.
 const CRASH: i32 = 255;
 
@@ -73,13 +75,27 @@ impl From<std::io::Error> for End {
 impl Worker {
     /// Lives, and returns the exit code.
     pub(crate) fn run(self, py: Python<'_>, seat: WorkerSeat) -> i32 {
-        let code = match self.boot(py, seat) {
+        let worker = Arc::new(self);
+        let code = match &worker.hooks.worker_class {
+            Some(_) => own_class::live(py, &worker, seat),
+            None => worker.live(py, seat),
+        };
+        worker.leave(py);
+        code
+    }
+
+    fn live(self: &Arc<Self>, py: Python<'_>, seat: WorkerSeat) -> i32 {
+        match self.boot(py, seat) {
             Ok((server, crew)) => {
                 let served = driver::run(py, &server, &crew);
                 served.unwrap_or_else(|error| code_of(py, &End::Raised(error), CRASH))
             }
             Err(end) => code_of(py, &end, BOOT),
-        };
+        }
+    }
+
+    /// What comes last, whatever was before.
+    fn leave(&self, py: Python<'_>) {
         let left = self
             .hooks
             .call(py, "worker_exit", (&self.arbiter, &self.object));
@@ -91,11 +107,14 @@ impl Worker {
             log::error!("Signals cannot be ignored: {error}");
         }
         logging::deliver(py);
-        code
     }
 
     /// Everything up to the first request.
-    fn boot(&self, py: Python<'_>, mut seat: WorkerSeat) -> Result<(Arc<Server>, Crew), End> {
+    fn boot(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        mut seat: WorkerSeat,
+    ) -> Result<(Arc<Server>, Crew), End> {
         forget_manager(py)?;
         self.hooks
             .call(py, "post_fork", (&self.arbiter, &self.object))?;
@@ -116,6 +135,9 @@ impl Worker {
             leaving: AtomicBool::new(false),
         });
         signals::install(py, &addressee)?;
+        if self.hooks.worker_class.is_some() {
+            own_class::hand_over_signals(py, &self.object)?;
+        }
         sys::users::become_user(&self.identity)?;
         let reloader = self.reloader(py, || Place {
             addressee: Arc::clone(&addressee),
@@ -124,7 +146,10 @@ impl Worker {
             ppid,
             conf_file: self.conf_file.clone(),
         })?;
-        let application = self.application(py, &addressee)?;
+        let application = match &self.hooks.worker_class {
+            Some(_) => own_class::load_wsgi(py, self, &addressee)?,
+            None => self.application(py, &addressee)?,
+        };
         self.object.setattr(py, "wsgi", &application.callable)?;
         let access = logging::follow(py, &log)?;
         let app = self.object.getattr(py, "app")?;

@@ -33,6 +33,8 @@ class Worker:
 
     _controls: Controls | None = None
     """Of the server in this process, once it is there."""
+    _natives: dict[str, Callable[[], None]]
+    """What the methods do that a class of the user's own may override."""
     _max_requests: int | None = None
     _counted_from = 0
 
@@ -50,6 +52,38 @@ class Worker:
     def __str__(self) -> str:
         """Name the process."""
         return f"<Worker {self.pid}>"
+
+    def init_process(self) -> None:
+        """Boot and run: the whole life of the worker."""
+        self._natives["init_process"]()
+
+    def load_wsgi(self) -> None:
+        """Import the application; `wsgi` is it then."""
+        self._natives["load_wsgi"]()
+
+    def run(self) -> None:
+        """Serve until the end."""
+        self._natives["run"]()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Finish what there is and leave (TERM)."""
+        del sig, frame
+        self._natives["SIGTERM"]()
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Leave at once (INT, QUIT)."""
+        del sig, frame
+        self._natives["SIGQUIT"]()
+
+    def handle_abort(self, sig: int, frame: Any) -> None:
+        """Leave because the time is up (ABRT)."""
+        del sig, frame
+        self._natives["SIGABRT"]()
+
+    def handle_usr1(self, sig: int, frame: Any) -> None:
+        """Open the log files anew (USR1)."""
+        del sig, frame
+        self._natives["SIGUSR1"]()
 
     def _adopt(self, max_requests: int) -> None:
         """Note that the calling process is this worker, which shall be replaced after that many requests."""

@@ -23,8 +23,8 @@ class UvicornH11Worker(UvicornWorker):
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {"loop": "asyncio", "http": "auto"}
 
 
-def describe(path: str) -> tuple[dict[str, Any] | None, list[str]]:
-    """Import a class; return its `CONFIG_KWARGS`, if it is of uvicorn's family, and the methods that it overrides."""
+def describe(path: str) -> tuple[Any, dict[str, Any] | None, list[str]]:
+    """Import a class; return it and, if it is of uvicorn's family, its `CONFIG_KWARGS` and the methods it overrides."""
     module, _, name = path.rpartition(".")
     here = sys.modules[__name__]
     names = {"uvicorn.workers": here, "uvicorn_worker": here}
@@ -39,7 +39,7 @@ def describe(path: str) -> tuple[dict[str, Any] | None, list[str]]:
         for key, value in before.items():
             sys.modules.pop(key) if value is None else sys.modules.update({key: value})
     if not isinstance(found, type) or not issubclass(found, UvicornWorker):
-        return None, []
+        return found, None, []
     own = found.__mro__[: found.__mro__.index(UvicornWorker)]
     methods = {key for part in own for key, value in vars(part).items() if callable(value)}
-    return dict(found.CONFIG_KWARGS), sorted(methods)
+    return found, dict(found.CONFIG_KWARGS), sorted(methods)
