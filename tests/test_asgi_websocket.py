@@ -245,6 +245,12 @@ def test_two_tasks_share_a_websocket(server: Server) -> None:
             assert socket.recv(timeout=10) == str(number)
 
 
+def test_a_receive_that_waits_since_before_the_acceptance(server: Server) -> None:
+    with dial(server, "/receive_first/x") as socket:
+        socket.send("at last")
+        assert socket.recv(timeout=10) == "at last"
+
+
 def test_many_messages_are_echoed_in_order(server: Server) -> None:
     with dial(server, "/echo/many") as socket:
         for number in range(2000):

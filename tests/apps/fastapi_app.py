@@ -1,11 +1,22 @@
-"""FastAPI: models, dependencies, threads for plain functions, forms and uploads."""
+"""FastAPI: models, dependencies, threads for plain functions, forms and uploads, a chat over WebSockets."""
 
 from __future__ import annotations
 
 import threading
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, File, Form, Header, HTTPException, UploadFile
+from fastapi import (
+    Depends,
+    FastAPI,
+    File,
+    Form,
+    Header,
+    HTTPException,
+    UploadFile,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketException,
+)
 from pydantic import BaseModel
 
 app = FastAPI()
@@ -43,3 +54,26 @@ async def get_item(number: int) -> dict:
 @app.post("/upload")
 async def upload(title: Annotated[str, Form()], file: Annotated[UploadFile, File()]) -> dict:
     return {"title": title, "name": file.filename, "size": len(await file.read())}
+
+
+ROOMS: dict[str, list[WebSocket]] = {}
+
+
+async def token(socket: WebSocket, token: str = "") -> str:
+    if token != "secret":
+        raise WebSocketException(1008)
+    return token
+
+
+@app.websocket("/rooms/{room}")
+async def chat(socket: WebSocket, room: str, token: Annotated[str, Depends(token)]) -> None:
+    await socket.accept()
+    members = ROOMS.setdefault(room, [])
+    members.append(socket)
+    try:
+        while True:
+            said = await socket.receive_json()
+            for member in members:
+                await member.send_json({"room": room, "members": len(members), "said": said})
+    except WebSocketDisconnect:
+        members.remove(socket)

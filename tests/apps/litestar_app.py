@@ -1,4 +1,4 @@
-"""Litestar: typed handlers, streams, lifespan."""
+"""Litestar: typed handlers, streams, lifespan, WebSockets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, get, post
+from litestar import Litestar, WebSocket, get, post, websocket, websocket_listener
+from litestar.exceptions import NotAuthorizedException
 from litestar.response import Stream
 
 GATES = Path(os.environ["LAB_GATES"])
@@ -44,4 +45,19 @@ async def fails() -> None:
     raise RuntimeError("a handler that fails")
 
 
-app = Litestar(route_handlers=[item, echo, stream, fails], lifespan=[lifespan])
+@websocket_listener("/listen")
+async def listen(data: dict[str, Any]) -> dict[str, Any]:
+    return {"heard": data}
+
+
+@websocket("/talk")
+async def talk(socket: WebSocket) -> None:
+    if "refuse" in socket.query_params:
+        raise NotAuthorizedException
+    await socket.accept(subprotocols="chat")
+    while (data := await socket.receive_bytes()) != b"bye":
+        await socket.send_bytes(data[::-1])
+    await socket.close(4001, "so long")
+
+
+app = Litestar(route_handlers=[item, echo, stream, fails, listen, talk], lifespan=[lifespan])

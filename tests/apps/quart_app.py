@@ -1,11 +1,11 @@
-"""Quart: requests, streams, start and end."""
+"""Quart: requests, streams, start and end, WebSockets."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from quart import Quart, request
+from quart import Quart, abort, request, websocket
 
 GATES = Path(os.environ["LAB_GATES"])
 app = Quart(__name__)
@@ -49,3 +49,13 @@ async def stream():
 @app.get("/fails")
 async def fails():
     raise RuntimeError("a view that fails")
+
+
+@app.websocket("/talk")
+async def talk():
+    if "refuse" in websocket.args:
+        abort(401)
+    await websocket.accept(subprotocol="chat", headers={"X-Talk": "yes"})
+    while (message := await websocket.receive()) != "bye":
+        await websocket.send(message[::-1])
+    await websocket.close(4001, "so long")

@@ -1,4 +1,4 @@
-"""Starlette: lifespan state, streams, files, uploads, background tasks, a client that leaves."""
+"""Starlette: lifespan state, streams, files, uploads, background tasks, a client that leaves, WebSockets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from starlette.background import BackgroundTask
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 GATES = Path(os.environ["LAB_GATES"])
 
@@ -80,6 +81,21 @@ async def add_field(request, call_next):
     return response
 
 
+async def talk(socket: WebSocket):
+    await socket.accept(subprotocol="chat", headers=[(b"x-pool", socket.state.pool.encode())])
+    try:
+        while (text := await socket.receive_text()) != "bytes":
+            await socket.send_text(f"{socket.path_params['room']}: {text}")
+        await socket.send_bytes(await socket.receive_bytes())
+        await socket.receive_text()
+    except WebSocketDisconnect as left:
+        (GATES / f"{socket.path_params['room']}.{left.code}.{left.reason}").touch()
+
+
+async def deny(socket: WebSocket):
+    await socket.send_denial_response(JSONResponse({"error": "no room"}, status_code=404))
+
+
 app = Starlette(
     lifespan=lifespan,
     routes=[
@@ -91,6 +107,8 @@ app = Starlette(
         Route("/file", file),
         Route("/later", later),
         Route("/fails", fails),
+        WebSocketRoute("/talk/{room}", talk),
+        WebSocketRoute("/deny", deny),
     ],
 )
 app.add_middleware(BaseHTTPMiddleware, dispatch=add_field)

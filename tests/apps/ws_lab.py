@@ -219,6 +219,15 @@ async def deaf(socket: Socket) -> None:
         socket.note("cancelled")
 
 
+async def receive_first(socket: Socket) -> None:
+    """Wait for the next message before the WebSocket is accepted."""
+    await socket.receive()
+    hearing = asyncio.create_task(socket.hear())
+    await asyncio.sleep(0.01)
+    await socket.send({"type": "websocket.accept"})
+    await socket.say(await hearing)
+
+
 async def both(socket: Socket) -> None:
     """Two tasks: one that receives, one that sends."""
     await socket.accept()

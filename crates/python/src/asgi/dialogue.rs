@@ -164,6 +164,7 @@ impl Dialogue {
 
     fn obey(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
         let message = ws_message::read(message)?;
+        let is_news = !matches!(message, Message::Text(_) | Message::Binary(_));
         let mut state = self.lock();
         let upgrade = &mut state.upgrade;
         // Nothing waits here, so the GIL is kept; see `Conversation::obey`.
@@ -177,10 +178,9 @@ impl Dialogue {
         };
         state.told |= matches!(room, Err(Stuck::Lost(_)));
         state.full = matches!(room, Ok(Room::Full));
-        let over = !state.upgrade.is_open() && !self.waiters.is_empty();
         drop(state);
-        if over {
-            // Whoever waits for the next message learns that there will be none.
+        if is_news && !self.waiters.is_empty() {
+            // Whoever waits for the next message waits for another thing now, or learns that there will be none.
             self.wake(py);
         }
         room.map_err(failure::exception)
