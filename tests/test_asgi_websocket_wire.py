@@ -133,6 +133,27 @@ def test_a_wrong_frame_closes_the_websocket(server: Server, sent: bytes, code: i
     assert disconnect(server, name) == [["disconnect", code, reason]]
 
 
+@pytest.mark.parametrize("end", [close_frame(1000), frame(3)], ids=["close", "violation"])
+def test_what_came_before_the_end_is_answered_before_it(server: Server, end: bytes) -> None:
+    with server.connect() as wire:
+        upgrade(wire, "/echo/x")
+        wire.send(frame(TEXT, b"one") + frame(TEXT, b"two") + end + frame(PING))
+        assert [read_frame(wire).payload for _ in range(2)] == [b"one", b"two"]
+        assert read_frame(wire).opcode == CLOSE
+        wire.assert_closed()
+
+
+def test_an_application_that_answers_nothing_delays_the_end_for_a_moment_only(serve: Serve) -> None:
+    server = serve("ws_lab:application", *ASGI)
+    with server.connect() as wire:
+        upgrade(wire, "/gated/thinker")
+        serve.gates.wait_entered("thinker")
+        wire.send(frame(TEXT, b"never taken") + close_frame(4000))
+        assert read_frame(wire.patience(5)).close[0] == 4000
+        wire.assert_closed()
+    serve.gates.open("thinker")
+
+
 def test_text_is_refused_as_soon_as_it_is_wrong(server: Server) -> None:
     with server.connect() as wire:
         upgrade(wire, "/echo/x")

@@ -56,6 +56,7 @@ async def echo(socket: Socket) -> None:
 async def dump(socket: Socket) -> None:
     await socket.accept()
     await socket.say(json.dumps(shown(socket.scope)))
+    await socket.hear()
 
 
 async def choose(socket: Socket) -> None:

@@ -80,6 +80,10 @@ impl Reactor {
             }
             let taken = if connection.inbound.is_empty() {
                 match receive(connection, &mut self.scratch) {
+                    Ok(0) if wire.is_parting() => {
+                        connection.readable = false;
+                        continue;
+                    }
                     Ok(0) => return self.close(key),
                     Ok(count) => {
                         let taken = wire.take(&self.scratch[..count]);

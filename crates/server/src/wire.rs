@@ -18,6 +18,10 @@ const WINDOW: usize = 64 * 1024;
 /// What a message counts beside its bytes: a stream of empty ones takes memory too.
 const MESSAGE_COST: usize = 64;
 
+/// How long our close frame may wait for the application to answer the messages that came before the client's: one that
+/// has taken a message and never asks for the next would let the client wait for ever.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
 /// One WebSocket.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -36,8 +40,12 @@ struct State {
     weight: usize,
     /// The application waits for a message.
     awaited: bool,
+    /// The application has taken a message and not asked for the next, so it may be about to answer.
+    answering: bool,
     /// Nothing is read until there is room.
     paused: bool,
+    /// When the close frame that is owed to the client is sent at the latest.
+    part_by: Option<Duration>,
     /// How it ended, as the application is told behind the messages.
     closure: Option<Closure>,
 }
@@ -116,7 +124,9 @@ impl Wire {
                 incoming: VecDeque::new(),
                 weight: 0,
                 awaited: false,
+                answering: false,
                 paused: false,
+                part_by: None,
                 closure: None,
             }),
             outlet,
@@ -160,7 +170,7 @@ impl Wire {
         let mut frames = Vec::new();
         let (mut consumed, mut news, mut ended) = (0, false, false);
         while consumed < input.len() && (state.has_room() || !state.session.is_open()) {
-            let received = state.session.receive(&input[consumed..], &mut frames);
+            let received = state.session.hear(&input[consumed..], &mut frames);
             consumed += received.consumed;
             match received.incoming {
                 Some(Incoming::Closed(closure)) => ended |= state.end(closure),
@@ -172,6 +182,12 @@ impl Wire {
             }
         }
         let awaited = news && std::mem::take(&mut state.awaited);
+        if ended && state.session.is_parting() {
+            match state.answering || !state.incoming.is_empty() {
+                true => state.part_by = Some(self.now() + LAST_WORD),
+                false => state.session.part(&mut frames),
+            }
+        }
         let _ = self.send(&state, &frames);
         Taken {
             consumed,
@@ -184,15 +200,26 @@ impl Wire {
     pub(crate) fn handle_timeout(&self) -> bool {
         let mut state = self.state.lock();
         let mut frames = Vec::new();
-        let closure = state.session.handle_timeout(self.now(), &mut frames);
+        let now = self.now();
+        if state.part_by.is_some_and(|part_by| part_by <= now) {
+            state.session.part(&mut frames);
+        }
+        let closure = state.session.handle_timeout(now, &mut frames);
         let _ = self.send(&state, &frames);
         closure.is_some_and(|closure| state.end(closure))
     }
 
     /// How long until [`Wire::handle_timeout`] has to be called, if ever.
     pub(crate) fn timeout(&self) -> Option<Duration> {
-        let at = self.state.lock().session.poll_timeout()?;
+        let state = self.state.lock();
+        let part_by = state.part_by.filter(|_| state.session.is_parting());
+        let at = part_by.or_else(|| state.session.poll_timeout())?;
         Some(at.saturating_sub(self.now()))
+    }
+
+    /// Whether the client has ended it and the application may still answer what came before.
+    pub(crate) fn is_parting(&self) -> bool {
+        self.state.lock().session.is_parting()
     }
 
     /// Whether nothing more is to be sent or received.
@@ -224,10 +251,11 @@ impl Wire {
 
 /// The application's side.
 impl Wire {
-    /// Takes the next message, or the end; `None` where there is neither yet. The second value says that the reactor waits
-    /// to be told to read on.
+    /// Takes the next message, or the end; `None` where there is neither yet. The second value says that the reactor has to
+    /// be told: it can read on, or come to the end.
     pub(crate) fn receive(&self) -> (Option<Incoming>, bool) {
         let mut state = self.state.lock();
+        state.answering = !state.incoming.is_empty();
         if let Some(message) = state.incoming.pop_front() {
             state.weight = state.weight.saturating_sub(weight(&message));
             if state.incoming.is_empty() {
@@ -240,9 +268,15 @@ impl Wire {
             }
             return (Some(message), resume);
         }
+        let parting = state.session.is_parting();
+        if parting {
+            let mut frames = Vec::new();
+            state.session.part(&mut frames);
+            let _ = self.send(&state, &frames);
+        }
         let closure = state.closure.clone();
         state.awaited = closure.is_none();
-        (closure.map(Incoming::Closed), false)
+        (closure.map(Incoming::Closed), parting)
     }
 
     /// Has the session make a frame, and sends it.
@@ -251,7 +285,7 @@ impl Wire {
         make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<Flushed, SendFailure> {
         let mut state = self.state.lock();
-        if state.closure.is_some() {
+        if state.closure.is_some() && !state.session.is_parting() {
             return Err(SinkError::Disconnected.into());
         }
         let mut frames = Vec::new();

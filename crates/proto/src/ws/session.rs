@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!            ┌── our close ──► Closing ── their close, time-out, end of stream ──┐
-//!   Open ────┤                                                                   ▼
-//!            └── their close (answered), violation (answered), silence, end ──► Over
+//!   Open ────┼── their close, violation ──► Parting ── our close frame ──────────┤
+//!            └── silence, end of stream ──► Over ◄───────────────────────────────┘
 //! ```
 
 use std::time::Duration;
@@ -43,6 +43,10 @@ pub struct Session {
 #[derive(Debug)]
 enum State {
     Open(Keepalive),
+    /// Nothing more is received, and this frame is our last; the application may have something to say before it.
+    Parting {
+        close: Vec<u8>,
+    },
     /// We have sent our close frame.
     Closing {
         code: u16,
@@ -150,13 +154,22 @@ impl Session {
     /// Takes bytes of the peer, up to the end of the first thing among them that concerns the application. The caller goes
     /// on with `input[consumed..]` until nothing is left. When the session is over, everything is taken and ignored.
     pub fn receive(&mut self, input: &[u8], out: &mut Vec<u8>) -> Received {
+        let received = self.hear(input, out);
+        self.part(out);
+        received
+    }
+
+    /// As [`Session::receive`], but where the peer has ended it our close frame is left to [`Session::part`]: until then
+    /// the application can answer the messages that came before ("an endpoint MAY delay sending a Close frame until its
+    /// current message is sent", RFC 6455, section 5.5.1).
+    pub fn hear(&mut self, input: &[u8], out: &mut Vec<u8>) -> Received {
         if let State::Open(keepalive) = &mut self.state
             && !input.is_empty()
         {
             keepalive.heard();
         }
         let mut consumed = 0;
-        while consumed < input.len() && !self.is_over() {
+        while consumed < input.len() && self.receives() {
             let incoming = match self.decoder.decode(&input[consumed..]) {
                 Ok((taken, event)) => {
                     consumed += taken;
@@ -164,7 +177,7 @@ impl Session {
                 }
                 Err(violation) => {
                     consumed = input.len();
-                    Some(Incoming::Closed(self.fail(violation, out)))
+                    Some(Incoming::Closed(self.fail(violation)))
                 }
             };
             if incoming.is_some() {
@@ -190,7 +203,7 @@ impl Session {
                 None
             }
             Event::Close { code, reason } => {
-                Some(Incoming::Closed(self.answer_close(code, reason, out)))
+                Some(Incoming::Closed(self.answer_close(code, reason)))
             }
             Event::Text(_) | Event::Binary(_) | Event::Ping(_) | Event::Pong(_) => None,
         }
@@ -198,26 +211,38 @@ impl Session {
 
     /// "When sending a Close frame in response, the endpoint typically echos the status code it received" (RFC 6455,
     /// section 5.5.1).
-    fn answer_close(&mut self, code: Option<u16>, reason: String, out: &mut Vec<u8>) -> Closure {
+    fn answer_close(&mut self, code: Option<u16>, reason: String) -> Closure {
         match self.end(Ended::ByPeer) {
             Some(closure) => closure,
             None => {
-                self.encoder.close(code, "", out).ok();
+                self.prepare_to_part(code, "");
                 Closure::ByPeer { code, reason }
             }
         }
     }
 
-    fn fail(&mut self, violation: Violation, out: &mut Vec<u8>) -> Closure {
+    fn fail(&mut self, violation: Violation) -> Closure {
         match self.end(Ended::ByPeer) {
             Some(closure) => closure,
             None => {
                 // Every code and rule of the table fits: a test says so.
-                self.encoder
-                    .close(Some(violation.code()), violation.rule(), out)
-                    .ok();
+                self.prepare_to_part(Some(violation.code()), violation.rule());
                 Closure::Violation(violation)
             }
+        }
+    }
+
+    fn prepare_to_part(&mut self, code: Option<u16>, reason: &str) {
+        let mut close = Vec::new();
+        self.encoder.close(code, reason, &mut close).ok();
+        self.state = State::Parting { close };
+    }
+
+    /// Sends the close frame that is owed to the peer, if one is.
+    pub fn part(&mut self, out: &mut Vec<u8>) {
+        if let State::Parting { close } = &mut self.state {
+            out.append(close);
+            self.state = State::Over(Ended::ByPeer);
         }
     }
 
@@ -232,8 +257,13 @@ impl Session {
                 self.state = State::Over(before);
                 None
             }
-            State::Open(_) => None,
+            State::Open(_) | State::Parting { .. } => None,
         }
+    }
+
+    /// Whether what comes from the peer is still looked at.
+    fn receives(&self) -> bool {
+        matches!(self.state, State::Open(_) | State::Closing { .. })
     }
 
     /// Sends a text message.
@@ -256,7 +286,7 @@ impl Session {
         Ok(())
     }
 
-    /// Sends a close frame, and waits for the peer's.
+    /// Sends a close frame, and waits for the peer's, unless that has come: the peer's code is then the one that counts.
     ///
     /// # Errors
     /// [`SendError::Disconnected`] when the peer has ended it, a [`Misuse`] when the application has, or when the code or
@@ -269,6 +299,10 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         self.check_open()?;
+        if self.is_parting() {
+            self.part(out);
+            return Ok(());
+        }
         self.encoder.close(Some(code), reason, out)?;
         self.state = State::Closing {
             code,
@@ -280,7 +314,7 @@ impl Session {
 
     fn check_open(&self) -> Result<(), SendError> {
         match self.state {
-            State::Open(_) => Ok(()),
+            State::Open(_) | State::Parting { .. } => Ok(()),
             State::Closing { .. } | State::Over(Ended::ByApplication) => {
                 Err(Misuse::AfterClose.into())
             }
@@ -316,7 +350,7 @@ impl Session {
         match &self.state {
             State::Open(keepalive) => keepalive.timeout(),
             State::Closing { deadline, .. } => Some(*deadline),
-            State::Over(_) => None,
+            State::Parting { .. } | State::Over(_) => None,
         }
     }
 
@@ -328,7 +362,7 @@ impl Session {
             State::Closing { deadline, .. } if *deadline <= now => {
                 return self.end(Ended::ByApplication);
             }
-            State::Closing { .. } | State::Over(_) => Due::Nothing,
+            State::Parting { .. } | State::Closing { .. } | State::Over(_) => Due::Nothing,
         };
         match due {
             Due::Nothing => None,
@@ -353,9 +387,15 @@ impl Session {
         matches!(self.state, State::Over(_))
     }
 
-    /// Whether messages can be sent.
+    /// Whether neither side has ended it.
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
+    }
+
+    /// Whether the peer has ended it and our close frame waits for [`Session::part`]. Messages can still be sent.
+    #[must_use]
+    pub fn is_parting(&self) -> bool {
+        matches!(self.state, State::Parting { .. })
     }
 }
