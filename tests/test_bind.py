@@ -10,7 +10,7 @@ from pathlib import Path
 from signal import SIGTERM
 
 import pytest
-from harness import APPS, Serve, Wire, better, free_port, parity
+from harness import APPS, Serve, Wire, better, free_port, parity, processes
 
 
 def has_ipv6() -> bool:
@@ -210,3 +210,16 @@ def test_nobody_but_the_arbiter_and_its_workers_holds_the_listener(serve: Serve,
     )
     server = serve("starts", "--pythonpath", str(APPS), cwd=serve.folder)
     assert server.get().text == "[]\n", "standard streams, and nothing of the server"
+
+
+def test_nothing_is_written_but_what_was_asked_for(serve: Serve, tmp_path: Path) -> None:
+    """No heartbeat file, no control socket: the server runs where no directory is writable."""
+    home = tmp_path / "home"
+    home.mkdir()
+    folders = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "TMPDIR": str(home)}
+    server = serve("lab", "--worker-tmp-dir", str(home), "--no-control-socket", env=folders)
+    assert server.get().text == "Hello, world!"
+    assert list(home.iterdir()) == []
+    for pid in (server.pid, *server.workers()):
+        assert [name for name in processes.open_files(pid) if str(home) in name or "/dev/shm" in name] == []
+    server.wait_log("worker.tmp.dir has no effect")

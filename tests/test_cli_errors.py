@@ -243,3 +243,25 @@ def test_the_message_is_not_repeated_by_each_worker(serve: Serve, write) -> None
     refusal = serve.refused("shop", "-w", "4", cwd=serve.folder)
     assert refusal.code == 3
     assert refusal.text.count("RuntimeError: no database") <= 4
+
+
+@better
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-k", "snyc"], "snyc"),
+        (["--bind", "127.0.0.1:99999"], "99999"),
+        (["--log-level", "loud"], "loud"),
+    ],
+    ids=["class", "address", "level"],
+)
+def test_check_config_finds_what_would_stop_the_server(serve: Serve, words: list[str], said: str) -> None:
+    refusal = serve.refused("lab", "--check-config", *words, bind=None)
+    assert refusal.code == 1
+    assert said in refusal.text
+
+
+@better
+def test_check_config_looks_where_pythonpath_points(serve: Serve) -> None:
+    checked = serve.refused("lab", "--check-config", "--pythonpath", str(APPS), cwd=serve.folder)
+    assert checked.code == 0, checked.text

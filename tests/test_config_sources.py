@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness import APPS, Serve, free_port, parity
+from harness import APPS, NAME, Serve, free_port, parity
 
 PATHS = ("--pythonpath", str(APPS))
 
@@ -188,3 +188,47 @@ def test_version_and_help(serve: Serve) -> None:
     for flag in ("--workers", "--bind", "--header-timeout", "--max-requests-jitter", "--preload"):
         assert flag in described.out
     assert serve.refused("-h", bind=None).code == 0
+
+
+@parity
+def test_the_file_of_chdir_is_not_read(serve: Serve, tmp_path: Path) -> None:
+    """It is looked for where the server was started."""
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away" / "gunicorn.conf.py").write_text("workers = 3\n")
+    assert setting(serve, "workers", "--chdir", str(tmp_path / "away")) == "1"
+
+
+@parity
+def test_variables_of_the_command_line_replace_the_files(serve: Serve, conf: Path) -> None:
+    conf.write_text("raw_env = ['LAB_COLOUR=red', 'LAB_SHAPE=round']\n")
+    server = serve("lab", *PATHS, "-e", "LAB_COLOUR=blue", cwd=serve.folder)
+    assert server.get("/variable/LAB_COLOUR").text == "blue"
+    assert server.get("/variable/LAB_SHAPE").text == ""
+
+
+@parity
+def test_an_application_in_cmd_args_does_not_count(serve: Serve) -> None:
+    refusal = serve.refused(env={"GUNICORN_CMD_ARGS": "lab"})
+    assert refusal.code in (1, 2)
+    assert "application" in refusal.text.lower()
+
+
+@parity
+def test_a_file_without_its_ending_is_read_with_a_warning(serve: Serve, write) -> None:
+    path = write("production.cfg", "workers = 7\n")
+    env = {"PYTHONPATH": str(APPS)}
+    shown = serve.refused("lab", "-c", str(path), "--print-config", cwd=serve.folder, env=env, bind=None)
+    assert "production.cfg" in shown.text
+    assert any(line.split() == ["workers", "=", "7"] for line in shown.out.splitlines())
+
+
+@parity
+def test_server_software_is_in_the_environment(serve: Serve) -> None:
+    assert serve("lab").get("/variable/SERVER_SOFTWARE").text.startswith(f"{NAME}/")
+
+
+@parity
+def test_threads_make_a_threaded_worker(serve: Serve) -> None:
+    server = serve("lab", "--threads", "2")
+    assert "Using worker: gthread" in server.log
+    assert server.get("/environ").json()["wsgi.multithread"] is True

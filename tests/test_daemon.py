@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 import pytest
-from harness import Serve, Server, eventually, parity, processes
+from harness import Serve, Server, better, eventually, parity, processes
 
 
 @pytest.fixture
@@ -48,3 +49,14 @@ def test_it_stops_cleanly(daemon: tuple[Server, int], tmp_path: Path) -> None:
     eventually(lambda: not processes.alive(pid), within=15)
     assert not (tmp_path / "pid").exists()
     assert "Shutting down: Master" in (tmp_path / "error.log").read_text()
+
+
+@better
+def test_the_launcher_tells_of_a_start_that_failed(serve: Serve, tmp_path: Path) -> None:
+    """Gunicorn's has gone with 0 before anything can fail."""
+    pidfile = tmp_path / "pid"
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        refusal = serve.refused("lab", "-D", "--pid", str(pidfile), bind=f"127.0.0.1:{port}")
+        assert refusal.code == 1
+    assert not pidfile.exists()

@@ -97,7 +97,7 @@ def test_memory_is_shared(serve: Serve, heavy) -> None:
 def test_an_import_that_fails_exits_at_once(serve: Serve, write) -> None:
     write("broken.py", "raise RuntimeError('no database')\n")
     refusal = serve.refused("broken", "--preload", cwd=serve.folder)
-    assert refusal.code in (1, 3)
+    assert refusal.code == 3
     assert "RuntimeError: no database" in refusal.text
     assert "Booting worker" not in refusal.text
 
@@ -123,3 +123,15 @@ def test_the_environment_is_set_before_the_import(serve: Serve, write) -> None:
     )
     options = ("--preload", "-e", "LAB_COLOUR=red", "--pythonpath", str(APPS))
     assert serve("reads", *options, cwd=serve.folder).get().text == "red"
+
+
+@better
+def test_an_import_that_finds_no_application_has_code_4(serve: Serve, write) -> None:
+    write("broken.py", "application = None\n")
+    assert serve.refused("broken", "--preload", cwd=serve.folder).code == 4
+
+
+def test_with_reload_it_says_which_of_them_counts(serve: Serve) -> None:
+    server = serve("lab", "--preload", "--reload")
+    server.wait_log(r"\[WARNING\] .*(preload.*reload|reload.*preload)")
+    assert server.get().text == "Hello, world!"

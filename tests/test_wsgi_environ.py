@@ -149,6 +149,23 @@ def test_the_asterisk_of_options_is_the_path(serve: Serve, write) -> None:
     assert (reply.status, reply.text) == (200, "*")
 
 
+@better
+def test_connect_has_no_path(serve: Serve, write) -> None:
+    write(
+        "tunnel.py",
+        """
+        def application(environ, start_response):
+            body = f"{environ['PATH_INFO']!r} {environ['RAW_URI']}".encode()
+            start_response("403 Forbidden", [("Content-Length", str(len(body)))])
+            return [body]
+        """,
+    )
+    server = serve("tunnel", cwd=serve.folder)
+    with server.connect() as wire:
+        reply = wire.request("far.example:443", method="CONNECT", fields=[]).reply()
+    assert reply.text == "'' far.example:443"
+
+
 @parity
 def test_repeated_fields_are_joined_with_commas(server: Server) -> None:
     environ = get(server, "/environ", ("X-Many", "a"), ("X-Many", "b"), ("x-many", "c"))

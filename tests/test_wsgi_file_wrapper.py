@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
 import pytest
-from harness import Serve, Server, eventually, parity, processes
+from harness import Serve, Server, better, eventually, parity, processes
 
 CONTENT = os.urandom(1_500_000)
 
@@ -105,3 +106,22 @@ def test_a_middleware_may_iterate_it(server: Server) -> None:
 def test_no_sendfile_sends_the_same(serve: Serve, kind: str, path: Path) -> None:
     server = serve("responses", "--no-sendfile", kind=kind)
     assert server.get(f"/file?path={path}&offset=9").body == CONTENT[9:]
+
+
+@better
+def test_a_compressed_file_is_read_and_not_sent_as_it_stands(serve: Serve, write) -> None:
+    """It has a descriptor, behind which is something else than what it reads."""
+    with gzip.open(serve.folder / "packed.gz", "wb") as file:
+        file.write(b"unpacked " * 1000)
+    write(
+        "packed.py",
+        """
+        import gzip
+        from pathlib import Path
+
+        def application(environ, start_response):
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return environ["wsgi.file_wrapper"](gzip.open(Path(__file__).with_name("packed.gz")))
+        """,
+    )
+    assert serve("packed", cwd=serve.folder).get().body == b"unpacked " * 1000

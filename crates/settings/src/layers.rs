@@ -252,6 +252,9 @@ impl Layers {
             .filter_map(|setting| notice(setting, settled))
             .chain(self.notices.iter().cloned())
             .collect();
+        if config.preload_app && config.reload {
+            config.notices.push(RELOAD_WITH_PRELOAD.to_owned());
+        }
         if WorkerClass::is_uvicorn(&config.worker_class_name) {
             // A deployment with uvicorn's classes has relied on the client's address so far.
             config.proxy_headers |= !settled.contains_key("proxy_headers");
@@ -266,6 +269,10 @@ impl Layers {
         Ok(config)
     }
 }
+
+/// Which of two settings counts that cannot both be had.
+const RELOAD_WITH_PRELOAD: &str = "reload has no effect with preload_app: the arbiter has imported the application, and \
+                                   no worker can import it anew. Leave preload_app out while you develop";
 
 /// The settings of parsed arguments, with where they stood.
 fn given(parsed: &CommandLine, source: &Source) -> Vec<Given> {

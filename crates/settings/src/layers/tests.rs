@@ -328,6 +328,18 @@ fn what_has_no_effect_is_said_once_and_only_when_given() {
 }
 
 #[test]
+fn preloading_with_reload_says_which_of_them_counts() {
+    let [notice] = &*config(&arguments("--preload --reload")).notices else {
+        panic!("one notice was expected");
+    };
+    assert!(
+        notice.starts_with("reload has no effect with preload_app"),
+        "{notice}"
+    );
+    assert!(config(&arguments("--preload")).notices.is_empty());
+}
+
+#[test]
 fn names_of_the_files_own_and_hooks_are_the_callers() {
     let layers = Layers::new().conf(vec![
         ("cores".to_owned(), Value::Int(8)),
