@@ -255,6 +255,70 @@ def test_a_request_that_cannot_be_read_has_a_line(access) -> None:
     assert " 400 " in last_line(server, '" 400 ')
 
 
+STAGES = "%(m)s %(U)s %(s)s %(B)s %(M)s"
+
+
+@better
+def test_a_request_that_does_not_arrive_in_time_has_a_line(serve: Serve) -> None:
+    """With what is known of it, and as long as it was waited for."""
+    options = ("--header-timeout", "1", "--body-timeout", "1", "--access-logfile", "-")
+    server = serve("lab", *options, "--access-logformat", STAGES)
+    with server.connect() as head_only, server.connect() as body_missing:
+        head_only.send(b"GET /head HTTP/1.1\r\nHost:")
+        body_missing.send(head("/echo/body", method="POST", body=b"x" * 100) + b"x")
+        assert head_only.reply().status == 408
+        assert body_missing.reply().status == 408
+    for start in ("- - 408", "POST /echo/body 408"):
+        assert 900 < int(last_line(server, start).split()[-1]) < 5000
+
+
+@pytest.mark.parametrize("gone", ["closed", "reset"])
+def test_a_client_that_leaves_within_its_request_has_a_line(access, gone: str) -> None:
+    """400, nginx's number for it: nothing was answered."""
+    server = access("--access-logformat", STAGES)
+    for sent in (b"GET /hea", head("/echo/body", method="POST", body=b"x" * 100) + b"x"):
+        with server.connect() as wire:
+            wire.send(sent)
+            if gone == "reset":
+                wire.reset()
+    for expected in ("- - 400 0 ", "POST /echo/body 400 0 "):
+        last_line(server, expected)
+
+
+def test_a_refused_request_is_named_in_its_line(serve: Serve) -> None:
+    server = serve("lab", "--limit-request-body", "10", "--access-logfile", "-", "--access-logformat", STAGES)
+    assert server.post("/echo/much", b"x" * 100).status == 413
+    last_line(server, "POST /echo/much 413")
+    fields = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "off")]
+    assert server.get("/disagree", fields=fields).status == 400
+    last_line(server, "GET /disagree 400")
+
+
+@parity
+def test_a_view_that_fails_late_has_a_line(access) -> None:
+    server = access("--access-logformat", "%(m)s %(U)s %(s)s")
+    with server.connect() as wire:
+        wire.request("/late/12")
+        wire.rest_or_reset()
+    last_line(server, "GET /late/12 200")
+
+
+@parity
+def test_an_empty_body_has_0_bytes(access) -> None:
+    server = access("--access-logformat", "%(U)s b=%(b)s B=%(B)s")
+    server.post("/echo/nothing", b"")
+    assert last_line(server, "/echo/nothing") == "/echo/nothing b=0 B=0"
+
+
+@better
+def test_a_request_that_timed_out_has_its_whole_duration(serve: Serve) -> None:
+    server = serve("lab", "--timeout", "1", "--access-logfile", "-", "--access-logformat", STAGES, kind="sync")
+    with server.connect() as wire:
+        wire.request("/gate/hung")
+        wire.rest_or_reset()
+    assert int(last_line(server, "/gate/hung").split()[-1]) >= 900
+
+
 @parity("gthread")
 def test_every_request_has_a_line(access) -> None:
     server = access("--access-logformat", "%(U)s")

@@ -132,6 +132,17 @@ def error(environ, start_response, message):
     raise ValueError(message)
 
 
+def late(environ, start_response, size):
+    """Raises when `size` bytes are out."""
+
+    def produce():
+        yield b"z" * int(size)
+        raise ValueError("late")
+
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return produce()
+
+
 def leave(environ, start_response, code):
     """Ends the whole worker, as a crash in C code would."""
     os._exit(int(code))
@@ -154,6 +165,7 @@ VIEWS = {
     "block": block,
     "pieces": pieces,
     "error": error,
+    "late": late,
     "leave": leave,
 }
 

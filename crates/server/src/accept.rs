@@ -206,7 +206,7 @@ impl Reactor {
             .connections
             .iter()
             .filter(|(_, connection)| connection.is_idle() && !connection.has_unread());
-        idle.min_by_key(|(_, connection)| (connection.rested, connection.serial))
+        idle.min_by_key(|(_, connection)| (connection.since, connection.serial))
             .map(|(key, _)| key)
     }
 }

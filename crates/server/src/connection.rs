@@ -34,8 +34,8 @@ pub(crate) struct Connection {
     /// Distinguishes this connection from others that have had the same key.
     pub(crate) serial: u64,
     pub(crate) stage: Stage,
-    /// When it was accepted or its last response was out.
-    pub(crate) rested: Instant,
+    /// Since when it stands so: idle, or with a request of which this was the first byte.
+    pub(crate) since: Instant,
     /// Bytes that have been read and belong to no request yet. An idle connection has none, and no buffer either.
     pub(crate) inbound: Vec<u8>,
     /// The socket may have more to read. It reports that once (edge-triggered), so it is remembered here.
@@ -118,7 +118,7 @@ impl Connection {
             ends,
             serial,
             stage: Stage::Idle,
-            rested: now,
+            since: now,
             inbound: unread,
             // The request often is there already when a connection is accepted: a look costs less than another wait.
             readable: true,

@@ -198,7 +198,7 @@ impl Exchange {
         self.status
     }
 
-    /// How long ago the whole request had arrived.
+    /// How long ago the first byte of the request was read.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.arrived.elapsed()

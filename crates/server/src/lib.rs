@@ -26,6 +26,7 @@ mod receive;
 mod server;
 mod statsd;
 mod timers;
+mod unserved;
 mod wire;
 
 pub use accept::Listener;

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use proto::forwarded::{self, Scheme};
 use proto::h1::{self, Request};
 
-use crate::access_log::Record;
 use crate::body::Body;
-use crate::connection::{Connection, Stage, Then};
+use crate::connection::{Connection, Stage};
 use crate::converse::Farewell;
 use crate::exchange::{Exchange, Origin, SinkError};
 use crate::inlet::{Departure, Event, Inlet};
@@ -30,15 +29,18 @@ pub(crate) const LAST_REQUEST: Millis = 2000;
 const HEADER_TIMEOUT: Refusal = Refusal {
     status: 408,
     rule: "The request head did not arrive in time.",
+    request: None,
 };
 const BODY_TIMEOUT: Refusal = Refusal {
     status: 408,
     rule: "The request body did not arrive in time.",
+    request: None,
 };
 
 const FULL: Refusal = Refusal {
     status: 503,
     rule: "The server answers as many requests as it may.",
+    request: None,
 };
 
 impl Reactor {
@@ -60,6 +62,7 @@ impl Reactor {
                 }
                 Stage::Idle if defers && connection.has_unread() => return self.defer(key),
                 Stage::Idle if !connection.inbound.is_empty() => {
+                    connection.since = self.instant;
                     let fed = connection.feed(&[], &self.crew.options);
                     self.fed(key, fed);
                 }
@@ -80,13 +83,16 @@ impl Reactor {
         let connection = &mut self.connections[key];
         match receive(connection, &mut self.scratch) {
             Ok(0) if matches!(connection.stage, Stage::Streaming(_)) => self.break_off(key, None),
-            Ok(0) => self.close(key),
+            Ok(0) => self.forsaken(key),
             Ok(count) => {
+                if connection.is_idle() {
+                    connection.since = self.instant;
+                }
                 let fed = connection.feed(&self.scratch[..count], &self.crew.options);
                 self.fed(key, fed);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
-            Err(_) => self.close(key),
+            Err(_) => self.forsaken(key),
         }
     }
 
@@ -156,7 +162,7 @@ impl Reactor {
             key,
             serial: connection.serial,
             number: self.number,
-            arrived: self.instant,
+            arrived: connection.since,
             inlet,
         };
         self.ready
@@ -262,45 +268,6 @@ impl Reactor {
         if continue_wanted && self.connections[key].outlet.send(&[h1::CONTINUE]).is_err() {
             self.close(key);
         }
-    }
-
-    /// Answers a request that is not served, and ends its connection.
-    fn refuse(&mut self, key: usize, refusal: &Refusal) {
-        self.turn_away(key, refusal, None);
-    }
-
-    /// The same; the request, if it is known, for the access log.
-    fn turn_away(&mut self, key: usize, refusal: &Refusal, request: Option<&Request>) {
-        let mut page = Vec::with_capacity(512);
-        let date = self.crew.date.now();
-        let added = self.crew.options.additions(&date);
-        let length = h1::encode_error(refusal.status, refusal.rule, added, &mut page);
-        let connection = &mut self.connections[key];
-        log::debug!(
-            "a request was refused with {}: {}",
-            refusal.status,
-            refusal.rule
-        );
-        let answered = connection.outlet.send(&[&page]);
-        self.crew.measure(refusal.status, self.instant.elapsed());
-        self.crew.access_log.note_refusal(&Record {
-            request,
-            ends: &connection.ends,
-            status: refusal.status,
-            sent: length as u64,
-            took: self.instant.elapsed(),
-            response_fields: &[],
-            scheme: Scheme::Http,
-            variables: &[],
-        });
-        if answered.is_err() {
-            return self.close(key);
-        }
-        if connection.outlet.has_pending() {
-            connection.stage = Stage::Sending(Then::Linger);
-            return self.again.push((key, connection.serial));
-        }
-        self.linger(key);
     }
 
     /// Shuts our side and waits a little for the client to do the same.

@@ -354,7 +354,7 @@ impl Reactor {
             Then::KeepAlive => {
                 let idle = self.idle_time();
                 self.connections[key].stage = Stage::Idle;
-                self.connections[key].rested = self.instant;
+                self.connections[key].since = self.instant;
                 self.set_deadline(key, idle);
                 self.progress(key);
             }
@@ -399,7 +399,7 @@ impl Reactor {
         if event.is_error() || event.is_write_closed() {
             connection.outlet.give_up(SinkError::Disconnected);
             if !matches!(connection.stage, Stage::Serving | Stage::Streaming(_)) {
-                return self.close(key);
+                return self.forsaken(key);
             }
         }
         if event.is_read_closed() || event.is_error() || event.is_write_closed() {

@@ -35,6 +35,17 @@ pub(crate) enum Fed {
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) rule: &'static str,
+    /// The request, where its head could be read and nobody else holds it: for the access log.
+    pub(crate) request: Option<Box<Request>>,
+}
+
+impl Refusal {
+    fn of(self, request: Request) -> Refusal {
+        Refusal {
+            request: Some(Box::new(request)),
+            ..self
+        }
+    }
 }
 
 impl From<Violation> for Refusal {
@@ -42,6 +53,7 @@ impl From<Violation> for Refusal {
         Refusal {
             status: violation.status(),
             rule: violation.rule(),
+            request: None,
         }
     }
 }
@@ -49,10 +61,12 @@ impl From<Violation> for Refusal {
 const BODY_TOO_LARGE: Refusal = Refusal {
     status: 413,
     rule: "The request body is larger than this server accepts.",
+    request: None,
 };
 const NO_SPACE: Refusal = Refusal {
     status: 500,
     rule: "The request body could not be stored.",
+    request: None,
 };
 
 impl Connection {
@@ -119,8 +133,12 @@ impl Connection {
             ));
         };
         let scheme = match self.ends.trusted {
-            true => forwarded::scheme(request.fields(), &options.secure_scheme_headers)?,
-            false => Scheme::Http,
+            true => forwarded::scheme(request.fields(), &options.secure_scheme_headers),
+            false => Ok(Scheme::Http),
+        };
+        let scheme = match scheme {
+            Ok(scheme) => scheme,
+            Err(violation) => return Err(Refusal::from(violation).of(request)),
         };
         let expected = match request.framing() {
             Framing::None | Framing::Length(0) => {
@@ -130,7 +148,7 @@ impl Connection {
             Framing::Chunked => None,
         };
         if options.body_limit != 0 && expected.is_some_and(|length| length > options.body_limit) {
-            return Err(BODY_TOO_LARGE);
+            return Err(BODY_TOO_LARGE.of(request));
         }
         let decoder = BodyDecoder::new(request.framing(), &options.head);
         let mut upload = Upload {
@@ -141,7 +159,10 @@ impl Connection {
         };
         let rest = &input[used..];
         let continue_wanted = upload.request.expects_continue() && rest.is_empty();
-        let used = used + upload.take(rest, options)?;
+        let used = match upload.take(rest, options) {
+            Ok(taken) => used + taken,
+            Err(refusal) => return Err(refusal.of(upload.request)),
+        };
         if options.bodies() == Bodies::Streamed && !upload.decoder.is_done() {
             let (request, scheme, intake) = upload.stream();
             let inlet = Arc::clone(&intake.inlet);
