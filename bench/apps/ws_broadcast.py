@@ -4,6 +4,8 @@ ROOM = set()
 
 
 async def app(scope, receive, send):
+    if scope["type"] != "websocket":
+        raise RuntimeError(f"only WebSockets are served here, not {scope['type']}")
     await receive()
     await send({"type": "websocket.accept"})
     ROOM.add(send)
