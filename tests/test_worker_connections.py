@@ -1,0 +1,83 @@
+"""`worker_connections` holds for every worker class: idle ones make room, busy ones make others wait."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from harness import Serve, Server, Wire, eventually, still
+
+LIMIT = 3
+
+#: The application and options of each class. Workers of each hold more connections than they have threads.
+CLASSES = {
+    "sync": ("lab", "-k", "sync"),
+    "gthread": ("lab", "-k", "gthread", "--threads", "8"),
+    "asgi": ("asgi_lab", "-k", "asgi"),
+}
+
+
+def sockets(server: Server) -> tuple[list[str], list[str]]:
+    """The kernel's lines on the server's port: those that listen, and connections."""
+    port = f":{server.address[1]:04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ours = [line for line in lines if line[1].endswith(port)]
+    return [line for line in ours if line[3] == "0A"], [line for line in ours if line[3] != "0A"]
+
+
+def accepted(server: Server) -> int:
+    """How many connections the worker has."""
+    [worker] = server.wait_workers(1)
+    descriptors = {os.path.basename(os.path.realpath(link)) for link in Path(f"/proc/{worker}/fd").iterdir()}
+    _, connections = sockets(server)
+    return sum(f"socket:[{line[9]}]" in descriptors for line in connections)
+
+
+def waiting(server: Server) -> int:
+    """How many clients wait in the accept queue."""
+    [listener], _ = sockets(server)
+    return int(listener[4].partition(":")[2], 16)
+
+
+def start(serve: Serve, kind: str) -> Server:
+    """A server that has forgotten those who asked whether it is there."""
+    server = serve(*CLASSES[kind], "--worker-connections", str(LIMIT))
+    eventually(lambda: accepted(server) == 0, what="no connection")
+    return server
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_an_idle_connection_makes_room_for_a_new_one(serve: Serve, kind: str) -> None:
+    server = start(serve, kind)
+    with ExitStack() as stack:
+        kept = [stack.enter_context(server.connect()) for _ in range(LIMIT)]
+        for wire in kept:
+            assert wire.get("/").status == 200
+        assert accepted(server) == LIMIT
+        with server.connect() as another:
+            assert another.get("/").status == 200
+            kept[0].assert_closed()
+            assert accepted(server) == LIMIT
+        assert kept[-1].get("/").status == 200
+
+
+@pytest.mark.parametrize("kind", ["gthread", "asgi"])
+def test_while_all_are_busy_a_new_one_waits(serve: Serve, kind: str) -> None:
+    server = start(serve, kind)
+    with ExitStack() as stack:
+        busy: list[Wire] = []
+        for name in ("one", "two", "three"):
+            busy.append(stack.enter_context(server.connect()).request(f"/gate/{name}"))
+            serve.gates.wait_entered(name)
+        last = stack.enter_context(server.connect()).request("/gate/four")
+        still(lambda: waiting(server) == 1, throughout=0.5, what="it waits in the kernel's queue")
+        assert accepted(server) == LIMIT
+        serve.gates.open("one")
+        assert busy[0].reply().status == 200
+        serve.gates.wait_entered("four")
+        assert (waiting(server), accepted(server)) == (0, LIMIT)
+        for name in ("two", "three", "four"):
+            serve.gates.open(name)
+        assert [wire.reply().status for wire in (*busy[1:], last)] == [200] * LIMIT
