@@ -52,7 +52,11 @@ def test_the_scope_of_a_request(server: Server) -> None:
         "client": ["tuple", client[0], client[1]],
         "server": ["tuple", host, port],
         "state": {},
-        "extensions": {"http.response.pathsend": {}, "http.response.early_hint": {}},
+        "extensions": {
+            "http.response.pathsend": {},
+            "http.response.zerocopysend": {},
+            "http.response.early_hint": {},
+        },
     }
 
 
@@ -288,10 +292,56 @@ def test_early_hints(server: Server) -> None:
         assert wire.send(b"GET /early_hint HTTP/1.0\r\n\r\n").reply().text == "late"
 
 
-def test_trailers_that_nobody_asked_for_are_ignored(server: Server) -> None:
+TE = [("TE", "trailers"), ("Connection", "TE")]
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_trailers(server: Server, pieces: int) -> None:
     with server.connect() as wire:
-        assert wire.get("/trailers").text == "body"
+        reply = wire.get(f"/trailers/{pieces}", fields=TE)
+        assert reply.text == "piece\n" * pieces
+        assert reply.header("trailer") == "x-sum, x-more"
+        assert reply.trailers == [("x-sum", "12"), ("x-more", "yes")]
         assert wire.get("/").text == "Hello, world!"
+        assert "http.response.trailers" in wire.get("/dump", fields=TE).json()["extensions"]
+
+
+def test_trailers_that_nobody_takes_are_left_out(server: Server) -> None:
+    with server.connect() as wire:
+        for pieces in (1, 3):
+            reply = wire.get(f"/trailers/{pieces}")
+            assert (reply.text, reply.trailers) == ("piece\n" * pieces, [])
+        assert wire.get("/").text == "Hello, world!"
+    with server.connect() as wire:
+        wire.send(b"GET /trailers/3 HTTP/1.0\r\nTE: trailers\r\n\r\n")
+        assert wire.rest().endswith(b"\r\n\r\n" + b"piece\n" * 3)
+
+
+def test_trailers_that_do_not_come(serve: Serve) -> None:
+    server = serve("asgi_lab", *ASGI)
+    assert not server.get("/no_trailers", fields=TE).complete
+    server.wait_log("returned without completing its response to /no_trailers")
+
+
+def test_zero_copy_send(serve: Serve) -> None:
+    server = serve("asgi_lab", *ASGI)
+    content = b"0123456789" * 100_000
+    (serve.gates.folder / "file").write_bytes(content)
+    with server.connect() as wire:
+        mixed = wire.get("/zero_copy/file")
+        assert mixed.body == b"begin" + content[10:30] + content[:5] + content[5:] + b"end"
+        assert mixed.header("transfer-encoding") == "chunked"
+        whole = wire.get("/zero_copy_whole/file")
+        assert (whole.body, whole.header("content-length")) == (content, str(len(content)))
+        assert wire.request("/zero_copy/file", method="HEAD").reply(to="HEAD").status == 200
+        assert wire.get("/").text == "Hello, world!"
+    with server.connect() as wire:
+        wire.send(b"GET /zero_copy/file HTTP/1.0\r\n\r\n")
+        assert wire.rest().endswith(b"\r\n\r\n" + mixed.body)
+
+
+def test_what_is_for_test_clients_is_ignored(server: Server) -> None:
+    assert server.get("/debug").text == "debugged"
 
 
 # Mistakes of the application
@@ -312,6 +362,10 @@ def test_trailers_that_nobody_asked_for_are_ignored(server: Server) -> None:
         ("text_body", "TypeError: the body must be bytes-like, not str"),
         ("relative_path", "ValueError: the path of http.response.pathsend has to be absolute"),
         ("no_file", "FileNotFoundError: "),
+        ("no_descriptor", "TypeError: the file must be an open file"),
+        ("no_regular_file", "ValueError: the file of http.response.zerocopysend has to be a regular one"),
+        ("early_trailers", "RuntimeError: http.response.trailers has to follow the end of the body"),
+        ("forbidden_trailer", "ValueError: invalid response field name"),
     ],
 )
 def test_misuse_raises_in_the_application(server: Server, mistake: str, error: str) -> None:

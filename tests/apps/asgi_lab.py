@@ -178,9 +178,40 @@ async def early_hint(scope, receive, send, _):
     await plain(send, b"late")
 
 
-async def trailers(scope, receive, send, _):
-    await plain(send, b"body")
-    await send({"type": "http.response.trailers", "headers": [(b"x", b"y")]})
+async def trailers(scope, receive, send, count):
+    headers = [(b"trailer", b"x-sum, x-more")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers, "trailers": True})
+    for left in reversed(range(int(count))):
+        await body(send, b"piece\n", more=left > 0)
+    await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"12")], "more_trailers": True})
+    await send({"type": "http.response.trailers", "headers": [[b"x-more", b"yes"]]})
+
+
+async def no_trailers(scope, receive, send, _):
+    await send({"type": "http.response.start", "status": 200, "trailers": True})
+    await body(send, b"whole")
+
+
+async def zero_copy(scope, receive, send, name):
+    await start(send)
+    await body(send, b"begin", more=True)
+    kind = "http.response.zerocopysend"
+    with (GATES / name).open("rb") as file:
+        await send({"type": kind, "file": file, "offset": 10, "count": 20, "more_body": True})
+        await send({"type": kind, "file": file, "count": 5, "more_body": True})
+        await send({"type": kind, "file": file.fileno(), "more_body": True})
+    await body(send, b"end")
+
+
+async def zero_copy_whole(scope, receive, send, name):
+    await start(send)
+    with (GATES / name).open("rb") as file:
+        await send({"type": "http.response.zerocopysend", "file": file})
+
+
+async def debug(scope, receive, send, _):
+    await send({"type": "http.response.debug", "info": {"template": "a.html"}})
+    await plain(send, b"debugged")
 
 
 async def early_error(scope, receive, send, _):
@@ -221,6 +252,7 @@ async def late_system_exit(scope, receive, send, _):
     sys.exit(0)
 
 
+PIPE = os.pipe()[0]
 WRONG = {
     "body_first": [{"type": "http.response.body", "body": b"x"}],
     "two_starts": [{"type": "http.response.start", "status": 200}] * 2,
@@ -238,6 +270,22 @@ WRONG = {
     "relative_path": [
         {"type": "http.response.start", "status": 200},
         {"type": "http.response.pathsend", "path": "asgi_lab.py"},
+    ],
+    "no_descriptor": [
+        {"type": "http.response.start", "status": 200},
+        {"type": "http.response.zerocopysend", "file": "a name"},
+    ],
+    "no_regular_file": [
+        {"type": "http.response.start", "status": 200},
+        {"type": "http.response.zerocopysend", "file": PIPE},
+    ],
+    "early_trailers": [
+        {"type": "http.response.start", "status": 200},
+        {"type": "http.response.trailers"},
+    ],
+    "forbidden_trailer": [
+        {"type": "http.response.start", "status": 200, "trailers": True},
+        {"type": "http.response.trailers", "headers": [(b"content-length", b"5")]},
     ],
     "no_file": [
         {"type": "http.response.start", "status": 200},

@@ -3,7 +3,7 @@
 
 use proto::h1::{
     Additions, LAST_CHUNK, Misuse, ResponseContext, ResponseFraming, ResponseHead, Version,
-    encode_chunk, encode_chunk_size, encode_error, encode_head,
+    encode_chunk, encode_chunk_size, encode_error, encode_head, encode_trailer,
 };
 
 const DATE: &[u8] = b"Sun, 06 Nov 1994 08:49:37 GMT";
@@ -552,4 +552,25 @@ fn a_server_that_is_full_says_when_to_come_again() {
     encode_error(503, "Full.", Additions::usual(DATE), &mut out);
     let text = String::from_utf8_lossy(&out);
     assert!(text.contains("\r\nRetry-After: 1\r\n"), "{text}");
+}
+
+#[test]
+fn a_trailer_field_goes_out_unless_it_belongs_in_the_head() {
+    let mut out = Vec::new();
+    assert_eq!(encode_trailer(b"x-sum", b" 12 ", &mut out), Ok(()));
+    for name in [&b"content-length"[..], b"Set-Cookie", b"", b"a b"] {
+        assert!(encode_trailer(name, b"1", &mut out).is_err(), "{name:?}");
+    }
+    assert!(encode_trailer(b"x", b"1\r\ny: 2", &mut out).is_err());
+    assert_eq!(out, b"x-sum: 12\r\n");
+}
+
+#[test]
+fn trailers_are_named_where_they_are_announced() {
+    let mut announcing = ResponseHead::new();
+    announcing.announce_trailers();
+    for (announces, head) in [(false, &mut ResponseHead::new()), (true, &mut announcing)] {
+        head.push(b"Trailer", b"x-sum").unwrap();
+        assert_eq!(head.fields().len(), usize::from(announces));
+    }
 }

@@ -309,6 +309,14 @@ impl Exchange {
     /// # Errors
     /// The client is gone.
     pub fn finish(&mut self) -> Result<(), SinkError> {
+        self.finish_with(&[])
+    }
+
+    /// As [`Exchange::finish`], with trailer fields as `h1::encode_trailer` writes them. Only chunks have a place for them.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub fn finish_with(&mut self, trailers: &[u8]) -> Result<(), SinkError> {
         match &self.response {
             Response::Staged { .. } | Response::Streaming(_) => {}
             _ => return Ok(()),
@@ -316,7 +324,10 @@ impl Exchange {
         let (mut bytes, framing) = self.take_staged();
         self.response = Response::Streaming(framing);
         if framing == ResponseFraming::Chunked {
-            bytes.extend_from_slice(h1::LAST_CHUNK);
+            let (last_chunk, end) = h1::LAST_CHUNK.split_at(h1::LAST_CHUNK.len() - 2);
+            for part in [last_chunk, trailers, end] {
+                bytes.extend_from_slice(part);
+            }
         }
         if !bytes.is_empty() {
             self.send(&[&bytes])?;

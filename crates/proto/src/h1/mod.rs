@@ -36,4 +36,5 @@ pub use response::{
 pub use response_head::ResponseHead;
 pub use status::reason_phrase;
 pub use target::TargetForm;
+pub use trailers::encode_trailer;
 pub use violation::Violation;

@@ -1,6 +1,6 @@
 //! A request head: the bytes as they came, and where its parts stand in them.
 
-use super::fields::{Field, FieldSpan, Span};
+use super::fields::{Field, FieldSpan, Span, list_elements};
 use super::framing::{Conclusion, Facts, Framing};
 use super::limits::{EMPTY_LINES, HEAD_BYTES, Limits};
 use super::request_line::{RequestLine, parse_request_line};
@@ -325,6 +325,16 @@ impl Request {
         self.fields()
             .find(|(candidate, _)| candidate.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
+    }
+
+    /// Whether the peer takes trailer fields (RFC 9110, section 10.1.4), and the version has a place for them.
+    #[must_use]
+    pub fn takes_trailers(&self) -> bool {
+        let said = |(name, value): (&[u8], &[u8])| {
+            name.eq_ignore_ascii_case(b"te")
+                && list_elements(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+        };
+        self.version() == Version::Http11 && self.fields().any(said)
     }
 
     /// How the body is delimited.

@@ -17,6 +17,7 @@ pub struct ResponseHead {
     fields: Vec<FieldSpan>,
     content_length: Option<ContentLength>,
     pub(super) close: bool,
+    trailers: bool,
     has_date: bool,
     has_server: bool,
 }
@@ -35,6 +36,8 @@ enum Kind {
     Connection,
     Date,
     Server,
+    /// Names the trailer fields, where there will be some.
+    Trailer,
     /// Belongs to the connection, which is ours (RFC 9110, section 7.6.1).
     HopByHop,
 }
@@ -58,6 +61,7 @@ impl ResponseHead {
         self.fields.clear();
         self.content_length = None;
         self.close = false;
+        self.trailers = false;
         self.has_date = false;
         self.has_server = false;
     }
@@ -121,7 +125,8 @@ impl ResponseHead {
                 self.has_server = true;
                 self.append(name, value);
             }
-            Kind::HopByHop => {}
+            Kind::Trailer if self.trailers => self.append(name, value),
+            Kind::Trailer | Kind::HopByHop => {}
         }
         Ok(())
     }
@@ -161,6 +166,17 @@ impl ResponseHead {
             name: Span::new(start, name.len()),
             value: Span::new(start + name.len() + b": ".len(), value.len()),
         });
+    }
+
+    /// Says, before any field, that trailer fields will follow the body.
+    pub fn announce_trailers(&mut self) {
+        self.trailers = true;
+    }
+
+    /// Whether trailer fields will follow the body.
+    #[must_use]
+    pub fn announces_trailers(&self) -> bool {
+        self.trailers
     }
 
     /// The status code; 0 as long as none was stated.
@@ -237,7 +253,7 @@ fn kind(name: &[u8]) -> Kind {
         (2, b't') if is("te") => Kind::HopByHop,
         (4, b'd') if is("date") => Kind::Date,
         (6, b's') if is("server") => Kind::Server,
-        (7, b't') if is("trailer") => Kind::HopByHop,
+        (7, b't') if is("trailer") => Kind::Trailer,
         (7, b'u') if is("upgrade") => Kind::HopByHop,
         (8, b't') if is("trailers") => Kind::HopByHop,
         (10, b'c') if is("connection") => Kind::Connection,

@@ -1,8 +1,9 @@
 //! Trailer fields: collected after the last chunk, judged like fields, and refused where they would change what was said
 //! before (RFC 9110, section 6.5.1).
 
-use super::fields::{FieldSpan, Span, split_field};
+use super::fields::{FieldSpan, Span, is_field_content, is_token, split_field, trim_blanks};
 use super::limits::{HEAD_BYTES, Limits};
+use super::misuse::{Misuse, quote};
 use super::violation::Violation;
 
 /// The trailer fields of one body.
@@ -68,6 +69,29 @@ const FORBIDDEN: &[&str] = &[
     "content-type",
 ];
 
+fn is_forbidden(name: &[u8]) -> bool {
+    FORBIDDEN
+        .iter()
+        .any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes()))
+}
+
+/// Appends a trailer field of a response to `out`.
+///
+/// # Errors
+/// A [`Misuse`] when the name is no token or has to stand in the head, or the value has control characters.
+pub fn encode_trailer(name: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<(), Misuse> {
+    if !is_token(name) || is_forbidden(name) {
+        return Err(Misuse::FieldName { name: quote(name) });
+    }
+    if !is_field_content(value) {
+        return Err(Misuse::FieldValue { name: quote(name) });
+    }
+    for part in [name, b": ", trim_blanks(value), b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+    Ok(())
+}
+
 impl Trailers {
     /// Takes one byte of the trailer section, which the empty line ends.
     pub(super) fn push(&mut self, byte: u8, limits: &Limits) -> Result<Section, Violation> {
@@ -103,10 +127,7 @@ impl Trailers {
             return Err(Violation::HeadTooLarge);
         }
         let (name, value) = split_field(line)?;
-        if FORBIDDEN
-            .iter()
-            .any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes()))
-        {
+        if is_forbidden(name) {
             return Err(Violation::TrailerForbidden);
         }
         let (name, value) = (self.keep(name), self.keep(value));

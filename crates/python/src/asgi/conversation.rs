@@ -258,7 +258,9 @@ impl Conversation {
                 .and_then(|file| reply.file(file))
                 .map(|()| Room::Enough),
             Message::EarlyHint(head) => reply.interim(&head).map(|()| Room::Enough),
-            Message::Trailers => Ok(Room::Enough),
+            Message::ZeroCopy(part, more) => reply.part(part, more),
+            Message::Trailers(fields, more) => reply.trailers(&fields, more).map(|()| Room::Enough),
+            Message::Debug => Ok(Room::Enough),
         };
         match room {
             Ok(room) => {
@@ -314,7 +316,7 @@ impl Conversation {
         let missing = match state.reply.stage() {
             Stage::Complete | Stage::Ended => return,
             Stage::Unstarted | Stage::Headed => "starting",
-            Stage::Streaming => "completing",
+            Stage::Streaming | Stage::Trailing => "completing",
         };
         state.reply.give_up(500, RULE);
         drop(state);

@@ -2,15 +2,19 @@
 //! application, where its author finds it.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
+use std::os::fd::{BorrowedFd, RawFd};
 use std::path::PathBuf;
 
-use proto::h1::{Misuse, ResponseHead, reason_phrase};
+use proto::h1::{Misuse, ResponseHead, encode_trailer, reason_phrase};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
+use super::reply::FilePart;
 use crate::wsgi::wrong_type;
 
 /// One message.
@@ -23,8 +27,12 @@ pub(super) enum Message<'py> {
     File(PathBuf),
     /// `http.response.early_hint`
     EarlyHint(ResponseHead),
-    /// `http.response.trailers`, which nobody asked for.
-    Trailers,
+    /// `http.response.zerocopysend`: the range of a file, and whether more follows.
+    ZeroCopy(FilePart, bool),
+    /// `http.response.trailers`: the fields, and whether more follow.
+    Trailers(Vec<u8>, bool),
+    /// `http.response.debug`, which is for test clients.
+    Debug,
 }
 
 /// Bytes of a body.
@@ -66,7 +74,9 @@ pub(super) fn read<'py>(message: &Bound<'py, PyAny>) -> PyResult<Message<'py>> {
         "http.response.start" => start(message).map(Message::Start),
         "http.response.pathsend" => path(message).map(Message::File),
         "http.response.early_hint" => early_hint(message).map(Message::EarlyHint),
-        "http.response.trailers" => Ok(Message::Trailers),
+        "http.response.zerocopysend" => zero_copy(message),
+        "http.response.trailers" => trailers(message),
+        "http.response.debug" => Ok(Message::Debug),
         other => Err(PyRuntimeError::new_err(format!(
             "an HTTP application cannot send a message of the type '{other}'"
         ))),
@@ -95,6 +105,9 @@ pub(super) fn start(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
         .map_err(|_| wrong_type("the status", "an int", &status))?;
     let mut head = ResponseHead::default();
     set_status(&mut head, status)?;
+    if flag(message, intern!(py, "trailers"))? {
+        head.announce_trailers();
+    }
     if let Some(headers) = message.get_item(intern!(py, "headers"))? {
         push_all(&mut head, &headers)?;
     }
@@ -117,37 +130,124 @@ fn set_status(head: &mut ResponseHead, status: u16) -> PyResult<()> {
 
 /// Adds pairs of names and values.
 pub(super) fn push_all(head: &mut ResponseHead, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    each_pair(headers, |name, value| head.push(name, value))
+}
+
+/// Hands pairs of names and values to `take`.
+fn each_pair(
+    headers: &Bound<'_, PyAny>,
+    mut take: impl FnMut(&[u8], &[u8]) -> Result<(), Misuse>,
+) -> PyResult<()> {
     if let Ok(headers) = headers.cast::<PyList>() {
-        return headers.iter().try_for_each(|pair| push(head, &pair));
+        return headers
+            .iter()
+            .try_for_each(|pair| take_pair(&pair, &mut take));
     }
     for pair in headers.try_iter()? {
-        push(head, &pair?)?;
+        take_pair(&pair?, &mut take)?;
     }
     Ok(())
 }
 
 /// One `[name, value]` pair.
-fn push(head: &mut ResponseHead, pair: &Bound<'_, PyAny>) -> PyResult<()> {
+fn take_pair(
+    pair: &Bound<'_, PyAny>,
+    take: &mut impl FnMut(&[u8], &[u8]) -> Result<(), Misuse>,
+) -> PyResult<()> {
+    let mut field = |name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>| {
+        let name = octets(name, "a header's name")?;
+        let value = octets(value, "a header's value")?;
+        take(&name, &value).map_err(misuse)
+    };
     if let Ok(tuple) = pair.cast::<PyTuple>()
         && tuple.len() == 2
     {
-        return push_field(head, &tuple.get_item(0)?, &tuple.get_item(1)?);
+        return field(&tuple.get_item(0)?, &tuple.get_item(1)?);
     }
     let parts = pair.try_iter()?.collect::<PyResult<Vec<_>>>()?;
     match &parts[..] {
-        [name, value] => push_field(head, name, value),
+        [name, value] => field(name, value),
         _ => Err(wrong_type("a header", "a pair [name, value]", pair)),
     }
 }
 
-fn push_field(
-    head: &mut ResponseHead,
-    name: &Bound<'_, PyAny>,
-    value: &Bound<'_, PyAny>,
-) -> PyResult<()> {
-    let name = octets(name, "a header's name")?;
-    let value = octets(value, "a header's value")?;
-    head.push(&name, &value).map_err(misuse)
+/// What a message says under a key that stands for yes or no; no where it says nothing.
+fn flag(message: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<bool> {
+    match message.get_item(key)? {
+        None => Ok(false),
+        Some(value) => value.is_truthy(),
+    }
+}
+
+fn trailers<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
+    let py = message.py();
+    let mut fields = Vec::new();
+    if let Some(headers) = message.get_item(intern!(py, "headers"))? {
+        each_pair(&headers, |name, value| {
+            encode_trailer(name, value, &mut fields)
+        })?;
+    }
+    let more = flag(message, intern!(py, "more_trailers"))?;
+    Ok(Message::Trailers(fields, more))
+}
+
+/// A descriptor of our own for an open file: the application closes its own when it likes.
+fn duplicate(file: &Bound<'_, PyAny>) -> PyResult<File> {
+    let py = file.py();
+    let descriptor = match file.getattr_opt(intern!(py, "fileno"))? {
+        Some(fileno) => fileno.call0()?,
+        None => file.clone(),
+    };
+    let descriptor: RawFd = descriptor
+        .extract()
+        .map_err(|_| wrong_type("the file", "an open file", file))?;
+    if descriptor < 0 {
+        return Err(PyValueError::new_err("the file is not open"));
+    }
+    // SAFETY: the application has just named the descriptor as open, and no Python code runs until it is duplicated, so nobody closes
+    // it meanwhile; one that is not open makes the system call fail.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    Ok(File::from(descriptor.try_clone_to_owned()?))
+}
+
+/// The range of a file: from `offset`, else from where the descriptor stands, which moves on with it, as sendfile(2) has it.
+fn zero_copy<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
+    let py = message.py();
+    let number = |key| -> PyResult<Option<u64>> {
+        match message.get_item(key)? {
+            Some(number) if !number.is_none() => number.extract().map(Some),
+            _ => Ok(None),
+        }
+    };
+    let (offset, count) = (
+        number(intern!(py, "offset"))?,
+        number(intern!(py, "count"))?,
+    );
+    let mut file = duplicate(&required(message, intern!(py, "file"))?)?;
+    let end = file.metadata()?;
+    if !end.is_file() {
+        return Err(PyValueError::new_err(
+            "the file of http.response.zerocopysend has to be a regular one",
+        ));
+    }
+    let start = match offset {
+        Some(offset) => offset,
+        None => file.stream_position()?,
+    };
+    let left = end.len().saturating_sub(start);
+    let length = count.map_or(left, |count| count.min(left));
+    if offset.is_none() {
+        file.seek(SeekFrom::Start(start + length))?;
+    }
+    let more = flag(message, intern!(py, "more_body"))?;
+    Ok(Message::ZeroCopy(
+        FilePart {
+            file,
+            offset: start,
+            length,
+        },
+        more,
+    ))
 }
 
 /// A piece of a body, and whether more follow.
@@ -157,11 +257,7 @@ pub(super) fn body<'py>(message: &Bound<'py, PyDict>) -> PyResult<(Piece<'py>, b
         None => Piece::Nothing,
         Some(body) => Piece::of(body, "the body")?,
     };
-    let more = match message.get_item(intern!(py, "more_body"))? {
-        None => false,
-        Some(more) => more.is_truthy()?,
-    };
-    Ok((piece, more))
+    Ok((piece, flag(message, intern!(py, "more_body"))?))
 }
 
 fn path(message: &Bound<'_, PyDict>) -> PyResult<PathBuf> {

@@ -17,6 +17,8 @@ pub(super) enum Stage {
     Headed,
     /// The head is out and body bytes follow.
     Streaming,
+    /// The body is whole, and the trailer fields that were announced follow.
+    Trailing,
     /// Everything has been given to the server.
     Complete,
     /// The client has gone, or the answer was given up.
@@ -42,6 +44,14 @@ impl From<SinkError> for Stuck {
     }
 }
 
+/// A range of an open file.
+#[derive(Debug)]
+pub(super) struct FilePart {
+    pub(super) file: File,
+    pub(super) offset: u64,
+    pub(super) length: u64,
+}
+
 /// The response to one request.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -49,6 +59,8 @@ pub(super) struct Reply {
     exchange: Option<Exchange>,
     head: ResponseHead,
     stage: Stage,
+    /// Trailer fields so far, as they go out.
+    trailers: Vec<u8>,
 }
 
 const AFTER_THE_END: &str = "the response was already complete";
@@ -59,6 +71,7 @@ impl Reply {
             exchange: Some(exchange),
             head: ResponseHead::default(),
             stage: Stage::Unstarted,
+            trailers: Vec::new(),
         }
     }
 
@@ -78,7 +91,7 @@ impl Reply {
                 self.stage = Stage::Headed;
                 Ok(())
             }
-            Stage::Headed | Stage::Streaming => {
+            Stage::Headed | Stage::Streaming | Stage::Trailing => {
                 Err(Stuck::Misplaced("the response has already been started"))
             }
             Stage::Complete => Err(Stuck::Misplaced(AFTER_THE_END)),
@@ -90,27 +103,27 @@ impl Reply {
     pub(super) fn body(&mut self, piece: &[u8], more: bool) -> Result<Room, Stuck> {
         match (self.stage, more) {
             (Stage::Unstarted, _) => Err(Stuck::Misplaced("the response has not been started")),
-            (Stage::Headed, false) => {
+            (Stage::Headed, false) if !self.has_trailers() => {
                 self.stage = Stage::Complete;
                 self.sink(|exchange, head| exchange.respond(head, piece))?;
                 self.release();
                 Ok(Room::Enough)
             }
-            (Stage::Headed, true) => {
+            (Stage::Headed, more) => {
                 self.stage = Stage::Streaming;
                 self.sink(|exchange, head| exchange.begin(head, None))?;
                 // An empty first piece is how frameworks ask for the head to go out before the body is there.
-                self.sink(|exchange, _| exchange.push(piece))
+                let room = self.sink(|exchange, _| exchange.push(piece))?;
+                self.go_on(more, room)
             }
             (Stage::Streaming, true) => self.sink(|exchange, _| exchange.push(piece)),
             (Stage::Streaming, false) => {
                 if !piece.is_empty() {
                     self.sink(|exchange, _| exchange.push(piece))?;
                 }
-                self.finish()?;
-                Ok(Room::Enough)
+                self.go_on(false, Room::Enough)
             }
-            (Stage::Complete, _) => Err(Stuck::Misplaced(AFTER_THE_END)),
+            (Stage::Complete | Stage::Trailing, _) => Err(Stuck::Misplaced(AFTER_THE_END)),
             (Stage::Ended, _) => Err(Stuck::Lost(SinkError::Disconnected)),
         }
     }
@@ -137,11 +150,71 @@ impl Reply {
         self.finish()
     }
 
+    /// A range of a file as a piece of the body; without `more` it is the last.
+    pub(super) fn part(&mut self, part: FilePart, more: bool) -> Result<Room, Stuck> {
+        match self.stage {
+            Stage::Headed => {
+                let known = (!more && !self.has_trailers()).then_some(part.length);
+                self.stage = Stage::Streaming;
+                self.sink(|exchange, head| exchange.begin(head, known))?;
+            }
+            Stage::Streaming => {}
+            Stage::Unstarted => {
+                return Err(Stuck::Misplaced("the response has not been started"));
+            }
+            Stage::Complete | Stage::Trailing => return Err(Stuck::Misplaced(AFTER_THE_END)),
+            Stage::Ended => return Err(Stuck::Lost(SinkError::Disconnected)),
+        }
+        let FilePart {
+            file,
+            offset,
+            length,
+        } = part;
+        let room = self.sink(|exchange, _| exchange.push_file(file, offset, length))?;
+        self.go_on(more, room)
+    }
+
+    /// Trailer fields; without `more` they are the last. Where nobody takes them they are left out.
+    pub(super) fn trailers(&mut self, fields: &[u8], more: bool) -> Result<(), Stuck> {
+        match self.stage {
+            Stage::Trailing => {
+                self.trailers.extend_from_slice(fields);
+                match more {
+                    true => Ok(()),
+                    false => self.finish(),
+                }
+            }
+            Stage::Complete => Ok(()),
+            Stage::Unstarted | Stage::Headed | Stage::Streaming => Err(Stuck::Misplaced(
+                "http.response.trailers has to follow the end of the body",
+            )),
+            Stage::Ended => Err(Stuck::Lost(SinkError::Disconnected)),
+        }
+    }
+
+    /// Whether trailer fields will follow, for a client that takes them.
+    fn has_trailers(&self) -> bool {
+        let takes = |exchange: &Exchange| exchange.request.takes_trailers();
+        self.head.announces_trailers() && self.exchange.as_ref().is_some_and(takes)
+    }
+
+    /// After a piece of the body has gone out.
+    fn go_on(&mut self, more: bool, room: Room) -> Result<Room, Stuck> {
+        match more {
+            true => Ok(room),
+            false if self.has_trailers() => {
+                self.stage = Stage::Trailing;
+                Ok(Room::Enough)
+            }
+            false => self.finish().map(|()| Room::Enough),
+        }
+    }
+
     /// An interim response (103). It comes too late once the real one is on its way.
     pub(super) fn interim(&mut self, head: &ResponseHead) -> Result<(), Stuck> {
         match self.stage {
             Stage::Unstarted | Stage::Headed => self.sink(|exchange, _| exchange.interim(head)),
-            Stage::Streaming | Stage::Complete | Stage::Ended => Ok(()),
+            Stage::Streaming | Stage::Trailing | Stage::Complete | Stage::Ended => Ok(()),
         }
     }
 
@@ -150,7 +223,7 @@ impl Reply {
         let stage = std::mem::replace(&mut self.stage, Stage::Ended);
         match (stage, &mut self.exchange) {
             (Stage::Unstarted | Stage::Headed, Some(exchange)) => exchange.refuse(status, rule),
-            (Stage::Streaming, Some(exchange)) => exchange.abort(),
+            (Stage::Streaming | Stage::Trailing, Some(exchange)) => exchange.abort(),
             _ => self.stage = stage,
         }
         self.release();
@@ -158,7 +231,8 @@ impl Reply {
 
     fn finish(&mut self) -> Result<(), Stuck> {
         self.stage = Stage::Complete;
-        self.sink(|exchange, _| exchange.finish())?;
+        let trailers = std::mem::take(&mut self.trailers);
+        self.sink(|exchange, _| exchange.finish_with(&trailers))?;
         self.release();
         Ok(())
     }

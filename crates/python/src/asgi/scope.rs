@@ -69,6 +69,7 @@ impl Template {
         asgi.set_item(intern!(py, "spec_version"), SPEC_VERSION)?;
         let extensions = PyDict::new(py);
         extensions.set_item(intern!(py, "http.response.pathsend"), PyDict::new(py))?;
+        extensions.set_item(intern!(py, "http.response.zerocopysend"), PyDict::new(py))?;
         extensions.set_item(intern!(py, "http.response.early_hint"), PyDict::new(py))?;
         let dict = PyDict::new(py);
         dict.set_item(intern!(py, "type"), intern!(py, "http"))?;
@@ -94,7 +95,11 @@ impl Template {
         let scope = self.dict.bind(py).copy()?;
         scope.set_item(intern!(py, "headers"), headers)?;
         // Applications and middleware write into these two.
-        scope.set_item(intern!(py, "extensions"), self.extensions.bind(py).copy()?)?;
+        let extensions = self.extensions.bind(py).copy()?;
+        if exchange.request.takes_trailers() {
+            extensions.set_item(intern!(py, "http.response.trailers"), PyDict::new(py))?;
+        }
+        scope.set_item(intern!(py, "extensions"), extensions)?;
         scope.set_item(intern!(py, "state"), self.state.bind(py).copy()?)?;
         Ok(scope)
     }

@@ -1,8 +1,10 @@
 //! The exchange as an event loop uses it: the body is read while it arrives, and nothing waits.
 
-use proto::h1::{self, Version};
+use std::fs::File;
 
-use super::{Exchange, SinkError};
+use proto::h1::{self, ResponseFraming, Version};
+
+use super::{Exchange, Response, SinkError};
 use crate::inlet::Read;
 use crate::peer::Local;
 
@@ -91,6 +93,27 @@ impl Exchange {
     /// it has left already.
     pub fn watch_gone(&mut self) -> bool {
         self.inlet.as_ref().is_some_and(|inlet| inlet.await_gone())
+    }
+
+    /// As [`Exchange::push`], with a range of a file, which has to be there in full.
+    ///
+    /// # Errors
+    /// The client is gone, or took nothing for `send_timeout`.
+    pub fn push_file(&mut self, file: File, offset: u64, length: u64) -> Result<Room, SinkError> {
+        let (mut bytes, framing) = self.take_staged();
+        let chunked = framing == ResponseFraming::Chunked && length > 0;
+        if chunked {
+            h1::encode_chunk_size(length, &mut bytes);
+        }
+        self.response = Response::Staged {
+            head: bytes,
+            framing,
+        };
+        self.send_file(file, offset, length)?;
+        if chunked {
+            self.send(&[b"\r\n"])?;
+        }
+        self.outlet.ask_for_room()
     }
 
     /// As [`Exchange::write`], but never waits.
