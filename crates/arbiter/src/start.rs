@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use settings::Config;
-use sys::process::Fork;
+use sys::process::{Fork, Streams};
 use sys::signals::{Signal, SignalPipe};
 
 use crate::failure::Failure;
@@ -62,7 +62,7 @@ pub(crate) fn start(config: Config, host: &mut dyn Host) -> Result<Started, Outc
     };
     let origin = read_origin(&config, host).map_err(|refusal| Outcome::Exit(refuse(refusal)))?;
     let is_upgrade = origin.parent.is_some();
-    let launcher = match (config.daemon && !is_upgrade).then(|| detach(host)) {
+    let launcher = match (config.daemon && !is_upgrade).then(|| detach(&config, host)) {
         None => None,
         Some(Ok(Detached::Background(launcher))) => Some(launcher),
         Some(Ok(Detached::Launcher(code))) => return Err(Outcome::Exit(code)),
@@ -170,10 +170,11 @@ enum Detached {
 /// once with 0, so that nobody learns of a port that is taken.
 struct Launcher {
     answer: OwnedFd,
+    leaves: Streams,
 }
 
 /// Goes into the background: a session of its own without a terminal, whose leader has ended so that it never gets one.
-fn detach(host: &mut dyn Host) -> Result<Detached, Failure> {
+fn detach(config: &Config, host: &mut dyn Host) -> Result<Detached, Failure> {
     let failed =
         |what: &str, error: io::Error| Failure::new(format!("cannot detach: {what}: {error}"));
     let pipe = sys::pipe::pipe().map_err(|error| failed("pipe", error))?;
@@ -186,7 +187,14 @@ fn detach(host: &mut dyn Host) -> Result<Detached, Failure> {
         sys::process::exit_at_once(0);
     }
     sys::process::set_umask(0o022);
-    Ok(Detached::Background(Launcher { answer: pipe.write }))
+    let streams = match config.enable_stdio_inheritance {
+        true => Streams::OnTerminals,
+        false => Streams::All,
+    };
+    Ok(Detached::Background(Launcher {
+        answer: pipe.write,
+        leaves: streams,
+    }))
 }
 
 /// Waits for the exit code that the process in the background sends. One that ends without a word has failed.
@@ -203,7 +211,7 @@ fn answer(pipe: &OwnedFd) -> i32 {
 impl Launcher {
     /// Ends the wait. Everything that somebody at the terminal has to see has been written by now, so leave it.
     fn tell(self, code: i32) {
-        if let Err(error) = sys::process::detach_standard_streams() {
+        if let Err(error) = sys::process::leave_standard_streams(self.leaves) {
             log::error!("The terminal cannot be left: {error}");
         }
         sys::pipe::write_byte(self.answer.as_fd(), u8::try_from(code).unwrap_or(u8::MAX));

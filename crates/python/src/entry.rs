@@ -81,6 +81,7 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         .and_then(|()| Actors::new(py, &config, &hooks, sources.embedder()));
     let actors = actors.map_err(|error| Failure::of_logging(py, &error))?;
     host::warn(&config, &slips);
+    host::spew(py, &config)?;
     let mut composition = Composition {
         sources,
         config: Arc::clone(&config),

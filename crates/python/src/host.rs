@@ -132,6 +132,7 @@ impl Composition {
         let shown =
             logging::capture_output(py).and_then(|()| self.actors.reload(py, &config, &hooks));
         shown.map_err(|error| Failure::of_logging(py, &error))?;
+        spew(py, &config)?;
         self.config = config;
         self.hooks = hooks;
         title::set(py, "master", &self.config);
@@ -269,6 +270,18 @@ pub(crate) fn warn(config: &Config, slips: &[String]) {
     for sentence in config.cautions.iter().chain(slips) {
         log::warn!("{sentence}");
     }
+}
+
+/// Begins to print every line of Python, where the settings ask for it; workers are forked with it. A reload begins it, but
+/// does not end it.
+pub(crate) fn spew(py: Python<'_>, config: &Config) -> Result<(), Failure> {
+    if !config.spew {
+        return Ok(());
+    }
+    py.import("oxicorn.debug")
+        .and_then(|debug| debug.call_method0("spew"))
+        .map(drop)
+        .map_err(|error| Failure::raised(py, "while the trace began", &error, failure::BOOT))
 }
 
 /// The error log cannot be opened.

@@ -82,6 +82,8 @@ fields! {
     reload_engine: ReloadEngine,
     /// More files to watch: paths or glob patterns.
     reload_extra_files: Vec<String>,
+    /// Whether every executed line of Python is printed.
+    spew: bool,
     /// Whether to load everything, report, and leave.
     check_config: bool,
     /// Whether to print the settings, then do as `check_config`.
@@ -144,6 +146,8 @@ fields! {
     syslog_facility: String,
     /// Whether access lines are kept out of syslog.
     disable_redirect_access_to_syslog: bool,
+    /// Whether a daemon keeps its standard output and error, unless they are a terminal.
+    enable_stdio_inheritance: bool,
     /// Where metrics go.
     statsd_host: Option<StatsdAddress>,
     /// What stands in front of every metric's name.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 
@@ -213,19 +213,33 @@ pub fn set_umask(mask: u32) -> u32 {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask)).bits()
 }
 
-/// Points standard input, output and error at `/dev/null`.
+/// Which of standard output and error are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    /// Both.
+    All,
+    /// Those that are terminals; what is redirected stays.
+    OnTerminals,
+}
+
+/// Points standard input at `/dev/null`, and of standard output and error those that are to be left.
 ///
 /// # Errors
 ///
 /// When `/dev/null` cannot be opened.
-pub fn detach_standard_streams() -> io::Result<()> {
+pub fn leave_standard_streams(which: Streams) -> io::Result<()> {
     let null = File::options()
         .read(true)
         .write(true)
         .open(Path::new("/dev/null"))?;
+    let leaves = |is_terminal| is_terminal || which == Streams::All;
     rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)?;
+    if leaves(io::stdout().is_terminal()) {
+        rustix::stdio::dup2_stdout(&null)?;
+    }
+    if leaves(io::stderr().is_terminal()) {
+        rustix::stdio::dup2_stderr(&null)?;
+    }
     const LAST_STANDARD_STREAM: RawFd = 2;
     if null.as_raw_fd() <= LAST_STANDARD_STREAM {
         // A stream was closed at the start and the file took its number: it has to stay open.

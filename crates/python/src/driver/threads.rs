@@ -100,6 +100,9 @@ fn serve_here(py: Python<'_>, server: &Arc<Server>, gateway: &Arc<Gateway>) -> P
 /// The loop of one thread of a gthread worker.
 fn serve_there(server: &Arc<Server>, gateway: &Arc<Gateway>, exit_code: &AtomicI32) {
     Python::attach(|py| {
+        if let Err(error) = trace_as_wished(py) {
+            log::error!("A thread cannot be traced: {error}");
+        }
         // A request must find the thread as it would find one of Python's own: with a thread state that lasts, and so with
         // thread-locals and context variables that last.
         loop {
@@ -115,6 +118,18 @@ fn serve_there(server: &Arc<Server>, gateway: &Arc<Gateway>, exit_code: &AtomicI
             }
         }
     });
+}
+
+/// Lets debuggers, and `spew`, see what this thread executes, as they see threads that Python starts.
+fn trace_as_wished(py: Python<'_>) -> PyResult<()> {
+    let threading = py.import("threading")?;
+    for (wish, set) in [("gettrace", "settrace"), ("getprofile", "setprofile")] {
+        let wished = threading.call_method0(wish)?;
+        if !wished.is_none() {
+            py.import("sys")?.call_method1(set, (wished,))?;
+        }
+    }
+    Ok(())
 }
 
 /// The status that `sys.exit()` in the application asks for.

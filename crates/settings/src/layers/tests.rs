@@ -168,10 +168,6 @@ fn arguments_in_the_environment_name_themselves() {
 fn what_is_not_there_yet_is_refused_by_name() {
     let check = |layers: Layers, expected: &str| assert_eq!(error(&layers).to_string(), expected);
     check(
-        arguments("--spew"),
-        "--spew: this version of Oxicorn has no tracing of executed lines (from the command line)",
-    );
-    check(
         conf("certfile", Value::from("a.pem")),
         "certfile: 'a.pem' is not available: this version of Oxicorn has no TLS; expected the default, None, or \
          nothing (from the conf file)",
@@ -189,7 +185,6 @@ fn what_is_not_there_yet_may_be_at_its_default() {
         ("protocol", Value::from("http")),
         ("proxy_allow_ips", Value::from("127.0.0.1,::1")),
         ("http_protocols", Value::from("h1")),
-        ("spew", Value::Bool(false)),
         ("control_socket_mode", Value::Int(0o600)),
         ("logconfig_dict", Value::Map(Vec::new())),
     ] {

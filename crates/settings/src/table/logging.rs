@@ -2,7 +2,7 @@
 
 use crate::field::field;
 use crate::kind::Kind;
-use crate::setting::{Literal, Reload, Section, Setting, Status};
+use crate::setting::{Literal, Reload, Section, Setting};
 
 use super::custom;
 
@@ -186,8 +186,9 @@ pub(super) const ROWS: &[Setting] = &[
         name: "enable_stdio_inheritance",
         flags: &["-R", "--enable-stdio-inheritance"],
         reload: Reload::StartOnly,
-        status: Status::Later("inheritance of standard output by a daemon"),
-        summary: "Keep standard output and error open in the background.",
+        access: field!(enable_stdio_inheritance),
+        summary: "With daemon: keep standard output and error where they are redirected to.",
+        details: "A terminal is left all the same.",
         ..SWITCH
     },
     Setting {
