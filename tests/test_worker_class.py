@@ -106,6 +106,23 @@ def test_the_class_itself_may_stand_in_the_conf_file(serve: Serve) -> None:
     assert "init_process marked" in server.log
 
 
+def test_it_extends_oxicorns_class_where_gunicorn_is_installed(serve: Serve) -> None:
+    """What else is imported from Gunicorn is the installed one's."""
+    installed = serve.folder / "installed" / "gunicorn"
+    (installed / "workers").mkdir(parents=True)
+    (installed / "__init__.py").write_text("installed = True\n")
+    (installed / "workers" / "__init__.py").write_text("")
+    (installed / "workers" / "sync.py").write_text("raise RuntimeError('this one brings its own loop')\n")
+    (installed / "workers" / "ggevent.py").write_text("theirs = True\n")
+    (serve.folder / "ours.py").write_text(OURS.format(module="sync", base="SyncWorker"))
+    (serve.folder / "gunicorn.conf.py").write_text(
+        "import gunicorn\nfrom gunicorn.workers import ggevent\nassert gunicorn.installed and ggevent.theirs\n"
+        "worker_class = 'ours.Ours'\n"
+    )
+    server = serve("lab", "--pythonpath", str(APPS), cwd=serve.folder, env={"PYTHONPATH": str(installed.parent)})
+    assert server.get("/environ").json()["HTTP_X_WRAPPED"] == "marked"
+
+
 def test_an_application_that_does_not_import_is_still_a_boot_failure(serve: Serve, ours: list[str]) -> None:
     refusal = serve.refused("nowhere", *ours, cwd=serve.folder)
     assert refusal.code == 3

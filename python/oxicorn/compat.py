@@ -16,6 +16,9 @@ from types import ModuleType
 
 import oxicorn
 
+_EXTENDED = {"workers.base", "workers.sync", "workers.gthread"}
+"""Ours beside an installed Gunicorn too: a worker class that extends them can run here only if it extends ours."""
+
 GUNICORN_VERSION = "27.0.1"
 """The version whose interface is meant, for conf files that ask."""
 
@@ -47,7 +50,7 @@ class GunicornFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def _has(self, rest: str) -> bool:
         package = sys.modules.get("gunicorn")
         if package is None or getattr(package, "__loader__", None) is not self:
-            return False
+            return rest in _EXTENDED
         return importlib.util.find_spec(f"oxicorn.{rest}") is not None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:

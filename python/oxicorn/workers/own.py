@@ -29,7 +29,9 @@ def runs_as(found: Any, name: str) -> str:
     base = next((part for part in family if part in _ALIASES), None)
     if base is None:
         if any(part.__module__.startswith("gunicorn.workers.") for part in family):
-            hint = "Gunicorn is installed and its class has a loop of its own: extend the one in oxicorn.workers"
+            hint = (
+                "Gunicorn is installed, and its class was imported before Oxicorn's: extend the one in oxicorn.workers"
+            )
             raise AppError(f"{name} extends Gunicorn's own class", hint)
         hint = "choose sync, gthread or asgi, or extend SyncWorker or ThreadWorker"
         raise AppError(f"{name} is a class that Oxicorn cannot run: it has a loop of its own", hint)
