@@ -246,6 +246,7 @@ impl Layers {
                 .join(&config.chdir)
                 .components()
                 .collect();
+            settle_paths(&mut config);
         }
         let inert = table().iter();
         config.notices = inert
@@ -273,6 +274,17 @@ impl Layers {
 /// Which of two settings counts that cannot both be had.
 const RELOAD_WITH_PRELOAD: &str = "reload has no effect with preload_app: the arbiter has imported the application, and \
                                    no worker can import it anew. Leave preload_app out while you develop";
+
+/// Ties the files that workers open to the directory of `chdir`: an application may go elsewhere while it is imported.
+/// What the arbiter opens it opens before that.
+fn settle_paths(config: &mut Config) {
+    if let Some(path) = config.accesslog.as_mut().filter(|path| *path != "-") {
+        *path = config.chdir.join(&*path).to_string_lossy().into_owned();
+    }
+    if let Some(folder) = &mut config.tmp_upload_dir {
+        *folder = config.chdir.join(&*folder);
+    }
+}
 
 /// The settings of parsed arguments, with where they stood.
 fn given(parsed: &CommandLine, source: &Source) -> Vec<Given> {
