@@ -3,10 +3,12 @@
 
 mod destination;
 mod format;
+mod pieces;
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use proto::forwarded::Scheme;
@@ -14,6 +16,7 @@ use proto::h1::Request;
 
 use destination::Destination;
 use format::Format;
+use pieces::Clock;
 
 use crate::peer::{Ends, Peer};
 
@@ -76,6 +79,8 @@ struct Elsewhere {
 pub(crate) struct AccessLog {
     open: Option<Open>,
     elsewhere: OnceLock<Elsewhere>,
+    /// Lines wait for whoever said so, though nobody turns the reactor.
+    held: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -88,6 +93,7 @@ struct Open {
 struct State {
     destination: Destination,
     lines: Vec<u8>,
+    clock: Clock,
 }
 
 impl AccessLog {
@@ -101,12 +107,14 @@ impl AccessLog {
                 state: Mutex::new(State {
                     destination: Destination::open(destination),
                     lines: Vec::new(),
+                    clock: Clock::default(),
                 }),
             })
         });
         AccessLog {
             open,
             elsewhere: OnceLock::new(),
+            held: AtomicBool::new(false),
         }
     }
 
@@ -149,9 +157,10 @@ impl AccessLog {
             None => {}
         }
         let Some(open) = &self.open else { return };
-        let mut state = open.state.lock();
+        let mut guard = open.state.lock();
+        let state = &mut *guard;
         open.format
-            .write(record, SystemTime::now(), &mut state.lines);
+            .write(record, &mut state.clock, &mut state.lines);
         if state.lines.len() >= BUFFER {
             state.write_out();
         }
@@ -165,8 +174,21 @@ impl AccessLog {
         }
     }
 
+    /// Keeps lines together until the next [`AccessLog::flush`]. Says whether there are any to be kept.
+    pub(crate) fn hold(&self) -> bool {
+        let writes = self.open.is_some() && self.elsewhere.get().is_none();
+        self.held.store(writes, Ordering::Relaxed);
+        writes
+    }
+
+    /// Whether somebody is going to flush.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// Writes out what has come together.
     pub(crate) fn flush(&self) {
+        self.held.store(false, Ordering::Relaxed);
         let Some(open) = &self.open else { return };
         let mut state = open.state.lock();
         if !state.lines.is_empty() {

@@ -510,7 +510,7 @@ impl Exchange {
             scheme: self.scheme,
             variables: &self.variables,
         });
-        if self.crew.is_led() {
+        if self.crew.is_led() && !self.crew.access_log.is_held() {
             // The leader may sleep in the poller for long; nobody else writes the line meanwhile.
             self.crew.access_log.flush();
         }

@@ -52,6 +52,8 @@ pub struct Look {
     pub interrupted: bool,
     /// The server has come to its end.
     pub done: bool,
+    /// Access lines wait for [`Server::flush_access_lines`], which is to be called when the exchanges have been begun.
+    pub lines_held: bool,
 }
 
 /// What a thread is to do next.
@@ -142,7 +144,9 @@ impl Server {
         while let Some(exchange) = self.crew.depart(&mut roll) {
             exchanges.push(exchange);
         }
+        let lines_held = !exchanges.is_empty() && self.crew.access_log.hold();
         Look {
+            lines_held,
             exchanges,
             events,
             interrupted: std::mem::take(&mut roll.interrupted),
@@ -292,6 +296,11 @@ impl Server {
     /// requests that are `left` to it. To be called before the first [`Server::next`].
     pub fn leave_access_lines(&self, left: Left, tell: impl Fn(Entry) + Send + Sync + 'static) {
         self.crew.access_log.leave(left, Box::new(tell));
+    }
+
+    /// Writes the access lines that have come together, for an event loop: one write for all that it answers in a turn.
+    pub fn flush_access_lines(&self) {
+        self.crew.access_log.flush();
     }
 
     /// Opens the access log anew, for log rotation.

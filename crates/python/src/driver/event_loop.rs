@@ -47,6 +47,13 @@ impl Turner {
                 this.leave(exit);
             }
         }
+        if look.lines_held {
+            // Behind the tasks that have just been made, which answer most requests in their first step.
+            let flush = turner.getattr(intern!(py, "flush"))?;
+            this.site
+                .event_loop(py)
+                .call_method1(intern!(py, "call_soon"), (flush,))?;
+        }
         if this.server.stopping().is_some() && this.ending.set(Instant::now()).is_ok() {
             Turner::limit(turner)?;
         }
@@ -55,6 +62,11 @@ impl Turner {
             this.site.event_loop(py).call_method0(intern!(py, "stop"))?;
         }
         Ok(())
+    }
+
+    /// What has been answered since the turn goes into the access log in one write.
+    fn flush(&self, py: Python<'_>) {
+        py.detach(|| self.server.flush_access_lines());
     }
 
     /// The loop is alive.
