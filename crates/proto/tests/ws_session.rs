@@ -293,3 +293,54 @@ fn a_peer_that_is_not_read_from_is_not_called_silent() {
     it.session.pause();
     assert_eq!(it.at(110), Some(by_application()));
 }
+
+// The last word
+
+#[test]
+fn the_application_can_answer_before_our_close_frame() {
+    for (end, closed) in [
+        (CLOSE, by_peer()),
+        (
+            b"\x83\x80\0\0\0\0".as_slice(),
+            Incoming::Closed(Closure::Violation(Violation::Opcode)),
+        ),
+    ] {
+        let mut fixture = open();
+        let input = [TEXT, end, PING].concat();
+        let first = fixture.session.hear(&input, &mut fixture.out);
+        assert_eq!(first.incoming, Some(Incoming::Text("hi".to_owned())));
+        let rest = &input[first.consumed..];
+        let second = fixture.session.hear(rest, &mut fixture.out);
+        assert_eq!(second.incoming, Some(closed));
+        assert!(fixture.session.is_parting() && !fixture.session.is_over());
+        fixture.receive_while_parting(PING);
+        assert_eq!(fixture.sent(), b"");
+        fixture.session.send_text("yes", &mut fixture.out).unwrap();
+        assert_eq!(fixture.sent(), b"\x81\x03yes");
+        fixture.session.part(&mut fixture.out);
+        assert_eq!(fixture.sent()[0], 0x88);
+        assert!(fixture.session.is_over());
+        assert_eq!(
+            fixture.session.send_text("no", &mut fixture.out),
+            Err(SendError::Disconnected)
+        );
+    }
+}
+
+impl Fixture {
+    /// Bytes that come too late.
+    fn receive_while_parting(&mut self, input: &[u8]) {
+        let received = self.session.hear(input, &mut self.out);
+        assert_eq!((received.consumed, received.incoming), (input.len(), None));
+    }
+}
+
+#[test]
+fn closing_after_the_peer_has_closed_sends_what_is_owed() {
+    let mut fixture = open();
+    fixture.session.hear(CLOSE, &mut fixture.out);
+    fixture.close(4000, "mine").unwrap();
+    assert_eq!(fixture.sent(), b"\x88\x02\x03\xe9");
+    assert!(fixture.session.is_over());
+    assert_eq!(fixture.session.disconnected(), None);
+}

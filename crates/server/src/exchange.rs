@@ -1,6 +1,7 @@
 //! One request and the sink for its response. It belongs to one thread at a time, needs no reactor to answer, and completes
 //! when it is dropped: whatever the application did, the connection ends in a state that the client can understand.
 
+mod end;
 mod streaming;
 mod websocket;
 
@@ -19,7 +20,6 @@ use proto::h1::{
 pub use streaming::{Presence, Room};
 pub use websocket::{AcceptFailure, WebSocket};
 
-use crate::access_log::Record;
 use crate::body::Body;
 use crate::crew::{Crew, Message, Outcome};
 use crate::inlet::Inlet;
@@ -484,63 +484,6 @@ impl Exchange {
         }
         self.response = Response::Complete;
         Ok(())
-    }
-
-    fn outcome(&self) -> Outcome {
-        match self.response {
-            Response::Hijacked => Outcome::Hijacked,
-            Response::Upgraded => Outcome::Upgraded,
-            Response::Complete if self.keep_alive => Outcome::KeepAlive,
-            _ => Outcome::Close,
-        }
-    }
-
-    fn log_access(&self) {
-        self.crew.measure(self.status, self.arrived.elapsed());
-        if !self.crew.access_log.is_on() {
-            return;
-        }
-        self.crew.access_log.note(&Record {
-            request: Some(&self.request),
-            ends: &self.ends,
-            status: self.status,
-            sent: self.sent,
-            took: self.arrived.elapsed(),
-            response_fields: &self.fields,
-            scheme: self.scheme,
-            variables: &self.variables,
-        });
-        if self.crew.is_led() && !self.crew.access_log.is_held() {
-            // The leader may sleep in the poller for long; nobody else writes the line meanwhile.
-            self.crew.access_log.flush();
-        }
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let Some(departed) = self.departed else {
-            return; // It never left the queue: the server is going down, or its client left.
-        };
-        match self.response {
-            Response::Unstarted | Response::Staged { .. } => self.refuse(500, ""),
-            Response::Streaming(_) => self.abort(),
-            Response::Complete | Response::Cut | Response::Hijacked | Response::Upgraded => {}
-        }
-        self.log_access();
-        let outcome = self.outcome();
-        let urgent = outcome != Outcome::KeepAlive || self.outlet.take_attention();
-        let message = Message::Finished {
-            key: self.key,
-            serial: self.serial,
-            outcome,
-        };
-        self.crew.come_back(message, departed.elapsed(), urgent);
-        // The reactor may have seen something between the look above and the message: it notes it before it takes the
-        // message, so a second look after the message cannot miss it.
-        if !urgent && self.outlet.take_attention() {
-            self.crew.wake();
-        }
     }
 }
 

@@ -84,6 +84,8 @@ impl Exchange {
         }
         self.send(&[&head]).map_err(AcceptFailure::Lost)?;
         self.response = Response::Upgraded;
+        // Metrics tell how long answers take, and this was the answer; the access line tells how long it lasted.
+        self.crew.measure(self.status, self.arrived.elapsed());
         self.crew.tell(Message::Upgraded {
             key: self.key,
             serial: self.serial,

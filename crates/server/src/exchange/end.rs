@@ -1,0 +1,67 @@
+//! The end of an exchange: whatever the application did, the client gets something that it can understand, the access log
+//! its line, and the reactor the word that the connection is its own again.
+
+use super::{Exchange, Response};
+use crate::access_log::Record;
+use crate::crew::{Message, Outcome};
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Some(departed) = self.departed else {
+            return; // It never left the queue: the server is going down, or its client left.
+        };
+        match self.response {
+            Response::Unstarted | Response::Staged { .. } => self.refuse(500, ""),
+            Response::Streaming(_) => self.abort(),
+            Response::Complete | Response::Cut | Response::Hijacked | Response::Upgraded => {}
+        }
+        self.log_access();
+        let outcome = self.outcome();
+        let urgent = outcome != Outcome::KeepAlive || self.outlet.take_attention();
+        let message = Message::Finished {
+            key: self.key,
+            serial: self.serial,
+            outcome,
+        };
+        self.crew.come_back(message, departed.elapsed(), urgent);
+        // The reactor may have seen something between the look above and the message: it notes it before it takes the
+        // message, so a second look after the message cannot miss it.
+        if !urgent && self.outlet.take_attention() {
+            self.crew.wake();
+        }
+    }
+}
+
+impl Exchange {
+    fn outcome(&self) -> Outcome {
+        match self.response {
+            Response::Hijacked => Outcome::Hijacked,
+            Response::Upgraded => Outcome::Upgraded,
+            Response::Complete if self.keep_alive => Outcome::KeepAlive,
+            _ => Outcome::Close,
+        }
+    }
+
+    fn log_access(&self) {
+        if !matches!(self.response, Response::Upgraded) {
+            self.crew.measure(self.status, self.arrived.elapsed());
+        }
+        if !self.crew.access_log.is_on() {
+            return;
+        }
+        self.crew.access_log.note(&Record {
+            request: Some(&self.request),
+            ends: &self.ends,
+            status: self.status,
+            sent: self.sent,
+            took: self.arrived.elapsed(),
+            response_fields: &self.fields,
+            scheme: self.scheme,
+            variables: &self.variables,
+        });
+        if self.crew.is_led() && !self.crew.access_log.is_held() {
+            // The leader may sleep in the poller for long; nobody else writes the line meanwhile.
+            self.crew.access_log.flush();
+        }
+    }
+}
