@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from harness import Serve, Server
+from harness import Serve, Server, parity
 from harness.wire import head
 
 
@@ -149,3 +149,12 @@ def test_many_kept_connections_cost_no_thread(serve: Serve, kind: str) -> None:
     finally:
         for wire in wires:
             wire.close()
+
+
+@parity
+def test_a_client_that_ends_its_side_is_answered(serve: Serve, kind: str) -> None:
+    """A half-closed connection can still be written to, and its request is whole."""
+    server = serve("lab", kind=kind)
+    with server.connect() as wire:
+        wire.request("/pid").half_close()
+        assert wire.reply().status == 200
