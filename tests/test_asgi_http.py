@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -667,12 +668,14 @@ def test_the_names_of_the_class(serve: Serve, name: str) -> None:
 def test_an_asgi_application_is_recognized(serve: Serve) -> None:
     server = serve("asgi_lab")
     assert server.get("/").text == "Hello, world!"
-    server.wait_log("speaks ASGI")
+    server.wait_log("The application speaks ASGI: an asgi worker serves it")
+    assert re.search(r"Using worker: sync \(asgi for an ASGI application\)$", server.log, re.MULTILINE)
 
 
 def test_preloaded(serve: Serve) -> None:
     server = serve("asgi_lab", "--preload", "-w", "2")
     assert server.get("/").text == "Hello, world!"
+    assert re.search(r"Using worker: asgi$", server.log, re.MULTILINE)
 
 
 def test_a_class_that_does_not_fit_the_application_is_refused(serve: Serve) -> None:
@@ -719,3 +722,61 @@ def test_a_task_factory_is_respected(serve: Serve, write) -> None:
     )
     server = serve("factory", *ASGI, cwd=serve.folder)
     assert int(server.get("/").text) >= 2
+
+
+# Hooks
+
+HOOKS = """
+    import pathlib
+    LOG = pathlib.Path({log!r})
+
+    def note(line):
+        with LOG.open("a") as file:
+            file.write(line + "\\n")
+
+    def pre_request(worker, req):
+        note(f"pre {{worker.pid}} {{req.method}} {{req.path}} {{dict(req.headers)['HOST']}}")
+        if req.path == "/refused":
+            raise RuntimeError("not today")
+        req.mine = req.path
+
+    def post_request(worker, req, environ, resp):
+        seen = getattr(req, "mine", "-")
+        note(f"post {{seen}} {{environ['REQUEST_METHOD']}} {{resp.status}} {{resp.sent}}")
+"""
+
+
+def test_request_hooks(serve: Serve, write, tmp_path: Path) -> None:
+    log = tmp_path / "hooks.log"
+    conf = write("conf.py", HOOKS.format(log=str(log)))
+    server = serve("asgi_lab", *ASGI, "-c", str(conf), ready=False)
+    server.wait_listening()
+    (worker,) = server.wait_workers(1)
+
+    def lines() -> list[str]:
+        return log.read_text().splitlines() if log.exists() else []
+
+    def told(target: str, after: str, **options) -> None:
+        before = len(lines())
+        with server.connect() as wire:
+            length = len(wire.request(target, **options).reply().body)
+        path = target.partition("?")[0]
+        method = options.get("method", "GET")
+        eventually(lambda: len(lines()) == before + 2, what=lambda: str(lines()))
+        assert lines()[before:] == [f"pre {worker} {method} {path} test.example", f"post {after} {length}"]
+
+    told("/?q", "/ GET 200 OK")
+    told("/echo", "/echo POST 200 OK", method="POST", body=b"hello")
+    told("/stream/3", "/stream/3 GET 200 OK")
+    told("/status/404", "/status/404 GET 404 Not Found")
+    told("/early_error", "/early_error GET 500 Internal Server Error")
+    told("/refused", "- GET 500 Internal Server Error")
+    server.wait_log("RuntimeError: not today")
+
+
+def test_a_post_request_that_raises_costs_nothing(serve: Serve, write) -> None:
+    conf = write("conf.py", "def post_request(worker, req):\n    raise RuntimeError('in the hook')\n")
+    server = serve("asgi_lab", *ASGI, "-c", str(conf))
+    with server.connect() as wire:
+        assert wire.get("/").text == wire.get("/").text == "Hello, world!"
+    server.wait_log(r"Exception in post_request hook\n(.*\n)*?RuntimeError: in the hook")

@@ -26,6 +26,11 @@ pub trait Host {
     /// Workers serve with the configuration that was read last: there is no way back to those before it.
     fn settle_config(&mut self) {}
 
+    /// What kind of workers there will be, for the log. Said once the application is imported, where that is done before the fork.
+    fn workers(&self, config: &Config) -> String {
+        config.effective_worker_class().name().to_owned()
+    }
+
     /// Shows what is listened on, before the hooks that may ask: at the start and after every reload.
     fn listening(&mut self, _listeners: &[Listener]) {}
 

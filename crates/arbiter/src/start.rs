@@ -109,10 +109,7 @@ fn prepare(config: Config, host: &mut dyn Host, origin: Origin) -> Result<Starte
         generation.addresses(),
         sys::process::pid()
     );
-    log::info!(
-        "Using worker: {}",
-        generation.config.effective_worker_class().name()
-    );
+    log::info!("Using worker: {}", host.workers(&generation.config));
     tell(host, Moment::WhenReady)?;
     Ok(Started {
         signals,

@@ -64,6 +64,15 @@ pub(crate) fn wanted(config: &Config) -> Option<&'static str> {
     }
 }
 
+/// What kind of workers there will be, before the application is imported.
+pub(crate) fn worker_class(config: &Config) -> String {
+    let class = config.effective_worker_class().name();
+    match wanted(config) {
+        Some(_) => class.to_owned(),
+        None => format!("{class} (asgi for an ASGI application)"),
+    }
+}
+
 /// Imports the application that the settings name, or has the embedding program load its own.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use settings::Config;
 
-use crate::logging;
+use crate::{application, logging};
 
 /// Everything that is known before the application is imported.
 pub(crate) fn opening(config: &Config, python: &str) -> String {
@@ -40,7 +40,7 @@ pub(crate) fn ready(since: Instant) -> String {
 }
 
 fn workers(config: &Config) -> String {
-    let class = config.effective_worker_class().name();
+    let class = application::worker_class(config);
     let threads = match config.threads {
         0 | 1 => String::new(),
         threads => format!(", {threads} threads each"),
@@ -120,7 +120,7 @@ mod tests {
         assert!(text.contains("app       shop.wsgi\n"), "{text}");
         assert!(text.contains("listen    http://127.0.0.1:8000\n"), "{text}");
         assert!(
-            text.contains("workers   2 × gthread, 4 threads each\n"),
+            text.contains("workers   2 × gthread (asgi for an ASGI application), 4 threads each\n"),
             "{text}"
         );
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arbiter::{Boot, EXIT_APP_LOAD, Fork, Host, Listener, Metric, Moment, WorkerSeat};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use settings::Config;
+use settings::{Config, WorkerClass};
 
-use crate::application::{self, Application, Loaded};
+use crate::application::{self, Application, Interface, Loaded};
 use crate::check;
 use crate::composition::{Composition, Resolved, identity, unacceptable};
 use crate::embedding::Embedder;
@@ -42,6 +42,18 @@ impl Host for Composition {
                 log::error!("server.LISTENERS:\n{}", traceback(py, &error));
             }
         });
+    }
+
+    fn workers(&self, config: &Config) -> String {
+        let asgi = self
+            .preloaded
+            .as_ref()
+            .is_some_and(|application| application.interface == Interface::Asgi);
+        match asgi {
+            true => WorkerClass::Asgi.name().to_owned(),
+            false if self.preloaded.is_some() => config.effective_worker_class().name().to_owned(),
+            false => application::worker_class(config),
+        }
     }
 
     fn preload(&mut self) -> Result<(), Boot> {

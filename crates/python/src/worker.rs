@@ -24,7 +24,7 @@ use crate::logging::{self, Access};
 use crate::metrics;
 use crate::reload::{Place, Reloader};
 use crate::signals::{self, Addressee};
-use crate::wsgi::{self, Gateway};
+use crate::wsgi::{self, Gateway, RequestHooks};
 
 mod own_class;
 
@@ -191,20 +191,24 @@ impl Worker {
         let multithread = self.config.effective_worker_class() == WorkerClass::Gthread;
         let multiprocess = self.config.workers > 1;
         let mut gateway = Gateway::new(py, application, &self.config, multithread, multiprocess)?;
-        let hook = |name| self.hooks.get(name).map(|function| function.clone_ref(py));
         let access = match access {
             Access::Logger => Some(self.log(py)?.getattr("access")?.unbind()),
             Access::Server | Access::Off => None,
         };
         gateway.show_variables(variables);
-        gateway.set_request_hooks(
-            py,
-            hook("pre_request"),
-            hook("post_request"),
-            access,
-            self.object.clone_ref(py),
-        )?;
+        gateway.set_request_hooks(self.request_hooks(py, access)?);
         Ok(Crew::Threads(Arc::new(gateway), self.threads()))
+    }
+
+    /// The operator's `pre_request` and `post_request`, and the logger's `access` where it is to be told of every request.
+    fn request_hooks(
+        &self,
+        py: Python<'_>,
+        access: Option<Py<PyAny>>,
+    ) -> PyResult<Option<RequestHooks>> {
+        let hook = |name| self.hooks.get(name).map(|function| function.clone_ref(py));
+        let (pre, post) = (hook("pre_request"), hook("post_request"));
+        RequestHooks::new(py, pre, post, access, self.object.clone_ref(py))
     }
 
     /// Who serves the application.
@@ -253,12 +257,9 @@ impl Worker {
         if self.config.worker_class != WorkerClass::Asgi {
             log::info!("The application speaks ASGI: an asgi worker serves it");
         }
-        for hook in ["pre_request", "post_request"] {
-            if self.hooks.get(hook).is_some() {
-                log::warn!("The hook {hook} is not called by asgi workers");
-            }
-        }
-        let site = Site::open(py, application.bind(py), &self.config)?;
+        // The logger is told by the server's access log.
+        let hooks = self.request_hooks(py, None)?;
+        let site = Site::open(py, application.bind(py), &self.config, hooks)?;
         Ok(Crew::EventLoop(
             Arc::new(site),
             self.config.graceful_timeout,

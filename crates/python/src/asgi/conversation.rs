@@ -17,7 +17,7 @@ use super::promise::{Promise, Step};
 use super::reply::{Reply, Stage, Stuck};
 use super::talk::Talk;
 use super::waiters::Waiters;
-use crate::wsgi::text;
+use crate::wsgi::{HookRequest, text};
 
 /// What the client reads on the error page. The reason is for the operator, in the log.
 pub(super) const RULE: &str = "The application failed to answer this request.";
@@ -35,6 +35,8 @@ struct State {
     gone: Option<Instant>,
     /// The task was told to end.
     cancelled: bool,
+    /// The request as the operator's hooks see it, until they have been told of its end.
+    observed: Option<Py<HookRequest>>,
     /// Too much is queued for the client.
     full: bool,
     /// Whether the application was told, by an exception out of `send`, that there is nobody any more.
@@ -110,7 +112,11 @@ impl Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(desk: Arc<Desk>, exchange: Exchange) -> Conversation {
+    pub(super) fn new(
+        desk: Arc<Desk>,
+        exchange: Exchange,
+        observed: Option<Py<HookRequest>>,
+    ) -> Conversation {
         Conversation {
             desk,
             id: exchange.id(),
@@ -120,6 +126,7 @@ impl Conversation {
                 body_over: false,
                 gone: None,
                 cancelled: false,
+                observed,
                 full: false,
                 told: false,
             }),
@@ -129,6 +136,33 @@ impl Conversation {
 
     pub(super) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Calls the hook `pre_request`.
+    ///
+    /// # Errors
+    /// What it raises, which fails the request.
+    pub(super) fn begin(&self, py: Python<'_>) -> PyResult<()> {
+        let observed = match &self.lock().observed {
+            Some(observed) => observed.clone_ref(py),
+            None => return Ok(()),
+        };
+        match &self.desk.hooks {
+            Some(hooks) => hooks.before(py, &observed),
+            None => Ok(()),
+        }
+    }
+
+    /// Calls the hook `post_request`: the application has returned, and its response is as complete as it will be.
+    fn end(&self, py: Python<'_>) {
+        let mut state = self.lock();
+        let (Some(observed), Some(hooks)) = (state.observed.take(), &self.desk.hooks) else {
+            return;
+        };
+        let response = state.reply.outcome();
+        drop(state);
+        let environ = observed.borrow(py).environ(py);
+        hooks.answered(py, || response, &observed, environ.ok().as_ref());
     }
 
     /// Asks to be told when the client leaves; says whether it has left already.
@@ -286,6 +320,7 @@ impl Conversation {
         match task.call_method0(intern!(py, "exception")) {
             Ok(exception) if exception.is_none() => {
                 self.check_complete();
+                self.end(py);
                 None
             }
             Ok(exception) => self.fail(py, PyErr::from_value(exception)),
@@ -306,6 +341,7 @@ impl Conversation {
         let exit = failure::judge(py, &self.target, error, standing);
         self.lock().reply.give_up(500, RULE);
         self.wake(py);
+        self.end(py);
         exit
     }
 
@@ -328,6 +364,8 @@ impl Conversation {
 
     /// Answers a request that the application does not get to see.
     pub(super) fn refuse(&self, status: u16, rule: &str) {
+        // No hook was told of it.
+        self.lock().observed = None;
         self.lock().reply.give_up(status, rule);
     }
 

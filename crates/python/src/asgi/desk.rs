@@ -14,6 +14,7 @@ use super::dialogue::Dialogue;
 use super::promise::Promise;
 use super::scope::{Scope, Template, Unserved};
 use super::talk::Talk;
+use crate::wsgi::{HookRequest, RequestHooks};
 
 /// A request or a WebSocket that is under way.
 #[derive(Debug)]
@@ -49,8 +50,10 @@ pub(crate) struct Desk {
     create_future: Py<PyAny>,
     tasks: Tasks,
     kept: Py<Promise>,
-    /// Seconds that a task may run on after its client has left.
-    grace_s: u32,
+    /// How long a task may run on after its client has left.
+    pub(super) grace: Duration,
+    /// What is called before and after each request.
+    pub(super) hooks: Option<RequestHooks>,
     template: Mutex<Template>,
     calls: Mutex<HashMap<u64, Call>>,
 }
@@ -61,7 +64,6 @@ impl Desk {
         application: Application,
         event_loop: &Bound<'_, PyAny>,
         template: Template,
-        grace_s: u32,
     ) -> PyResult<Desk> {
         Ok(Desk {
             application,
@@ -69,7 +71,8 @@ impl Desk {
             tasks: Tasks::new(py, event_loop)?,
             event_loop: event_loop.clone().unbind(),
             kept: Py::new(py, Promise::kept())?,
-            grace_s,
+            grace: Duration::ZERO,
+            hooks: None,
             template: Mutex::new(template),
             calls: Mutex::new(HashMap::new()),
         })
@@ -86,7 +89,10 @@ impl Desk {
             }
         };
         match scope {
-            Ok(scope) => self.call(py, &talk, &scope),
+            Ok(scope) => match talk.begin(py) {
+                Ok(()) => self.call(py, &talk, &scope),
+                Err(error) => talk.fail(py, error),
+            },
             Err(Unserved::Refused(status, rule)) => {
                 talk.refuse(status, rule);
                 None
@@ -109,7 +115,11 @@ impl Desk {
         Ok(match exchange.handshake() {
             Ok(None) => {
                 let scope = template.scope(py, &exchange);
-                let conversation = Py::new(py, Conversation::new(desk, exchange))?;
+                let observed = match &self.hooks {
+                    Some(_) => Some(HookRequest::without_body(py, &exchange)?),
+                    None => None,
+                };
+                let conversation = Py::new(py, Conversation::new(desk, exchange, observed))?;
                 Some((Talk::Request(conversation), scope))
             }
             Ok(Some(handshake)) => {
@@ -210,7 +220,7 @@ impl Desk {
             return; // It has its answer; what still runs is the application's own business.
         }
         let known_for = talk.note_gone(py);
-        let grace = Duration::from_secs(self.grace_s.into()).saturating_sub(known_for);
+        let grace = self.grace.saturating_sub(known_for);
         if let Err(error) = self.expire_later(talk.object(py), grace) {
             log::error!("A task that nobody waits for cannot be cancelled: {error}");
         }

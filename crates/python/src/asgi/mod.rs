@@ -23,7 +23,7 @@ use pyo3::types::PyDict;
 use server::{Event, Exchange};
 use settings::Config;
 
-use crate::wsgi::NamePolicy;
+use crate::wsgi::{NamePolicy, RequestHooks};
 use desk::{Application, Desk};
 use scope::Template;
 
@@ -44,6 +44,7 @@ impl Site {
         py: Python<'_>,
         application: &Bound<'_, PyAny>,
         config: &Config,
+        hooks: Option<RequestHooks>,
     ) -> PyResult<Site> {
         let module = py.import("oxicorn.asgi")?;
         let event_loop = module.call_method1("new_loop", (config.asgi_loop.name(),))?;
@@ -61,8 +62,9 @@ impl Site {
             callable: application.unbind(),
             call_apart: module.getattr("call_apart")?.unbind(),
         };
-        let grace_s = config.asgi_disconnect_grace_period;
-        let desk = Desk::new(py, application, &event_loop, template, grace_s)?;
+        let mut desk = Desk::new(py, application, &event_loop, template)?;
+        desk.grace = Duration::from_secs(config.asgi_disconnect_grace_period.into());
+        desk.hooks = hooks;
         Ok(Site {
             event_loop: event_loop.unbind(),
             lifespan: lifespan.unbind(),

@@ -1,12 +1,14 @@
 //! The response that an application is giving to one request: its exchange, its head, and how far it has come. All transitions are
-//! here; nothing here touches Python, and nothing waits for a client.
+//! here; nothing here runs Python code, and nothing waits for a client.
 
 use std::fs::File;
 use std::io;
 
-use proto::h1::ResponseHead;
+use proto::h1::{ResponseHead, Version};
 use proto::ws;
 use server::{Exchange, Room, SinkError};
+
+use crate::wsgi::{HookResponse, Sent};
 
 /// How far a response has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +63,10 @@ pub(super) struct Reply {
     stage: Stage,
     /// Trailer fields so far, as they go out.
     trailers: Vec<u8>,
+    /// The length of the body was not known when it began.
+    unmeasured: bool,
+    /// What had been sent when the exchange was given back.
+    sent: Sent,
 }
 
 const AFTER_THE_END: &str = "the response was already complete";
@@ -72,6 +78,8 @@ impl Reply {
             head: ResponseHead::default(),
             stage: Stage::Unstarted,
             trailers: Vec::new(),
+            unmeasured: false,
+            sent: Sent::default(),
         }
     }
 
@@ -110,6 +118,7 @@ impl Reply {
                 Ok(Room::Enough)
             }
             (Stage::Headed, more) => {
+                self.unmeasured = true;
                 self.stage = Stage::Streaming;
                 self.sink(|exchange, head| exchange.begin(head, None))?;
                 // An empty first piece is how frameworks ask for the head to go out before the body is there.
@@ -155,6 +164,7 @@ impl Reply {
         match self.stage {
             Stage::Headed => {
                 let known = (!more && !self.has_trailers()).then_some(part.length);
+                self.unmeasured = known.is_none();
                 self.stage = Stage::Streaming;
                 self.sink(|exchange, head| exchange.begin(head, known))?;
             }
@@ -239,7 +249,20 @@ impl Reply {
 
     /// Gives the exchange back to the server, which may then read the connection's next request.
     fn release(&mut self) {
-        self.exchange = None;
+        if let Some(exchange) = self.exchange.take() {
+            self.sent = Sent {
+                status: exchange.status(),
+                bytes: exchange.sent(),
+                chunked: self.unmeasured
+                    && self.head.content_length().is_none()
+                    && exchange.request.version() == Version::Http11,
+            };
+        }
+    }
+
+    /// What became of it, for the operator's hooks.
+    pub(super) fn outcome(&self) -> HookResponse {
+        HookResponse::answered(&self.head, self.sent)
     }
 
     fn sink<R>(

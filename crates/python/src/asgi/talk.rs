@@ -49,6 +49,15 @@ impl Talk {
         }
     }
 
+    /// Tells the operator's hook of a request before the application is called.
+    pub(super) fn begin(&self, py: Python<'_>) -> PyResult<()> {
+        match self {
+            Talk::Request(conversation) => conversation.get().begin(py),
+            // As with Gunicorn, the hooks are for requests that get a response.
+            Talk::WebSocket(_) => Ok(()),
+        }
+    }
+
     /// Asks to be told when the client leaves; says whether it has left already.
     pub(super) fn watch_client(&self) -> bool {
         match self {

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use proto::forwarded::Scheme;
-use proto::h1::{self, Request, Version};
+use proto::h1::{self, Request, ResponseHead, Version};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
@@ -18,7 +18,7 @@ use super::text;
 
 /// The operator's hooks.
 #[derive(Debug)]
-pub(super) struct RequestHooks {
+pub(crate) struct RequestHooks {
     pre: Option<Py<PyAny>>,
     post: Option<PostRequest>,
     /// The logger's `access`, where it is not the server that writes the access log.
@@ -83,8 +83,21 @@ pub(crate) struct HookResponse {
     chunked: bool,
 }
 
+/// What has been sent of a response.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sent {
+    pub(crate) status: u16,
+    /// Bytes of the body.
+    pub(crate) bytes: u64,
+    pub(crate) chunked: bool,
+}
+
 impl RequestHooks {
-    pub(super) fn new(
+    /// `None` where there is nothing to call.
+    ///
+    /// # Errors
+    /// Python is out of memory.
+    pub(crate) fn new(
         py: Python<'_>,
         pre: Option<Py<PyAny>>,
         post: Option<Py<PyAny>>,
@@ -109,7 +122,7 @@ impl RequestHooks {
     ///
     /// # Errors
     /// What the hook raises, which fails the request.
-    pub(super) fn before(&self, py: Python<'_>, request: &Py<HookRequest>) -> PyResult<()> {
+    pub(crate) fn before(&self, py: Python<'_>, request: &Py<HookRequest>) -> PyResult<()> {
         match &self.pre {
             Some(pre) => pre.call1(py, (&self.worker, request)).map(drop),
             None => Ok(()),
@@ -129,11 +142,21 @@ impl RequestHooks {
         // hook before it has begun.
         let interrupted = py.check_signals().err();
         self.note_access(py, counter, request, environ);
-        let Some(post) = &self.post else {
-            return interrupted;
-        };
+        self.answered(py, || HookResponse::of(counter), request, environ);
+        interrupted
+    }
+
+    /// Calls `post_request`, as [`RequestHooks::after`] does.
+    pub(crate) fn answered(
+        &self,
+        py: Python<'_>,
+        response: impl FnOnce() -> HookResponse,
+        request: &Py<HookRequest>,
+        environ: Option<&Bound<'_, PyDict>>,
+    ) {
+        let Some(post) = &self.post else { return };
         let call = || -> PyResult<()> {
-            let response = HookResponse::of(counter).into_pyobject(py)?.into_any();
+            let response = response().into_pyobject(py)?.into_any();
             let environ = environ
                 .map_or_else(|| PyDict::new(py), Clone::clone)
                 .into_any();
@@ -152,7 +175,6 @@ impl RequestHooks {
                 failure::traceback(py, &error)
             );
         }
-        interrupted
     }
 }
 
@@ -201,6 +223,11 @@ impl PostRequest {
 }
 
 impl HookRequest {
+    /// A request whose body the hooks do not get.
+    pub(crate) fn without_body(py: Python<'_>, exchange: &Exchange) -> PyResult<Py<HookRequest>> {
+        HookRequest::new(py, exchange, None)
+    }
+
     pub(super) fn new(
         py: Python<'_>,
         exchange: &Exchange,
@@ -338,27 +365,37 @@ impl HookResponse {
         }
     }
 
-    fn of(counter: &Counter) -> HookResponse {
+    /// A response with this head, of which this came to be.
+    pub(crate) fn answered(head: &ResponseHead, sent: Sent) -> HookResponse {
         let text = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
+        let reason = if sent.status == head.status() {
+            text(head.reason())
+        } else {
+            h1::reason_phrase(sent.status).to_owned()
+        };
+        HookResponse {
+            status: format!("{} {reason}", sent.status),
+            status_code: sent.status,
+            headers_sent: true,
+            headers: head
+                .fields()
+                .map(|(name, value)| (text(name), text(value)))
+                .collect(),
+            sent: sent.bytes,
+            response_length: head.content_length(),
+            chunked: sent.chunked,
+        }
+    }
+
+    fn of(counter: &Counter) -> HookResponse {
         let read = |reply: &mut Reply| {
-            let (head, record) = (reply.head(), reply.record());
-            let reason = if record.status == head.status() {
-                text(head.reason())
-            } else {
-                h1::reason_phrase(record.status).to_owned()
-            };
-            HookResponse {
-                status: format!("{} {reason}", record.status),
-                status_code: record.status,
-                headers_sent: true,
-                headers: head
-                    .fields()
-                    .map(|(name, value)| (text(name), text(value)))
-                    .collect(),
-                sent: record.sent,
-                response_length: head.content_length(),
+            let record = reply.record();
+            let sent = Sent {
+                status: record.status,
+                bytes: record.sent,
                 chunked: reply.is_chunked(),
-            }
+            };
+            HookResponse::answered(reply.head(), sent)
         };
         let unknown = HookResponse {
             status: String::new(),

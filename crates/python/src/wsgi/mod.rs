@@ -36,8 +36,7 @@ use deliver::Sendfile;
 use desk::Desk;
 use environ::{Constants, Unserved};
 use failure::Failure;
-use hooks::RequestHooks;
-pub(crate) use hooks::{HookRequest, HookResponse};
+pub(crate) use hooks::{HookRequest, HookResponse, RequestHooks, Sent};
 use input::Input;
 use reply::Reply;
 
@@ -98,21 +97,9 @@ impl Gateway {
         self.variables = names;
     }
 
-    /// Sets the operator's `pre_request` and `post_request`, whose first argument is `worker`, and the logger's `access`,
-    /// where the logger is to be told of every request.
-    ///
-    /// # Errors
-    /// Python is out of memory.
-    pub(crate) fn set_request_hooks(
-        &mut self,
-        py: Python<'_>,
-        pre: Option<Py<PyAny>>,
-        post: Option<Py<PyAny>>,
-        access: Option<Py<PyAny>>,
-        worker: Py<PyAny>,
-    ) -> PyResult<()> {
-        self.hooks = RequestHooks::new(py, pre, post, access, worker)?;
-        Ok(())
+    /// Sets what is called for each request beside the application.
+    pub(crate) fn set_request_hooks(&mut self, hooks: Option<RequestHooks>) {
+        self.hooks = hooks;
     }
 
     /// Answers one exchange. Whatever the application does, the exchange has been answered, cut or handed over when this returns.
