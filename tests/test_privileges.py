@@ -43,6 +43,14 @@ def test_the_group_alone_may_change(serve: Serve, readable: Path) -> None:
     assert processes.status(worker, "Gid").split() == [str(NOBODY.pw_gid)] * 4
 
 
+@pytest.mark.parametrize("option", [[], ["--initgroups"]], ids=["without", "with"])
+def test_initgroups_gives_the_users_other_groups(serve: Serve, readable: Path, option: list[str]) -> None:
+    server = serve("app", "-u", "nobody", *option, cwd=readable)
+    [worker] = server.wait_workers(1)
+    expected = set(os.getgrouplist("nobody", NOBODY.pw_gid)) if option else set()
+    assert {int(group) for group in processes.status(worker, "Groups").split()} == expected
+
+
 @parity
 @pytest.mark.parametrize("option", ["--user", "--group"])
 def test_a_name_that_nobody_has(serve: Serve, option: str) -> None:
