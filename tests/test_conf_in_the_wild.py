@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -172,6 +173,15 @@ def test_a_worker_that_has_grown_leaves(start: Start) -> None:
     server.wait_replaced([old], 1)
     server.wait_log(rf"worker {old} has used \d+ MiB after 2 requests and leaves")
     assert int(server.get().text) != old
+
+
+def test_metrics_for_statsd(start: Start) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as agent:
+        agent.bind(("127.0.0.1", 0))
+        agent.settimeout(10)
+        start("statsd", env={"STATSD": f"127.0.0.1:{agent.getsockname()[1]}"})
+        wanted = "shop.gunicorn.request.status.200:1|c|@1.0|#env:example"
+        eventually(lambda: wanted in agent.recv(65536).decode().splitlines(), what=wanted)
 
 
 def test_files_that_live_as_long_as_the_server(start: Start, tmp_path: Path) -> None:
