@@ -1,4 +1,4 @@
-"""FastAPI, Starlette, Django, Quart and Litestar, as their users write them."""
+"""FastAPI, Starlette, Django, Quart, Litestar and BlackSheep, as their users write them."""
 
 from __future__ import annotations
 
@@ -99,6 +99,22 @@ def test_litestar(serve: Serve, options: tuple[str, ...]) -> None:
         assert client.get("/fails").status_code == 500
     assert server.stop() == 0
     assert serve.gates.marked("litestar.ended")
+
+
+def test_blacksheep(serve: Serve, options: tuple[str, ...]) -> None:
+    pytest.importorskip("blacksheep")
+    server = serve("blacksheep_app:app", *options)
+    assert serve.gates.marked("blacksheep.started")
+    with server.client(timeout=20) as client:
+        assert client.get("/", params={"a": "b"}).json() == {"q": {"a": ["b"]}, "client": "127.0.0.1"}
+        assert client.get("/items/7").json() == {"number": 7}
+        assert client.post("/echo", content=BODY).content == BODY
+        assert client.post("/count", content=iter([BODY, b"1"])).json() == {"total": len(BODY) + 1}
+        assert client.get("/stream").text == HUNDRED
+        assert client.get("/nowhere").status_code == 404
+        assert client.get("/fails").status_code == 500
+    assert server.stop() == 0
+    assert serve.gates.marked("blacksheep.ended")
 
 
 def test_an_asgi_framework_needs_no_worker_class(serve: Serve) -> None:

@@ -575,6 +575,7 @@ def test_an_idle_loop_is_not_killed_and_a_stuck_one_is(serve: Serve, write) -> N
         wire.request("/stuck")
         server.wait_replaced([worker], 1)
     server.wait_log("WORKER TIMEOUT")
+    server.wait_log(r'File ".*stuck\.py", line \d+,? in application')
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])
