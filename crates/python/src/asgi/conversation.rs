@@ -238,7 +238,7 @@ impl Conversation {
                 message.set_item(intern!(py, "more_body"), more)?;
             }
         }
-        Ok(Step::Done(Some(message.into_any().unbind())))
+        Ok(Step::Done(Some(message.unbind())))
     }
 
     fn hear(&self) -> Heard {

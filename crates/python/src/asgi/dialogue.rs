@@ -150,7 +150,7 @@ impl Dialogue {
                 message.set_item(intern!(py, "reason"), reason)?;
             }
         }
-        Ok(Step::Done(Some(message.into_any().unbind())))
+        Ok(Step::Done(Some(message.unbind())))
     }
 
     /// A step of `send()` where the client is slow.

@@ -2,7 +2,9 @@
 //! It has a coroutine's methods, so that `asyncio.create_task(receive())` takes it for one.
 
 use pyo3::exceptions::PyStopIteration;
+use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use super::talk::Talk;
 
@@ -25,7 +27,7 @@ pub(super) struct Promise(What);
 /// Where a step has led.
 pub(super) enum Step {
     /// To the end, with this value.
-    Done(Option<Py<PyAny>>),
+    Done(Option<Py<PyDict>>),
     /// To this, which the event loop waits for.
     Wait(Py<PyAny>),
 }
@@ -69,14 +71,17 @@ impl Promise {
         match self.step(py)? {
             Step::Wait(future) => Ok(Some(future)),
             Step::Done(None) => Ok(None),
-            Step::Done(Some(value)) => Err(PyStopIteration::new_err((value,))),
+            Step::Done(Some(value)) => {
+                stop_with(py, &value);
+                Ok(None)
+            }
         }
     }
 
     fn send(&self, py: Python<'_>, _value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        match self.__next__(py)? {
-            Some(future) => Ok(future),
-            None => Err(PyStopIteration::new_err(())),
+        match self.step(py)? {
+            Step::Wait(future) => Ok(future),
+            Step::Done(value) => Err(PyStopIteration::new_err((value,))),
         }
     }
 
@@ -94,4 +99,14 @@ impl Promise {
     }
 
     fn close(&self) {}
+}
+
+/// Raises `StopIteration(value)`. Before Python 3.12 the value alone is raised, and whoever awaits takes it as it is, so that
+/// no exception is made for each message.
+fn stop_with(_running: Python<'_>, value: &Py<PyDict>) {
+    // SAFETY: the interpreter runs, which `_running` shows, so its exceptions exist.
+    let kind = unsafe { ffi::PyExc_StopIteration };
+    // SAFETY: both are objects that live, and the GIL is held. The value is a dict, which is not taken for arguments or for an
+    // exception as a tuple or an exception would be.
+    unsafe { ffi::PyErr_SetObject(kind, value.as_ptr()) }
 }
