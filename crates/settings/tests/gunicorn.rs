@@ -8,7 +8,9 @@
 )]
 
 use serde_json::Value as Json;
-use settings::{Kind, Literal, Parsed, Reload, Setting, Value, find, parse_command_line, table};
+use settings::{
+    Kind, Literal, Parsed, Reload, Setting, Status, Value, find, parse_command_line, table,
+};
 
 /// Where the default differs on purpose; the manual says why.
 const OTHER_DEFAULTS: [&str; 1] = ["keepalive"];
@@ -159,6 +161,25 @@ fn each_has_its_default() {
             setting.name
         );
     }
+}
+
+#[test]
+fn no_flag_can_change_nothing() {
+    let idle = |setting: &&Setting| {
+        let is_flag = setting.kind == Kind::Flag && !setting.flags.is_empty();
+        is_flag && setting.bare_value() == setting.default.value()
+    };
+    let names: Vec<_> = table()
+        .iter()
+        .filter(idle)
+        .map(|setting| setting.name)
+        .collect();
+    // Gunicorn's flag switches on what is on; it comes with TLS, and is no part of the help before.
+    assert_eq!(names, ["suppress_ragged_eofs"]);
+    assert!(matches!(
+        find(names[0]).expect("it is there").status,
+        Status::Later(_)
+    ));
 }
 
 #[test]
