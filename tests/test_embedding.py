@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGHUP
+from signal import SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR2
 
 import pytest
-from harness import Serve, Server
+from harness import Serve, Server, eventually, processes
 from harness.server import run
 
 RECIPE = """
@@ -52,7 +53,8 @@ def embed(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Server
     def embed(text: str, *arguments: str, module: tuple[str, ...] = COMPAT, bind: str | None = None) -> Server:
         script = serve.folder / "program.py"
         script.write_text(text)
-        words = " ".join([sys.executable, *module, str(script)])
+        named = module if "program" in module else (*module, str(script))
+        words = " ".join([sys.executable, *named])
         monkeypatch.setenv("OXICORN_TEST_SERVER", words)
         return serve(None, *arguments, cwd=serve.folder, bind=bind, ready=False)
 
@@ -119,6 +121,81 @@ def test_a_wrong_setting_ends_the_program_with_what_is_wrong(embed) -> None:
     assert "workers" in server.log
     assert "two" in server.log
     assert "Traceback" not in server.log
+
+
+WITH_A_WORKER = """
+import sys
+from gunicorn.app.base import Application
+from gunicorn.workers.sync import SyncWorker
+
+class Service:
+    started = None
+
+    def start(self):
+        self.started = True
+
+    def stop(self, sig):
+        print("service stopped by", int(sig), flush=True)
+
+    def __call__(self, environ, start_response):
+        start_response("200 OK", [])
+        return [str(self.started).encode()]
+
+class CustomWorker(SyncWorker):
+    def handle_quit(self, sig, frame):
+        self.app.application.stop(sig)
+        super(CustomWorker, self).handle_quit(sig, frame)
+
+    def run(self):
+        self.app.application.start()
+        super(CustomWorker, self).run()
+
+class Program(Application):
+    def __init__(self, app):
+        self.application = app
+        super().__init__()
+
+    def load_config(self):
+        self.load_config_from_file("settings.py")
+        self.cfg.set("worker_class", CustomWorker)
+
+    def load(self):
+        return self.application
+
+if __name__ == "__main__":
+    Program(Service()).run()
+"""
+
+
+def test_a_program_with_a_worker_class_and_a_file_of_settings(embed, serve: Serve) -> None:
+    port = _port()
+    (serve.folder / "settings.py").write_text(
+        f"bind = '127.0.0.1:{port}'\nlogger = __name__\ndef when_ready(server):\n    server.log.info(logger)\n"
+    )
+    server = _address(embed(WITH_A_WORKER), port)
+    assert server.get().text == "True"
+    server.wait_log("__config__")
+    assert server.stop(SIGINT) == 0
+    assert f"service stopped by {int(SIGQUIT)}" in server.log or f"service stopped by {int(SIGINT)}" in server.log
+
+
+def test_a_module_is_a_program_too(embed, serve: Serve) -> None:
+    port = _port()
+    server = embed(RECIPE, f"127.0.0.1:{port}", module=(*COMPAT, "-m", "program"))
+    assert _address(server, port).get().status == 200
+    assert server.stop() == 0
+
+
+def test_an_upgrade_starts_the_program_again(embed, serve: Serve) -> None:
+    port, pidfile = _port(), serve.folder / "pid"
+    script = RECIPE.replace('"workers": 2', f'"workers": 1, "pidfile": "{pidfile}"')
+    server = _address(embed(script, f"127.0.0.1:{port}"), port)
+    server.signal(SIGUSR2)
+    second = serve.folder / "pid.2"
+    new = int(eventually(lambda: second.exists() and second.read_text().strip(), within=20))
+    os.kill(new, SIGTERM)
+    eventually(lambda: not processes.alive(new), within=15)
+    assert server.get().status == 200
 
 
 COMMAND = """

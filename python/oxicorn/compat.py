@@ -1,6 +1,7 @@
 """Lets `import gunicorn` work where Gunicorn is not installed, for conf files, hooks and applications written for it.
 
-`python -m oxicorn.compat SCRIPT` runs a program that embeds Gunicorn, on Oxicorn, whether Gunicorn is installed or not.
+`python -m oxicorn.compat SCRIPT` (or `-m MODULE`) runs a program that embeds Gunicorn, on Oxicorn, whether Gunicorn is
+installed or not.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib.util
 import runpy
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 import oxicorn
@@ -90,10 +92,21 @@ def renamed(name: str) -> str | None:
     return None if value in usual or not isinstance(value, str) else value
 
 
-if __name__ == "__main__":
-    from oxicorn.compat import install as install_for_all
-
-    install_for_all(replaces=True)
+def _main() -> None:
+    """Run `SCRIPT …` or `-m MODULE …`, with our names in Gunicorn's place."""
+    install(replaces=True)
     del sys.argv[0]
-    sys.path[0] = str(importlib.import_module("pathlib").Path(sys.argv[0]).absolute().parent)
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    match sys.argv[:2]:
+        case ["-m", module]:
+            del sys.argv[0]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        case [script, *_]:
+            sys.path[0] = str(Path(script).absolute().parent)
+            runpy.run_path(script, run_name="__main__")
+        case _:
+            sys.exit("usage: python -m oxicorn.compat SCRIPT … | -m MODULE …")
+
+
+if __name__ == "__main__":
+    # The module under its own name, which is what the rest of Oxicorn imports.
+    importlib.import_module("oxicorn.compat")._main()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.machinery
+import importlib.util
 import os
-import runpy
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -80,7 +80,13 @@ class Application(BaseApplication):
         """Execute a conf file and return what it defines."""
         if not os.path.exists(filename):  # noqa: PTH110 - as it is written, for the message
             raise RuntimeError(f"{filename!r} doesn't exist")
-        return runpy.run_path(filename, run_name="__config__")
+        loader = importlib.machinery.SourceFileLoader("__config__", filename)
+        spec = importlib.util.spec_from_file_location("__config__", filename, loader=loader)
+        assert spec is not None
+        # Registered, because a worker class that it defines is looked for there.
+        module = sys.modules["__config__"] = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+        return vars(module)
 
     def get_config_from_module_name(self, module_name: str) -> dict[str, Any]:
         """Import a module and return what it defines."""
