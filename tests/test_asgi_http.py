@@ -269,6 +269,14 @@ def test_a_slow_client_holds_the_application_back(serve: Serve) -> None:
         assert len(reply.body) == pieces * 65536
 
 
+def test_a_client_that_takes_nothing_is_disconnected(serve: Serve) -> None:
+    server = serve("asgi_lab", *ASGI, "--send-timeout", "1")
+    with Wire(server.address, receive_buffer=4096) as wire:
+        wire.request("/without_end/stream").until(b"\r\n\r\n")
+        eventually(lambda: serve.gates.marked("stream.TimeoutError"))
+    assert "ERROR" not in server.log
+
+
 def test_pathsend(serve: Serve) -> None:
     server = serve("asgi_lab", *ASGI)
     content = b"0123456789" * 100_000

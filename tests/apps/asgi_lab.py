@@ -356,6 +356,16 @@ async def until_gone(scope, receive, send, name):
         mark(f"{name}.{type(error).__name__}")
 
 
+async def without_end(scope, receive, send, name):
+    """Send until that fails."""
+    await start(send)
+    try:
+        while True:
+            await body(send, b"x" * 65536, more=True)
+    except OSError as error:
+        mark(f"{name}.{type(error).__name__}")
+
+
 async def stubborn(scope, receive, send, name):
     """Never look whether the client is there."""
     mark(f"{name}.entered")

@@ -101,11 +101,11 @@ pub(crate) const ALIASES: &[Alias] = &[
     ),
     alias(
         "--use-colors",
-        Purpose::NoSwitch("log lines have no colours"),
+        Purpose::NoSwitch("colours are for terminals"),
     ),
     alias(
         "--no-use-colors",
-        Purpose::NoSwitch("log lines have no colours"),
+        Purpose::NoSwitch("colours are for terminals"),
     ),
 ];
 
@@ -209,6 +209,7 @@ const SAME: &[&str] = &[
     "proxy_headers",
     "root_path",
     "server_header",
+    "ws_per_message_deflate",
     "ws_ping_interval",
     "ws_ping_timeout",
 ];
