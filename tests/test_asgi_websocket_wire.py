@@ -269,8 +269,9 @@ def test_a_slow_client_stops_the_application_and_is_given_up(serve: Serve) -> No
         before = eventually(lambda: server.get("/notes/flooded").json())
         assert before[0][1] < 2000
         assert disconnect(server, "flooded") == [["disconnect", 1006, ""]]
-        sent = server.get("/notes/flooded").json()[0][1]
+        (_, sent), error, _ = server.get("/notes/flooded").json()
         assert sent < 2000
+        assert error == ["TimeoutError"]
 
 
 def test_websockets_count_as_connections(serve: Serve) -> None:

@@ -239,7 +239,12 @@ impl Outlet {
 
     /// Whether the connection was given up.
     pub(crate) fn is_broken(&self) -> bool {
-        self.queue.lock().broken.is_some()
+        self.failure().is_some()
+    }
+
+    /// Why the connection was given up, if it was.
+    pub(crate) fn failure(&self) -> Option<SinkError> {
+        self.queue.lock().broken
     }
 
     /// Gives the connection up: nothing more is sent, and whoever waits for room is told.

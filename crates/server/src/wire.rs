@@ -286,7 +286,8 @@ impl Wire {
     ) -> Result<Flushed, SendFailure> {
         let mut state = self.state.lock();
         if state.closure.is_some() && !state.session.is_parting() {
-            return Err(SinkError::Disconnected.into());
+            let failure = self.outlet.failure();
+            return Err(failure.unwrap_or(SinkError::Disconnected).into());
         }
         let mut frames = Vec::new();
         make(&mut state.session, &mut frames)?;
