@@ -382,7 +382,8 @@ def test_check_config_imports_and_calls_nothing(serve: Serve, start, life: Life)
 
 @parity
 def test_a_worker_whose_arbiter_is_killed(start, life: Life) -> None:
-    server = start()
+    # Gunicorn's sync worker looks for its parent every half time-out.
+    server = start("--timeout", "2")
     [worker] = server.workers()
     server.stop(SIGKILL)
     eventually(lambda: not processes.alive(worker), within=15)

@@ -153,7 +153,6 @@ def test_every_atom(access) -> None:
         assert re.fullmatch(pattern, value), (atom, value, line)
 
 
-@parity
 def test_variables_are_shown_as_the_application_left_them(serve: Serve, write, kind: str) -> None:
     write(
         "notes.py",
