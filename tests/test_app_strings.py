@@ -131,8 +131,39 @@ def test_the_command_line_wins_over_the_configuration(serve: Serve) -> None:
     assert serve("strings:app", cwd=serve.folder).get().text == "app"
 
 
+@pytest.mark.parametrize(
+    ("file", "source", "hint"),
+    [
+        ("main.py", "app = object()\n", "oxicorn main:app\n"),
+        ("wsgi.py", "application: object = 1\n", "oxicorn wsgi\n"),
+        ("app.py", "async def app(scope, receive, send): ...\n", "oxicorn app:app\n"),
+        ("app.py", "def create_app(): ...\n", "oxicorn 'app:create_app()'\n"),
+        ("shop/wsgi.py", "from .app import application\n", "oxicorn shop.wsgi\n"),
+        ("main.py", "def broken(:\n", "oxicorn package.module:application\n"),
+    ],
+)
+def test_none_at_all_is_answered_with_the_one_that_is_there(
+    serve: Serve, tmp_path: Path, file: str, source: str, hint: str
+) -> None:
+    folder = tmp_path / "project"
+    for name in (folder / "shop" / "__init__.py", folder / file):
+        name.parent.mkdir(parents=True, exist_ok=True)
+        name.touch()
+    (folder / file).write_text(source)
+    refusal = serve.refused(cwd=folder, bind=None)
+    assert refusal.code == 1
+    assert hint in refusal.err
+    assert len(refusal.text.splitlines()) == 2
+
+
 @parity
 def test_none_at_all_is_a_clear_error(serve: Serve, tmp_path: Path) -> None:
     refusal = serve.refused(cwd=tmp_path)
     assert refusal.code in (1, 2)
     assert "application" in refusal.text.lower() and "Traceback" not in refusal.text
+
+
+def test_a_file_name_is_answered_with_the_application_in_it(serve: Serve, write) -> None:
+    write("only.py", "def app(environ, start_response): ...\n")
+    refusal = serve.refused("only.py", cwd=serve.folder)
+    assert 'did you mean "only:app"?' in refusal.text

@@ -7,7 +7,7 @@ from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGQUIT, SIGTERM, Signals
 
 import pytest
-from harness import APPS, Serve, better, parity
+from harness import APPS, Serve, better, eventually, parity
 
 
 @pytest.fixture
@@ -80,4 +80,23 @@ def test_a_boot_failure_removes_it(serve: Serve, pidfile: Path, write) -> None:
     write("broken.py", "raise RuntimeError\n")
     refusal = serve.refused("broken", "-w", "2", "--pid", str(pidfile), cwd=serve.folder)
     assert refusal.code == 3
+    assert not pidfile.exists()
+
+
+@parity
+def test_a_file_that_names_another_by_now_is_left_alone(serve: Serve, pidfile: Path) -> None:
+    server = serve("lab", "--pid", str(pidfile))
+    pidfile.write_text("1\n")
+    assert server.stop() == 0
+    assert pidfile.read_text() == "1\n"
+
+
+def test_of_two_that_start_at_once_one_has_it(serve: Serve, pidfile: Path) -> None:
+    servers = [serve("lab", "--pid", str(pidfile), ready=False) for _ in range(4)]
+    eventually(lambda: sum(server.running for server in servers) == 1 and pidfile.exists(), within=20)
+    [winner] = [server for server in servers if server.running]
+    assert winner.wait_ready().get().text == "Hello, world!"
+    assert pidfile.read_text() == f"{winner.pid}\n"
+    assert {server.wait_exit() for server in servers if server is not winner} == {1}
+    assert winner.stop() == 0
     assert not pidfile.exists()

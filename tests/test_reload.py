@@ -209,3 +209,18 @@ def test_preloaded_code_goes_on_serving(serve: Serve, code: Path) -> None:
         seen = load.total
         eventually(lambda: load.total > seen + 50)
     assert load.failures == []
+
+
+@parity
+def test_a_relative_configuration_is_found_after_chdir(serve: Serve, code: Path) -> None:
+    (serve.folder / "away").mkdir()
+    conf = serve.folder / "relative.py"
+    conf.write_text("workers = 1\n")
+    paths = f"{APPS},{serve.folder}"
+    server = serve("versioned", "-c", "relative.py", "--chdir", "away", "--pythonpath", paths, cwd=serve.folder)
+    old = serve.wait_serving(server, 1)
+    conf.write_text("workers = 2\n")
+    server.signal(SIGHUP)
+    server.wait_log("Handling signal: hup")
+    eventually(lambda: len(server.workers()) == 2 or not server.running)
+    server.wait_replaced(old, 2, within=10)

@@ -141,3 +141,32 @@ def test_winch_of_a_daemon_lets_the_workers_go(serve: Serve, pidfile: Path) -> N
     finally:
         os.kill(pid, SIGTERM)
         eventually(lambda: not processes.alive(pid), within=15)
+
+
+def test_relative_paths_mean_the_same_after_it(serve: Serve, write) -> None:
+    """The conf file stands where the server was started; everything else is relative to `--chdir`.
+
+    Gunicorn's new master looks for its conf file in the other directory.
+    """
+    write("conf.py", "pidfile = 'run.pid'\nerrorlog = 'error.log'\naccesslog = 'access.log'\nbind = 'unix:sock'\n")
+    away = write("away/app.py", SOURCE).parent
+    server = serve("app", "-c", "conf.py", "--chdir", "away", cwd=serve.folder, bind=None, ready=False)
+    server.address = str(away / "sock")
+    pidfile = away / "run.pid"
+    eventually(lambda: (away / "sock").exists() and pidfile.exists(), within=20, what=lambda: server.log)
+    assert server.get().text == "here"
+    new = upgrade(server, pidfile)
+    eventually(lambda: server.get().status == 200)
+    assert server.stop() == 0
+    eventually(lambda: promoted(new, pidfile), what=lambda: (away / "error.log").read_text())
+    assert server.get("/after").text == "here"
+    eventually(lambda: "/after" in (away / "access.log").read_text())
+    stop_orphan(new, server, pidfile)
+    assert sorted(path.name for path in serve.folder.glob("*.*") if not path.name.startswith("server-")) == ["conf.py"]
+
+
+SOURCE = """
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Length", "4")])
+    return [b"here"]
+"""

@@ -12,9 +12,11 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from oxicorn import nearby
 from oxicorn.errors import AppError, place, search_path, user_traceback
 
 BOOT_ERROR = 3
@@ -106,7 +108,8 @@ def _not_found(target: Target, missing: str) -> AppError:
     if module is not None and not hasattr(module, "__path__"):
         # `app.py` is read as the module `py` in the package `app`.
         message += f': "{parent}" is a module, not a package'
-        hint = f'did you mean "{parent}:{".".join(target.names)}"?' if last == "py" else None
+        guess = None if ":" in target.spec else nearby.defined(Path(str(module.__file__)))
+        hint = f'did you mean "{parent}:{guess or ".".join(target.names)}"?' if last == "py" else None
         return AppError(message, hint, exit_code=BOOT_ERROR)
     where = [str(entry) for entry in module.__path__] if module is not None else sys.path
     message += f"  (looked in {', '.join(where) if module is not None else search_path()})"

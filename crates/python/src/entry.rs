@@ -1,6 +1,5 @@
 //! From the command line to the arbiter: the way of every start, and of the answers that need no server.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arbiter::Outcome;
@@ -64,7 +63,7 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         ..
     } = resolved;
     if config.app.is_none() && sources.embedder().is_none() {
-        return Err(no_application());
+        return Err(no_application(py));
     }
     if config.print_config {
         print_config(py, &config, &hooks)?;
@@ -103,15 +102,18 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
     })
 }
 
-fn no_application() -> Failure {
-    let message = "no application was named";
-    let nearby = ["app.py", "wsgi.py", "main.py"]
-        .into_iter()
-        .find(|name| Path::new(name).is_file());
-    let example = nearby.map_or("package.module:application", |name| {
-        name.trim_end_matches(".py")
-    });
-    Failure::configuration(format!("{message}\n  hint: oxicorn {example}"))
+fn no_application(py: Python<'_>) -> Failure {
+    let guess = || -> PyResult<Option<String>> {
+        py.import("oxicorn.nearby")?
+            .call_method0("suggestion")?
+            .extract()
+    };
+    // A hint that cannot be had is no error of its own.
+    let nearby = guess().ok().flatten();
+    let example = nearby.as_deref().unwrap_or("package.module:application");
+    Failure::configuration(format!(
+        "no application was named\n  hint: oxicorn {example}"
+    ))
 }
 
 /// `--print-config`. Users and groups are shown by number, as Gunicorn does.
