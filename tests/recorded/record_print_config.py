@@ -64,6 +64,16 @@ CASES = [
         "environment": {"GUNICORN_CMD_ARGS": "--keep-alive 9 --name 'a b' --preload"},
     },
     {
+        "arguments": shlex.split(
+            "app --statsd-host h:80 --statsd-prefix p --dogstatsd-tags a:b --log-syslog --log-syslog-to udp://h:1 "
+            "--log-syslog-prefix x --log-syslog-facility local0 --capture-output -R --spew --reload-engine poll "
+            "--reload-extra-file app.py --reuse-port --initgroups --permit-obsolete-folding --strip-header-spaces "
+            "--worker-tmp-dir /tmp --http-parser python --asgi-loop asyncio --root-path /x --max-requests-jitter 3"
+        ),
+        "conf": "",
+        "environment": {},
+    },
+    {
         "arguments": shlex.split("app -m 022 --chdir . --reload --env A=1 --env B=2 --pid p --header-map REFUSE"),
         "conf": "",
         "environment": {

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use crate::config::Config;
 use crate::error::Source;
 use crate::setting::{Literal, Setting};
+use crate::statsd::StatsdAddress;
 use crate::table::table;
+use crate::value::Value;
 
 /// Settings that Gunicorn prints as they are understood, and not as they were given.
 const UNDERSTOOD: [&str; 3] = ["chdir", "header_map", "pythonpath"];
@@ -34,9 +36,17 @@ pub fn print_config(config: &Config, known: &dyn Fn(&str) -> Option<String>) -> 
 }
 
 /// What somebody gave is shown in his words (`loglevel = INFO`), as Gunicorn does: whoever looks for a slip wants to see
-/// it.
+/// it. `statsd_host` alone is Python's pair of host and port.
 fn shown(setting: &Setting, config: &Config) -> String {
     let source = config.origins.of(setting.name);
+    if let ("statsd_host", Some(address)) = (setting.name, &config.statsd_host) {
+        return match address {
+            StatsdAddress::Udp { host, port } => {
+                format!("({}, {port})", Value::from(host.as_str()))
+            }
+            StatsdAddress::Unix(path) => path.display().to_string(),
+        };
+    }
     match config.origins.words(setting.name) {
         Some(words) if source > Source::Environment && !UNDERSTOOD.contains(&setting.name) => {
             words.display()
