@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
-from harness import APPS, Serve, Server, better, parity, still
+from harness import APPS, Serve, Server, better, eventually, parity, still
 from harness.wire import head
 
 TIMEOUT = ("--timeout", "2")
@@ -29,6 +32,75 @@ def test_a_hung_sync_worker_is_replaced(serve: Serve, view: str) -> None:
         received = wire.rest_or_reset()
         assert received == b"" or received.startswith(b"HTTP/1.1 50")
     assert server.get().text == "Hello, world!"
+
+
+@better
+@pytest.mark.parametrize(("kind", "view"), [("sync", "gate"), ("sync", "stubborn"), ("gthread", "spin")])
+def test_clients_are_answered_and_the_log_says_who_they_are(serve: Serve, kind: str, view: str, tmp_path: Path) -> None:
+    """Whatever the threads are stuck in: nothing of Python has to run for it."""
+    access = tmp_path / "access.log"
+    server = serve("lab", *TIMEOUT, "--access-logfile", str(access), kind=kind)
+    with ExitStack() as stack:
+        wires = [stack.enter_context(server.connect()) for _ in range(4 if kind == "gthread" else 1)]
+        for number, wire in enumerate(wires):
+            wire.request(f"/{view}/hung{number}?a=b")
+            serve.gates.wait_entered(f"hung{number}")
+        for number, wire in enumerate(wires):
+            reply = wire.patience(10).reply()
+            assert (reply.status, reply.keeps_alive) == (504, False)
+            assert "did not answer in time" in reply.text
+            [told] = server.wait_log(
+                rf"\[ERROR\] No answer within (\d\.\d) s: GET /{view}/hung{number}\?a=b, from 127\.0\.0\.1:(\d+); its"
+            )
+            assert 1.5 < float(told[1]) < 9
+            assert int(told[2]) == wire.socket.getsockname()[1]
+    lines = eventually(lambda: (text := access.read_text()).count("hung") >= len(wires) and text)
+    assert len(re.findall(r'"GET /\w+/hung\d\?a=b HTTP/1.1" 504 ', lines)) == len(wires)
+
+
+def test_a_view_in_c_is_answered_too(serve: Serve, write: Callable[[str, str], Path]) -> None:
+    """One call into C that keeps the GIL: no handler of Python's can run, and no thread."""
+    write(
+        "deaf.py",
+        """
+        import lab
+        def application(environ, start_response):
+            if environ["PATH_INFO"] == "/deaf":
+                lab.mark("deaf.entered")
+                sum(range(10**12))
+            return lab.plain(start_response, b"heard")
+        """,
+    )
+    server = serve("deaf", *TIMEOUT, "--pythonpath", str(APPS), cwd=serve.folder, kind="sync")
+    [worker] = server.wait_workers(1)
+    with server.connect() as wire:
+        wire.request("/deaf")
+        serve.gates.wait_entered("deaf")
+        assert wire.patience(10).reply().status == 504
+        server.wait_log("No answer within .* GET /deaf")
+    server.wait_replaced([worker], 1)
+    assert server.get().text == "heard"
+
+
+def test_a_response_that_has_begun_is_cut_off(serve: Serve, write: Callable[[str, str], Path]) -> None:
+    write(
+        "stalls.py",
+        """
+        import lab
+        def application(environ, start_response):
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            yield b"begun"
+            if environ["PATH_INFO"] == "/stall":
+                lab.wait_at("stall")
+        """,
+    )
+    server = serve("stalls", *TIMEOUT, "--pythonpath", str(APPS), cwd=serve.folder, kind="sync")
+    with server.connect() as wire:
+        wire.request("/stall")
+        received = wire.patience(10).rest_or_reset()
+    assert received.startswith(b"HTTP/1.1 200") and b"begun" in received
+    assert b"504" not in received and not received.endswith(b"0\r\n\r\n")
+    server.wait_log("GET /stall, .*; its response is cut off")
 
 
 @better

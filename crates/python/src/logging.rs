@@ -26,6 +26,9 @@ pub(crate) use relay::{Access, deliver, follow, logger, note_request, ring_on};
 /// The target that makes an error critical: the `log` facade has no such level.
 pub(crate) const CRITICAL_TARGET: &str = "critical";
 
+/// The target of a line that may be the worker's last: it does not wait for Python.
+const URGENT_TARGET: &str = "urgent";
+
 /// The numbers of Python's `logging`.
 const CRITICAL: u32 = 50;
 const ERROR: u32 = 40;
@@ -78,7 +81,7 @@ impl Log for ErrorLog {
             return;
         }
         let level = level_of(record.metadata());
-        if relay::is_on() {
+        if relay::is_on() && record.target() != URGENT_TARGET {
             let module = record.module_path().unwrap_or_default();
             relay::pass(level, module, record.args().to_string());
         } else if !is_told_by_banner(record) {

@@ -71,7 +71,11 @@ pub(crate) fn install(py: Python<'_>, addressee: &Arc<Addressee>) -> PyResult<()
         signal.call_method1("signal", (signal.getattr(*name)?, function))?;
     }
     let pipe = sys::pipe::pipe()?;
-    addressee.server.watch(pipe.read, Watched::Interruption)?;
+    // Python writes the number of each signal, from the system's handler: also while no code of Python runs.
+    let given_up = signal.getattr("SIGABRT")?.extract()?;
+    addressee
+        .server
+        .watch(pipe.read, Watched::Interruptions { given_up })?;
     let options = PyDict::new(py);
     // A full pipe has woken the reactor already.
     options.set_item("warn_on_full_buffer", false)?;
@@ -120,6 +124,7 @@ fn leave(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
 fn abort(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
     addressee.leaving.store(true, Ordering::Relaxed);
     addressee.worker.setattr(py, "_alive", false)?;
+    addressee.server.answer_overdue();
     log::error!(
         "Worker was aborted (pid: {}); its threads stand at:",
         std::process::id()

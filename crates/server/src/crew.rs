@@ -18,6 +18,7 @@ use crate::date::DateText;
 use crate::exchange::{Exchange, SinkError};
 use crate::options::Options;
 use crate::outlet::Outlet;
+use crate::overdue::UnderWay;
 use crate::server::Shutdown;
 use crate::statsd::Statsd;
 use crate::wire::Wire;
@@ -80,6 +81,8 @@ pub(crate) enum Message {
 pub(crate) struct Roll {
     pub(crate) ready: VecDeque<Exchange>,
     pub(crate) inbox: Vec<Message>,
+    /// What threads of the application are about.
+    pub(crate) under_way: UnderWay,
     pub(crate) leader: Leader,
     /// Threads that wait for something to do.
     pub(crate) idle: u32,
@@ -137,6 +140,7 @@ impl Crew {
         let roll = Roll {
             ready: VecDeque::new(),
             inbox: Vec::new(),
+            under_way: UnderWay::default(),
             leader: Leader::Nobody,
             idle: 0,
             busy: 0,
@@ -243,6 +247,12 @@ impl Crew {
         }
         let mut exchange = self.next_ready(roll)?;
         exchange.depart();
+        if roll.leader != Leader::Loop {
+            let head = roll.under_way.buffer();
+            if let Some(call) = exchange.call(head) {
+                roll.under_way.begin(call);
+            }
+        }
         roll.unlooked += 1;
         roll.busy += 1;
         roll.departures += 1;
@@ -292,6 +302,9 @@ impl Crew {
         self.slot.set_in_flight(roll.busy);
         if roll.leader != Leader::Loop {
             self.slot.set_busy_since_ms(0);
+        }
+        if let Message::Finished { key, serial, .. } = message {
+            roll.under_way.end(key, serial);
         }
         roll.inbox.push(message);
         let led = roll.leader != Leader::Nobody;

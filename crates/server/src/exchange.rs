@@ -24,6 +24,7 @@ use crate::body::Body;
 use crate::crew::{Crew, Message, Outcome};
 use crate::inlet::Inlet;
 use crate::outlet::{Flushed, Outlet};
+use crate::overdue::Call;
 use crate::peer::{Ends, Local, Peer};
 
 /// Why a response cannot go on.
@@ -141,9 +142,25 @@ impl Exchange {
         self.departed = Some(Instant::now());
     }
 
+    /// What is to be known of it while it is with the application.
+    pub(crate) fn call(&self, mut head: Vec<u8>) -> Option<Call> {
+        let taken = self.outlet.taken()?;
+        head.extend_from_slice(self.request.head());
+        Some(Call {
+            key: self.key,
+            serial: self.serial,
+            arrived: self.arrived,
+            scheme: self.scheme,
+            ends: Arc::clone(&self.ends),
+            outlet: Arc::clone(&self.outlet),
+            taken,
+            head,
+        })
+    }
+
     /// What the reactor has to be told where the client left before a thread took the exchange.
     pub(crate) fn withdraw(&self) -> Option<Message> {
-        let left = self.outlet.is_broken();
+        let left = self.outlet.taken().is_none();
         left.then_some(Message::Finished {
             key: self.key,
             serial: self.serial,
@@ -402,6 +419,8 @@ impl Exchange {
                 &*self.outlet,
             )))?;
         copy.set_nonblocking(false)?;
+        // What goes over the socket from here on is no HTTP.
+        self.crew.roll().under_way.end(self.key, self.serial);
         self.response = Response::Hijacked;
         self.keep_alive = false;
         Ok(copy.into())

@@ -18,6 +18,7 @@ mod handover;
 mod inlet;
 mod options;
 mod outlet;
+mod overdue;
 mod peer;
 mod progress;
 mod queue;

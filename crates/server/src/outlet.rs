@@ -25,6 +25,8 @@ pub(crate) struct Outlet {
     drained: Condvar,
     /// The reactor saw something on the connection while the application had it; see [`Outlet::call_attention`].
     attention: AtomicBool,
+    /// A request was answered in place of its thread; see [`Outlet::answer_overdue`].
+    overdue: AtomicBool,
 }
 
 /// How far a flush came.
@@ -47,6 +49,7 @@ impl Outlet {
             queue: Mutex::default(),
             drained: Condvar::new(),
             attention: AtomicBool::new(false),
+            overdue: AtomicBool::new(false),
         }
     }
 
@@ -60,6 +63,7 @@ impl Outlet {
         if let Some(error) = queue.broken {
             return Err(error);
         }
+        queue.taken += 1;
         let mut sent = 0;
         if queue.pieces.is_empty() {
             sent = match self.send_now(parts) {
@@ -98,6 +102,7 @@ impl Outlet {
         if let Some(error) = queue.broken {
             return Err(error);
         }
+        queue.taken += 1;
         queue.pieces.push_back(Piece::File {
             file,
             offset,
@@ -245,6 +250,32 @@ impl Outlet {
     /// Why the connection was given up, if it was.
     pub(crate) fn failure(&self) -> Option<SinkError> {
         self.queue.lock().broken
+    }
+
+    /// How often something was sent; `None` where the connection was given up.
+    pub(crate) fn taken(&self) -> Option<u64> {
+        let queue = self.queue.lock();
+        queue.broken.is_none().then_some(queue.taken)
+    }
+
+    /// Answers in place of a thread that does not, if nothing was sent since [`Outlet::taken`] said `taken`, and tells
+    /// whether that was so. Either way the thread finds the connection gone.
+    pub(crate) fn answer_overdue(&self, taken: u64, answer: &[u8]) -> bool {
+        let mut queue = self.queue.lock();
+        let silent = queue.broken.is_none() && queue.taken == taken && queue.pieces.is_empty();
+        // An error page fits into the buffer of a socket that has nothing else to send; one that is gone needs none.
+        let answered = silent && self.send_now(&[answer]).is_ok();
+        queue.give_up(SinkError::TimedOut);
+        drop(queue);
+        self.drained.notify_all();
+        self.overdue.store(answered, Ordering::SeqCst);
+        self.shut_write();
+        answered
+    }
+
+    /// Whether somebody has answered in place of the thread.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.overdue.load(Ordering::SeqCst)
     }
 
     /// Gives the connection up: nothing more is sent, and whoever waits for room is told.

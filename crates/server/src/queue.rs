@@ -29,6 +29,8 @@ pub(crate) struct Queue {
     /// Bytes of memory that wait (files do not count: they cost nothing while they wait).
     pub(crate) bytes: usize,
     pub(crate) broken: Option<SinkError>,
+    /// How often something was sent: tells whether anything was since an earlier look.
+    pub(crate) taken: u64,
     /// Somebody who streams without waiting wants to be told when there is room.
     pub(crate) awaits_room: bool,
     /// The thread that waits for room has something else to look at.

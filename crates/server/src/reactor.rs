@@ -278,6 +278,17 @@ impl Reactor {
                 while matches!(rustix::io::read(descriptor, &mut byte), Ok(count) if count > 0) {}
                 self.interrupted = true;
             }
+            Watched::Interruptions { given_up } => {
+                let given_up = *given_up;
+                let mut last = false;
+                while let Ok(count @ 1..) = rustix::io::read(descriptor, &mut byte) {
+                    last |= byte[..count].contains(&given_up);
+                }
+                self.interrupted = true;
+                if last {
+                    self.crew.answer_overdue();
+                }
+            }
             Watched::Lifeline => {
                 if matches!(rustix::io::read(descriptor, &mut byte), Ok(0)) {
                     log::info!("Parent changed, shutting down: the arbiter is gone");

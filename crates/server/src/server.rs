@@ -37,6 +37,11 @@ pub enum Watched {
     /// Something for the driver to look at, such as the wake-up pipe of signals: [`Server::next`] returns
     /// [`Next::Interrupted`]. What is readable is discarded.
     Interruption,
+    /// The same; and a byte of this value says that the worker is given up: see [`Server::answer_overdue`].
+    Interruptions {
+        /// The byte.
+        given_up: u8,
+    },
     /// The end of the stream means that the arbiter is gone; the server then stops gracefully.
     Lifeline,
 }
@@ -158,6 +163,12 @@ impl Server {
     /// server, which was not known when it was made. To be called before the first look.
     pub fn stream_bodies(&self) {
         self.crew.options.stream_bodies();
+    }
+
+    /// The worker is given up: says in the log which requests are with the application, for how long and from whom, and
+    /// answers 504 to those whose response has not begun. Any thread may call it.
+    pub fn answer_overdue(&self) {
+        self.crew.answer_overdue();
     }
 
     /// Tells `statsd` of every request from now on. To be called before the first [`Server::next`].

@@ -287,6 +287,12 @@ impl Request {
         self.line.version
     }
 
+    /// The head as it came, from the request line to the empty line.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
     /// The request line without its line ending, for logs.
     #[must_use]
     pub fn line(&self) -> &[u8] {

@@ -43,6 +43,9 @@ impl Exchange {
     }
 
     fn log_access(&self) {
+        if self.outlet.is_overdue() {
+            return; // Whoever answered in its place has written the line.
+        }
         if !matches!(self.response, Response::Upgraded) {
             self.crew.measure(self.status, self.arrived.elapsed());
         }
