@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use settings::{Config, Source, WorkerClass};
 
+use crate::composition::Accounts;
 use crate::embedding::Embedder;
 use crate::hooks::Hooks;
 use crate::{logging, values};
@@ -202,6 +203,11 @@ fn settings_object<'py>(
     }
     for (name, function) in hooks.iter() {
         attributes.set_item(name, function)?;
+    }
+    if let Ok(accounts) = Accounts::of(config) {
+        // Numbers, whatever was given: classes made for Gunicorn hand them to `os.chown`.
+        attributes.set_item("user", accounts.uid())?;
+        attributes.set_item("group", accounts.gid())?;
     }
     for (name, object) in hooks.objects() {
         // A name on the command line is stronger than an object in the conf file.

@@ -46,8 +46,9 @@ impl Exchange {
         if self.outlet.is_overdue() {
             return; // Whoever answered in its place has written the line.
         }
+        let took = self.arrived.elapsed();
         if !matches!(self.response, Response::Upgraded) {
-            self.crew.measure(self.status, self.arrived.elapsed());
+            self.crew.measure(self.status, took);
         }
         if !self.crew.access_log.is_on() {
             return;
@@ -57,7 +58,7 @@ impl Exchange {
             ends: &self.ends,
             status: self.status,
             sent: self.sent,
-            took: self.arrived.elapsed(),
+            took,
             response_fields: &self.fields,
             scheme: self.scheme,
             variables: &self.variables,
