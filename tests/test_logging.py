@@ -30,7 +30,7 @@ def test_every_line_has_gunicorns_form(serve: Serve) -> None:
 
 @parity
 def test_the_lines_of_a_life(serve: Serve) -> None:
-    server = serve("lab", "-w", "1")
+    server = serve("lab", "-w", "1", "-k", "sync")
     [worker] = server.wait_workers(1)
     assert server.stop() == 0
     host, port = server.address
