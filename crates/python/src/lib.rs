@@ -16,6 +16,7 @@ mod environment;
 mod failure;
 mod hooks;
 mod host;
+mod last;
 mod logging;
 mod metrics;
 mod reload;

@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use server::{Exchange, Local, Peer};
 
 use super::names::{Names, Verdict};
+use crate::last::{Entries, Last};
 use crate::wsgi::{NamePolicy, text};
 
 /// The version of the HTTP part of the specification that the scope follows.
@@ -32,17 +33,6 @@ impl From<PyErr> for Unserved {
     fn from(error: PyErr) -> Unserved {
         Unserved::Raised(error)
     }
-}
-
-/// What the template holds of the last request.
-#[derive(Debug, Default)]
-struct Last {
-    method: Vec<u8>,
-    target: Vec<u8>,
-    version: Option<Version>,
-    scheme: Option<Scheme>,
-    peer: Option<Peer>,
-    local: Option<Local>,
 }
 
 /// The template, and the memory of names.
@@ -89,8 +79,7 @@ impl Template {
     /// # Errors
     /// See [`Unserved`].
     pub(super) fn scope<'py>(&mut self, py: Python<'py>, exchange: &Exchange) -> Scope<'py> {
-        self.follow_connection(py, exchange)?;
-        self.follow_request(py, &exchange.request)?;
+        self.last.follow(exchange, &Keys(self.dict.bind(py)))?;
         let headers = self.headers(py, exchange)?;
         let scope = self.dict.bind(py).copy()?;
         scope.set_item(intern!(py, "headers"), headers)?;
@@ -156,65 +145,60 @@ impl Template {
         }
         Ok(headers)
     }
+}
 
-    /// Brings the template up to date with the connection.
-    fn follow_connection(&mut self, py: Python<'_>, exchange: &Exchange) -> PyResult<()> {
-        let dict = self.dict.bind(py);
-        if self.last.peer.as_ref() != Some(exchange.peer()) {
-            let client = match exchange.peer() {
-                Peer::Inet(address) => Some((address.ip().to_string(), address.port())),
-                Peer::Unix => None,
-            };
-            dict.set_item(intern!(py, "client"), client)?;
-            self.last.peer = Some(exchange.peer().clone());
-        }
-        if self.last.local.as_ref() != Some(exchange.local()) {
-            let server = match exchange.local() {
-                Local::Inet(address) => (address.ip().to_string(), Some(address.port())),
-                Local::Unix(path) => (path.to_string_lossy().into_owned(), None),
-            };
-            dict.set_item(intern!(py, "server"), server)?;
-            self.last.local = Some(exchange.local().clone());
-        }
-        if self.last.scheme != Some(exchange.scheme()) {
-            let scheme = match exchange.scheme() {
-                Scheme::Http => intern!(py, "http"),
-                Scheme::Https => intern!(py, "https"),
-            };
-            dict.set_item(intern!(py, "scheme"), scheme)?;
-            self.last.scheme = Some(exchange.scheme());
-        }
-        Ok(())
+/// The keys of the template.
+struct Keys<'a, 'py>(&'a Bound<'py, PyDict>);
+
+impl Entries for Keys<'_, '_> {
+    fn peer(&self, peer: &Peer, _last: Option<&Peer>) -> PyResult<()> {
+        let client = match peer {
+            Peer::Inet(address) => Some((address.ip().to_string(), address.port())),
+            Peer::Unix => None,
+        };
+        self.0.set_item(intern!(self.0.py(), "client"), client)
     }
 
-    /// Brings the template up to date with the request line.
-    fn follow_request(&mut self, py: Python<'_>, request: &Request) -> PyResult<()> {
-        let dict = self.dict.bind(py);
-        if self.last.method != request.method() {
-            dict.set_item(intern!(py, "method"), text::method(py, request.method())?)?;
-            remember(&mut self.last.method, request.method());
-        }
-        if self.last.version != Some(request.version()) {
-            let version = match request.version() {
-                Version::Http10 => intern!(py, "1.0"),
-                Version::Http11 => intern!(py, "1.1"),
-            };
-            dict.set_item(intern!(py, "http_version"), version)?;
-            self.last.version = Some(request.version());
-        }
-        if self.last.target != request.target() {
-            // An error half-way must not leave a mixture that counts as known; no target is empty.
-            self.last.target.clear();
-            let raw_path = request.path();
-            dict.set_item(intern!(py, "path"), path(py, raw_path))?;
-            dict.set_item(intern!(py, "raw_path"), PyBytes::new(py, raw_path))?;
-            dict.set_item(
-                intern!(py, "query_string"),
-                PyBytes::new(py, request.query()),
-            )?;
-            remember(&mut self.last.target, request.target());
-        }
-        Ok(())
+    fn local(&self, local: &Local) -> PyResult<()> {
+        let server = match local {
+            Local::Inet(address) => (address.ip().to_string(), Some(address.port())),
+            Local::Unix(path) => (path.to_string_lossy().into_owned(), None),
+        };
+        self.0.set_item(intern!(self.0.py(), "server"), server)
+    }
+
+    fn scheme(&self, scheme: Scheme) -> PyResult<()> {
+        let py = self.0.py();
+        let text = match scheme {
+            Scheme::Http => intern!(py, "http"),
+            Scheme::Https => intern!(py, "https"),
+        };
+        self.0.set_item(intern!(py, "scheme"), text)
+    }
+
+    fn method(&self, method: &[u8]) -> PyResult<()> {
+        let py = self.0.py();
+        self.0
+            .set_item(intern!(py, "method"), text::method(py, method)?)
+    }
+
+    fn version(&self, version: Version) -> PyResult<()> {
+        let py = self.0.py();
+        let text = match version {
+            Version::Http10 => intern!(py, "1.0"),
+            Version::Http11 => intern!(py, "1.1"),
+        };
+        self.0.set_item(intern!(py, "http_version"), text)
+    }
+
+    fn target(&self, request: &Request) -> PyResult<()> {
+        let py = self.0.py();
+        let (raw_path, query) = (request.path(), request.query());
+        self.0.set_item(intern!(py, "path"), path(py, raw_path))?;
+        self.0
+            .set_item(intern!(py, "raw_path"), PyBytes::new(py, raw_path))?;
+        self.0
+            .set_item(intern!(py, "query_string"), PyBytes::new(py, query))
     }
 }
 
@@ -222,9 +206,4 @@ impl Template {
 fn path<'py>(py: Python<'py>, raw: &[u8]) -> Bound<'py, PyString> {
     let decoded = Cow::from(percent_encoding::percent_decode(raw));
     PyString::new(py, &String::from_utf8_lossy(&decoded))
-}
-
-fn remember(memory: &mut Vec<u8>, bytes: &[u8]) {
-    memory.clear();
-    memory.extend_from_slice(bytes);
 }

@@ -8,7 +8,7 @@ use proto::forwarded::Scheme;
 use proto::h1::{Request, TargetForm, Version};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 use server::{Body, Exchange, Local, Peer};
 
 use super::desk::Kit;
@@ -17,6 +17,7 @@ use super::fields::{FieldNames, NamePolicy, RefusedName, Unentered};
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
 use super::text;
+use crate::last::{Entries, Last};
 
 /// What is the same for all requests of a worker.
 #[derive(Debug, Clone)]
@@ -55,17 +56,6 @@ impl From<Unentered> for Unserved {
             Unentered::Raised(error) => Unserved::Raised(error),
         }
     }
-}
-
-/// What the template holds of the last request.
-#[derive(Debug, Default)]
-struct Last {
-    method: Vec<u8>,
-    target: Vec<u8>,
-    version: Option<Version>,
-    scheme: Option<Scheme>,
-    peer: Option<Peer>,
-    local: Option<Local>,
 }
 
 /// The template, and the memory of names.
@@ -116,7 +106,7 @@ impl Template {
 
     /// The target of the last request, for log lines.
     pub(super) fn target(&self) -> &[u8] {
-        &self.last.target
+        self.last.target()
     }
 
     /// Puts other callables into the template.
@@ -137,8 +127,11 @@ impl Template {
     ) -> Result<Bound<'py, PyDict>, Unserved> {
         let request = &exchange.request;
         self.names.next_request(py)?;
-        self.follow_connection(py, exchange)?;
-        self.follow_request(py, request)?;
+        let variables = Variables {
+            dict: self.dict.bind(py),
+            script_name: &self.script_name,
+        };
+        self.last.follow(exchange, &variables)?;
         let environ = self.dict.bind(py).copy()?;
         for (position, field) in fields.enumerate() {
             self.names
@@ -161,67 +154,6 @@ impl Template {
         }
         self.mount(&environ, exchange)?;
         Ok(environ)
-    }
-
-    /// Brings the template up to date with the connection.
-    fn follow_connection(&mut self, py: Python<'_>, exchange: &Exchange) -> PyResult<()> {
-        let dict = self.dict.bind(py);
-        if self.last.peer.as_ref() != Some(exchange.peer()) {
-            let last = self.last.peer.take();
-            enter_peer(dict, last.as_ref(), exchange.peer())?;
-            self.last.peer = Some(exchange.peer().clone());
-        }
-        if self.last.local.as_ref() != Some(exchange.local()) {
-            self.last.local = None;
-            if let Local::Inet(address) = exchange.local() {
-                dict.set_item(intern!(py, "SERVER_NAME"), host_of(*address))?;
-                dict.set_item(intern!(py, "SERVER_PORT"), address.port().to_string())?;
-            }
-            self.last.local = Some(exchange.local().clone());
-        }
-        if self.last.scheme != Some(exchange.scheme()) {
-            let scheme = match exchange.scheme() {
-                Scheme::Http => intern!(py, "http"),
-                Scheme::Https => intern!(py, "https"),
-            };
-            dict.set_item(intern!(py, "wsgi.url_scheme"), scheme)?;
-            self.last.scheme = Some(exchange.scheme());
-        }
-        Ok(())
-    }
-
-    /// Brings the template up to date with the request line.
-    fn follow_request(&mut self, py: Python<'_>, request: &Request) -> Result<(), Unserved> {
-        let dict = self.dict.bind(py);
-        if self.last.method != request.method() {
-            dict.set_item(
-                intern!(py, "REQUEST_METHOD"),
-                text::method(py, request.method())?,
-            )?;
-            remember(&mut self.last.method, request.method());
-        }
-        if self.last.version != Some(request.version()) {
-            let version = match request.version() {
-                Version::Http10 => intern!(py, "HTTP/1.0"),
-                Version::Http11 => intern!(py, "HTTP/1.1"),
-            };
-            dict.set_item(intern!(py, "SERVER_PROTOCOL"), version)?;
-            self.last.version = Some(request.version());
-        }
-        if self.last.target != request.target() {
-            // An error half-way must not leave a mixture that counts as known; no target is empty.
-            self.last.target.clear();
-            dict.set_item(intern!(py, "RAW_URI"), text::native(py, request.target())?)?;
-            dict.set_item(
-                intern!(py, "QUERY_STRING"),
-                text::native(py, request.query())?,
-            )?;
-            // A path outside the process's mount point is judged in `mount`, where a trusted peer's word counts too.
-            let path = path_info(request.path(), &self.script_name).unwrap_or_default();
-            dict.set_item(intern!(py, "PATH_INFO"), text::native(py, &path)?)?;
-            remember(&mut self.last.target, request.target());
-        }
-        Ok(())
     }
 
     /// Splits the path where the application is mounted. Gunicorn cuts the text only, so that `/app` leaves `lication` of `/application`;
@@ -252,6 +184,65 @@ impl Template {
         environ.set_item(intern!(py, "SCRIPT_NAME"), text::native(py, script_name)?)?;
         environ.set_item(intern!(py, "PATH_INFO"), text::native(py, &path)?)?;
         Ok(())
+    }
+}
+
+/// The variables of the template.
+struct Variables<'a, 'py> {
+    dict: &'a Bound<'py, PyDict>,
+    script_name: &'a [u8],
+}
+
+impl Entries for Variables<'_, '_> {
+    fn peer(&self, peer: &Peer, last: Option<&Peer>) -> PyResult<()> {
+        enter_peer(self.dict, last, peer)
+    }
+
+    fn local(&self, local: &Local) -> PyResult<()> {
+        let py = self.dict.py();
+        let Local::Inet(address) = local else {
+            return Ok(());
+        };
+        self.dict
+            .set_item(intern!(py, "SERVER_NAME"), host_of(*address))?;
+        self.dict
+            .set_item(intern!(py, "SERVER_PORT"), address.port().to_string())
+    }
+
+    fn scheme(&self, scheme: Scheme) -> PyResult<()> {
+        let py = self.dict.py();
+        let text = match scheme {
+            Scheme::Http => intern!(py, "http"),
+            Scheme::Https => intern!(py, "https"),
+        };
+        self.dict.set_item(intern!(py, "wsgi.url_scheme"), text)
+    }
+
+    fn method(&self, method: &[u8]) -> PyResult<()> {
+        let py = self.dict.py();
+        self.dict
+            .set_item(intern!(py, "REQUEST_METHOD"), text::method(py, method)?)
+    }
+
+    fn version(&self, version: Version) -> PyResult<()> {
+        let py = self.dict.py();
+        let text = match version {
+            Version::Http10 => intern!(py, "HTTP/1.0"),
+            Version::Http11 => intern!(py, "HTTP/1.1"),
+        };
+        self.dict.set_item(intern!(py, "SERVER_PROTOCOL"), text)
+    }
+
+    fn target(&self, request: &Request) -> PyResult<()> {
+        let py = self.dict.py();
+        // A path outside the process's mount point is judged in `mount`, where a trusted peer's word counts too.
+        let path = path_info(request.path(), self.script_name).unwrap_or_default();
+        let enter = |key: &Bound<'_, PyString>, bytes: &[u8]| {
+            self.dict.set_item(key, text::native(py, bytes)?)
+        };
+        enter(intern!(py, "RAW_URI"), request.target())?;
+        enter(intern!(py, "QUERY_STRING"), request.query())?;
+        enter(intern!(py, "PATH_INFO"), &path)
     }
 }
 
@@ -322,11 +313,6 @@ fn host_and_port(host: &[u8]) -> (&[u8], Option<&[u8]>) {
         ),
         _ => (host, None),
     }
-}
-
-fn remember(memory: &mut Vec<u8>, bytes: &[u8]) {
-    memory.clear();
-    memory.extend_from_slice(bytes);
 }
 
 #[cfg(test)]
