@@ -68,6 +68,12 @@ impl Reactor {
 
     /// Reads what there is, as far as the application follows.
     pub(crate) fn converse(&mut self, key: usize) {
+        let connection = &self.connections[key];
+        if let Stage::WebSocket(upgraded) = &connection.stage
+            && upgraded.wire.flush()
+        {
+            self.again.push((key, connection.serial));
+        }
         for _ in 0..READS {
             let connection = &mut self.connections[key];
             let unread = connection.has_unread();

@@ -3,7 +3,7 @@
 //! being inside the application.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -121,6 +121,8 @@ pub(crate) struct Crew {
     pub(crate) statsd: OnceLock<Arc<Statsd>>,
     pub(crate) watchdog: Watchdog,
     stopping: AtomicU8,
+    /// Counts the turns of the reactor.
+    pub(crate) turns: AtomicU64,
     slot: Slot,
     notifier: Notifier,
 }
@@ -165,6 +167,7 @@ impl Crew {
             statsd: OnceLock::new(),
             watchdog: Watchdog::default(),
             stopping: AtomicU8::new(0),
+            turns: AtomicU64::new(1),
             slot: parts.slot,
             notifier: parts.notifier,
         }

@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
@@ -154,6 +155,7 @@ impl Reactor {
 
     /// Does what there is to do, waiting for it if that is allowed. `free` is how many requests more may be accepted for.
     pub(crate) fn turn(&mut self, free: u32, patience: Patience) {
+        self.crew.turns.fetch_add(1, Ordering::Relaxed);
         self.read_inbox();
         self.follow_stop();
         self.free = free;

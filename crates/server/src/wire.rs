@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use proto::ws::{Closure, Incoming, SendError, Session};
 
 use crate::exchange::SinkError;
@@ -22,6 +22,9 @@ const MESSAGE_COST: usize = 64;
 /// has taken a message and never asks for the next would let the client wait for ever.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
+/// Frames that are held back within a turn, in bytes. What is more goes out at once: it fills packets of its own.
+const HELD: usize = 16 * 1024;
+
 /// One WebSocket.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -34,6 +37,10 @@ pub(crate) struct Wire {
 #[derive(Debug)]
 struct State {
     session: Session,
+    /// The turn of the reactor in which the application last sent something.
+    turn: u64,
+    /// What it has sent since then, to go out in one piece.
+    held: Vec<u8>,
     /// What the application has not taken.
     incoming: VecDeque<Incoming>,
     /// What that weighs.
@@ -121,6 +128,8 @@ impl Wire {
         Wire {
             state: Mutex::new(State {
                 session: session(born.elapsed()),
+                turn: 0,
+                held: Vec::new(),
                 incoming: VecDeque::new(),
                 weight: 0,
                 awaited: false,
@@ -139,10 +148,12 @@ impl Wire {
     }
 
     /// Frames go out in the order in which the session made them, so this is done while the session is locked.
-    fn send(&self, _state: &MutexGuard<'_, State>, frames: &[u8]) -> Result<Flushed, SinkError> {
-        match frames {
-            [] => Ok(Flushed::Empty),
-            frames => self.outlet.send(&[frames]),
+    fn send(&self, state: &mut State, frames: &[u8]) -> Result<Flushed, SinkError> {
+        let held = std::mem::take(&mut state.held);
+        match (&held[..], frames) {
+            ([], []) => Ok(Flushed::Empty),
+            ([], frames) => self.outlet.send(&[frames]),
+            (held, frames) => self.outlet.send(&[held, frames]),
         }
     }
 }
@@ -162,6 +173,12 @@ impl Wire {
         }
         state.paused = !room;
         room
+    }
+
+    /// Sends what was held back in the last turn; says whether the client has to take something first.
+    pub(crate) fn flush(&self) -> bool {
+        let mut state = self.state.lock();
+        matches!(self.send(&mut state, &[]), Ok(Flushed::Blocked))
     }
 
     /// Takes bytes that were read.
@@ -188,7 +205,7 @@ impl Wire {
                 false => state.session.part(&mut frames),
             }
         }
-        let _ = self.send(&state, &frames);
+        let _ = self.send(&mut state, &frames);
         Taken {
             consumed,
             awaited,
@@ -205,7 +222,7 @@ impl Wire {
             state.session.part(&mut frames);
         }
         let closure = state.session.handle_timeout(now, &mut frames);
-        let _ = self.send(&state, &frames);
+        let _ = self.send(&mut state, &frames);
         closure.is_some_and(|closure| state.end(closure))
     }
 
@@ -243,7 +260,7 @@ impl Wire {
             .session
             .close(code, reason, self.now(), &mut frames)
             .is_ok();
-        let _ = self.send(&state, &frames);
+        let _ = self.send(&mut state, &frames);
         let reason = reason.to_owned();
         closed && state.end(Closure::ByApplication { code, reason })
     }
@@ -272,33 +289,52 @@ impl Wire {
         if parting {
             let mut frames = Vec::new();
             state.session.part(&mut frames);
-            let _ = self.send(&state, &frames);
+            let _ = self.send(&mut state, &frames);
         }
         let closure = state.closure.clone();
         state.awaited = closure.is_none();
         (closure.map(Incoming::Closed), parting)
     }
 
-    /// Has the session make a frame, and sends it.
+    /// Has the session make a frame of a message, and sends it: the first in a turn of the reactor at once, what follows
+    /// it together, in the next turn. A broadcast of many messages to many clients then needs two system calls for each
+    /// client and turn, and a single answer is not delayed. [`Flushed::More`] says that the reactor has to be told.
     pub(crate) fn say(
         &self,
+        turn: u64,
         make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<Flushed, SendFailure> {
         let mut state = self.state.lock();
-        if state.closure.is_some() && !state.session.is_parting() {
-            let failure = self.outlet.failure();
-            return Err(failure.unwrap_or(SinkError::Disconnected).into());
-        }
+        self.check_open(&state)?;
         let mut frames = Vec::new();
         make(&mut state.session, &mut frames)?;
-        Ok(self.send(&state, &frames)?)
+        if state.turn == turn && state.held.len() + frames.len() <= HELD {
+            let is_first = state.held.is_empty();
+            state.held.append(&mut frames);
+            return Ok(match is_first {
+                true => Flushed::More,
+                false => Flushed::Empty,
+            });
+        }
+        state.turn = turn;
+        Ok(self.send(&mut state, &frames)?)
+    }
+
+    fn check_open(&self, state: &State) -> Result<(), SinkError> {
+        if state.closure.is_none() || state.session.is_parting() {
+            return Ok(());
+        }
+        Err(self.outlet.failure().unwrap_or(SinkError::Disconnected))
     }
 
     /// Closes it. Nothing that was not taken is kept.
     pub(crate) fn close(&self, code: u16, reason: &str) -> Result<(), SendFailure> {
-        let now = self.now();
-        self.say(|session, frames| session.close(code, reason, now, frames))?;
         let mut state = self.state.lock();
+        self.check_open(&state)?;
+        let mut frames = Vec::new();
+        let now = self.now();
+        state.session.close(code, reason, now, &mut frames)?;
+        self.send(&mut state, &frames)?;
         let reason = reason.to_owned();
         state.end(Closure::ByApplication { code, reason });
         state.incoming = VecDeque::new();

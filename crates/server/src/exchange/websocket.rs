@@ -2,6 +2,7 @@
 //! what the reactor does with it is in `converse.rs`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use proto::h1::ResponseHead;
@@ -134,7 +135,8 @@ impl WebSocket {
         length: usize,
         make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<Room, SendFailure> {
-        let flushed = self.wire.say(make)?;
+        let turn = self.exchange.crew.turns.load(Ordering::Relaxed);
+        let flushed = self.wire.say(turn, make)?;
         self.exchange.sent += length as u64;
         if flushed == Flushed::Empty {
             return Ok(Room::Enough);
