@@ -249,18 +249,19 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import KNOWN_SETTINGS, Config, get_default_config_file, make_settings
 from gunicorn.errors import AppImportError, ConfigError, HaltServer
-from gunicorn.glogging import Logger
+from gunicorn.glogging import CONFIG_DEFAULTS, Logger, SafeAtoms
 from gunicorn.http import Request
 from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.message import Request as Message
 from gunicorn.http.wsgi import Response
+from gunicorn.instrument.statsd import Statsd
 from gunicorn.util import getcwd, http_date, import_app, is_ipv6, parse_address
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 import oxicorn.workers.base
 
-assert Message is Request and issubclass(ThreadWorker, Worker)
+assert Message is Request and issubclass(ThreadWorker, Worker) and issubclass(Statsd, Logger)
 assert Worker is oxicorn.workers.base.Worker, "one class under two names"
 assert version_info >= (20, 1)
 assert parse_address("unix:/tmp/x.sock") == "/tmp/x.sock"
