@@ -213,6 +213,42 @@ def test_a_worker_class_of_ones_own(start: Start) -> None:
     assert "are no longer kept" in server.log
 
 
+PATCHES = {
+    "the wrapper": (
+        "from functools import wraps\nimport gunicorn.http.wsgi\n"
+        "def wrap(func):\n    @wraps(func)\n    def default_headers(*args, **kwargs):\n"
+        "        return [line for line in func(*args, **kwargs) if not line.startswith('Server: ')]\n"
+        "    return default_headers\n"
+        "gunicorn.http.wsgi.Response.default_headers = wrap(gunicorn.http.wsgi.Response.default_headers)\n",
+        [],
+    ),
+    "the class": (
+        "import gunicorn.http.wsgi as wsgi\nclass Response(wsgi.Response):\n    def default_headers(self):\n"
+        "        return ['Server: shop\\r\\n']\nwsgi.Response = Response\n",
+        ["shop"],
+    ),
+    "its own name": ("import gunicorn.http.wsgi\ngunicorn.http.wsgi.SERVER = 'shop'\n", ["shop"]),
+    "no name": ("import gunicorn\ngunicorn.SERVER = ''\n", []),
+}
+
+
+@pytest.mark.parametrize("how", PATCHES)
+def test_patches_of_the_server_field(serve: Serve, how: str) -> None:
+    patch, servers = PATCHES[how]
+    shutil.copy(EXAMPLES / "server-name" / "app.py", serve.folder)
+    (serve.folder / "gunicorn.conf.py").write_text(patch)
+    server = serve("app", cwd=serve.folder)
+    assert server.get().all("Server") == servers
+    assert "WARNING" not in server.log
+
+
+def test_a_patch_that_comes_too_late_is_told_of(serve: Serve) -> None:
+    (serve.folder / "late.py").write_text(PATCHES["the wrapper"][0] + (EXAMPLES / "server-name" / "app.py").read_text())
+    server = serve("late", cwd=serve.folder)
+    assert server.get().all("Server") == ["oxicorn"]
+    server.wait_log(r"\[WARNING\] Gunicorn's Server field was changed after the settings were read")
+
+
 def test_every_example_has_its_test() -> None:
     source = Path(__file__).read_text()
     for folder in EXAMPLES.iterdir():

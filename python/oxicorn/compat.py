@@ -10,11 +10,12 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import logging
 import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import oxicorn
 
@@ -90,6 +91,32 @@ def renamed(name: str) -> str | None:
     usual = {getattr(oxicorn, name), "gunicorn", f"gunicorn/{getattr(module, '__version__', '')}"}
     value = getattr(module, name, None)
     return None if value in usual or not isinstance(value, str) else value
+
+
+def server_field() -> str | None:
+    """Return what the user's code has made of the Server field by changing Gunicorn's names: "" is none, None no wish.
+
+    Besides `gunicorn.SERVER` people patch `gunicorn.http.wsgi.Response.default_headers`, which returns lines.
+    """
+    wsgi = sys.modules.get("gunicorn.http.wsgi")
+    name = renamed("SERVER")
+    if name is None and wsgi is not None and wsgi.SERVER not in (oxicorn.SERVER, "gunicorn"):
+        name = str(wsgi.SERVER)
+    lines = getattr(getattr(wsgi, "Response", None), "default_headers", None)
+    # What `functools.wraps` has made keeps the names of what it stands for.
+    if lines is None or (lines.__module__.endswith("corn.http.wsgi") and not hasattr(lines, "__wrapped__")):
+        return name
+    response = SimpleNamespace(version=name or oxicorn.SERVER, status="200 OK", status_code=200, headers=[])
+    response.req = SimpleNamespace(version=(1, 1), headers=[], method="GET")
+    response.upgrade, response.chunked, response.should_close = False, False, bool
+    try:
+        fields = [line.partition(":") for line in lines(response)]
+    except Exception as error:
+        logging.getLogger("gunicorn.error").warning(
+            "gunicorn.http.wsgi.Response cannot be patched like this: %r", error
+        )
+        return name
+    return next((value.strip() for field, _, value in fields if field.lower() == "server"), "")
 
 
 def _main() -> None:

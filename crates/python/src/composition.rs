@@ -159,15 +159,18 @@ impl Sources {
     }
 }
 
+/// What the user's code wants as the Server field. No text is no field.
+pub(crate) fn server_field(py: Python<'_>) -> PyResult<Option<String>> {
+    py.import("oxicorn.compat")?
+        .call_method0("server_field")?
+        .extract()
+}
+
 /// Takes the name that the user's code has given the server: `gunicorn.SERVER = "…"` in a conf file is how people hide
-/// whose it is. No name is no field.
+/// whose it is.
 fn name_server(py: Python<'_>, config: &mut Config) -> Result<(), Failure> {
-    let renamed = py
-        .import("oxicorn.compat")
-        .and_then(|compat| compat.call_method1("renamed", ("SERVER",))?.extract());
-    let renamed: Option<String> =
-        renamed.map_err(|error| Failure::configuration(error.to_string()))?;
-    let Some(name) = renamed else {
+    let wanted = server_field(py).map_err(|error| Failure::configuration(error.to_string()))?;
+    let Some(name) = wanted else {
         return Ok(());
     };
     if !name.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {

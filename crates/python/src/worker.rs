@@ -14,6 +14,7 @@ use sys::users::Identity;
 
 use crate::application::{self, Application, Interface, Loaded};
 use crate::asgi::Site;
+use crate::composition::server_field;
 use crate::controls::Controls;
 use crate::driver;
 use crate::driver::Crew;
@@ -160,6 +161,7 @@ impl Worker {
         }
         self.object.setattr(py, "booted", true)?;
         self.hooks.call(py, "post_worker_init", (&self.object,))?;
+        self.note_late_server_field(py)?;
         logging::follow(py, &self.log(py)?)?;
         addressee.booted.store(true, Ordering::Relaxed);
         // The slot counts as busy from the fork on, so that a boot that hangs is seen; from here on it is not.
@@ -167,6 +169,23 @@ impl Worker {
         slot.set_state(State::Ready);
         notifier.notify();
         Ok((server, crew))
+    }
+
+    /// Says so where the application has changed what the Server field is: that is read with the settings.
+    fn note_late_server_field(&self, py: Python<'_>) -> PyResult<()> {
+        let wanted = server_field(py)?;
+        let has = |field: &(String, String)| {
+            field.0.eq_ignore_ascii_case("server") && Some(&field.1) == wanted.as_ref()
+        };
+        let config = &self.config;
+        let none = !config.server_header && wanted.as_deref() == Some("");
+        if wanted.is_some() && !none && !config.response_headers.iter().any(has) {
+            log::warn!(
+                "Gunicorn's Server field was changed after the settings were read, which has no effect; \
+                 server_header and response_headers do it"
+            );
+        }
+        Ok(())
     }
 
     /// The logger.
