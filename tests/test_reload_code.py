@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import APPS, Serve, Server, eventually
+from harness import APPS, Serve, Server, Wire, eventually, free_port, processes
 from harness.poll import still
+from harness.terminal import Terminal
 
 SOURCE = """
 import lab
@@ -300,6 +301,25 @@ def test_the_conf_file_is_read_again(serve: Serve, code: Path) -> None:
     conf.write_text("workers = 1\n")
     server.wait_workers(1)
     says(server, "first one")
+
+
+def test_a_terminal_shows_one_line_for_each_change(serve: Serve, code: Path) -> None:
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    (code / "lab.py").symlink_to(APPS / "lab.py")
+    with Terminal("edited", "--reload", "--bind", address, cwd=code) as terminal:
+        before = terminal.wait_for("ready in")
+        (code / "edited.py").write_text(SOURCE % "second")
+        terminal.wait_for("Worker reloading")
+        with Wire(("127.0.0.1", port)) as wire:
+            wire.patience(20).get()
+
+        def is_gone() -> bool:
+            return len(processes.children(terminal.process.pid)) == 1
+
+        eventually(is_gone)
+        [line] = terminal.text.removeprefix(before).splitlines()
+        assert re.fullmatch(r"\[.*\] \[\d+\] \[INFO\] Worker reloading: edited\.py modified", line)
 
 
 def test_saves_in_quick_succession_are_no_crash_loop(serve: Serve, code: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from signal import SIGTTIN
 
 import pytest
-from harness import Serve, Server, eventually
+from harness import APPS, Serve, Server, eventually
 
 CONF = """
 def post_worker_init(worker):
@@ -170,3 +170,27 @@ def test_what_is_no_address_is_refused(serve: Serve, address: str) -> None:
     refusal = serve.refused("lab", "--statsd-host", address)
     assert refusal.code == 1
     assert "HOST:PORT or unix://PATH" in refusal.text
+
+
+@pytest.mark.parametrize("name", ["gunicorn.instrument.statsd.Statsd", "oxicorn.instrument.statsd.Statsd"])
+def test_the_class_by_its_name(serve: Serve, agent: Agent, tmp_path: Path, name: str) -> None:
+    (tmp_path / "conf.py").write_text(CONF + f"logger_class = {name!r}\n")
+    serve("lab", "-c", str(tmp_path / "conf.py"), "--statsd-host", agent.option)
+    agent.wait(r"shop\.orders:3\|c\|@1\.0")
+    agent.wait(r"gunicorn\.log\.warning:1\|c\|@1\.0")
+
+
+def test_a_subclass_measures_too(serve: Serve, agent: Agent, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from gunicorn.instrument.statsd import Statsd\n"
+        "class Logger(Statsd):\n"
+        "    def warning(self, msg, *args, **kwargs):\n"
+        "        super().warning('own: ' + str(msg), *args, **kwargs)\n"
+        "        self.gauge('own.gauge', 4)\n"
+    )
+    (tmp_path / "conf.py").write_text(CONF + "from own import Logger\nlogger_class = Logger\n")
+    server = serve("lab", "-c", "conf.py", "--statsd-host", agent.option, "--pythonpath", f"{APPS},.", cwd=tmp_path)
+    agent.wait(r"own\.gauge:4\|g")
+    server.wait_log("own: careful")
+    assert server.get().status == 200
+    agent.wait(r"gunicorn\.requests:1\|c\|@1\.0")

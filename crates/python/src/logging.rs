@@ -44,6 +44,13 @@ const START_LINES: [&str; 4] = [
     "Booting worker with pid:",
 ];
 
+/// What a worker's coming and going is told with. To a person who edits files, the line that names the file says it all.
+const RELOAD_LINES: [(&str, &str); 3] = [
+    ("Booting worker with pid:", ""),
+    ("Worker exiting (pid:", ""),
+    ("Worker (pid:", "exited with code 0."),
+];
+
 /// The standard streams' numbers.
 const STDOUT: i32 = 1;
 const STDERR: i32 = 2;
@@ -65,6 +72,8 @@ static CAPTURING: AtomicBool = AtomicBool::new(false);
 static LOST: AtomicU32 = AtomicU32::new(0);
 /// Whether the banner stands in for the arbiter's lines of information.
 static BANNER: AtomicBool = AtomicBool::new(false);
+/// Whether workers come and go with every file that a person at the terminal saves.
+static RELOADS: AtomicBool = AtomicBool::new(false);
 
 /// The facade's end.
 struct ErrorLog;
@@ -84,7 +93,7 @@ impl Log for ErrorLog {
         if relay::is_on() && record.target() != URGENT_TARGET {
             let module = record.module_path().unwrap_or_default();
             relay::pass(level, module, record.args().to_string());
-        } else if !is_told_by_banner(record) {
+        } else if !is_told_otherwise(record) {
             metrics::count_line(record.level(), record.target());
             tell(level, record.args());
         }
@@ -103,6 +112,7 @@ pub(crate) fn set_up(config: &Config) -> io::Result<()> {
     let terminal = matches!(place, Place::Stderr) && io::stderr().is_terminal();
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     COLOURED.store(terminal && !no_colour, Ordering::Relaxed);
+    RELOADS.store(terminal && config.reload, Ordering::Relaxed);
     set_level(threshold(config.loglevel));
     *PLACE.write().unwrap_or_else(PoisonError::into_inner) = place;
     // The facade keeps the first logger for good, and that is this one.
@@ -151,13 +161,19 @@ pub(crate) enum Banner {
     Done,
 }
 
-/// Whether a line of the start says what the banner has said.
-fn is_told_by_banner(record: &Record<'_>) -> bool {
-    if !BANNER.load(Ordering::Relaxed) || record.level() != Level::Info {
+/// Whether the banner, or the line that names the changed file, says what this line of information would.
+fn is_told_otherwise(record: &Record<'_>) -> bool {
+    let (banner, reloads) = (
+        BANNER.load(Ordering::Relaxed),
+        RELOADS.load(Ordering::Relaxed),
+    );
+    if !(banner || reloads) || record.level() != Level::Info {
         return false;
     }
     let text = record.args().to_string();
-    START_LINES.iter().any(|start| text.starts_with(start))
+    let told_by_banner = || START_LINES.iter().any(|start| text.starts_with(start));
+    let is_a_reload = |(start, end): &(&str, &str)| text.starts_with(start) && text.ends_with(end);
+    (banner && told_by_banner()) || (reloads && RELOAD_LINES.iter().any(is_a_reload))
 }
 
 /// Opens the file again, for USR1: something else has moved it away. Where that fails the old file stays in use.
