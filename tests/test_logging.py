@@ -310,12 +310,14 @@ def test_an_empty_body_has_0_bytes(access) -> None:
 
 
 @better
-def test_a_request_that_timed_out_has_its_whole_duration(serve: Serve) -> None:
+@pytest.mark.parametrize("view", ["gate", "stubborn"])
+def test_a_request_that_timed_out_has_its_whole_duration(serve: Serve, view: str) -> None:
+    """Also where the view cannot be interrupted, and the worker is killed."""
     server = serve("lab", "--timeout", "1", "--access-logfile", "-", "--access-logformat", STAGES, kind="sync")
     with server.connect() as wire:
-        wire.request("/gate/hung")
+        wire.request(f"/{view}/hung")
         wire.rest_or_reset()
-    assert int(last_line(server, "/gate/hung").split()[-1]) >= 900
+    assert int(last_line(server, f"/{view}/hung").split()[-1]) >= 900
 
 
 @parity("gthread")
