@@ -10,7 +10,7 @@ from pathlib import Path
 from signal import SIGTTIN
 
 import pytest
-from harness import APPS, Serve, Server, eventually
+from harness import APPS, Serve, Server, eventually, parity
 
 CONF = """
 def post_worker_init(worker):
@@ -68,6 +68,7 @@ def start(serve: Serve, agent: Agent, *options: str, app: str = "lab", kind: str
     return server
 
 
+@parity
 def test_a_request_is_three_packets(serve: Serve, agent: Agent, kind: str) -> None:
     server = start(serve, agent, "--statsd-prefix", "shop", kind=kind)
     assert server.get("/").status == 200
@@ -77,6 +78,7 @@ def test_a_request_is_three_packets(serve: Serve, agent: Agent, kind: str) -> No
     assert requests == "shop.gunicorn.requests:1|c|@1.0"
 
 
+@parity
 def test_requests_of_asgi_applications(serve: Serve, agent: Agent) -> None:
     server = start(serve, agent, "--dogstatsd-tags", "a:b,c:d", app="asgi_lab")
     server.get("/nowhere")
@@ -91,6 +93,7 @@ def test_a_refused_request_counts(serve: Serve, agent: Agent) -> None:
     agent.wait(r"gunicorn\.request\.status\.400:1\|c\|@1\.0")
 
 
+@parity
 def test_the_number_of_workers(serve: Serve, agent: Agent) -> None:
     server = serve("lab", "--statsd-host", agent.option, "-w", "2")
     agent.wait(r"gunicorn\.workers:2\|g")
@@ -98,6 +101,7 @@ def test_the_number_of_workers(serve: Serve, agent: Agent) -> None:
     agent.wait(r"gunicorn\.workers:3\|g")
 
 
+@parity
 def test_the_accept_queue(serve: Serve, agent: Agent) -> None:
     server = start(serve, agent, "--enable-backlog-metric", "-w", "1")
     agent.wait(r"gunicorn\.backlog:0\|h")
@@ -111,6 +115,7 @@ def test_the_accept_queue(serve: Serve, agent: Agent) -> None:
         assert [wire.reply().status for wire in (first, second, third)] == [200, 200, 200]
 
 
+@parity
 def test_what_hooks_send(serve: Serve, agent: Agent, tmp_path: Path) -> None:
     (tmp_path / "conf.py").write_text(CONF)
     server = serve("lab", "-c", str(tmp_path / "conf.py"), "--statsd-host", agent.option)
@@ -126,6 +131,7 @@ def test_what_hooks_send(serve: Serve, agent: Agent, tmp_path: Path) -> None:
     assert "took" in server.log and "baskets" not in server.log
 
 
+@parity
 def test_lines_of_the_server_are_counted(serve: Serve, agent: Agent, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def application(environ, start_response):\n    1 / 0\n")
     server = start(serve, agent, "--pythonpath", str(tmp_path), app="broken")
@@ -151,6 +157,7 @@ def test_an_agent_at_a_path_may_come_and_go(serve: Serve, tmp_path: Path) -> Non
     assert server.log.count("does not take metrics") <= 2
 
 
+@parity
 def test_nobody_who_listens_costs_nothing(serve: Serve) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
         nobody.bind(("127.0.0.1", 0))

@@ -60,7 +60,7 @@ pub(super) const ROWS: &[Setting] = &[
         reload: Reload::Partly,
         access: field!(spew),
         summary: "Print every line of Python as it is executed.",
-        details: "To standard output, as `module:number: line`. It costs a hundred times what the application does.",
+        details: "To standard output, as `module:number: line`. Everything becomes very slow.",
         difference: "The threads of gthread workers are traced too.",
         ..SWITCH
     },
