@@ -6,6 +6,7 @@ are taken, slow readers are fed, requests that are too large are refused.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -122,3 +123,25 @@ def test_several_threads_serve_beside_each_other(serve: Serve, view: str) -> Non
         for name, wire in (("a", first), ("b", second), ("c", third)):
             serve.gates.open(name)
             assert wire.reply().status == 200
+
+
+def test_an_event_loop_that_is_blocked_holds_up_no_io(serve: Serve) -> None:
+    server = serve("asgi_lab", "-k", "asgi", "--header-timeout", "2")
+    content = b"0123456789" * 5_000_000
+    (serve.gates.folder / "file").write_bytes(content)
+    with server.connect() as download, server.connect() as wrong, server.connect() as slow, server.connect() as kept:
+        for wire in (wrong, slow, kept):
+            assert wire.get("/").status == 200
+        download.request("/pathsend/file").socket.recv(1, socket.MSG_PEEK)
+        with server.connect() as blocking:
+            blocking.request("/block/door")
+            serve.gates.wait_entered("door")
+            assert download.reply().body == content
+            assert wrong.send(b"GET / HTTP/1.1\r\n\r\n").reply().status == 400
+            assert slow.send(b"GET / HT").reply().status == 408
+            kept.request("/")
+            serve.gates.open("door")
+            assert blocking.reply().text == "door"
+        assert kept.reply().text == "Hello, world!"
+        assert server.get("/").text == "Hello, world!"
+    assert server.stop() == 0

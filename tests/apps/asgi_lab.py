@@ -11,6 +11,7 @@ import contextvars
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 GATES = Path(os.environ.get("LAB_GATES", "."))
@@ -109,6 +110,14 @@ async def gate(scope, receive, send, name):
     except asyncio.CancelledError:
         mark(f"{name}.cancelled")
         raise
+    await plain(send, name.encode())
+
+
+async def block(scope, receive, send, name):
+    """Stand at a gate and let nothing else of the loop run."""
+    mark(f"{name}.entered")
+    while not (GATES / f"{name}.open").exists():
+        time.sleep(0.005)
     await plain(send, name.encode())
 
 

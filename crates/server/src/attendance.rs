@@ -1,4 +1,4 @@
-//! Attendance: a reactor is never left alone for more than about a millisecond. While its thread is inside the application
+//! Attendance: a reactor is never left alone for more than about a millisecond, beside an event loop for more than about fifty. While its thread is inside the application
 //! a watchdog ticks; a call that lasts makes it hand the reactor to an idle thread or, where none is idle, turn it itself.
 //! The watchdog does I/O only. Fast calls pay one atomic load for it, and while nothing is in flight it sleeps.
 
@@ -16,6 +16,9 @@ use crate::server::Server;
 
 /// How long a reactor may be left alone, and so how often the watchdog looks.
 const TICK: Duration = Duration::from_millis(1);
+/// How often an event loop is looked at, which turns the reactor itself whenever there is something to do. It may have thousands of
+/// connections that wait for nothing, so the watchdog must not cost what it costs beside threads.
+const LOOP_TICK: Duration = Duration::from_millis(50);
 /// Ticks without anything in flight after which the watchdog sleeps. Waking it costs a system call, so under steady load
 /// it had better stay awake.
 const QUIET_TICKS: u32 = 16;
@@ -69,8 +72,10 @@ pub fn or_abort(work: impl FnOnce()) {
 fn watch(server: &Server) {
     let mut quiet = 0;
     let mut seen = 0;
+    let mut looks = 0;
+    let mut pause = TICK;
     loop {
-        tick(server, &mut quiet);
+        tick(server, &mut quiet, pause);
         let crew = server.crew();
         let mut roll = crew.roll();
         if roll.done {
@@ -81,6 +86,14 @@ fn watch(server: &Server) {
             continue;
         }
         quiet = 0;
+        if roll.leader == Leader::Loop {
+            let stands = std::mem::replace(&mut looks, roll.looks) == looks;
+            drop(roll);
+            // An application that blocks its loop blocks no I/O of others.
+            let blocked = stands && server.turn_beside_the_loop(looks);
+            pause = if blocked { TICK } else { LOOP_TICK };
+            continue;
+        }
         if roll.leader != Leader::Nobody {
             continue;
         }
@@ -96,10 +109,10 @@ fn watch(server: &Server) {
     }
 }
 
-fn tick(server: &Server, quiet: &mut u32) {
+fn tick(server: &Server, quiet: &mut u32, pause: Duration) {
     let watchdog = &server.crew().watchdog;
     if *quiet < QUIET_TICKS {
-        return thread::park_timeout(TICK);
+        return thread::park_timeout(pause);
     }
     watchdog.asleep.store(true, Ordering::SeqCst);
     // A departure that came before the line above did not see the watchdog asleep.

@@ -100,6 +100,8 @@ pub(crate) struct Roll {
     pub(crate) done: bool,
     /// Counts departures into the application, so that the watchdog can tell one long call from many short ones.
     pub(crate) departures: u64,
+    /// Counts the looks of an event loop, so that the watchdog can tell one that is blocked.
+    pub(crate) looks: u64,
     /// Exchanges taken since the listeners were last looked at.
     unlooked: u32,
     /// A running mean of how long the application takes.
@@ -152,6 +154,7 @@ impl Crew {
             aside: false,
             done: false,
             departures: 0,
+            looks: 0,
             unlooked: 0,
             usual: Duration::ZERO,
         };
@@ -266,6 +269,8 @@ impl Crew {
             if roll.idle > 0 && (roll.usual > USUALLY_LASTS || !roll.ready.is_empty()) {
                 self.call_one();
             }
+            self.watchdog.attend();
+        } else if roll.leader == Leader::Loop {
             self.watchdog.attend();
         }
         Some(exchange)

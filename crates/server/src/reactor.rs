@@ -2,13 +2,14 @@
 //! the application and never waits for anything but the poller.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use slab::Slab;
 
 use crate::accept::Listener;
@@ -201,6 +202,13 @@ impl Reactor {
     pub(crate) fn look_at_the_clock(&mut self) {
         self.instant = Instant::now();
         self.now = self.millis_at(self.instant);
+    }
+
+    /// Whether the poller has something to report.
+    pub(crate) fn has_news(&self) -> bool {
+        let poller = self.poll.registry().as_fd();
+        let mut watched = [PollFd::new(&poller, PollFlags::IN)];
+        matches!(poll(&mut watched, Some(&Timespec::default())), Ok(1))
     }
 
     /// Whether the driver should look what its descriptors say; asking resets it.

@@ -140,6 +140,7 @@ impl Server {
     pub fn look(&self) -> Look {
         let mut roll = self.crew.roll();
         roll.leader = Leader::Loop;
+        roll.looks += 1;
         let free = self.crew.free(&roll);
         self.crew.looked(&mut roll);
         drop(roll);
@@ -290,6 +291,29 @@ impl Server {
             }
             roll.leader = Leader::Watchdog;
         }
+    }
+
+    /// Turns the reactor once, if there is something to do and the event loop has not looked since `looks`: the application blocks it.
+    /// Does I/O only. What the loop has to be told waits for it, and the poller calls it for that. Says whether it was so.
+    pub(crate) fn turn_beside_the_loop(&self, looks: u64) -> bool {
+        let Some(mut reactor) = self.reactor.try_lock() else {
+            return false; // The loop has it.
+        };
+        if self.crew.roll().looks != looks || !reactor.has_news() {
+            return false;
+        }
+        reactor.turn(0, Patience::Look);
+        let mut roll = self.crew.roll();
+        roll.ready.extend(reactor.ready.drain(..));
+        roll.interrupted |= reactor.take_interruption();
+        let awaited = !roll.ready.is_empty() || roll.interrupted || !reactor.reports.is_empty();
+        let finished = reactor.is_finished();
+        drop(roll);
+        reactor.set_alarm();
+        if awaited || finished {
+            self.crew.wake();
+        }
+        true
     }
 
     /// Asks the server to end. Any thread may, as often as it likes; a quick end overrides a graceful one.

@@ -163,6 +163,10 @@ pub(super) fn run(
         done: OnceLock::new(),
     };
     let turner = Bound::new(py, turner)?;
+    // Only the main thread may get signals; see `threads.rs`.
+    let blocked = sys::signals::block_all();
+    server.start_watchdog()?;
+    drop(blocked);
     let event_loop = site.event_loop(py);
     let turn = turner.getattr("turn")?;
     let poller = server.with_poller(|poller| poller.as_raw_fd());
