@@ -147,13 +147,16 @@ class Logger:
 
     def setup(self, cfg: Any) -> None:
         """Install the handlers and levels that `cfg` asks for, in place of earlier ones; a reload does so again."""
+        configured = vars(self).get("_configured", False)
         for log in (self.error_log, self.access_log):
             # What an earlier configuration of `logging` put there goes as well, even where none follows it.
             for handler in list(log.handlers):
-                if getattr(handler, "_gunicorn", False) or _configures(self.cfg):
+                if getattr(handler, "_gunicorn", False) or configured:
                     log.removeHandler(handler)
                     handler.close()
-            log.propagate = False
+            if configured:
+                log.propagate = False
+        self._configured = _configures(cfg)
         self.cfg = cfg
         self.loglevel = self.LOG_LEVELS.get(str(cfg.loglevel).lower(), logging.INFO)
         self.error_log.setLevel(self.loglevel)

@@ -85,8 +85,11 @@ pub(crate) fn ring_on(bell: OwnedFd) {
 
 /// Sends a line of `module` on its way.
 pub(super) fn pass(level: u32, module: &str, message: String) {
-    if is_from_the_reactor(module) {
-        return put_by(Waiting::Line(level, message));
+    match is_from_the_reactor(module) {
+        // What is critical there ends the process: nobody would come by.
+        true if level >= CRITICAL => return tell(level, message),
+        true => return put_by(Waiting::Line(level, message)),
+        false => {}
     }
     Python::attach(|py| {
         deliver(py);
