@@ -297,6 +297,29 @@ def test_an_application_that_adds_handlers_hears_the_server(serve: Serve, write)
     assert "[INFO] Autorestarting" in server.err, "the line is in the log as well"
 
 
+def test_a_handler_that_the_conf_file_adds_hears_everything(serve: Serve, write) -> None:
+    write(
+        "conf.py",
+        """
+        import logging, sys
+
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("HEARD %(message)s"))
+        logging.getLogger("gunicorn.error").addHandler(handler)
+        logging.getLogger("gunicorn.access").addHandler(handler)
+        accesslog = "-"
+        """,
+    )
+    server = serve("lab", "-w", "1", "-c", str(serve.folder / "conf.py"))
+    server.get("/block/6")
+    server.wait_log('^HEARD 127.*"GET /block/6 HTTP/1.1" 200 6 ')
+    server.wait_log('^127.*"GET /block/6 HTTP/1.1" 200 6 ')
+    assert server.stop() == 0
+    heard = [line.removeprefix("HEARD ") for line in server.out.splitlines() if line.startswith("HEARD ")]
+    said = [line.split("] ", 3)[3] for line in server.err.splitlines()]
+    assert [line for line in heard if "HTTP/1.1" not in line] == said
+
+
 def test_a_foreign_logger_class_needs_only_the_methods(serve: Serve, write) -> None:
     write(
         "foreign.py",
