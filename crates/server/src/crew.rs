@@ -81,6 +81,8 @@ pub(crate) enum Message {
 pub(crate) struct Roll {
     pub(crate) ready: VecDeque<Exchange>,
     pub(crate) inbox: Vec<Message>,
+    /// The reactor has been woken for what is in the inbox.
+    pub(crate) rung: bool,
     /// What threads of the application are about.
     pub(crate) under_way: UnderWay,
     pub(crate) leader: Leader,
@@ -144,6 +146,7 @@ impl Crew {
         let roll = Roll {
             ready: VecDeque::new(),
             inbox: Vec::new(),
+            rung: false,
             under_way: UnderWay::default(),
             leader: Leader::Nobody,
             idle: 0,
@@ -356,9 +359,9 @@ impl Crew {
     pub(crate) fn tell(&self, message: Message) {
         let mut roll = self.roll.lock();
         roll.inbox.push(message);
-        let led = roll.leader != Leader::Nobody;
+        let sleeps = roll.leader != Leader::Nobody && !std::mem::replace(&mut roll.rung, true);
         drop(roll);
-        if led {
+        if sleeps {
             self.wake();
         }
     }

@@ -312,7 +312,10 @@ impl Reactor {
 
     fn read_inbox(&mut self) {
         loop {
-            let messages = std::mem::take(&mut self.crew.roll().inbox);
+            let mut roll = self.crew.roll();
+            roll.rung = false;
+            let messages = std::mem::take(&mut roll.inbox);
+            drop(roll);
             if messages.is_empty() {
                 return;
             }
