@@ -21,6 +21,9 @@ WORKER = """
 
         def init_process(self):
             raise AssertionError("never called")
+
+    class Odd(Base):
+        CONFIG_KWARGS = ["loop"]
 """
 
 
@@ -59,6 +62,7 @@ def test_a_subclass_says_nonsense(serve: Serve, write) -> None:
     ("name", "reason"),
     [
         ("worker.Nobody", "worker.Nobody cannot be imported"),
+        ("worker.Odd", "its CONFIG_KWARGS is no dictionary"),
         ("no.such.Worker", "no.such.Worker cannot be imported"),
         ("json.JSONDecoder", "json.JSONDecoder is a class that Oxicorn cannot run"),
         ("nobody", "worker_class: 'nobody' is not valid"),

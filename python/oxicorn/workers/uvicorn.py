@@ -42,4 +42,6 @@ def describe(path: str) -> tuple[Any, dict[str, Any] | None, list[str]]:
         return found, None, []
     own = found.__mro__[: found.__mro__.index(UvicornWorker)]
     methods = {key for part in own for key, value in vars(part).items() if callable(value)}
+    if not isinstance(found.CONFIG_KWARGS, dict):
+        raise TypeError("its CONFIG_KWARGS is no dictionary")
     return found, dict(found.CONFIG_KWARGS), sorted(methods)

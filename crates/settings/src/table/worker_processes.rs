@@ -189,7 +189,7 @@ pub(super) const ASGI: &[Setting] = &[
         summary: "How many requests one worker answers at a time before it turns more away; 0 is unlimited.",
         details: "A request beyond that is answered with 503 and `Retry-After: 1` without a call of the application, and \
                   its connection closed. It holds for every worker class; where threads serve the application, \
-                  requests that wait for a thread count.",
+                  requests that wait for a thread count; a WebSocket counts for as long as it is open.",
         ..ROW
     },
     Setting {
