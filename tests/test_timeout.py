@@ -82,6 +82,37 @@ def test_a_view_in_c_is_answered_too(serve: Serve, write: Callable[[str, str], P
     assert server.get().text == "heard"
 
 
+def test_the_clients_of_an_event_loop_that_is_blocked_are_answered(
+    serve: Serve, write: Callable[[str, str], Path]
+) -> None:
+    write(
+        "blocked.py",
+        """
+        import asyncio, lab
+        async def application(scope, receive, send):
+            if scope["path"] == "/block":
+                lab.mark("block.entered")
+                sum(range(10**12))
+            if scope["path"] == "/wait":
+                lab.mark("wait.entered")
+                await asyncio.sleep(60)
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+            await send({"type": "http.response.body", "body": b"ok"})
+        """,
+    )
+    server = serve("blocked", *TIMEOUT, "-k", "asgi", "--pythonpath", str(APPS), cwd=serve.folder)
+    with server.connect() as waiting, server.connect() as blocking:
+        waiting.request("/wait")
+        serve.gates.wait_entered("wait")
+        blocking.request("/block")
+        serve.gates.wait_entered("block")
+        assert blocking.patience(10).reply().status == 504
+        assert waiting.patience(10).reply().status == 504
+        server.wait_log("No answer within .* GET /block")
+        server.wait_log("No answer within .* GET /wait")
+    assert server.get().text == "ok"
+
+
 def test_a_response_that_has_begun_is_cut_off(serve: Serve, write: Callable[[str, str], Path]) -> None:
     write(
         "stalls.py",

@@ -83,7 +83,7 @@ pub(crate) struct Roll {
     pub(crate) inbox: Vec<Message>,
     /// The reactor has been woken for what is in the inbox.
     pub(crate) rung: bool,
-    /// What threads of the application are about.
+    /// What the application is about.
     pub(crate) under_way: UnderWay,
     pub(crate) leader: Leader,
     /// Threads that wait for something to do.
@@ -256,11 +256,9 @@ impl Crew {
         }
         let mut exchange = self.next_ready(roll)?;
         exchange.depart();
-        if roll.leader != Leader::Loop {
-            let head = roll.under_way.buffer();
-            if let Some(call) = exchange.call(head) {
-                roll.under_way.begin(call);
-            }
+        let head = roll.under_way.buffer();
+        if let Some(call) = exchange.call(head) {
+            roll.under_way.begin(call);
         }
         roll.unlooked += 1;
         roll.busy += 1;

@@ -1,5 +1,5 @@
-//! Requests that are with the threads of the application: who waits, for what and since when. When the arbiter gives the
-//! worker up, those that are stuck are told of and answered, without the thread that they are stuck in.
+//! Requests that are with the application: who waits, for what and since when. When the arbiter gives the
+//! worker up, those that are stuck are told of and answered, without the thread or the event loop that they are stuck in.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,10 +33,19 @@ pub(crate) struct Call {
     pub(crate) head: Vec<u8>,
 }
 
-/// All of them, at most one for each thread.
+/// The most requests that lines of the log are written for: an event loop may have thousands.
+const TOLD: usize = 20;
+
+/// Heads that are over and whose memory is kept.
+const SPARE: usize = 16;
+/// Longer heads are rare, and their memory is better given back.
+const SPARE_BYTES: usize = 4096;
+
+/// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct UnderWay {
-    calls: Vec<Call>,
+    /// By the key of the connection, which has one at a time.
+    calls: Vec<Option<Call>>,
     /// The buffers of heads that are over, so that a call costs a copy and no allocation.
     spare: Vec<Vec<u8>>,
 }
@@ -48,25 +57,31 @@ impl UnderWay {
     }
 
     pub(crate) fn begin(&mut self, call: Call) {
-        self.calls.push(call);
+        if call.key >= self.calls.len() {
+            self.calls.resize_with(call.key + 1, || None);
+        }
+        let key = call.key;
+        self.calls[key] = Some(call);
     }
 
     pub(crate) fn end(&mut self, key: usize, serial: u64) {
-        let same = |call: &Call| call.key == key && call.serial == serial;
-        let Some(index) = self.calls.iter().position(same) else {
+        let Some(place) = self.calls.get_mut(key) else {
             return;
         };
-        let mut head = self.calls.swap_remove(index).head;
-        /// Longer heads are rare, and their memory is better given back.
-        const KEPT: usize = 4096;
-        if head.capacity() <= KEPT {
-            head.clear();
-            self.spare.push(head);
+        let Some(mut over) = place.take_if(|call| call.serial == serial) else {
+            return;
+        };
+        if self.spare.len() < SPARE && over.head.capacity() <= SPARE_BYTES {
+            over.head.clear();
+            self.spare.push(over.head);
         }
     }
 
     pub(crate) fn take(&mut self) -> Vec<Call> {
         std::mem::take(&mut self.calls)
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 
@@ -75,13 +90,20 @@ impl Crew {
     /// find the connection gone, should they ever come back.
     pub(crate) fn answer_overdue(&self) {
         let calls = self.roll().under_way.take();
-        for call in calls {
-            self.answer_for(&call);
+        for (number, call) in calls.iter().enumerate() {
+            let line = self.answer_for(call);
+            if number < TOLD {
+                log::error!(target: "urgent", "{line}");
+            }
+        }
+        if calls.len() > TOLD {
+            log::error!(target: "urgent", "No answer for {} more requests", calls.len() - TOLD);
         }
         self.access_log.flush();
     }
 
-    fn answer_for(&self, call: &Call) {
+    /// Says what became of it.
+    fn answer_for(&self, call: &Call) -> String {
         let took = call.arrived.elapsed();
         // It was read before by the same rules.
         let request = h1::parse_request(&call.head, &self.options.head)
@@ -100,13 +122,6 @@ impl Crew {
             true => "its client got 504",
             false => "its response is cut off",
         };
-        log::error!(
-            target: "urgent",
-            "No answer within {:.1} s: {}, from {}; {outcome}",
-            took.as_secs_f64(),
-            shown(request.as_ref()),
-            client(&call.ends.peer),
-        );
         if answered {
             self.measure(504, took);
             self.access_log.note(&Record {
@@ -120,6 +135,12 @@ impl Crew {
                 variables: &[],
             });
         }
+        format!(
+            "No answer within {:.1} s: {}, from {}; {outcome}",
+            took.as_secs_f64(),
+            shown(request.as_ref()),
+            client(&call.ends.peer),
+        )
     }
 }
 
