@@ -115,13 +115,13 @@ def test_a_filter_hides_health_checks(serve: Serve, conf, kind: str) -> None:
 
 class HealthCheckFilter(logging.Filter):
     def filter(self, record):
-        return "/block/1" not in record.getMessage()
+        return "/health/1" not in record.getMessage()
 """
     server = start(serve, kind, "-c", conf(body), "--access-logfile", "-")
-    server.get("/block/1")
-    server.get("/block/2")
-    eventually(lambda: "GET /block/2 HTTP/1.1" in server.out)
-    assert "/block/1" not in server.out
+    server.get("/health/1")
+    server.get("/health/2")
+    eventually(lambda: "GET /health/2 HTTP/1.1" in server.out)
+    assert "/health/1" not in server.out
 
 
 def test_access_without_an_access_log_is_still_called(serve: Serve, conf) -> None:
