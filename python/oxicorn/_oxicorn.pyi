@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final, final
 
+from typing_extensions import disjoint_base
+
 from oxicorn.app.base import BaseApplication
 
 __all__ = [
@@ -60,6 +62,7 @@ class Controls:
     def notify(self) -> None:
         """Start the time-out anew."""
 
+@disjoint_base
 class Request:
     """A request, as hooks get it."""
 
@@ -77,6 +80,7 @@ class Request:
     scheme: str
     body: Any
 
+@disjoint_base
 class Response:
     """What became of a request, as hooks get it."""
 
