@@ -5,6 +5,9 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGUSR1
 
@@ -51,6 +54,14 @@ def test_initgroups_gives_the_users_other_groups(serve: Serve, readable: Path, o
     assert {int(group) for group in processes.status(worker, "Groups").split()} == expected
 
 
+def test_a_folder_that_the_user_may_not_read_is_named(serve: Serve, readable: Path) -> None:
+    readable.chmod(0o700)
+    refusal = serve.refused("app", "-u", "nobody", cwd=readable)
+    assert refusal.code == 3
+    assert f"{readable}, which this user may not read" in refusal.text
+    assert "Traceback" not in refusal.text
+
+
 @parity
 @pytest.mark.parametrize("option", ["--user", "--group"])
 def test_a_name_that_nobody_has(serve: Serve, option: str) -> None:
@@ -80,16 +91,17 @@ def test_new_log_files_belong_to_the_user(serve: Serve, readable: Path, logger: 
 
 
 @pytest.fixture
-def readable(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that another user may enter, with an application that needs nothing else."""
-    folder = tmp_path_factory.mktemp("readable")
-    for each in (folder, *folder.parents):
-        if each == Path("/tmp") or each == Path("/"):
-            break
-        each.chmod(0o755)
+def readable() -> Iterator[Path]:
+    """A folder that another user may enter, with an application that needs nothing else.
+
+    Not below pytest's own, which every session that begins closes to other users.
+    """
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
     (folder / "app.py").write_text(
         "def application(environ, start_response):\n"
         "    start_response('200 OK', [('Content-Length', '2')])\n"
         "    return [b'ok']\n"
     )
-    return folder
+    yield folder
+    shutil.rmtree(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import site
 import sys
 import sysconfig
@@ -83,9 +84,19 @@ def _short(filename: str) -> str:
 
 def search_path() -> str:
     """Say where modules of the user are looked for: the directories on `sys.path` that are not libraries."""
-    return ", ".join(
-        dict.fromkeys(entry or "." for entry in sys.path if not is_library(entry) and Path(entry).is_dir())
-    )
+    entries = dict.fromkeys(entry or "." for entry in sys.path if not is_library(entry))
+    return ", ".join(filter(None, map(_searched, entries)))
+
+
+def _searched(entry: str) -> str:
+    try:
+        if not Path(entry).is_dir():
+            return ""
+        readable = os.access(entry, os.R_OK | os.X_OK)
+    except OSError:
+        readable = False
+    # After `--user` a directory that root could read is a common reason.
+    return entry if readable else f"{entry}, which this user may not read"
 
 
 class ConfigError(Exception):
