@@ -65,10 +65,12 @@ test-parity: build
 	$(MAKE) test-gunicorn
 
 # Gunicorn has an environment of its own, so that nothing of it can be imported by Oxicorn; its
-# control socket has one path for all servers of a user, so it stays off.
+# control socket has one path for all servers of a user, so it stays off. It has races of its own: what
+# fails is run once more, alone.
 test-gunicorn: $(GUNICORN_VENV)/bin/gunicorn
-	OXICORN_TEST_SERVER="$(GUNICORN_VENV)/bin/gunicorn --no-control-socket" \
-	    $(BIN)/python -m pytest tests/ -m "parity or better" -r fE
+	export OXICORN_TEST_SERVER="$(GUNICORN_VENV)/bin/gunicorn --no-control-socket"; \
+	$(BIN)/python -m pytest tests/ -m "parity or better" -r fE || \
+	$(BIN)/python -m pytest tests/ -m "parity or better" -r fE --last-failed -n 0
 
 $(GUNICORN_VENV)/bin/gunicorn:
 	$(PYTHON) -m venv $(GUNICORN_VENV)

@@ -356,7 +356,7 @@ def test_log_files(serve: Serve, kind: str, tmp_path: Path) -> None:
     assert server.log == ""
 
 
-@parity
+@parity("sync")
 def test_usr1_reopens_the_files(serve: Serve, kind: str, tmp_path: Path) -> None:
     """As logrotate does it: the file is moved away, then the signal."""
     error, access = tmp_path / "error.log", tmp_path / "access.log"

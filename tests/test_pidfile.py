@@ -75,7 +75,7 @@ def test_one_that_cannot_be_written_is_a_clear_error(serve: Serve, tmp_path: Pat
     assert "not/there" in refusal.text and "Traceback" not in refusal.text
 
 
-@parity
+@better(always=False)
 def test_a_boot_failure_removes_it(serve: Serve, pidfile: Path, write) -> None:
     write("broken.py", "raise RuntimeError\n")
     refusal = serve.refused("broken", "-w", "2", "--pid", str(pidfile), cwd=serve.folder)
