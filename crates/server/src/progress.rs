@@ -67,6 +67,7 @@ impl Reactor {
                     self.fed(key, fed);
                 }
                 Stage::WebSocket(_) => return self.converse(key),
+                Stage::Streaming(_) if !connection.readable => return self.await_body(key),
                 _ if !connection.readable => return,
                 Stage::Lingering => self.discard(key),
                 Stage::Idle | Stage::Head(_) | Stage::Body(_) | Stage::Streaming(_) => {
@@ -92,6 +93,12 @@ impl Reactor {
                 self.fed(key, fed);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
+            Err(_) if matches!(connection.stage, Stage::Streaming(_)) => {
+                // The poller may not have said so yet, and says nothing of a connection that is closed: the application would
+                // wait for ever.
+                connection.outlet.give_up(SinkError::Disconnected);
+                self.break_off(key, None);
+            }
             Err(_) => self.forsaken(key),
         }
     }
@@ -206,6 +213,14 @@ impl Reactor {
         match connection.stage {
             Stage::Streaming(_) => self.set_deadline(key, self.crew.options.body_timeout),
             _ => self.rest(key),
+        }
+    }
+
+    /// The rest of a body is the client's to send: its time runs from here, if it does not run already. It stands still while
+    /// the application is slow to read, and gives way to `send_timeout` while the client is slow to take its response.
+    fn await_body(&mut self, key: usize) {
+        if !self.connections[key].deadline.is_set() {
+            self.set_deadline(key, self.crew.options.body_timeout);
         }
     }
 

@@ -127,6 +127,31 @@ fn a_client_that_asks_is_told_to_continue_once_its_body_is_wanted() {
 }
 
 #[test]
+fn nobody_is_told_to_continue_in_the_middle_of_a_response() {
+    let double = Double::looped(&Config::default(), move |look| {
+        for mut exchange in look.exchanges {
+            exchange.begin(&ok(), None).unwrap();
+            exchange.push(b"begun").unwrap();
+            assert_eq!(exchange.read_body(), Read::Pending);
+            exchange.push(b"done").unwrap();
+            exchange.finish().unwrap();
+        }
+    });
+    let mut stream = double.connect();
+    stream
+        .write_all(
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+        )
+        .unwrap();
+    assert!(hear(&mut stream, "\r\n\r\n").starts_with("HTTP/1.1 200 "));
+    assert_eq!(
+        hear(&mut stream, "\r\n0\r\n\r\n"),
+        "5\r\nbegun\r\n4\r\ndone\r\n0\r\n\r\n"
+    );
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
 fn a_body_that_breaks_off_is_noticed() {
     let (double, told) = counting(&Config::default());
     let mut stream = double.connect();
@@ -152,6 +177,44 @@ fn a_body_that_stops_arriving_is_given_up() {
         .unwrap();
     assert_eq!(told.recv_timeout(SOON).unwrap(), b"ab");
     assert_eq!(told.recv_timeout(SOON).unwrap(), b"gone");
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
+fn a_body_that_stops_arriving_during_its_response_is_given_up() {
+    const LONG: usize = 8 * 1024 * 1024;
+    let config = Config {
+        body_timeout: Duration::from_millis(100),
+        ..Config::default()
+    };
+    let (tell, told) = mpsc::channel();
+    let mut open = Vec::new();
+    let double = Double::looped(&config, move |look| {
+        for mut exchange in look.exchanges {
+            assert!(matches!(exchange.read_body(), Read::Chunk { .. }));
+            exchange.begin(&ok(), None).unwrap();
+            exchange.push(&vec![b'x'; LONG]).unwrap();
+            open.push(exchange);
+        }
+        open.retain_mut(|exchange| match exchange.read_body() {
+            Read::Pending => true,
+            read => {
+                tell.send(read).unwrap();
+                false
+            }
+        });
+    });
+    let mut stream = double.connect();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nab")
+        .unwrap();
+    hear(&mut stream, "\r\n\r\n");
+    stream.read_exact(&mut vec![0; LONG]).unwrap();
+    let read = told.recv_timeout(SOON).unwrap();
+    assert!(
+        matches!(read, Read::Refused { status: 408, .. }),
+        "{read:?}"
+    );
     double.stop(Shutdown::Quick);
 }
 

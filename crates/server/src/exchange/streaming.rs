@@ -69,7 +69,7 @@ impl Exchange {
         if resume {
             self.crew.tell(self.pending());
         }
-        if read == Read::Pending && std::mem::take(&mut self.owes_continue) {
+        if read == Read::Pending && std::mem::take(&mut self.owes_continue) && !self.started() {
             // A client that is gone is noticed by the reactor.
             let _ = self.send(&[h1::CONTINUE]);
         }
