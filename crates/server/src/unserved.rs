@@ -25,7 +25,11 @@ impl Reactor {
         let mut page = Vec::with_capacity(512);
         let date = self.crew.date.now();
         let added = self.crew.options.additions(&date);
-        let length = h1::encode_error(refusal.status, refusal.rule, added, &mut page);
+        let mut length = h1::encode_error(refusal.status, refusal.rule, added, &mut page);
+        if request.is_some_and(Request::is_head) {
+            page.truncate(page.len() - length);
+            length = 0;
+        }
         log::debug!(
             "a request was refused with {}: {}",
             refusal.status,

@@ -114,6 +114,19 @@ fn a_refused_request_gets_its_answer_though_its_body_is_not_read() {
 }
 
 #[test]
+fn an_answer_to_head_has_no_body_though_the_application_did_not_see_the_request() {
+    let config = Config {
+        limit_request_body: 1,
+        ..Config::default()
+    };
+    let double = Double::start(&config, 1, hello);
+    let answer = double.ask(b"HEAD / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab");
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    double.stop(Shutdown::Quick);
+}
+
+#[test]
 fn a_head_that_does_not_arrive_in_time_is_answered_408() {
     let config = Config {
         header_timeout: Duration::from_millis(100),
