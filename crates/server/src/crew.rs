@@ -141,6 +141,13 @@ pub(crate) struct Parts {
     pub(crate) notifier: Notifier,
 }
 
+impl Roll {
+    /// Whether somebody turns the reactor who has to be woken for what has come into the inbox.
+    fn ring(&mut self) -> bool {
+        self.leader != Leader::Nobody && !std::mem::replace(&mut self.rung, true)
+    }
+}
+
 impl Crew {
     pub(crate) fn new(parts: Parts) -> Crew {
         let roll = Roll {
@@ -282,7 +289,12 @@ impl Crew {
         while let Some(exchange) = roll.ready.pop_front() {
             match exchange.withdraw() {
                 None => return Some(exchange),
-                Some(message) => roll.inbox.push(message),
+                Some(message) => {
+                    roll.inbox.push(message);
+                    if roll.ring() {
+                        self.wake();
+                    }
+                }
             }
         }
         None
@@ -357,7 +369,7 @@ impl Crew {
     pub(crate) fn tell(&self, message: Message) {
         let mut roll = self.roll.lock();
         roll.inbox.push(message);
-        let sleeps = roll.leader != Leader::Nobody && !std::mem::replace(&mut roll.rung, true);
+        let sleeps = roll.ring();
         drop(roll);
         if sleeps {
             self.wake();

@@ -265,10 +265,11 @@ impl Outlet {
         let silent = queue.broken.is_none() && queue.taken == taken && queue.pieces.is_empty();
         // An error page fits into the buffer of a socket that has nothing else to send; one that is gone needs none.
         let answered = silent && self.send_now(&[answer]).is_ok();
+        // Before the thread can find the connection gone, lest it writes a second line into the access log.
+        self.overdue.store(answered, Ordering::SeqCst);
         queue.give_up(SinkError::TimedOut);
         drop(queue);
         self.drained.notify_all();
-        self.overdue.store(answered, Ordering::SeqCst);
         self.shut_write();
         answered
     }
