@@ -188,13 +188,11 @@ impl Dialogue {
 
     /// Sees to what a finished task leaves. Returns the exception that the worker must obey: `SystemExit` and `KeyboardInterrupt`.
     pub(super) fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> Option<PyErr> {
-        match task.call_method0(intern!(py, "exception")) {
-            Ok(exception) if exception.is_none() => {
+        match failure::of_task(task) {
+            Ok(()) => {
                 self.part();
                 None
             }
-            Ok(exception) => self.fail(py, PyErr::from_value(exception)),
-            // The task was cancelled.
             Err(error) => self.fail(py, error),
         }
     }

@@ -47,6 +47,15 @@ pub(super) fn judge(
     exit.then_some(error)
 }
 
+/// How a finished task ended: with what it raised, or with its cancellation.
+pub(super) fn of_task(task: &Bound<'_, PyAny>) -> PyResult<()> {
+    let exception = task.call_method0(intern!(task.py(), "exception"))?;
+    match exception.is_none() {
+        true => Ok(()),
+        false => Err(PyErr::from_value(exception)),
+    }
+}
+
 /// What `send()` raises.
 pub(super) fn exception(stuck: Stuck) -> PyErr {
     match stuck {
