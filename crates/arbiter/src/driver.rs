@@ -1,5 +1,7 @@
 //! Performs what the supervisor decides: the one place of this crate where processes are forked, signalled and reaped.
 
+mod generations;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::ControlFlow;
@@ -15,6 +17,7 @@ use sys::process::{End, Exit};
 use sys::scoreboard::Scoreboard;
 use sys::signals::{Signal, SignalPipe};
 
+use crate::EXIT_START;
 use crate::failure::Failure;
 use crate::generation::Generation;
 use crate::host::{Host, Moment, Outcome};
@@ -23,7 +26,6 @@ use crate::pidfile::Pidfile;
 use crate::service_manager::ServiceManager;
 use crate::start::{self, Started};
 use crate::supervisor::{Action, Event, Level, Observation, Stand, Supervisor, slots_for};
-use crate::{EXIT_START, listeners};
 
 /// The kernel counts a kill before its victim is gone, and may kill several for one shortage: so long after the count
 /// grew, SIGKILL is put down to it.
@@ -304,127 +306,8 @@ fn write_log(level: Level, line: &str) {
     }
 }
 
-/// Generations.
+/// The other master, and the end of this one.
 impl Driver<'_> {
-    /// The one that new workers belong to.
-    pub(crate) fn current(&self) -> Option<Generation> {
-        self.generations.get(&self.supervisor.generation()).cloned()
-    }
-
-    fn reload(&mut self) -> Event {
-        match self.load() {
-            Ok(generation) => {
-                self.last_generation += 1;
-                let terms = generation.terms();
-                self.generations.insert(self.last_generation, generation);
-                Event::Reloaded {
-                    generation: self.last_generation,
-                    terms,
-                }
-            }
-            Err(failure) => Event::ReloadFailed(failure.sentence().to_owned()),
-        }
-    }
-
-    fn load(&mut self) -> Result<Generation, Failure> {
-        let config = self.host.load_config().map_err(Failure::new)?;
-        let generation = self.prepare(config);
-        match generation {
-            Ok(_) => self.unsettled += 1,
-            Err(_) => {
-                self.host.abandon_config();
-                self.show_listeners();
-            }
-        }
-        generation
-    }
-
-    fn prepare(&mut self, config: Config) -> Result<Generation, Failure> {
-        let before = self.current();
-        let existing = before
-            .as_ref()
-            .map(|before| before.listeners.as_slice())
-            .unwrap_or_default();
-        let listeners = listeners::reopen(&config, existing)?;
-        self.host.listening(&listeners);
-        let generation = Generation::new(config, listeners);
-        self.preload(&generation.config)?;
-        self.host.reopen_logs();
-        let (old, new) = (self.supervisor.target(), generation.config.workers);
-        // Also where it stays the same: Gunicorn sets the number anew, and conf files count on the call.
-        self.tell(Moment::NworkersChanged {
-            new,
-            old: Some(old),
-        });
-        self.host.hook(Moment::OnReload).map_err(Failure::new)?;
-        if before.is_some_and(|before| before.addresses() != generation.addresses()) {
-            log::info!("Listening at: {}", generation.addresses());
-        }
-        Ok(generation)
-    }
-
-    /// The current generation is given up, and with it every configuration that was read since one served.
-    fn abandon(&mut self) {
-        for _ in 0..std::mem::take(&mut self.unsettled) {
-            self.host.abandon_config();
-        }
-        self.show_listeners();
-    }
-
-    /// Shows the listeners of what is in force again.
-    fn show_listeners(&mut self) {
-        if let Some(current) = self.current() {
-            self.host.listening(&current.listeners);
-        }
-    }
-
-    /// An application that the arbiter has imported stays as it is: Python cannot import it a second time. Turning
-    /// `preload_app` on imports it now.
-    fn preload(&mut self, config: &Config) -> Result<(), Failure> {
-        let was_preloaded = self
-            .generations
-            .values()
-            .any(|known| known.config.preload_app);
-        match (config.preload_app, was_preloaded) {
-            (true, true) => {
-                log::warn!(
-                    "preload_app: the application is not imported again by a reload; USR2 does that"
-                );
-            }
-            (true, false) => self.host.preload().map_err(|boot| match boot {
-                crate::Boot::Raised(reason) | crate::Boot::NotFound(reason) => Failure::new(reason),
-            })?,
-            (false, _) => {}
-        }
-        Ok(())
-    }
-
-    /// The server as a whole follows the configuration of a generation that serves.
-    fn adopt(&mut self, number: u64) {
-        let Some(generation) = self.generations.get(&number) else {
-            return;
-        };
-        self.unsettled = 0;
-        self.host.settle_config();
-        // A master that is to replace another keeps its second name until then.
-        if self.parent.is_some() {
-            return;
-        }
-        let wanted = generation
-            .config
-            .pidfile
-            .as_deref()
-            .map(std::path::absolute)
-            .and_then(Result::ok);
-        if self.pidfile.as_ref().map(Pidfile::path) == wanted.as_deref() {
-            return;
-        }
-        match wanted.map(|path| Pidfile::create(&path)).transpose() {
-            Ok(pidfile) => self.pidfile = pidfile,
-            Err(failure) => log::error!("{}", failure.sentence()),
-        }
-    }
-
     /// The other master is gone: what was its is now this one's.
     fn promote(&mut self) {
         self.manager = service_manager();
