@@ -100,7 +100,10 @@ def test_what_was_saved_is_served_at_once(serve: Serve, code: Path) -> None:
 
 
 def test_every_worker_reloads(serve: Serve, code: Path) -> None:
+    # A worker that imports the new code at once has no reason to leave.
+    (code / "gunicorn.conf.py").write_text("def post_worker_init(worker):\n    worker.log.info('imported')\n")
     server = start(serve, "-w", "2")
+    server.wait_log("imported", times=2)
     old = server.wait_workers(2)
     (code / "edited.py").write_text(SOURCE % "second")
     server.wait_replaced(old, 2)
@@ -301,6 +304,14 @@ def test_the_conf_file_is_read_again(serve: Serve, code: Path) -> None:
     conf.write_text("workers = 1\n")
     server.wait_workers(1)
     says(server, "first one")
+
+
+def test_a_conf_file_that_changes_before_its_worker_watches_it_is_read_again(serve: Serve, code: Path) -> None:
+    rewrite = "def pre_fork(server, worker):\n    open(__file__, 'w').write('workers = 2\\n')\n"
+    (code / "gunicorn.conf.py").write_text(rewrite)
+    server = start(serve)
+    server.wait_log(r"Settings reloading: gunicorn\.conf\.py modified")
+    server.wait_workers(2)
 
 
 def test_a_terminal_shows_one_line_for_each_change(serve: Serve, code: Path) -> None:

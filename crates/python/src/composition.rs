@@ -1,5 +1,7 @@
 //! Everything that one run of the server is put together from, and how it is read again for a reload.
 
+use std::cell::Cell;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +16,7 @@ use crate::embedding::{self, Embedder};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
+use crate::reload::{self, Stamp};
 use crate::worker_class;
 
 /// The variables that hold arguments, the stronger one last.
@@ -23,6 +26,8 @@ const ARGUMENT_VARIABLES: [&str; 2] = ["GUNICORN_CMD_ARGS", "OXICORN_CMD_ARGS"];
 pub(crate) struct Sources {
     layers: Layers,
     location: Option<Location>,
+    /// How the conf file was when it was last read.
+    read: Cell<Stamp>,
     embedder: Option<Embedder>,
 }
 
@@ -85,6 +90,7 @@ impl Sources {
         Ok(Self {
             layers,
             location,
+            read: Cell::default(),
             embedder: None,
         })
     }
@@ -94,6 +100,7 @@ impl Sources {
         Self {
             layers: Layers::new().environment(&environment::variable),
             location: None,
+            read: Cell::default(),
             embedder: Some(embedder),
         }
     }
@@ -112,9 +119,10 @@ impl Sources {
         self.resolve(py)
     }
 
-    /// The conf file.
-    pub(crate) fn conf_file(&self, py: Python<'_>) -> Option<std::path::PathBuf> {
-        self.location.as_ref()?.path(py)
+    /// The conf file, and how it was when it was last read: what is saved later is not in force.
+    pub(crate) fn conf_file(&self, py: Python<'_>) -> Option<(PathBuf, Stamp)> {
+        let path = self.location.as_ref()?.path(py)?;
+        Some((path, self.read.get()))
     }
 
     /// Reads the conf file, or what the embedding program has set, and resolves everything.
@@ -154,7 +162,15 @@ impl Sources {
         let Some(location) = &self.location else {
             return Ok(None);
         };
+        if let Location::File { path, .. } = location {
+            self.read.set(reload::stamp(path));
+        }
         let file = conf_file::load(py, location)?;
+        if let Location::Module(_) = location {
+            // Python has found out just now which file that is.
+            let path = location.path(py);
+            self.read.set(path.and_then(|path| reload::stamp(&path)));
+        }
         Ok(Some((location.name().to_owned(), file)))
     }
 }

@@ -23,7 +23,7 @@ use crate::failure::{BOOT, Failure, traceback};
 use crate::hooks::Hooks;
 use crate::logging::{self, Access};
 use crate::metrics;
-use crate::reload::{Place, Reloader};
+use crate::reload::{Place, Reloader, Stamp};
 use crate::signals::{self, Addressee};
 use crate::wsgi::{self, Gateway, RequestHooks};
 
@@ -44,8 +44,8 @@ pub(crate) struct Worker {
     pub(crate) embedder: Option<Embedder>,
     /// The application, where it was imported before the fork.
     pub(crate) preloaded: Option<Application>,
-    /// What the settings were read from.
-    pub(crate) conf_file: Option<PathBuf>,
+    /// What the settings were read from, and how it was then.
+    pub(crate) conf_file: Option<(PathBuf, Stamp)>,
     /// Whose rights it takes on.
     pub(crate) identity: Identity,
 }

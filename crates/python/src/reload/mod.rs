@@ -20,12 +20,16 @@ use sys::signals::Signal;
 use crate::signals::{self, Addressee};
 
 use engine::{Engine, Hint, Waiter};
+pub(crate) use watched::{Stamp, stamp};
+
 use watched::Watched;
 
 /// Editors save in several steps, and tools many files at once: so long nothing may happen before a change is a change.
 const QUIET: Duration = Duration::from_millis(50);
 /// The longest wait for quiet. Somebody who waits for new code gets some.
 const UNREST: Duration = Duration::from_millis(500);
+/// How long a worker that was told to leave may still be there.
+const LEAVING: Duration = Duration::from_millis(200);
 
 /// What the reloader needs to know of its worker.
 pub(crate) struct Place {
@@ -34,8 +38,8 @@ pub(crate) struct Place {
     pub(crate) slot: Slot,
     /// The arbiter.
     pub(crate) ppid: i32,
-    /// The file that only the arbiter reads.
-    pub(crate) conf_file: Option<PathBuf>,
+    /// The file that only the arbiter reads, and how it was when the arbiter last did.
+    pub(crate) conf_file: Option<(PathBuf, Stamp)>,
 }
 
 /// Watches files from before the application is imported: what is saved meanwhile counts as a change.
@@ -57,18 +61,31 @@ impl Files {
     /// Watches one file more. The engine comes first, so that no change falls between its beginning and the look at the
     /// file.
     fn note(&self, path: &Path) {
-        let Ok(path) = std::path::absolute(path) else {
-            return;
-        };
-        // Who edits the target of a link changes nothing in the directory of the link.
-        let target = path.canonicalize().ok().filter(|target| *target != path);
-        for path in target.into_iter().chain([path]) {
+        for path in names(path) {
             if let Some(directory) = path.parent() {
                 self.engine.lock().watch_directory(directory);
             }
             self.watched.lock().note(path);
         }
     }
+
+    /// Watches a file that was read earlier, when it was so.
+    fn note_as(&self, path: &Path, before: Stamp) {
+        self.note(path);
+        let stamps = names(path).map(|path| (path, before)).collect();
+        self.watched.lock().accept(stamps);
+    }
+}
+
+/// The file by its name and, behind a link, by that of its target: who edits that changes nothing in the directory of the
+/// link.
+fn names(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let path = std::path::absolute(path).ok();
+    let target = path.as_ref().and_then(|path| path.canonicalize().ok());
+    target
+        .filter(|target| Some(target) != path.as_ref())
+        .into_iter()
+        .chain(path)
 }
 
 impl Reloader {
@@ -92,8 +109,8 @@ impl Reloader {
                 None => files.note(Path::new(entry)),
             }
         }
-        if let Some(conf_file) = &place.conf_file {
-            files.note(conf_file);
+        if let Some((conf_file, read)) = &place.conf_file {
+            files.note_as(conf_file, *read);
         }
         let note = note_function(py, Arc::clone(&files))?;
         py.import("oxicorn.reloader")?
@@ -123,17 +140,18 @@ impl Reloader {
     }
 
     fn run(mut self) {
+        // The conf file may have changed before anybody watched it.
+        let mut changed = self.files.watched.lock().look();
         loop {
-            let hint = self.waiter.wait();
-            let Some(changed) = self.changed(&hint) else {
-                continue;
-            };
-            self.wait_for_quiet();
-            if self.is_conf_file(&changed) {
-                self.reload_settings(&changed);
-            } else {
-                return self.leave(&changed);
+            if let Some(path) = changed {
+                self.wait_for_quiet();
+                if !self.is_conf_file(&path) {
+                    return self.leave(&path);
+                }
+                self.reload_settings(&path);
             }
+            let hint = self.waiter.wait();
+            changed = self.changed(&hint);
         }
     }
 
@@ -174,16 +192,19 @@ impl Reloader {
     }
 
     fn is_conf_file(&self, changed: &Path) -> bool {
-        let conf_file = self.place.conf_file.as_deref();
-        conf_file.is_some_and(|path| {
-            path == changed || path.canonicalize().is_ok_and(|path| path == changed)
-        })
+        let conf_file = self.place.conf_file.as_ref();
+        conf_file.is_some_and(|(path, _)| names(path).any(|name| name == changed))
     }
 
     /// What the conf file says is the arbiter's to read. One of its workers asks for that.
     fn reload_settings(&self, changed: &Path) {
         if !self.is_eldest() {
-            return;
+            // The elder may have been told to leave, and be gone before it asks. If it has asked, there are younger workers.
+            let youngest = self.ages().max();
+            thread::sleep(LEAVING);
+            if !self.is_eldest() || self.ages().max() != youngest {
+                return;
+            }
         }
         log::info!("Settings reloading: {} modified", shown(changed));
         if let Err(error) = sys::process::kill(self.place.ppid, Signal::HUP) {
@@ -195,12 +216,17 @@ impl Reloader {
     }
 
     fn is_eldest(&self) -> bool {
-        let place = &self.place;
-        let age = place.slot.age();
-        let others = (0..place.board.slots()).map(|index| place.board.slot(index));
-        !others
+        let age = self.place.slot.age();
+        !self.ages().any(|other| other < age)
+    }
+
+    /// Of the workers that are to stay.
+    fn ages(&self) -> impl Iterator<Item = u64> {
+        let board = &self.place.board;
+        (0..board.slots())
+            .map(|index| board.slot(index))
             .filter(|slot| !matches!(slot.state(), State::Empty | State::Stopping))
-            .any(|slot| slot.age() < age)
+            .map(|slot| slot.age())
     }
 }
 

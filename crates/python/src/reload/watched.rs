@@ -16,7 +16,7 @@ const RULES: glob::MatchOptions = glob::MatchOptions {
 const WILD: [char; 3] = ['*', '?', '['];
 
 /// How a file was; `None` where there was none.
-pub(super) type Stamp = Option<(i64, i64, u64, u64)>;
+pub(crate) type Stamp = Option<(i64, i64, u64, u64)>;
 
 /// A pattern of files.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl Pattern {
 
 /// Modification time to the nanosecond, size and inode. Directories have none: they change with every file that Python
 /// caches in them.
-fn stamp(path: &Path) -> Stamp {
+pub(crate) fn stamp(path: &Path) -> Stamp {
     let metadata = path.metadata().ok().filter(Metadata::is_file)?;
     Some((
         metadata.mtime(),
