@@ -173,7 +173,17 @@ pub(super) const RESPONSE_FIELDS: Access = Access {
 /// A field that could not be sent is a mistake of the operator's, not of each response.
 fn write_response_fields(config: &mut Config, value: &Value) -> Result<(), Rejection> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    // The end of each body is told by what the response itself is.
+    let is_framing = |name: &str| {
+        ["content-length", "transfer-encoding"]
+            .iter()
+            .any(|framing| framing.eq_ignore_ascii_case(name))
+    };
     let field = |entry: String| match entry.split_once(':') {
+        Some((name, _)) if is_framing(name) => Err(Rejection::unacceptable(
+            "a field that does not frame the body",
+        )
+        .part(&Value::Str(entry))),
         Some((name, value))
             if !name.is_empty()
                 && name.bytes().all(is_token)
@@ -281,4 +291,21 @@ pub(super) const SENDFILE_VARIABLE: Variable = Variable {
 /// A variable that is set to nothing says nothing.
 fn given(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_field_for_every_response_frames_a_body() {
+        let set = |entry: &str| {
+            let mut config = Config::default();
+            let value = Value::List(vec![Value::from(entry)]);
+            write_response_fields(&mut config, &value).map(|()| config.response_headers.len())
+        };
+        assert_eq!(set("Content-Language: en").ok(), Some(1));
+        assert!(set("content-length: 5").is_err());
+        assert!(set("Transfer-Encoding:chunked").is_err());
+    }
 }
