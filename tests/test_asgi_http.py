@@ -12,14 +12,16 @@ from pathlib import Path
 from signal import SIGHUP, SIGTERM, SIGUSR1
 
 import pytest
-from harness import Load, Serve, Server, Wire, eventually, still
+from harness import APPS, Load, Serve, Server, Wire, eventually, still
 
 ASGI = ("-k", "asgi")
 
 
-@pytest.fixture(scope="module")
-def server(serve_module: Serve) -> Server:
-    return serve_module("asgi_lab", *ASGI)
+@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
+def server(serve_module: Serve, request: pytest.FixtureRequest) -> Server:
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop")
+    return serve_module("asgi_lab", *ASGI, "--asgi-loop", request.param)
 
 
 def scope_of(server: Server, target: str = "/dump", **options) -> dict:
@@ -639,11 +641,11 @@ def test_logs_are_reopened(serve: Serve, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("loop", ["auto", "asyncio", "uvloop"])
 def test_loops(serve: Serve, loop: str) -> None:
-    if loop == "uvloop":
+    if loop != "asyncio":
         pytest.importorskip("uvloop")
     server = serve("asgi_lab", *ASGI, "--asgi-loop", loop)
     module = server.get("/loop").text
-    assert module.startswith("uvloop" if loop == "uvloop" else "asyncio")
+    assert module.startswith("asyncio" if loop == "asyncio" else "uvloop")
     assert server.get("/stream/3").text == "piece 0\npiece 1\npiece 2\n"
     with server.connect() as wire:
         wire.request("/gate/door")
@@ -660,6 +662,12 @@ def test_uvloop_that_is_not_there(serve: Serve, write) -> None:
     refusal = serve.refused("shop", "--asgi-loop", "uvloop", *ASGI, cwd=serve.folder)
     assert refusal.code == 3
     assert "uvloop cannot be imported" in refusal.text and "pip install uvloop" in refusal.text
+
+
+def test_auto_does_without_uvloop(serve: Serve, write) -> None:
+    write("uvloop.py", "raise ImportError('no uvloop here')\n")
+    server = serve("asgi_lab", "--pythonpath", f"{serve.folder},{APPS}", *ASGI, cwd=serve.folder)
+    assert server.get("/loop").text.startswith("asyncio")
 
 
 # Which worker class

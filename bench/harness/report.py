@@ -31,10 +31,10 @@ PROMISES = (
     Promise("oxicorn-sync", "hello", "granian", 0.60),
     Promise("oxicorn-sync", "hello", "bjoern", 1.00),
     Promise("oxicorn-sync-log", "hello", "oxicorn-sync", 1.15),
-    Promise("oxicorn-asyncio", "asgi_hello", "granian-asgi", 0.50),
-    Promise("oxicorn-asyncio", "asgi_hello", "uvicorn", 0.45),
-    Promise("oxicorn-asyncio", "asgi_echo", "granian-asgi", 0.50),
-    Promise("oxicorn-asyncio", "asgi_echo", "uvicorn", 0.50),
+    Promise("oxicorn-uvloop", "asgi_hello", "granian-asgi", 0.50),
+    Promise("oxicorn-uvloop", "asgi_hello", "uvicorn", 0.45),
+    Promise("oxicorn-uvloop", "asgi_echo", "granian-asgi", 0.50),
+    Promise("oxicorn-uvloop", "asgi_echo", "uvicorn", 0.50),
 )
 
 

@@ -141,7 +141,7 @@ SERVERS = {
         Server(
             "oxicorn-uvloop",
             "oxicorn",
-            "on uvloop",
+            "on uvloop, which it takes where it is installed",
             _gunicorn_like("oxicorn", "-k", "asgi", "--asgi-loop", "uvloop"),
             "asgi",
         ),

@@ -20,16 +20,15 @@ _log = logging.getLogger("gunicorn.error")
 
 def new_loop(kind: str) -> asyncio.AbstractEventLoop:
     """Make the event loop that `asgi_loop` asks for, and the current one of this thread."""
-    loop: asyncio.AbstractEventLoop
-    if kind == "uvloop":
+    library: Any = asyncio
+    if kind != "asyncio":
         try:
-            uvloop = importlib.import_module("uvloop")
+            library = importlib.import_module("uvloop")
         except ImportError as error:
-            hint = "pip install uvloop, or leave asgi_loop at auto"
-            raise AppError("asgi_loop: uvloop cannot be imported", hint, exit_code=BOOT_ERROR) from error
-        loop = uvloop.new_event_loop()
-    else:
-        loop = asyncio.new_event_loop()
+            if kind == "uvloop":
+                hint = "pip install uvloop, or leave asgi_loop at auto"
+                raise AppError("asgi_loop: uvloop cannot be imported", hint, exit_code=BOOT_ERROR) from error
+    loop: asyncio.AbstractEventLoop = library.new_event_loop()
     asyncio.set_event_loop(loop)
     return loop
 

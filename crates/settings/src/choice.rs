@@ -90,7 +90,7 @@ const UVICORN: &[&str] = &[
 /// The event loop of asgi workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AsgiLoop {
-    /// The one that measures better, which is asyncio's.
+    /// The one that measures better: uvloop where it is installed, else Python's own.
     #[default]
     Auto,
     /// Python's own.

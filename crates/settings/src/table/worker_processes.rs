@@ -150,8 +150,7 @@ pub(super) const ASGI: &[Setting] = &[
         default: Literal::Str("auto"),
         access: field!(asgi_loop),
         summary: "The event loop of asgi workers: auto, asyncio or uvloop.",
-        details: "uvloop has to be installed where it is chosen.",
-        difference: "`auto` is asyncio: the sockets of clients are not the loop's, so uvloop has little to gain.",
+        details: "uvloop has to be installed where it is chosen. `auto` takes it where it is.",
         ..ROW
     },
     Setting {
