@@ -82,9 +82,12 @@ def test_a_view_in_c_is_answered_too(serve: Serve, write: Callable[[str, str], P
     assert server.get().text == "heard"
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_the_clients_of_an_event_loop_that_is_blocked_are_answered(
-    serve: Serve, write: Callable[[str, str], Path]
+    serve: Serve, write: Callable[[str, str], Path], loop: str
 ) -> None:
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
     write(
         "blocked.py",
         """
@@ -100,7 +103,8 @@ def test_the_clients_of_an_event_loop_that_is_blocked_are_answered(
             await send({"type": "http.response.body", "body": b"ok"})
         """,
     )
-    server = serve("blocked", *TIMEOUT, "-k", "asgi", "--pythonpath", str(APPS), cwd=serve.folder)
+    options = (*TIMEOUT, "-k", "asgi", "--asgi-loop", loop, "--pythonpath", str(APPS))
+    server = serve("blocked", *options, cwd=serve.folder)
     with server.connect() as waiting, server.connect() as blocking:
         waiting.request("/wait")
         serve.gates.wait_entered("wait")

@@ -263,7 +263,12 @@ impl<'host> Driver<'host> {
                     .reloading(self.supervisor.condition(), clock::monotonic());
                 return Flow::Continue(Some(self.reload()));
             }
-            Action::Kill { pid, signal } => return Flow::Continue(kill(pid, signal)),
+            Action::Kill { pid, signal } => {
+                if signal == Signal::ABRT {
+                    self.give_up(pid);
+                }
+                return Flow::Continue(kill(pid, signal));
+            }
             Action::Release { slot } => self.scoreboard.slot(slot).clear(),
             Action::Log(level, line) => write_log(level, &line),
             Action::Tell(moment) => self.tell(moment),
@@ -308,6 +313,14 @@ fn write_log(level: Level, line: &str) {
 
 /// The other master, and the end of this one.
 impl Driver<'_> {
+    /// Tells a worker whose time is over by the scoreboard too: a process that hangs may not see the signal.
+    fn give_up(&self, pid: i32) {
+        let slots = (0..self.scoreboard.slots()).map(|index| self.scoreboard.slot(index));
+        for slot in slots.filter(|slot| slot.pid() == pid) {
+            slot.give_up();
+        }
+    }
+
     /// The other master is gone: what was its is now this one's.
     fn promote(&mut self) {
         self.manager = service_manager();

@@ -71,11 +71,8 @@ pub(crate) fn install(py: Python<'_>, addressee: &Arc<Addressee>) -> PyResult<()
         signal.call_method1("signal", (signal.getattr(*name)?, function))?;
     }
     let pipe = sys::pipe::pipe()?;
-    // Python writes the number of each signal, from the system's handler: also while no code of Python runs.
-    let given_up = signal.getattr("SIGABRT")?.extract()?;
-    addressee
-        .server
-        .watch(pipe.read, Watched::Interruptions { given_up })?;
+    // Python writes to it from the system's handler: also while no code of Python runs.
+    addressee.server.watch(pipe.read, Watched::Interruption)?;
     let options = PyDict::new(py);
     // A full pipe has woken the reactor already.
     options.set_item("warn_on_full_buffer", false)?;

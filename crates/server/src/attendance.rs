@@ -89,6 +89,8 @@ fn watch(server: &Server) {
         if roll.leader == Leader::Loop {
             let stands = std::mem::replace(&mut looks, roll.looks) == looks;
             drop(roll);
+            // uvloop takes the pipe away by which Python tells of signals, so nobody may have seen the arbiter's.
+            crew.answer_if_given_up();
             // An application that blocks its loop blocks no I/O of others.
             let blocked = stands && server.turn_beside_the_loop(looks);
             pause = if blocked { TICK } else { LOOP_TICK };

@@ -127,7 +127,7 @@ pub(crate) struct Crew {
     stopping: AtomicU8,
     /// Counts the turns of the reactor.
     pub(crate) turns: AtomicU64,
-    slot: Slot,
+    pub(crate) slot: Slot,
     notifier: Notifier,
 }
 

@@ -86,6 +86,13 @@ impl UnderWay {
 }
 
 impl Crew {
+    /// Does what [`Crew::answer_overdue`] does where the arbiter has given the worker up.
+    pub(crate) fn answer_if_given_up(&self) {
+        if self.slot.is_given_up() {
+            self.answer_overdue();
+        }
+    }
+
     /// Tells of every request that is with the application, and answers those whose response has not begun. Their threads
     /// find the connection gone, should they ever come back.
     pub(crate) fn answer_overdue(&self) {

@@ -287,17 +287,7 @@ impl Reactor {
             Watched::Interruption => {
                 while matches!(rustix::io::read(descriptor, &mut byte), Ok(count) if count > 0) {}
                 self.interrupted = true;
-            }
-            Watched::Interruptions { given_up } => {
-                let given_up = *given_up;
-                let mut last = false;
-                while let Ok(count @ 1..) = rustix::io::read(descriptor, &mut byte) {
-                    last |= byte[..count].contains(&given_up);
-                }
-                self.interrupted = true;
-                if last {
-                    self.crew.answer_overdue();
-                }
+                self.crew.answer_if_given_up();
             }
             Watched::Lifeline => {
                 if matches!(rustix::io::read(descriptor, &mut byte), Ok(0)) {

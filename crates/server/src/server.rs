@@ -37,11 +37,6 @@ pub enum Watched {
     /// Something for the driver to look at, such as the wake-up pipe of signals: [`Server::next`] returns
     /// [`Next::Interrupted`]. What is readable is discarded.
     Interruption,
-    /// The same; and a byte of this value says that the worker is given up: see [`Server::answer_overdue`].
-    Interruptions {
-        /// The byte.
-        given_up: u8,
-    },
     /// The end of the stream means that the arbiter is gone; the server then stops gracefully.
     Lifeline,
 }

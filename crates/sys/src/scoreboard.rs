@@ -7,7 +7,7 @@
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
@@ -50,6 +50,7 @@ struct Cell {
     requests: AtomicU64,
     connections: AtomicU32,
     in_flight: AtomicU32,
+    given_up: AtomicBool,
 }
 
 /// Shared pages. A forked process has its own mapping of the same pages and unmaps only that.
@@ -159,6 +160,7 @@ impl Slot {
         cell.requests.store(0, Ordering::Relaxed);
         cell.connections.store(0, Ordering::Relaxed);
         cell.in_flight.store(0, Ordering::Relaxed);
+        cell.given_up.store(false, Ordering::Relaxed);
         cell.busy_since_ms
             .store(crate::clock::monotonic_ms(), Ordering::Relaxed);
         cell.pid.store(pid, Ordering::Relaxed);
@@ -184,6 +186,17 @@ impl Slot {
     /// Notes the worker's process id.
     pub fn set_pid(&self, pid: i32) {
         self.cell().pid.store(pid, Ordering::Relaxed);
+    }
+
+    /// Whether the arbiter has given the worker up: what it can still do is to tell of its requests and to answer them.
+    #[must_use]
+    pub fn is_given_up(&self) -> bool {
+        self.cell().given_up.load(Ordering::Acquire)
+    }
+
+    /// Gives the worker up. The arbiter does so before it sends the signal that says so.
+    pub fn give_up(&self) {
+        self.cell().given_up.store(true, Ordering::Release);
     }
 
     /// The worker's age: the how-manieth worker of this arbiter it is, counted from one.
@@ -285,12 +298,16 @@ mod tests {
             (1, 2, 2)
         );
         assert_eq!((slot.connections(), slot.in_flight()), (5, 2));
+        slot.give_up();
+        assert!(slot.is_given_up());
         slot.clear();
         assert_eq!(
             (slot.pid(), slot.state(), slot.busy_since_ms()),
             (0, State::Empty, 0)
         );
         assert_eq!(board.slot(1).requests(), 0, "the neighbour is untouched");
+        slot.claim(0, 8);
+        assert!(!slot.is_given_up(), "that was another worker");
     }
 
     #[test]
