@@ -1,6 +1,7 @@
-//! Attendance: a reactor is never left alone for more than about a millisecond, beside an event loop for more than about fifty. While its thread is inside the application
-//! a watchdog ticks; a call that lasts makes it hand the reactor to an idle thread or, where none is idle, turn it itself.
-//! The watchdog does I/O only. Fast calls pay one atomic load for it, and while nothing is in flight it sleeps.
+//! Attendance: a reactor is never left alone for more than about a millisecond, beside an event loop for more than about
+//! fifty. While its thread is inside the application a watchdog ticks; a call that lasts makes it hand the reactor to an
+//! idle thread or, where none is idle, turn it itself. The watchdog does I/O only. Fast calls pay one atomic load for it,
+//! and while nothing is in flight it sleeps.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
