@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import time
 from pathlib import Path
-from signal import SIGHUP, SIGUSR1
+from signal import SIGCONT, SIGHUP, SIGSTOP, SIGUSR1
 
 import pytest
 from harness import APPS, NAME, Serve, Server, better, eventually, parity
@@ -282,6 +283,18 @@ def test_a_client_that_leaves_within_its_request_has_a_line(access, gone: str) -
                 wire.reset()
     for expected in ("- - 400 0 ", "POST /echo/body 400 0 "):
         last_line(server, expected)
+
+
+def test_a_request_that_comes_together_with_a_reset_has_a_line(access) -> None:
+    """What was sent before the connection broke is read first, also by a worker that hears of both at once."""
+    server = access("--access-logformat", STAGES)
+    [worker] = server.wait_workers(1)
+    with server.connect() as wire:
+        server.get("/pid")  # The worker has accepted that connection by now: it takes them in their order.
+        os.kill(worker, SIGSTOP)
+        wire.send(head("/echo/body", method="POST", body=b"x" * 100) + b"x").reset()
+        os.kill(worker, SIGCONT)
+    last_line(server, "POST /echo/body 400 0 ")
 
 
 def test_a_refused_request_is_named_in_its_line(serve: Serve) -> None:

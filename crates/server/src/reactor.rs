@@ -412,8 +412,11 @@ impl Reactor {
         };
         if event.is_error() || event.is_write_closed() {
             connection.outlet.give_up(SinkError::Disconnected);
-            if !matches!(connection.stage, Stage::Serving | Stage::Streaming(_)) {
-                return self.forsaken(key);
+            match connection.stage {
+                Stage::Serving | Stage::Streaming(_) => {}
+                // What arrived before the connection broke comes first; reading beyond it meets the error.
+                Stage::Idle | Stage::Head(_) | Stage::Body(_) if event.is_readable() => {}
+                _ => return self.forsaken(key),
             }
         }
         if event.is_read_closed() || event.is_error() || event.is_write_closed() {
