@@ -13,27 +13,18 @@ use std::sync::Mutex;
 use std::sync::mpsc;
 
 use double::Double;
-use proto::h1::ResponseHead;
+use double::wire::{GET, hear, ok, until};
 use server::{Exchange, Shutdown};
 use settings::Config;
 
 fn answer(mut exchange: Exchange) {
-    let mut head = ResponseHead::new();
-    head.set_status(b"200 OK").unwrap();
-    exchange.respond(&head, b"A").unwrap();
+    exchange.respond(&ok(), b"A").unwrap();
 }
 
 /// One request on a kept-alive connection.
 fn ask(stream: &mut TcpStream) {
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        .unwrap();
-    let mut read = Vec::new();
-    let mut byte = [0];
-    while !read.ends_with(b"\r\n\r\nA") {
-        stream.read_exact(&mut byte).unwrap();
-        read.push(byte[0]);
-    }
+    stream.write_all(GET).unwrap();
+    hear(stream, "\r\n\r\nA");
 }
 
 #[test]
@@ -75,9 +66,7 @@ fn a_crowd_at_one_listener_does_not_keep_the_other_waiting() {
         stream
     };
     let _hung = send(double.address, "/hang");
-    while double.slot.in_flight() == 0 {
-        std::thread::yield_now();
-    }
+    until(|| double.slot.in_flight() != 0);
     let _crowd: Vec<TcpStream> = (0..50).map(|_| send(double.address, "/crowd")).collect();
     let _quiet = send(double.second_address, "/quiet");
     release.send(()).unwrap();

@@ -13,33 +13,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use double::Double;
+use double::wire::{GET, LAST_GET, hear, ok, until};
 use proto::h1::ResponseHead;
 use server::{Body, Exchange, Shutdown};
 use settings::Config;
 
-fn ok() -> ResponseHead {
-    let mut head = ResponseHead::new();
-    head.set_status(b"200 OK").unwrap();
-    head
-}
-
 fn hello(mut exchange: Exchange) {
     exchange.respond(&ok(), b"hello").unwrap();
 }
-
-/// Reads until the stream has brought `end` and returns everything so far.
-fn read_until(stream: &mut impl Read, end: &str) -> String {
-    let mut read = Vec::new();
-    let mut byte = [0];
-    while !read.ends_with(end.as_bytes()) {
-        stream.read_exact(&mut byte).unwrap();
-        read.push(byte[0]);
-    }
-    String::from_utf8(read).unwrap()
-}
-
-const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-const LAST_GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 #[test]
 fn a_connection_serves_one_request_after_another() {
@@ -47,7 +28,7 @@ fn a_connection_serves_one_request_after_another() {
     let mut stream = double.connect();
     for _ in 0..100 {
         stream.write_all(GET).unwrap();
-        let answer = read_until(&mut stream, "hello");
+        let answer = hear(&mut stream, "hello");
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.contains("\r\nContent-Length: 5\r\n"), "{answer}");
     }
@@ -90,7 +71,7 @@ fn a_request_that_comes_byte_by_byte_is_served() {
     for byte in b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" {
         stream.write_all(&[*byte]).unwrap();
     }
-    assert!(read_until(&mut stream, "abcde").starts_with("HTTP/1.1 200"));
+    assert!(hear(&mut stream, "abcde").starts_with("HTTP/1.1 200"));
     double.stop(Shutdown::Quick);
 }
 
@@ -165,7 +146,7 @@ fn a_large_response_to_a_slow_reader_holds_no_thread() {
     let mut slow = double.connect();
     slow.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .unwrap();
-    read_until(&mut slow, "\r\n\r\n");
+    hear(&mut slow, "\r\n\r\n");
     assert!(double.ask(LAST_GET).ends_with("hello"));
     let mut rest = Vec::new();
     slow.read_to_end(&mut rest).unwrap();
@@ -199,12 +180,9 @@ fn each_chunk_is_on_the_wire_before_the_next_is_asked_for() {
     });
     let mut stream = double.connect();
     stream.write_all(GET).unwrap();
-    assert!(read_until(&mut stream, "5\r\nfirst\r\n").contains("Transfer-Encoding: chunked"));
+    assert!(hear(&mut stream, "5\r\nfirst\r\n").contains("Transfer-Encoding: chunked"));
     send.send(()).unwrap();
-    assert_eq!(
-        read_until(&mut stream, "0\r\n\r\n"),
-        "6\r\nsecond\r\n0\r\n\r\n"
-    );
+    assert_eq!(hear(&mut stream, "0\r\n\r\n"), "6\r\nsecond\r\n0\r\n\r\n");
     double.stop(Shutdown::Quick);
 }
 
@@ -225,15 +203,13 @@ fn a_queued_request_is_dropped_when_its_client_has_left() {
     let [mut first, mut gone, probe, second_probe] = std::array::from_fn(|_| {
         let mut stream = double.connect();
         stream.write_all(GET).unwrap();
-        read_until(&mut stream, "hello");
+        hear(&mut stream, "hello");
         stream
     });
     first
         .write_all(b"GET /first HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
-    while double.slot.in_flight() == 0 {
-        std::thread::yield_now();
-    }
+    until(|| double.slot.in_flight() != 0);
     gone.write_all(b"GET /gone HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
     socket2::SockRef::from(&gone)
@@ -243,14 +219,14 @@ fn a_queued_request_is_dropped_when_its_client_has_left() {
     // The watchdog answers these; by the second answer it has had a whole turn in which to see the reset.
     for mut probe in [probe, second_probe] {
         probe.write_all(b"nonsense\r\n\r\n").unwrap();
-        read_until(&mut probe, "\r\n\r\n");
+        hear(&mut probe, "\r\n\r\n");
     }
     send.send(()).unwrap();
-    read_until(&mut first, "hello");
+    hear(&mut first, "hello");
     first
         .write_all(b"GET /last HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
-    read_until(&mut first, "hello");
+    hear(&mut first, "hello");
     assert_eq!(paths.lock().unwrap()[4..], ["/first", "/last"]);
     double.stop(Shutdown::Quick);
 }

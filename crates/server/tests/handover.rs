@@ -13,45 +13,26 @@ use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use double::wire::{GET, hear, ok, until};
 use double::{Double, Shared};
-use proto::h1::ResponseHead;
 use server::{Exchange, Shutdown};
 use settings::Config;
 
 fn answer(mut exchange: Exchange, body: &[u8]) {
-    let mut head = ResponseHead::new();
-    head.set_status(b"200 OK").unwrap();
-    exchange.respond(&head, body).unwrap();
+    exchange.respond(&ok(), body).unwrap();
 }
 
 /// One request on a kept-alive connection; the answer's body is one letter.
 fn ask(stream: &mut TcpStream) -> char {
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        .unwrap();
-    hear(stream)
+    stream.write_all(GET).unwrap();
+    hear_letter(stream)
 }
 
-fn hear(stream: &mut TcpStream) -> char {
-    let mut read = Vec::new();
+fn hear_letter(stream: &mut TcpStream) -> char {
+    hear(stream, "\r\n\r\n");
     let mut byte = [0];
-    while !read.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).unwrap();
-        read.push(byte[0]);
-    }
     stream.read_exact(&mut byte).unwrap();
     byte[0].into()
-}
-
-fn until(condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(5),
-            "it never came true"
-        );
-        std::thread::yield_now();
-    }
 }
 
 #[test]
@@ -84,10 +65,10 @@ fn a_request_on_a_saturated_worker_is_served_by_another() {
     pipelined
         .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
-    assert_eq!(hear(&mut pipelined), 'B');
-    assert_eq!(hear(&mut pipelined), 'B');
+    assert_eq!(hear_letter(&mut pipelined), 'B');
+    assert_eq!(hear_letter(&mut pipelined), 'B');
     release.send(()).unwrap();
-    assert_eq!(hear(&mut hung), 'A');
+    assert_eq!(hear_letter(&mut hung), 'A');
     first.stop(Shutdown::Quick);
     second.stop(Shutdown::Quick);
 }
@@ -134,16 +115,14 @@ fn a_request_that_waits_for_a_free_worker_survives_the_end_of_all_workers() {
         .unwrap();
     until(|| worker.slot.in_flight() == 1);
     for stream in &mut kept {
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            .unwrap();
+        stream.write_all(GET).unwrap();
     }
     shared.close_queue();
     worker.server.shut_down(Shutdown::Graceful);
     until(|| worker.slot.state() == sys::scoreboard::State::Stopping);
     release.send(()).unwrap();
-    assert_eq!(hear(&mut hung), 'A');
-    assert!(kept.iter_mut().all(|stream| hear(stream) == 'A'));
+    assert_eq!(hear_letter(&mut hung), 'A');
+    assert!(kept.iter_mut().all(|stream| hear_letter(stream) == 'A'));
     worker.stop(Shutdown::Graceful);
 }
 
@@ -169,9 +148,7 @@ fn a_request_that_waits_is_not_given_up_when_its_worker_stops_listening() {
     hung.write_all(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
     until(|| worker.slot.in_flight() == 1);
-    waiting
-        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        .unwrap();
+    waiting.write_all(GET).unwrap();
     // The other worker dies, so that this one keeps what it has.
     std::thread::sleep(Duration::from_millis(50));
     shared.another_is_gone(1);
@@ -179,8 +156,8 @@ fn a_request_that_waits_is_not_given_up_when_its_worker_stops_listening() {
     // Longer than an idle connection is kept.
     std::thread::sleep(Duration::from_millis(2500));
     release.send(()).unwrap();
-    assert_eq!(hear(&mut hung), 'A');
-    assert_eq!(hear(&mut waiting), 'A');
+    assert_eq!(hear_letter(&mut hung), 'A');
+    assert_eq!(hear_letter(&mut waiting), 'A');
     worker.stop(Shutdown::Graceful);
 }
 

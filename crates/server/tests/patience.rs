@@ -11,18 +11,12 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use double::Double;
-use proto::h1::ResponseHead;
+use double::wire::{GET, LAST_GET, ok, until};
 use server::{Exchange, Next, Shutdown, Watched};
 use settings::Config;
-
-fn ok() -> ResponseHead {
-    let mut head = ResponseHead::new();
-    head.set_status(b"200 OK").unwrap();
-    head
-}
 
 #[test]
 fn a_timeout_of_zero_is_none() {
@@ -48,7 +42,7 @@ fn a_timeout_of_zero_is_none() {
         stream.write_all(piece).unwrap();
         // Whole turns in which a deadline would pass.
         for _ in 0..3 {
-            double.ask(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            double.ask(LAST_GET);
         }
     }
     let mut answer = Vec::new();
@@ -79,8 +73,7 @@ fn a_thread_that_waits_for_a_slow_reader_does_not_count_as_stuck() {
         exchange.finish().unwrap();
     });
     let mut slow = double.connect();
-    slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .unwrap();
+    slow.write_all(LAST_GET).unwrap();
     until(|| double.slot.in_flight() == 1 && double.slot.busy_since_ms() == 0);
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || {
@@ -108,8 +101,7 @@ fn an_interruption_ends_the_wait_for_a_slow_reader() {
         .watch(pipe.read, Watched::Interruption)
         .unwrap();
     let mut slow = double.connect();
-    slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        .unwrap();
+    slow.write_all(GET).unwrap();
     let (tell, told) = mpsc::channel();
     let server = Arc::clone(&double.server);
     let thread = std::thread::spawn(move || {
@@ -132,17 +124,6 @@ fn an_interruption_ends_the_wait_for_a_slow_reader() {
     thread.join().unwrap();
 }
 
-fn until(condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(5),
-            "it never came true"
-        );
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn a_stream_that_outruns_its_client_frees_its_thread() {
     const CHUNK: usize = 300_000;
@@ -160,7 +141,7 @@ fn a_stream_that_outruns_its_client_frees_its_thread() {
     slow.write_all(b"GET /stream HTTP/1.0\r\n\r\n").unwrap();
     let mut byte = [0];
     slow.read_exact(&mut byte).unwrap();
-    let answer = double.ask(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let answer = double.ask(LAST_GET);
     assert!(answer.ends_with("hello"), "{answer}");
     let mut rest = Vec::new();
     slow.read_to_end(&mut rest).unwrap();

@@ -12,9 +12,10 @@ use std::fs;
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use double::Double;
+use double::wire::{GET, until};
 use server::{Exchange, Shutdown};
 use settings::Config;
 
@@ -38,19 +39,11 @@ fn a_quick_end_waits_for_the_application_without_turning_in_circles() {
         released.lock().unwrap().recv().unwrap();
     });
     let mut stream = double.connect();
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        .unwrap();
-    while double.slot.in_flight() == 0 {
-        std::thread::yield_now();
-    }
+    stream.write_all(GET).unwrap();
+    until(|| double.slot.in_flight() != 0);
     double.server.shut_down(Shutdown::Quick);
     // The connection is closed by the watchdog, which has the reactor from then on.
-    let begun = Instant::now();
-    while double.slot.connections() != 0 {
-        assert!(begun.elapsed() < Duration::from_secs(5));
-        std::thread::yield_now();
-    }
+    until(|| double.slot.connections() == 0);
     let before = used_by_the_watchdog();
     std::thread::sleep(Duration::from_millis(300));
     let used = Duration::from_nanos(used_by_the_watchdog() - before);

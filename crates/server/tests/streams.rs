@@ -9,20 +9,14 @@ mod double;
 
 use std::collections::HashMap;
 use std::io::{Read as _, Write};
-use std::net::{Shutdown as Side, TcpStream};
+use std::net::Shutdown as Side;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use double::Double;
-use proto::h1::ResponseHead;
+use double::wire::{GET, hear, ok};
 use server::{Event, Exchange, Read, Room, Shutdown};
 use settings::Config;
-
-fn ok() -> ResponseHead {
-    let mut head = ResponseHead::new();
-    head.set_status(b"200 OK").unwrap();
-    head
-}
 
 /// Reads every body as it comes, says what it read, and answers with its length.
 fn counting(config: &Config) -> (Double, Receiver<Vec<u8>>) {
@@ -69,25 +63,19 @@ fn counting(config: &Config) -> (Double, Receiver<Vec<u8>>) {
     (double, told)
 }
 
-fn hear(stream: &mut TcpStream, end: &str) -> String {
-    let mut read = Vec::new();
-    let mut byte = [0];
-    while !read.ends_with(end.as_bytes()) {
-        stream.read_exact(&mut byte).unwrap();
-        read.push(byte[0]);
-    }
-    String::from_utf8(read).unwrap()
-}
-
 const SOON: Duration = Duration::from_secs(10);
+
+/// The head of a request and a third of its body.
+const BEGUN: &[u8] = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nab";
+/// A request whose body of two bytes is sent when it is asked for.
+const EXPECTANT: &[u8] =
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
 
 #[test]
 fn a_body_is_read_while_it_arrives() {
     let (double, told) = counting(&Config::default());
     let mut stream = double.connect();
-    stream
-        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nab")
-        .unwrap();
+    stream.write_all(BEGUN).unwrap();
     assert_eq!(told.recv_timeout(SOON).unwrap(), b"ab");
     stream.write_all(b"cd").unwrap();
     assert_eq!(told.recv_timeout(SOON).unwrap(), b"cd");
@@ -115,11 +103,7 @@ fn a_long_body_arrives_whole() {
 fn a_client_that_asks_is_told_to_continue_once_its_body_is_wanted() {
     let (double, _told) = counting(&Config::default());
     let mut stream = double.connect();
-    stream
-        .write_all(
-            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
-        )
-        .unwrap();
+    stream.write_all(EXPECTANT).unwrap();
     assert!(hear(&mut stream, "\r\n\r\n").starts_with("HTTP/1.1 100 "));
     stream.write_all(b"ab").unwrap();
     hear(&mut stream, "\r\n\r\n2");
@@ -138,11 +122,7 @@ fn nobody_is_told_to_continue_in_the_middle_of_a_response() {
         }
     });
     let mut stream = double.connect();
-    stream
-        .write_all(
-            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
-        )
-        .unwrap();
+    stream.write_all(EXPECTANT).unwrap();
     assert!(hear(&mut stream, "\r\n\r\n").starts_with("HTTP/1.1 200 "));
     assert_eq!(
         hear(&mut stream, "\r\n0\r\n\r\n"),
@@ -155,9 +135,7 @@ fn nobody_is_told_to_continue_in_the_middle_of_a_response() {
 fn a_body_that_breaks_off_is_noticed() {
     let (double, told) = counting(&Config::default());
     let mut stream = double.connect();
-    stream
-        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nab")
-        .unwrap();
+    stream.write_all(BEGUN).unwrap();
     assert_eq!(told.recv_timeout(SOON).unwrap(), b"ab");
     drop(stream);
     assert_eq!(told.recv_timeout(SOON).unwrap(), b"gone");
@@ -172,9 +150,7 @@ fn a_body_that_stops_arriving_is_given_up() {
     };
     let (double, told) = counting(&config);
     let mut stream = double.connect();
-    stream
-        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nab")
-        .unwrap();
+    stream.write_all(BEGUN).unwrap();
     assert_eq!(told.recv_timeout(SOON).unwrap(), b"ab");
     assert_eq!(told.recv_timeout(SOON).unwrap(), b"gone");
     double.stop(Shutdown::Quick);
@@ -205,9 +181,7 @@ fn a_body_that_stops_arriving_during_its_response_is_given_up() {
         });
     });
     let mut stream = double.connect();
-    stream
-        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nab")
-        .unwrap();
+    stream.write_all(BEGUN).unwrap();
     hear(&mut stream, "\r\n\r\n");
     stream.read_exact(&mut vec![0; LONG]).unwrap();
     let read = told.recv_timeout(SOON).unwrap();
@@ -246,9 +220,7 @@ fn a_client_that_leaves_during_a_long_response_is_noticed() {
         }
     });
     let mut stream = double.connect();
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        .unwrap();
+    stream.write_all(GET).unwrap();
     hear(&mut stream, "event\r\n");
     drop(stream);
     assert!(matches!(told.recv_timeout(SOON).unwrap(), Event::Gone(_)));
@@ -304,16 +276,15 @@ fn a_client_that_leaves_with_its_request_is_noticed() {
             exchange.respond(&ok(), b"ok").unwrap();
         }
     });
-    let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     let (mut leaver, mut other) = (double.connect(), double.connect());
-    leaver.write_all(request).unwrap();
+    leaver.write_all(GET).unwrap();
     assert!(!told.recv_timeout(SOON).unwrap());
     open.send(()).unwrap();
     hear(&mut leaver, "\r\n\r\nok");
     // While the loop is busy with another request, this one comes with the end of the stream: one report for both.
-    other.write_all(request).unwrap();
+    other.write_all(GET).unwrap();
     assert!(!told.recv_timeout(SOON).unwrap());
-    leaver.write_all(request).unwrap();
+    leaver.write_all(GET).unwrap();
     leaver.shutdown(Side::Write).unwrap();
     open.send(()).unwrap();
     assert!(told.recv_timeout(SOON).unwrap(), "the client has left");
