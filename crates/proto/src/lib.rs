@@ -7,4 +7,5 @@
 
 pub mod forwarded;
 pub mod h1;
+mod rules;
 pub mod ws;

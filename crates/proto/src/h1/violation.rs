@@ -1,49 +1,15 @@
 //! Every way in which a peer can break HTTP/1, each with the answer it gets. The sentences echo no input.
 
 use super::status::reason_phrase;
+use crate::rules::rules;
 
-struct Facts {
-    status: u16,
-    rule: &'static str,
-    section: &'static str,
-}
+rules! {
+    /// A rule of HTTP that the peer has broken. The variant names the rule, not the input.
+    pub enum Violation {
+        /// The status code of the answer.
+        status: "Answered with",
+    }
 
-/// Declares the rules as one table, so that a rule without status, sentence or section cannot exist.
-macro_rules! violations {
-    ($($name:ident, $status:literal, $section:literal, $rule:literal;)+) => {
-        /// A rule of HTTP that the peer has broken. The variant names the rule, not the input.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Violation {
-            $(
-                #[doc = $rule]
-                #[doc = ""]
-                #[doc = concat!("Answered with ", stringify!($status), "; ", $section, ".")]
-                $name,
-            )+
-        }
-
-        impl Violation {
-            /// All rules, in the order of the table.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
-
-            fn facts(self) -> Facts {
-                match self {
-                    $(Self::$name => Facts { status: $status, rule: $rule, section: $section },)+
-                }
-            }
-
-            /// The variant's name, as the vectors and the logs spell it.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$name => stringify!($name),)+
-                }
-            }
-        }
-    };
-}
-
-violations! {
     // The request line.
     LeadingEmptyLines, 400, "RFC 9112, section 2.2",
         "Too many empty lines stand before the request line.";
@@ -138,38 +104,12 @@ violations! {
 }
 
 impl Violation {
-    /// The status code of the answer.
-    #[must_use]
-    pub fn status(self) -> u16 {
-        self.facts().status
-    }
-
     /// The reason phrase of the answer.
     #[must_use]
     pub fn reason(self) -> &'static str {
         reason_phrase(self.status())
     }
-
-    /// One sentence that says which rule was broken and echoes nothing of the request.
-    #[must_use]
-    pub fn rule(self) -> &'static str {
-        self.facts().rule
-    }
-
-    /// Where the rule stands, as "RFC 9112, section 6.3".
-    #[must_use]
-    pub fn section(self) -> &'static str {
-        self.facts().section
-    }
 }
-
-impl std::fmt::Display for Violation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.rule(), self.section())
-    }
-}
-
-impl std::error::Error for Violation {}
 
 #[cfg(test)]
 mod tests {

@@ -1,89 +1,41 @@
 //! Every way in which an opening handshake can be wrong, each with the HTTP answer it gets. The sentences echo no input.
 
 use crate::h1::{Additions, encode_error};
+use crate::rules::rules;
 
-struct Facts {
-    status: u16,
-    fields: &'static [(&'static str, &'static str)],
-    rule: &'static str,
-    section: &'static str,
-}
+rules! {
+    /// A rule of the opening handshake that the request has broken.
+    pub enum Refusal {
+        /// The status code of the answer.
+        status: "Answered with",
+    }
 
-/// Declares the rules as one table, so that a rule without status, sentence or section cannot exist.
-macro_rules! refusals {
-    ($($name:ident, $status:literal, $fields:expr, $section:literal, $rule:literal;)+) => {
-        /// A rule of the opening handshake that the request has broken.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Refusal {
-            $(
-                #[doc = $rule]
-                #[doc = ""]
-                #[doc = concat!("Answered with ", stringify!($status), "; ", $section, ".")]
-                $name,
-            )+
-        }
-
-        impl Refusal {
-            /// All rules, in the order of the table.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
-
-            fn facts(self) -> Facts {
-                match self {
-                    $(Self::$name => Facts { status: $status, fields: $fields, rule: $rule, section: $section },)+
-                }
-            }
-
-            /// The variant's name, as the vectors and the logs spell it.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$name => stringify!($name),)+
-                }
-            }
-        }
-    };
-}
-
-refusals! {
-    Method, 405, &[("Allow", "GET")], "RFC 6455, section 4.1",
+    Method, 405, "RFC 6455, section 4.1",
         "A WebSocket is opened with the method GET.";
-    Body, 400, &[], "RFC 6455, section 4.1",
+    Body, 400, "RFC 6455, section 4.1",
         "A request that opens a WebSocket has no body.";
-    Version, 426,
-        &[("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket"), ("Connection", "Upgrade")],
-        "RFC 6455, section 4.4",
+    Version, 426, "RFC 6455, section 4.4",
         "This server speaks version 13 of WebSocket, which one Sec-WebSocket-Version field has to name.";
-    Key, 400, &[], "RFC 6455, section 4.1",
+    Key, 400, "RFC 6455, section 4.1",
         "One Sec-WebSocket-Key field has to hold 16 bytes in base64.";
-    Protocol, 400, &[], "RFC 6455, section 4.1",
+    Protocol, 400, "RFC 6455, section 4.1",
         "Sec-WebSocket-Protocol is a list of tokens.";
-    Extensions, 400, &[], "RFC 6455, section 9.1",
+    Extensions, 400, "RFC 6455, section 9.1",
         "Sec-WebSocket-Extensions is not a list of extensions with their parameters.";
 }
 
 impl Refusal {
-    /// The status code of the answer.
-    #[must_use]
-    pub fn status(self) -> u16 {
-        self.facts().status
-    }
-
     /// Names and values of fields that the answer needs beside those of every error.
-    #[must_use]
-    pub fn fields(self) -> &'static [(&'static str, &'static str)] {
-        self.facts().fields
-    }
-
-    /// One sentence that says which rule was broken and echoes nothing of the request.
-    #[must_use]
-    pub fn rule(self) -> &'static str {
-        self.facts().rule
-    }
-
-    /// Where the rule stands, as "RFC 6455, section 4.1".
-    #[must_use]
-    pub fn section(self) -> &'static str {
-        self.facts().section
+    fn fields(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Method => &[("Allow", "GET")],
+            Self::Version => &[
+                ("Sec-WebSocket-Version", "13"),
+                ("Upgrade", "websocket"),
+                ("Connection", "Upgrade"),
+            ],
+            Self::Body | Self::Key | Self::Protocol | Self::Extensions => &[],
+        }
     }
 
     /// Appends the whole answer, which closes the connection. Returns the length of its body.
@@ -101,14 +53,6 @@ impl Refusal {
         length
     }
 }
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.rule(), self.section())
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 #[cfg(test)]
 mod tests {

@@ -1,48 +1,16 @@
 //! Every way in which a peer can break the WebSocket protocol, each with the close code that it gets. The sentences echo
 //! no input.
 
-struct Facts {
-    code: u16,
-    rule: &'static str,
-    section: &'static str,
-}
+use crate::rules::rules;
 
-/// Declares the rules as one table, so that a rule without code, sentence or section cannot exist.
-macro_rules! violations {
-    ($($name:ident, $code:literal, $section:literal, $rule:literal;)+) => {
-        /// A rule of WebSocket that the peer has broken. The variant names the rule, not the input.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Violation {
-            $(
-                #[doc = $rule]
-                #[doc = ""]
-                #[doc = concat!("Closes with ", stringify!($code), "; ", $section, ".")]
-                $name,
-            )+
-        }
+rules! {
+    /// A rule of WebSocket that the peer has broken. The variant names the rule, not the input. Each sentence is short
+    /// enough for a close frame.
+    pub enum Violation {
+        /// The close code of the answer.
+        code: "Closes with",
+    }
 
-        impl Violation {
-            /// All rules, in the order of the table.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
-
-            fn facts(self) -> Facts {
-                match self {
-                    $(Self::$name => Facts { code: $code, rule: $rule, section: $section },)+
-                }
-            }
-
-            /// The variant's name, as the vectors and the logs spell it.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$name => stringify!($name),)+
-                }
-            }
-        }
-    };
-}
-
-violations! {
     // The head of a frame.
     ReservedBit, 1002, "RFC 6455, section 5.2",
         "A reserved bit is set that no negotiated extension gives a meaning.";
@@ -75,34 +43,6 @@ violations! {
     MessageTooBig, 1009, "RFC 6455, section 7.4.1",
         "The message is larger than this server allows.";
 }
-
-impl Violation {
-    /// The close code of the answer.
-    #[must_use]
-    pub fn code(self) -> u16 {
-        self.facts().code
-    }
-
-    /// One sentence that says which rule was broken and echoes nothing of the input. Short enough for a close frame.
-    #[must_use]
-    pub fn rule(self) -> &'static str {
-        self.facts().rule
-    }
-
-    /// Where the rule stands, as "RFC 6455, section 5.2".
-    #[must_use]
-    pub fn section(self) -> &'static str {
-        self.facts().section
-    }
-}
-
-impl std::fmt::Display for Violation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.rule(), self.section())
-    }
-}
-
-impl std::error::Error for Violation {}
 
 #[cfg(test)]
 mod tests {
