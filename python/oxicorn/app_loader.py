@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import difflib
-import functools
 import html
 import importlib
 import inspect
@@ -17,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from oxicorn import nearby
+from oxicorn.dialect import dialect
 from oxicorn.errors import AppError, place, search_path, user_traceback
 
 BOOT_ERROR = 3
@@ -186,13 +186,14 @@ def _interface(found: Any, spec: str, wanted: str | None) -> str:
     if not callable(found):
         kind = "None" if found is None else f"of the type {type(found).__name__}"
         raise AppError(f'"{spec}" is {kind}, not a WSGI or ASGI application')
-    asgi = is_asgi(found)
+    spoken = dialect(found)
+    asgi = spoken in ("asgi3", "asgi2")
     if asgi and wanted == "wsgi":
         raise AppError(
             f'"{spec}" is an ASGI application ({_kind(found)}); this worker class serves WSGI',
             "-k asgi serves it",
         )
-    if wanted == "asgi" and not asgi and _takes_environ(found):
+    if wanted == "asgi" and spoken == "wsgi":
         raise AppError(
             f'"{spec}" is a WSGI application ({_kind(found)}); asgi workers serve ASGI',
             "leave -k away, or choose sync or gthread",
@@ -200,29 +201,9 @@ def _interface(found: Any, spec: str, wanted: str | None) -> str:
     return wanted or ("asgi" if asgi else "wsgi")
 
 
-def _takes_environ(application: Any) -> bool:
-    """Whether `application` can be called with two arguments only, as WSGI calls it."""
-    try:
-        parameters = inspect.signature(application).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    needed = [parameter for parameter in parameters if parameter.default is parameter.empty]
-    return len(needed) == 2 and all(parameter.kind <= parameter.POSITIONAL_OR_KEYWORD for parameter in needed)
-
-
 def _kind(application: Any) -> str:
     routine = inspect.isroutine(application) or inspect.isclass(application)
     return str(application.__name__) if routine else type(application).__name__
-
-
-def is_asgi(application: Any) -> bool:
-    """Whether `application` is called as ASGI 3, `(scope, receive, send)`, or is a class of ASGI 2."""
-    while isinstance(application, functools.partial):
-        application = application.func
-    if inspect.isclass(application):
-        return inspect.iscoroutinefunction(vars(application).get("__call__"))
-    call = application if inspect.isroutine(application) else type(application).__call__
-    return inspect.iscoroutinefunction(call)
 
 
 _PAGE = """<!DOCTYPE html>

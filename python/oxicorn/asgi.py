@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from oxicorn.app_loader import BOOT_ERROR
+from oxicorn.dialect import dialect
 from oxicorn.errors import AppError, user_traceback
 
 Message = MutableMapping[str, Any]
@@ -35,30 +35,14 @@ def new_loop(kind: str) -> asyncio.AbstractEventLoop:
 
 def single_callable(application: Any) -> Application:
     """Return `application` as ASGI 3 calls it; one of ASGI 2 is wrapped."""
-    call = application if inspect.isroutine(application) else type(application).__call__
-    if not inspect.isclass(application) and not _takes_scope_alone(call, application):
+    if dialect(application) != "asgi2":
         return application  # type: ignore[no-any-return]
+    _log.info("It is an application of ASGI 2, which is called twice")
 
     async def application_of_two_calls(scope: Message, receive: Any, send: Any) -> None:
         await application(scope)(receive, send)
 
     return application_of_two_calls
-
-
-def _takes_scope_alone(call: Any, application: Any) -> bool:
-    if inspect.iscoroutinefunction(call):
-        return False
-    try:
-        inspect.signature(application).bind(None)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def is_coroutine_function(application: Any) -> bool:
-    """Whether a call of `application` only makes a coroutine and runs nothing yet."""
-    call = application if inspect.isroutine(application) else type(application).__call__
-    return inspect.iscoroutinefunction(call)
 
 
 async def call_apart(application: Application, scope: Message, receive: Any, send: Any) -> None:

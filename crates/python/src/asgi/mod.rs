@@ -56,7 +56,8 @@ impl Site {
         let state = lifespan.getattr("state")?.cast_into::<PyDict>()?.unbind();
         let template = Template::new(py, &config.root_path, NamePolicy::of(config), state)?;
         let application = Application {
-            is_coroutine_function: module
+            is_coroutine_function: py
+                .import("oxicorn.dialect")?
                 .call_method1("is_coroutine_function", (&application,))?
                 .is_truthy()?,
             callable: application.unbind(),
