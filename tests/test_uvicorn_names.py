@@ -149,6 +149,9 @@ def test_an_env_file_that_cannot_be_read(serve: Serve, write) -> None:
     path = write("broken.env", "A=1\nno assignment\n")
     refusal = serve.refused("asgi_lab", "--env-file", str(path))
     assert refusal.code == 1 and f"line 2 of {path} is not NAME=VALUE" in refusal.text
+    path = write("nul.env", 'A="\0"\n')
+    refusal = serve.refused("asgi_lab", "--env-file", str(path))
+    assert refusal.code == 1 and "env_file: A cannot be set" in refusal.text
 
 
 # Fields of responses

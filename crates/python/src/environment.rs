@@ -11,7 +11,7 @@ use settings::Config;
 use crate::composition::unacceptable;
 use crate::failure::Failure;
 
-/// What the environment held before `raw_env` changed it, so that a reload starts from the same.
+/// What the environment held before the settings changed it, so that a reload starts from the same.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
     before: Vec<(String, Option<String>)>,
@@ -72,10 +72,7 @@ impl Environment {
         self.paths(py, config).map_err(|error| unforeseen(&error))?;
         self.restore(py, &os).map_err(|error| unforeseen(&error))?;
         let filed = self.filed(&os, config)?;
-        self.variables(py, &os, filed, config).map_err(|error| {
-            let reason = reason(py, &error);
-            Failure::configuration(format!("raw_env: a variable cannot be set: {reason}"))
-        })
+        self.variables(py, &os, &filed, config)
     }
 
     fn paths(&self, py: Python<'_>, config: &Config) -> PyResult<()> {
@@ -129,19 +126,33 @@ impl Environment {
         &mut self,
         py: Python<'_>,
         os: &Bound<'_, PyModule>,
-        filed: Vec<(String, String)>,
+        filed: &[(String, String)],
         config: &Config,
-    ) -> PyResult<()> {
-        let environ = os.getattr("environ")?;
-        environ.set_item("SERVER_SOFTWARE", software(py)?)?;
-        for (name, value) in filed.iter().chain(&config.raw_env) {
-            self.before.push((
-                name.clone(),
-                environ.call_method1("get", (name,))?.extract()?,
-            ));
-            environ.set_item(name, value)?;
+    ) -> Result<(), Failure> {
+        software(py)
+            .and_then(|software| self.set(os, "SERVER_SOFTWARE", software))
+            .map_err(|error| unforeseen(&error))?;
+        for (setting, variables) in [("env_file", filed), ("raw_env", &config.raw_env)] {
+            for (name, value) in variables {
+                self.set(os, name, value).map_err(|error| {
+                    let reason = reason(py, &error);
+                    Failure::configuration(format!("{setting}: {name} cannot be set: {reason}"))
+                })?;
+            }
         }
         Ok(())
+    }
+
+    fn set<'py>(
+        &mut self,
+        os: &Bound<'py, PyModule>,
+        name: &str,
+        value: impl IntoPyObject<'py>,
+    ) -> PyResult<()> {
+        let environ = os.getattr("environ")?;
+        let before = environ.call_method1("get", (name,))?.extract()?;
+        self.before.push((name.to_owned(), before));
+        environ.set_item(name, value)
     }
 }
 

@@ -54,9 +54,9 @@ fn assignment(text: &str) -> Option<(Assignment<'_>, &str)> {
     let Some(rest) = rest.strip_prefix('=') else {
         return is_over(rest).then(|| (None, after_line(rest)));
     };
-    let rest = rest.trim_start_matches([' ', '\t']);
-    let (value, rest) = match rest.chars().next() {
-        Some(quote @ ('\'' | '"')) => quoted(&rest[1..], quote)?,
+    let opened = rest.trim_start_matches([' ', '\t']);
+    let (value, rest) = match opened.chars().next() {
+        Some(quote @ ('\'' | '"')) => quoted(&opened[1..], quote)?,
         _ => plain(rest),
     };
     let rest = rest.trim_start_matches([' ', '\t']);
@@ -76,11 +76,10 @@ fn plain(text: &str) -> (String, &str) {
     let line = text.lines().next().unwrap_or_default();
     let comment = line.match_indices('#').map(|(at, _)| at);
     let end = comment
-        .filter(|at| line[..*at].ends_with([' ', '\t']) || *at == 0)
+        .filter(|at| line[..*at].ends_with([' ', '\t']))
         .min()
         .unwrap_or(line.len());
-    let (value, _) = text.split_at(end);
-    (value.trim_end().to_owned(), &text[end..])
+    (line[..end].trim().to_owned(), &text[end..])
 }
 
 /// A value up to its closing quote, over several lines if need be.
@@ -103,14 +102,18 @@ fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
 fn unescaped(character: char, quote: char) -> String {
     match (character, quote) {
         ('\\' | '\'', _) | ('"', '"') => character.to_string(),
+        ('a', '"') => "\u{7}".to_owned(),
+        ('b', '"') => "\u{8}".to_owned(),
+        ('f', '"') => "\u{c}".to_owned(),
         ('n', '"') => "\n".to_owned(),
         ('r', '"') => "\r".to_owned(),
         ('t', '"') => "\t".to_owned(),
+        ('v', '"') => "\u{b}".to_owned(),
         _ => format!("\\{character}"),
     }
 }
 
-/// Replaces `${NAME}` and `${NAME:-DEFAULT}`.
+/// Replaces `${NAME}` and `${NAME:-DEFAULT}`. A name has no colon: `${NAME:DEFAULT}` is text.
 fn expand(raw: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
     let mut value = String::new();
     let mut rest = raw;
@@ -120,7 +123,10 @@ fn expand(raw: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
         };
         value.push_str(before);
         let (name, default) = inside.split_once(":-").unwrap_or((inside, ""));
-        value.push_str(&lookup(name).unwrap_or_else(|| default.to_owned()));
+        match name.contains(':') {
+            true => value.push_str(&rest[before.len()..rest.len() - after.len()]),
+            false => value.push_str(&lookup(name).unwrap_or_else(|| default.to_owned())),
+        }
         rest = after;
     }
     value + rest
@@ -145,12 +151,16 @@ mod tests {
             &[("A", "1"), ("B", "two words"), ("C", "3")],
         );
         check(
-            "A=1 # one\nB=a#b\nC=#\nD=\n",
-            &[("A", "1"), ("B", "a#b"), ("C", ""), ("D", "")],
+            "A=1 # one\nB=a#b\nC=#\nD=\nE= # no\n",
+            &[("A", "1"), ("B", "a#b"), ("C", "#"), ("D", ""), ("E", "")],
         );
         check(
             "A='a # b'\nB=\"x\\ty\\\"z\" # c\n",
             &[("A", "a # b"), ("B", "x\ty\"z")],
+        );
+        check(
+            "A=\"\\a\\b\\f\\v\\n\\r\\'\\q\"",
+            &[("A", "\u{7}\u{8}\u{c}\u{b}\n\r'\\q")],
         );
         check("A='it\\'s\\n'\nALONE\n", &[("A", "it's\\n")]);
         check("A=\"one\ntwo\"\nB=3", &[("A", "one\ntwo"), ("B", "3")]);
@@ -162,6 +172,8 @@ mod tests {
             "A=1\nB=${A}/${HOME}\nC=${NO:-5}${NO}\nD=${",
             &[("A", "1"), ("B", "1//home/me"), ("C", "5"), ("D", "${")],
         );
+        check("A=$HOME${A:b}", &[("A", "$HOME${A:b}")]);
+        check("A='${HOME}'", &[("A", "/home/me")]);
     }
 
     #[test]

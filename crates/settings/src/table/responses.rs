@@ -78,8 +78,9 @@ pub(super) const ROWS: &[Setting] = &[
         summary: "A file of variables for the environment, as NAME=VALUE lines.",
         details: "It is read before the application is loaded, and again at a reload. Variables that the environment has \
                   already stay as they are, and `raw_env` wins over the file. Quotes, `export`, comments and `${NAME}` \
-                  are understood as python-dotenv understands them. A relative path starts at `chdir`. The \
-                  file is for the application: what stands for a setting (`WEB_CONCURRENCY`) is not read from it.",
+                  are understood as python-dotenv understands them; a line that is no assignment is an error here. A \
+                  relative path starts at `chdir`. The file is for the application: what stands for a setting \
+                  (`WEB_CONCURRENCY`) is not read from it.",
         ..OWN
     },
 ];
