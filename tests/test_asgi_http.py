@@ -85,9 +85,25 @@ def test_an_absolute_target_names_the_host(server: Server) -> None:
         assert ["tuple", "b:host", "b:example.org"] in wire.reply().json()["headers"]
 
 
-def test_the_root_path_is_the_setting(serve: Serve) -> None:
-    server = serve("asgi_lab", *ASGI, "--root-path", "/shop")
-    assert scope_of(server)["root_path"] == "/shop"
+@pytest.mark.parametrize("root", ["/dump", "/dump/"])
+def test_the_path_begins_with_the_root_path_whether_a_proxy_has_taken_it_away_or_not(serve: Serve, root: str) -> None:
+    server = serve("asgi_lab", *ASGI, "--root-path", root)
+    for sent, path in [
+        ("/", "/dump/"),
+        ("/x%20y", "/dump/x y"),
+        ("/dump/x", "/dump/x"),
+        ("/dump", "/dump"),
+        ("/dumpling", "/dump/dumpling"),
+    ]:
+        scope = server.get(sent).json()
+        assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/dump", path, f"b:{sent}")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="it needs Python 3.11")
+def test_files_below_a_mount_are_found_below_a_root_path(serve: Serve) -> None:
+    server = serve("starlette_app:app", *ASGI, "--root-path", "/shop")
+    for prefix in ("", "/shop"):
+        assert server.get(f"{prefix}/static/starlette_app.py").status == 200
 
 
 def test_a_unix_socket_has_no_client(serve: Serve, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from starlette.background import BackgroundTask
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 GATES = Path(os.environ["LAB_GATES"])
@@ -109,6 +110,7 @@ app = Starlette(
         Route("/fails", fails),
         WebSocketRoute("/talk/{room}", talk),
         WebSocketRoute("/deny", deny),
+        Mount("/static", StaticFiles(directory=Path(__file__).parent)),
     ],
 )
 app.add_middleware(BaseHTTPMiddleware, dispatch=add_field)

@@ -42,6 +42,8 @@ pub(super) struct Template {
     extensions: Py<PyDict>,
     /// What the lifespan left; each request gets a copy.
     state: Py<PyDict>,
+    /// The setting `root_path`.
+    root: Box<str>,
     names: Names,
     last: Last,
 }
@@ -54,6 +56,8 @@ impl Template {
         names: NamePolicy,
         state: Py<PyDict>,
     ) -> PyResult<Template> {
+        // It is put before paths, which begin with a slash.
+        let root = root_path.trim_end_matches('/');
         let asgi = PyDict::new(py);
         asgi.set_item(intern!(py, "version"), "3.0")?;
         asgi.set_item(intern!(py, "spec_version"), SPEC_VERSION)?;
@@ -64,11 +68,12 @@ impl Template {
         let dict = PyDict::new(py);
         dict.set_item(intern!(py, "type"), intern!(py, "http"))?;
         dict.set_item(intern!(py, "asgi"), asgi)?;
-        dict.set_item(intern!(py, "root_path"), root_path)?;
+        dict.set_item(intern!(py, "root_path"), root)?;
         Ok(Template {
             dict: dict.unbind(),
             extensions: extensions.unbind(),
             state,
+            root: root.into(),
             names: Names::new(names),
             last: Last::default(),
         })
@@ -79,7 +84,11 @@ impl Template {
     /// # Errors
     /// See [`Unserved`].
     pub(super) fn scope<'py>(&mut self, py: Python<'py>, exchange: &Exchange) -> Scope<'py> {
-        self.last.follow(exchange, &Keys(self.dict.bind(py)))?;
+        let keys = Keys {
+            dict: self.dict.bind(py),
+            root: &self.root,
+        };
+        self.last.follow(exchange, &keys)?;
         let headers = self.headers(py, exchange)?;
         let scope = self.dict.bind(py).copy()?;
         scope.set_item(intern!(py, "headers"), headers)?;
@@ -148,7 +157,10 @@ impl Template {
 }
 
 /// The keys of the template.
-struct Keys<'a, 'py>(&'a Bound<'py, PyDict>);
+struct Keys<'a, 'py> {
+    dict: &'a Bound<'py, PyDict>,
+    root: &'a str,
+}
 
 impl Entries for Keys<'_, '_> {
     fn peer(&self, peer: &Peer, _last: Option<&Peer>) -> PyResult<()> {
@@ -156,7 +168,8 @@ impl Entries for Keys<'_, '_> {
             Peer::Inet(address) => Some((address.ip().to_string(), address.port())),
             Peer::Unix => None,
         };
-        self.0.set_item(intern!(self.0.py(), "client"), client)
+        self.dict
+            .set_item(intern!(self.dict.py(), "client"), client)
     }
 
     fn local(&self, local: &Local) -> PyResult<()> {
@@ -164,46 +177,61 @@ impl Entries for Keys<'_, '_> {
             Local::Inet(address) => (address.ip().to_string(), Some(address.port())),
             Local::Unix(path) => (path.to_string_lossy().into_owned(), None),
         };
-        self.0.set_item(intern!(self.0.py(), "server"), server)
+        self.dict
+            .set_item(intern!(self.dict.py(), "server"), server)
     }
 
     fn scheme(&self, scheme: Scheme) -> PyResult<()> {
-        let py = self.0.py();
+        let py = self.dict.py();
         let text = match scheme {
             Scheme::Http => intern!(py, "http"),
             Scheme::Https => intern!(py, "https"),
         };
-        self.0.set_item(intern!(py, "scheme"), text)
+        self.dict.set_item(intern!(py, "scheme"), text)
     }
 
     fn method(&self, method: &[u8]) -> PyResult<()> {
-        let py = self.0.py();
-        self.0
+        let py = self.dict.py();
+        self.dict
             .set_item(intern!(py, "method"), text::method(py, method)?)
     }
 
     fn version(&self, version: Version) -> PyResult<()> {
-        let py = self.0.py();
+        let py = self.dict.py();
         let text = match version {
             Version::Http10 => intern!(py, "1.0"),
             Version::Http11 => intern!(py, "1.1"),
         };
-        self.0.set_item(intern!(py, "http_version"), text)
+        self.dict.set_item(intern!(py, "http_version"), text)
     }
 
     fn target(&self, request: &Request) -> PyResult<()> {
-        let py = self.0.py();
+        let py = self.dict.py();
         let (raw_path, query) = (request.path(), request.query());
-        self.0.set_item(intern!(py, "path"), path(py, raw_path))?;
-        self.0
+        self.dict
+            .set_item(intern!(py, "path"), path(py, self.root, raw_path))?;
+        self.dict
             .set_item(intern!(py, "raw_path"), PyBytes::new(py, raw_path))?;
-        self.0
+        self.dict
             .set_item(intern!(py, "query_string"), PyBytes::new(py, query))
     }
 }
 
 /// The path as text: percent-decoded, then UTF-8, where every wrong byte becomes U+FFFD.
-fn path<'py>(py: Python<'py>, raw: &[u8]) -> Bound<'py, PyString> {
+///
+/// It begins with `root`, as the specification has it (the path of WSGI is what is left of it without the root): a proxy may have
+/// taken that away or not, and routers that have mounts need to find it.
+fn path<'py>(py: Python<'py>, root: &str, raw: &[u8]) -> Bound<'py, PyString> {
     let decoded = Cow::from(percent_encoding::percent_decode(raw));
-    PyString::new(py, &String::from_utf8_lossy(&decoded))
+    let path = String::from_utf8_lossy(&decoded);
+    match is_below(root, &path) {
+        true => PyString::new(py, &path),
+        false => PyString::new(py, &format!("{root}{path}")),
+    }
+}
+
+/// Whether a path has the root in it already, or none can be put before it (`*`).
+fn is_below(root: &str, path: &str) -> bool {
+    let rest = path.strip_prefix(root);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) || !path.starts_with('/')
 }

@@ -197,7 +197,8 @@ pub(super) const ROWS: &[Setting] = &[
         default: Literal::Str(""),
         access: field!(root_path),
         summary: "The path under which a proxy shows an ASGI application.",
-        details: "The application finds it as `root_path` in its scope. Paths are passed on as they come.",
+        details: "The application finds it as `root_path` in its scope, and at the beginning of `path`. `raw_path` stays as it came.",
+        difference: "Where a proxy has taken it away, `path` begins with it all the same, as with uvicorn.",
         ..ROW
     },
 ];
