@@ -37,8 +37,6 @@ struct State {
     cancelled: bool,
     /// The request as the operator's hooks see it, until they have been told of its end.
     observed: Option<Py<HookRequest>>,
-    /// Too much is queued for the client.
-    full: bool,
     /// Whether the application was told, by an exception out of `send`, that there is nobody any more.
     told: bool,
 }
@@ -56,11 +54,11 @@ impl State {
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
 pub(crate) struct Conversation {
-    desk: Arc<Desk>,
+    pub(super) desk: Arc<Desk>,
     id: u64,
     target: Box<[u8]>,
     state: Mutex<State>,
-    waiters: Waiters,
+    pub(super) waiters: Waiters,
 }
 
 /// What `receive()` has found.
@@ -127,7 +125,6 @@ impl Conversation {
                 gone: None,
                 cancelled: false,
                 observed,
-                full: false,
                 told: false,
             }),
             waiters: Waiters::default(),
@@ -193,10 +190,10 @@ impl Conversation {
             }
         };
         if state.is_lost() {
-            state.full = false;
+            self.waiters.set_room(Room::Enough);
         }
         drop(state);
-        self.wake(py);
+        self.waiters.wake(py);
         since
     }
 
@@ -211,17 +208,6 @@ impl Conversation {
             Presence::Lost if std::mem::replace(&mut state.cancelled, true) => Presence::Here,
             presence => presence,
         }
-    }
-
-    /// The client has taken some of what was queued.
-    pub(super) fn note_room(&self, py: Python<'_>) {
-        self.lock().full = false;
-        self.wake(py);
-    }
-
-    /// Has every waiting call look again.
-    pub(super) fn wake(&self, py: Python<'_>) {
-        self.waiters.wake(py);
     }
 
     /// A step of `receive()`.
@@ -269,15 +255,6 @@ impl Conversation {
         }
     }
 
-    /// A step of `send()` where the client is slow.
-    pub(super) fn room(&self, py: Python<'_>) -> PyResult<Step> {
-        let full = self.lock().full;
-        match full {
-            true => self.waiters.wait(py, &self.desk),
-            false => Ok(Step::Done(None)),
-        }
-    }
-
     fn obey(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
         let message = message::read(message)?;
         let mut state = self.lock();
@@ -298,12 +275,12 @@ impl Conversation {
         };
         match room {
             Ok(room) => {
-                state.full = room == Room::Full;
+                self.waiters.set_room(room);
                 let over = state.reply.stage() == Stage::Complete && !self.waiters.is_empty();
                 drop(state);
                 if over {
                     // Whoever waits for the client to leave learns that the response is complete.
-                    self.wake(py);
+                    self.waiters.wake(py);
                 }
                 Ok(room)
             }
@@ -338,7 +315,7 @@ impl Conversation {
         };
         let exit = failure::judge(py, &self.target, error, standing);
         self.lock().reply.give_up(500, RULE);
-        self.wake(py);
+        self.waiters.wake(py);
         self.end(py);
         exit
     }
@@ -362,9 +339,12 @@ impl Conversation {
 
     /// Answers a request that the application does not get to see.
     pub(super) fn refuse(&self, status: u16, rule: &str) {
+        let mut state = self.lock();
         // No hook was told of it.
-        self.lock().observed = None;
-        self.lock().reply.give_up(status, rule);
+        let observed = state.observed.take();
+        state.reply.give_up(status, rule);
+        drop(state);
+        drop(observed);
     }
 
     /// The lock is never held while Python code can run.

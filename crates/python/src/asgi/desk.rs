@@ -199,8 +199,8 @@ impl Desk {
         let (Event::Body(id) | Event::Message(id) | Event::Room(id) | Event::Gone(id)) = event;
         match (event, self.find(py, id)) {
             (_, None) => {}
-            (Event::Body(_) | Event::Message(_), Some(talk)) => talk.wake(py),
-            (Event::Room(_), Some(talk)) => talk.note_room(py),
+            (Event::Body(_) | Event::Message(_), Some(talk)) => talk.waiters().wake(py),
+            (Event::Room(_), Some(talk)) => talk.waiters().note_room(py),
             (Event::Gone(_), Some(_)) => self.client_left(py, id),
         }
     }

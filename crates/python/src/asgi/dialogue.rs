@@ -25,8 +25,6 @@ struct State {
     upgrade: Upgrade,
     /// The client has left.
     gone: bool,
-    /// Too much is queued for the client.
-    full: bool,
     /// Whether the application was told, by an exception out of `send`, that there is nobody any more.
     told: bool,
 }
@@ -35,11 +33,11 @@ struct State {
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
 pub(crate) struct Dialogue {
-    desk: Arc<Desk>,
+    pub(super) desk: Arc<Desk>,
     id: u64,
     target: Box<[u8]>,
     state: Mutex<State>,
-    waiters: Waiters,
+    pub(super) waiters: Waiters,
 }
 
 #[pymethods]
@@ -86,7 +84,6 @@ impl Dialogue {
             state: Mutex::new(State {
                 upgrade: Upgrade::new(exchange, handshake),
                 gone: false,
-                full: false,
                 told: false,
             }),
             waiters: Waiters::default(),
@@ -111,21 +108,9 @@ impl Dialogue {
     pub(super) fn note_gone(&self, py: Python<'_>) {
         let mut state = self.lock();
         state.gone = true;
-        state.full = false;
         state.upgrade.note_gone();
         drop(state);
-        self.wake(py);
-    }
-
-    /// The client has taken some of what was queued.
-    pub(super) fn note_room(&self, py: Python<'_>) {
-        self.lock().full = false;
-        self.wake(py);
-    }
-
-    /// Has every waiting call look again.
-    pub(super) fn wake(&self, py: Python<'_>) {
-        self.waiters.wake(py);
+        self.waiters.note_room(py);
     }
 
     /// A step of `receive()`.
@@ -153,15 +138,6 @@ impl Dialogue {
         Ok(Step::Done(Some(message.unbind())))
     }
 
-    /// A step of `send()` where the client is slow.
-    pub(super) fn room(&self, py: Python<'_>) -> PyResult<Step> {
-        let full = self.lock().full;
-        match full {
-            true => self.waiters.wait(py, &self.desk),
-            false => Ok(Step::Done(None)),
-        }
-    }
-
     fn obey(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
         let message = ws_message::read(message)?;
         let is_news = !matches!(message, Message::Text(_) | Message::Binary(_));
@@ -177,11 +153,12 @@ impl Dialogue {
             Message::DenialBody(piece, more) => upgrade.deny_with(piece.as_bytes(), more),
         };
         state.told |= matches!(room, Err(Stuck::Lost(_)));
-        state.full = matches!(room, Ok(Room::Full));
         drop(state);
+        let left = room.as_ref().copied().unwrap_or(Room::Enough);
+        self.waiters.set_room(left);
         if is_news && !self.waiters.is_empty() {
             // Whoever waits for the next message waits for another thing now, or learns that there will be none.
-            self.wake(py);
+            self.waiters.wake(py);
         }
         room.map_err(failure::exception)
     }
@@ -207,7 +184,7 @@ impl Dialogue {
         drop(state);
         let exit = failure::judge(py, &self.target, error, standing);
         let _ = self.lock().upgrade.part(Parting::Failed);
-        self.wake(py);
+        self.waiters.wake(py);
         exit
     }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use super::conversation::Conversation;
+use super::desk::Desk;
 use super::dialogue::Dialogue;
 use super::promise::Step;
+use super::waiters::Waiters;
 
 /// One of the two.
 #[derive(Debug)]
@@ -66,19 +68,18 @@ impl Talk {
         }
     }
 
-    /// Has every waiting call look again.
-    pub(super) fn wake(&self, py: Python<'_>) {
+    /// The calls of the application that wait for this client.
+    pub(super) fn waiters(&self) -> &Waiters {
         match self {
-            Talk::Request(conversation) => conversation.get().wake(py),
-            Talk::WebSocket(dialogue) => dialogue.get().wake(py),
+            Talk::Request(conversation) => &conversation.get().waiters,
+            Talk::WebSocket(dialogue) => &dialogue.get().waiters,
         }
     }
 
-    /// The client has taken some of what was queued.
-    pub(super) fn note_room(&self, py: Python<'_>) {
+    fn desk(&self) -> &Desk {
         match self {
-            Talk::Request(conversation) => conversation.get().note_room(py),
-            Talk::WebSocket(dialogue) => dialogue.get().note_room(py),
+            Talk::Request(conversation) => &conversation.get().desk,
+            Talk::WebSocket(dialogue) => &dialogue.get().desk,
         }
     }
 
@@ -103,10 +104,7 @@ impl Talk {
 
     /// A step of `send()` where the client is slow.
     pub(super) fn room(&self, py: Python<'_>) -> PyResult<Step> {
-        match self {
-            Talk::Request(conversation) => conversation.get().room(py),
-            Talk::WebSocket(dialogue) => dialogue.get().room(py),
-        }
+        self.waiters().room(py, self.desk())
     }
 
     /// Sees to what a finished task leaves. Returns the exception that the worker must obey.

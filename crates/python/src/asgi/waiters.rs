@@ -1,16 +1,22 @@
 //! Calls of `receive()` and `send()` that wait: the futures that stand for them in the event loop.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use server::Room;
 
 use super::desk::Desk;
 use super::promise::Step;
 
-/// The waiting calls of one conversation.
+/// The waiting calls of one client's application, and whether `send()` has to be one of them.
 #[derive(Debug, Default)]
-pub(super) struct Waiters(Mutex<Vec<Py<PyAny>>>);
+pub(super) struct Waiters {
+    futures: Mutex<Vec<Py<PyAny>>>,
+    /// Too much is queued for the client. The event loop's thread calls `send` and is told of room, so neither overtakes the other.
+    full: AtomicBool,
+}
 
 impl Waiters {
     /// A future for the event loop to wait for.
@@ -22,12 +28,31 @@ impl Waiters {
         let step = future
             .call_method0(intern!(py, "__await__"))?
             .call_method0(intern!(py, "__next__"))?;
-        // Calls that were cancelled leave their futures behind.
+        // Calls that were cancelled leave their futures behind. Asking them runs the loop's code, which may bring another.
         let mut waiting = std::mem::take(&mut *self.lock());
         waiting.retain(|future| !is_done(future.bind(py)));
         waiting.push(future.unbind());
-        *self.lock() = waiting;
+        self.lock().append(&mut waiting);
         Ok(Step::Wait(step.unbind()))
+    }
+
+    /// A step of `send()` where the client is slow.
+    pub(super) fn room(&self, py: Python<'_>, desk: &Desk) -> PyResult<Step> {
+        match self.full.load(Ordering::Relaxed) {
+            true => self.wait(py, desk),
+            false => Ok(Step::Done(None)),
+        }
+    }
+
+    /// Says whether there is room for more of what the application sends.
+    pub(super) fn set_room(&self, room: Room) {
+        self.full.store(room == Room::Full, Ordering::Relaxed);
+    }
+
+    /// The client has taken some of what was queued.
+    pub(super) fn note_room(&self, py: Python<'_>) {
+        self.set_room(Room::Enough);
+        self.wake(py);
     }
 
     /// Has every waiting call look again.
@@ -47,7 +72,7 @@ impl Waiters {
 
     /// The lock is never held while Python code can run.
     fn lock(&self) -> MutexGuard<'_, Vec<Py<PyAny>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.futures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
