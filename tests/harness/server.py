@@ -13,9 +13,10 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 
@@ -34,15 +35,33 @@ STOP_S = 15.0
 #: What would change a server's settings from outside the test.
 _FOREIGN = re.compile(r"OXICORN_|GUNICORN_|WEB_CONCURRENCY$|PORT$|FORWARDED_ALLOW_IPS$|SENDFILE$")
 
-# Below the ephemeral ports, from where the kernel would give one to a client in between; each
-# process of pytest-xdist begins at a place of its own.
-_ports = count(10_000 + os.getpid() * 37 % 20_000)
+#: Ports are dealt out from below the ephemeral ones, from where the kernel would give one to a client in between.
+FIRST_PORT, PORTS, SHARE = 10_000, 20_000, 400
+
+
+@cache
+def _share() -> tuple[socket.socket, Iterator[int]]:
+    """The ports that this process alone takes, again and again, and what says so to other processes that run tests.
+
+    A port is chosen some time before its server binds it. The names of abstract sockets are as wide as the ports
+    (both belong to the network namespace), and the kernel takes them back from a process that ends.
+    """
+    for first in range(FIRST_PORT, FIRST_PORT + PORTS, SHARE):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0oxicorn-tests-ports-from-{first}")
+        except OSError:
+            claim.close()
+            continue
+        return claim, cycle(range(first, first + SHARE))
+    raise RuntimeError("too many processes run tests at the same time")
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port on which nothing listens."""
+    """A port on which nothing listens, and which no other test is given."""
+    _, ports = _share()
     while True:
-        port = 10_000 + next(_ports) % 20_000
+        port = next(ports)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
