@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from signal import SIGHUP, SIGKILL, SIGTERM, SIGUSR2
 
-from harness import Load, Serve, Server, eventually
+from harness import Load, Serve, Server, eventually, processes
 
 #: More clients than one queue of two gets by chance.
 CLIENTS = 24
@@ -15,9 +15,8 @@ CLIENTS = 24
 
 def queues(server: Server) -> int:
     """How many sockets listen on the server's port."""
-    port = f":{server.address[1]:04X}"
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-    return sum(1 for _, local, _, state, *_ in lines[1:] if local.endswith(port) and state == "0A")
+    listening, _ = processes.tcp_sockets(server.address[1])
+    return len(listening)
 
 
 def test_each_worker_has_a_queue(serve: Serve) -> None:

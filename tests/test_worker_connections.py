@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
-from harness import Serve, Server, Wire, eventually, still
+from harness import Serve, Server, Wire, eventually, processes, still
 
 LIMIT = 3
 
@@ -19,25 +17,18 @@ CLASSES = {
 }
 
 
-def sockets(server: Server) -> tuple[list[str], list[str]]:
-    """The kernel's lines on the server's port: those that listen, and connections."""
-    port = f":{server.address[1]:04X}"
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    ours = [line for line in lines if line[1].endswith(port)]
-    return [line for line in ours if line[3] == "0A"], [line for line in ours if line[3] != "0A"]
-
-
 def accepted(server: Server) -> int:
     """How many connections the worker has."""
     [worker] = server.wait_workers(1)
-    descriptors = {os.path.basename(os.path.realpath(link)) for link in Path(f"/proc/{worker}/fd").iterdir()}
-    _, connections = sockets(server)
-    return sum(f"socket:[{line[9]}]" in descriptors for line in connections)
+    descriptors = set(processes.open_files(worker))
+    _, connections = processes.tcp_sockets(server.address[1])
+    return sum(f"socket:[{inode}]" in descriptors for inode in connections)
 
 
 def waiting(server: Server) -> int:
     """How many clients wait in the accept queue."""
-    [listener], _ = sockets(server)
+    listening, _ = processes.tcp_sockets(server.address[1])
+    [listener] = listening.values()
     return int(listener[4].partition(":")[2], 16)
 
 
@@ -72,6 +63,7 @@ def test_while_all_are_busy_a_new_one_waits(serve: Serve, kind: str) -> None:
             busy.append(stack.enter_context(server.connect()).request(f"/gate/{name}"))
             serve.gates.wait_entered(name)
         last = stack.enter_context(server.connect()).request("/gate/four")
+        eventually(lambda: waiting(server) == 1, what="one in the kernel's queue")
         still(lambda: waiting(server) == 1, throughout=0.5, what="it waits in the kernel's queue")
         assert accepted(server) == LIMIT
         serve.gates.open("one")

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
+
+from .poll import eventually
 
 
 def children(pid: int) -> list[int]:
@@ -28,6 +33,20 @@ def parent(pid: int) -> int | None:
     """The parent of `pid`, or None when there is no such process."""
     state = _stat(pid)
     return int(state[1]) if state else None
+
+
+@contextmanager
+def stopped(*pids: int) -> Iterator[None]:
+    """Hold processes where they are: whatever happens meanwhile they find together, when they go on."""
+    try:
+        for pid in pids:
+            os.kill(pid, SIGSTOP)
+        states = [task / "stat" for pid in pids for task in _tasks(pid)]
+        eventually(lambda: all(state.read_text().rpartition(")")[2].split()[0] == "T" for state in states))
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, SIGCONT)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -64,6 +83,17 @@ def open_files(pid: int) -> list[str]:
         except OSError:
             continue
     return targets
+
+
+def tcp_sockets(port: int) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """The kernel's lines on a local port by their inode: sockets that listen, and connections.
+
+    By their inode, because the kernel shows a socket twice when others come and go while it is asked.
+    """
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ours = [line for line in lines if line[1].endswith(f":{port:04X}")]
+    listening = {line[9]: line for line in ours if line[3] == "0A"}
+    return listening, {line[9]: line for line in ours if line[3] != "0A"}
 
 
 def _tasks(pid: int) -> list[Path]:
