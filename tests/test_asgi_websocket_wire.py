@@ -291,7 +291,7 @@ def test_websockets_count_as_connections(serve: Serve) -> None:
 
 
 def test_the_server_pings_and_gives_up_who_does_not_answer(serve: Serve) -> None:
-    server = serve("ws_lab:application", *ASGI, "--ws-ping-interval", "0.2", "--ws-ping-timeout", "0.5")
+    server = serve("ws_lab:application", *ASGI, "--ws-ping-interval", "0.2", "--ws-ping-timeout", "1.5")
     with server.connect() as wire:
         upgrade(wire, "/echo/silent")
         for _ in range(3):

@@ -53,6 +53,7 @@ def test_it_has_a_session_of_its_own_and_no_terminal(daemon: tuple[Server, int])
 @parity
 def test_it_stops_cleanly(daemon: tuple[Server, int], tmp_path: Path) -> None:
     server, pid = daemon
+    eventually(lambda: processes.children(pid), within=20)
     assert server.get().text == "Hello, world!"
     os.kill(pid, SIGTERM)
     eventually(lambda: not processes.alive(pid), within=15)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Serve, eventually
+from harness import Serve, eventually, free_port
 
 
 class Syslog:
@@ -107,9 +107,7 @@ def test_a_syslog_that_is_not_there_is_told_of_once(serve: Serve, where: str, tm
 
 
 def test_a_syslog_that_comes_back_is_used_again(serve: Serve, monkeypatch: pytest.MonkeyPatch, write) -> None:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    port = free_port()
     # Nobody wants to wait five seconds for a test.
     write("conf.py", "from oxicorn import syslog as module\nmodule.RETRY_S = 0.05\n")
     options = ("--log-syslog", "--log-syslog-to", f"tcp://127.0.0.1:{port}", "-c", str(serve.folder / "conf.py"))

@@ -100,7 +100,8 @@ def test_errors_leave_nothing_behind(serve: Serve, kind: str) -> None:
 def test_an_idle_server_does_nothing(serve: Serve, kind: str) -> None:
     """Kept connections and all, it wakes up seldom enough to use no measurable CPU."""
     server = serve("lab", "-w", "2", kind=kind)
-    workers = server.wait_workers(2)
+    workers = serve.wait_serving(server, 2)
+    serve.occupy(server, 2 if kind == "sync" else 8)
     wires = [server.connect() for _ in range(20)]
     for wire in wires:
         wire.get()

@@ -153,8 +153,7 @@ def test_relative_paths_mean_the_same_after_it(serve: Serve, write) -> None:
     server = serve("app", "-c", "conf.py", "--chdir", "away", cwd=serve.folder, bind=None, ready=False)
     server.address = str(away / "sock")
     pidfile = away / "run.pid"
-    eventually(lambda: (away / "sock").exists() and pidfile.exists(), within=20, what=lambda: server.log)
-    assert server.get().text == "here"
+    assert server.wait_ready().get().text == "here"
     new = upgrade(server, pidfile)
     eventually(lambda: server.get().status == 200)
     assert server.stop() == 0
