@@ -12,8 +12,9 @@ use server::{Event, Exchange};
 use super::conversation::Conversation;
 use super::dialogue::Dialogue;
 use super::promise::Promise;
-use super::scope::{Scope, Template, Unserved};
+use super::scope::{Scope, Template};
 use super::talk::Talk;
+use crate::unserved::Unserved;
 use crate::wsgi::{HookRequest, RequestHooks};
 
 /// A request or a WebSocket that is under way.

@@ -23,7 +23,8 @@ use pyo3::types::PyDict;
 use server::{Event, Exchange};
 use settings::Config;
 
-use crate::wsgi::{NamePolicy, RequestHooks};
+use crate::name_policy::NamePolicy;
+use crate::wsgi::RequestHooks;
 use desk::{Application, Desk};
 use scope::Template;
 

@@ -10,30 +10,17 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use server::{Exchange, Local, Peer};
 
-use super::names::{Names, Verdict};
+use super::names::Names;
 use crate::last::{Entries, Last};
-use crate::wsgi::{NamePolicy, text};
+use crate::name_policy::NamePolicy;
+use crate::unserved::Unserved;
+use crate::wsgi::text;
 
 /// The version of the HTTP part of the specification that the scope follows.
 const SPEC_VERSION: &str = "2.5";
 
-/// Why a request has no scope.
-#[derive(Debug)]
-pub(super) enum Unserved {
-    /// It breaks a rule: the status and the rule for the error page.
-    Refused(u16, &'static str),
-    /// Python is out of memory, or worse.
-    Raised(PyErr),
-}
-
 /// What the application is told of a request, if it is to be told of it.
 pub(super) type Scope<'py> = Result<Bound<'py, PyDict>, Unserved>;
-
-impl From<PyErr> for Unserved {
-    fn from(error: PyErr) -> Unserved {
-        Unserved::Raised(error)
-    }
-}
 
 /// The template, and the memory of names.
 #[derive(Debug)]
@@ -137,20 +124,15 @@ impl Template {
         let headers = PyList::empty(py);
         self.names.next_request();
         for (position, (name, value)) in request.fields().enumerate() {
-            match self.names.judge(py, position, name, exchange.trusted()) {
-                // RFC 9112, section 3.2.2: the Host field is ignored in favour of the target.
-                Verdict::Pass(name) if absolute && name.as_bytes() == b"host" => {
-                    headers.append((name, PyBytes::new(py, request.host())))?;
-                }
-                Verdict::Pass(name) => headers.append((name, PyBytes::new(py, value)))?,
-                Verdict::Drop => {}
-                Verdict::Refuse => {
-                    return Err(Unserved::Refused(
-                        400,
-                        "A field name contains an underscore.",
-                    ));
-                }
-            }
+            let Some(name) = self.names.judge(py, position, name, exchange.trusted())? else {
+                continue;
+            };
+            // RFC 9112, section 3.2.2: the Host field is ignored in favour of the target.
+            let value = match absolute && name.as_bytes() == b"host" {
+                true => request.host(),
+                false => value,
+            };
+            headers.append((name, PyBytes::new(py, value)))?;
         }
         Ok(headers)
     }

@@ -13,11 +13,13 @@ use server::{Body, Exchange, Local, Peer};
 
 use super::desk::Kit;
 use super::errors::ErrorStream;
-use super::fields::{FieldNames, NamePolicy, RefusedName, Unentered};
+use super::fields::FieldNames;
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
 use super::text;
 use crate::last::{Entries, Last};
+use crate::name_policy::NamePolicy;
+use crate::unserved::Unserved;
 
 /// What is the same for all requests of a worker.
 #[derive(Debug, Clone)]
@@ -30,32 +32,6 @@ pub(super) struct Constants {
     pub(super) script_name: Vec<u8>,
     /// Which field names pass.
     pub(super) names: NamePolicy,
-}
-
-/// Why a request has no environ.
-#[derive(Debug)]
-pub(super) enum Unserved {
-    /// It breaks a rule: the status and the rule for the error page.
-    Refused(u16, &'static str),
-    /// Python is out of memory, or worse.
-    Raised(PyErr),
-}
-
-impl From<PyErr> for Unserved {
-    fn from(error: PyErr) -> Unserved {
-        Unserved::Raised(error)
-    }
-}
-
-impl From<Unentered> for Unserved {
-    fn from(unentered: Unentered) -> Unserved {
-        match unentered {
-            Unentered::Refused(RefusedName) => {
-                Unserved::Refused(400, "A field name contains an underscore.")
-            }
-            Unentered::Raised(error) => Unserved::Raised(error),
-        }
-    }
 }
 
 /// The template, and the memory of names.

@@ -1,18 +1,16 @@
-//! Field names → `environ` keys, once per spelling: which variable a field feeds, whether it may, and how repeats are joined. The memory
-//! is bounded; what a request may repeat of the last one (names, order, values) costs a comparison and no allocation.
+//! Field names → `environ` keys, once per spelling: which variable a field feeds, whether it may, and how repeats are joined. A value
+//! that the last request had as well costs a comparison and no allocation.
 
 use std::collections::HashMap;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use settings::{Config, HeaderMap};
 
 use super::text;
+use crate::name_policy::{NamePolicy, Rules};
+use crate::spellings::Spellings;
+use crate::unserved::Unserved;
 
-/// Spellings beyond this are forgotten before the next request. Browsers, proxies and API clients together send about a hundred.
-const SPELLINGS: usize = 256;
-/// So are longer ones together: 256 names of the largest allowed size would be 2 MB.
-const SPELLING_BYTES: usize = 32 * 1024;
 /// A longer value is not kept for the next request to compare with.
 const REMEMBERED_VALUE: usize = 512;
 
@@ -61,17 +59,6 @@ const COMMON: [&str; 40] = [
     "X-Requested-With",
 ];
 
-/// What is done with a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// It goes to the application.
-    Pass,
-    /// It is left out.
-    Drop,
-    /// The request is refused.
-    Refuse,
-}
-
 /// How a second field of the same name is joined to the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Joint {
@@ -83,12 +70,11 @@ enum Joint {
     Replace,
 }
 
+/// What is known of a spelling.
 #[derive(Debug)]
-struct Spelling {
-    name: Box<[u8]>,
+struct Meaning {
     variable: usize,
-    from_trusted: Rule,
-    from_others: Rule,
+    rules: Rules,
 }
 
 #[derive(Debug)]
@@ -102,43 +88,19 @@ struct Variable {
     value: Option<Py<PyString>>,
 }
 
-/// A field that must not be passed on and that `header_map` does not allow to be dropped either.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RefusedName;
-
-/// Why a field was not entered.
-#[derive(Debug)]
-pub(super) enum Unentered {
-    Refused(RefusedName),
-    Raised(PyErr),
-}
-
-impl From<PyErr> for Unentered {
-    fn from(error: PyErr) -> Unentered {
-        Unentered::Raised(error)
-    }
-}
-
-/// Which underscored names pass; the part of the settings that concerns names.
-#[derive(Debug, Clone)]
-pub(crate) struct NamePolicy {
-    /// `header_map`.
-    underscores: HeaderMap,
-    /// `forwarder_headers`, upper-case.
-    forwarder: Vec<String>,
+/// The variables that fields have fed.
+#[derive(Debug, Default)]
+struct Variables {
+    known: Vec<Variable>,
+    by_key: HashMap<Box<[u8]>, usize>,
 }
 
 /// The memory of names.
 #[derive(Debug)]
 pub(super) struct FieldNames {
     policy: NamePolicy,
-    spellings: Vec<Spelling>,
-    by_name: HashMap<Box<[u8]>, usize>,
-    variables: Vec<Variable>,
-    by_key: HashMap<Box<[u8]>, usize>,
-    /// The spelling that stood at each position of the last request.
-    order: Vec<usize>,
-    bytes: usize,
+    spellings: Spellings<Meaning>,
+    variables: Variables,
     request: u64,
 }
 
@@ -146,12 +108,8 @@ impl FieldNames {
     pub(super) fn new(py: Python<'_>, policy: NamePolicy) -> PyResult<FieldNames> {
         let mut names = FieldNames {
             policy,
-            spellings: Vec::new(),
-            by_name: HashMap::new(),
-            variables: Vec::new(),
-            by_key: HashMap::new(),
-            order: Vec::new(),
-            bytes: 0,
+            spellings: Spellings::new(),
+            variables: Variables::default(),
             request: 0,
         };
         names.learn_common(py)?;
@@ -161,8 +119,9 @@ impl FieldNames {
     /// A new request begins.
     pub(super) fn next_request(&mut self, py: Python<'_>) -> PyResult<()> {
         self.request += 1;
-        if self.spellings.len() > SPELLINGS || self.bytes > SPELLING_BYTES {
-            self.forget(py)?;
+        if self.spellings.next_request() {
+            self.variables = Variables::default();
+            self.learn_common(py)?;
         }
         Ok(())
     }
@@ -177,20 +136,20 @@ impl FieldNames {
         position: usize,
         (name, value): (&[u8], &[u8]),
         trusted: bool,
-    ) -> Result<(), Unentered> {
+    ) -> Result<(), Unserved> {
         let py = environ.py();
-        let index = self.find(py, position, name)?;
-        let spelling = &self.spellings[index];
-        match if trusted {
-            spelling.from_trusted
-        } else {
-            spelling.from_others
-        } {
-            Rule::Pass => {}
-            Rule::Drop => return Ok(()),
-            Rule::Refuse => return Err(Unentered::Refused(RefusedName)),
+        let (policy, variables) = (&self.policy, &mut self.variables);
+        let meaning = self.spellings.find(position, name, || {
+            let key = |key: &[u8]| text::native(py, key).map(Bound::unbind);
+            Ok(Meaning {
+                variable: variables.of(name, key)?,
+                rules: policy.rules(name),
+            })
+        })?;
+        if !meaning.rules.pass(trusted)? {
+            return Ok(());
         }
-        let variable = &mut self.variables[spelling.variable];
+        let variable = &mut self.variables.known[meaning.variable];
         let repeated = variable.request == self.request;
         variable.request = self.request;
         if repeated && variable.joint != Joint::Replace {
@@ -200,69 +159,37 @@ impl FieldNames {
         Ok(environ.set_item(variable.key.bind(py), text)?)
     }
 
-    /// The spelling of a name, learnt if it is new. The same clients send the same names in the same order, so the position is tried first.
-    fn find(&mut self, py: Python<'_>, position: usize, name: &[u8]) -> PyResult<usize> {
-        if let Some(&index) = self.order.get(position)
-            && *self.spellings[index].name == *name
-        {
-            return Ok(index);
+    fn learn_common(&mut self, py: Python<'_>) -> PyResult<()> {
+        for name in COMMON {
+            for name in [name.to_owned(), name.to_ascii_lowercase()] {
+                let name = name.as_bytes();
+                let intern =
+                    |key: &[u8]| Ok(PyString::intern(py, &String::from_utf8_lossy(key)).unbind());
+                let meaning = Meaning {
+                    variable: self.variables.of(name, intern)?,
+                    rules: self.policy.rules(name),
+                };
+                self.spellings.learn(name, meaning);
+            }
         }
-        let index = match self.by_name.get(name) {
-            Some(&index) => index,
-            None => self.learn(name, |key| text::native(py, key).map(Bound::unbind))?,
-        };
-        if position >= self.order.len() {
-            self.order.resize(position + 1, 0);
-        }
-        self.order[position] = index;
-        Ok(index)
+        Ok(())
     }
+}
 
-    fn learn(
+impl Variables {
+    /// The number of the variable that a field of this name feeds.
+    fn of(
         &mut self,
         name: &[u8],
         make_key: impl FnOnce(&[u8]) -> PyResult<Py<PyString>>,
     ) -> PyResult<usize> {
         let key = variable_of(name);
-        let variable = match self.by_key.get(&*key) {
-            Some(&variable) => variable,
-            None => {
-                self.variables.push(Variable::new(&key, make_key(&key)?));
-                self.by_key.insert(key, self.variables.len() - 1);
-                self.variables.len() - 1
-            }
-        };
-        let (from_trusted, from_others) = self.policy.rules(name);
-        let index = self.spellings.len();
-        self.spellings.push(Spelling {
-            name: name.into(),
-            variable,
-            from_trusted,
-            from_others,
-        });
-        self.by_name.insert(name.into(), index);
-        self.bytes += name.len();
-        Ok(index)
-    }
-
-    fn learn_common(&mut self, py: Python<'_>) -> PyResult<()> {
-        for name in COMMON {
-            let intern =
-                |key: &[u8]| Ok(PyString::intern(py, &String::from_utf8_lossy(key)).unbind());
-            self.learn(name.as_bytes(), intern)?;
-            self.learn(name.to_ascii_lowercase().as_bytes(), intern)?;
+        if let Some(&variable) = self.by_key.get(&*key) {
+            return Ok(variable);
         }
-        Ok(())
-    }
-
-    fn forget(&mut self, py: Python<'_>) -> PyResult<()> {
-        self.spellings.clear();
-        self.by_name.clear();
-        self.variables.clear();
-        self.by_key.clear();
-        self.order.clear();
-        self.bytes = 0;
-        self.learn_common(py)
+        self.known.push(Variable::new(&key, make_key(&key)?));
+        self.by_key.insert(key, self.known.len() - 1);
+        Ok(self.known.len() - 1)
     }
 }
 
@@ -320,43 +247,6 @@ impl Variable {
     }
 }
 
-impl NamePolicy {
-    /// The policy of the settings.
-    pub(crate) fn of(config: &Config) -> NamePolicy {
-        NamePolicy {
-            underscores: config.header_map,
-            forwarder: config.forwarder_headers.clone(),
-        }
-    }
-
-    /// Whether a trusted peer may send this name.
-    pub(super) fn passes_from_trusted(&self, name: &[u8]) -> bool {
-        self.rules(name).0 == Rule::Pass
-    }
-
-    /// What is done with a name when a trusted peer sends it, and when another does.
-    pub(crate) fn rules(&self, name: &[u8]) -> (Rule, Rule) {
-        if name.eq_ignore_ascii_case(b"Proxy") {
-            // `HTTP_PROXY` is what HTTP clients take for the operator's own proxy setting (CVE-2016-5385, "httpoxy").
-            return (Rule::Drop, Rule::Drop);
-        }
-        if !name.contains(&b'_') {
-            return (Rule::Pass, Rule::Pass);
-        }
-        // `X_Forwarded_For` would feed the variable of `X-Forwarded-For`, which a proxy in front believes to have cleaned.
-        let otherwise = match self.underscores {
-            HeaderMap::Drop => Rule::Drop,
-            HeaderMap::Refuse => Rule::Refuse,
-            HeaderMap::Dangerous => Rule::Pass,
-        };
-        let listed = self
-            .forwarder
-            .iter()
-            .any(|allowed| allowed == "*" || allowed.as_bytes().eq_ignore_ascii_case(name));
-        (if listed { Rule::Pass } else { otherwise }, otherwise)
-    }
-}
-
 /// The CGI variable of a field name (RFC 3875, section 4.1.18).
 fn variable_of(name: &[u8]) -> Box<[u8]> {
     if name.eq_ignore_ascii_case(b"Content-Type") {
@@ -377,14 +267,9 @@ fn variable_of(name: &[u8]) -> Box<[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use settings::{Config, HeaderMap};
 
-    fn policy(underscores: HeaderMap) -> NamePolicy {
-        NamePolicy {
-            underscores,
-            forwarder: vec!["SCRIPT_NAME".to_owned()],
-        }
-    }
+    use super::*;
 
     /// The environ that a request with these fields gets.
     fn entered(names: &mut FieldNames, fields: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -403,8 +288,12 @@ mod tests {
     }
 
     fn new(underscores: HeaderMap) -> FieldNames {
+        let config = Config {
+            header_map: underscores,
+            ..Config::default()
+        };
         Python::initialize();
-        Python::attach(|py| FieldNames::new(py, policy(underscores))).unwrap()
+        Python::attach(|py| FieldNames::new(py, NamePolicy::of(&config))).unwrap()
     }
 
     fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -426,23 +315,6 @@ mod tests {
         check("content-type", "CONTENT_TYPE");
         check("CONTENT-LENGTH", "CONTENT_LENGTH");
         check("Content-Language", "HTTP_CONTENT_LANGUAGE");
-    }
-
-    #[test]
-    fn underscores_pass_only_where_the_settings_say_so() {
-        let check = |underscores, name: &str, trusted, others| {
-            assert_eq!(
-                policy(underscores).rules(name.as_bytes()),
-                (trusted, others),
-                "{name}"
-            );
-        };
-        check(HeaderMap::Drop, "X_A", Rule::Drop, Rule::Drop);
-        check(HeaderMap::Refuse, "X_A", Rule::Refuse, Rule::Refuse);
-        check(HeaderMap::Dangerous, "X_A", Rule::Pass, Rule::Pass);
-        check(HeaderMap::Drop, "script_name", Rule::Pass, Rule::Drop);
-        check(HeaderMap::Refuse, "Script-Name", Rule::Pass, Rule::Pass);
-        check(HeaderMap::Dangerous, "proxy", Rule::Drop, Rule::Drop);
     }
 
     #[test]
@@ -488,8 +360,7 @@ mod tests {
         for number in 0..5_000 {
             entered(&mut names, &[(&format!("X-{number}"), "1"), ("Host", "h")]);
         }
-        assert!(names.spellings.len() <= SPELLINGS + 2 && names.variables.len() <= SPELLINGS + 2);
-        assert_eq!(names.spellings.len(), names.by_name.len());
+        assert!(names.variables.known.len() < 400);
         assert_eq!(
             entered(&mut names, &[("Host", "h")]),
             pairs(&[("HTTP_HOST", "h")])

@@ -28,13 +28,14 @@ use settings::Config;
 
 pub(crate) use errors::set_error_stream;
 pub(crate) use failure::report;
-pub(crate) use fields::{NamePolicy, Rule};
 pub(crate) use hooks::note_access;
 pub(crate) use start_response::wrong_type;
 
+use crate::name_policy::NamePolicy;
+use crate::unserved::Unserved;
 use deliver::Sendfile;
 use desk::Desk;
-use environ::{Constants, Unserved};
+use environ::Constants;
 use failure::Failure;
 pub(crate) use hooks::{HookRequest, HookResponse, RequestHooks, Sent};
 use input::Input;

@@ -1,0 +1,120 @@
+//! Which field names reach the application. With CGI's variables, and with what frameworks make of names, `X_Real_IP` would be taken for
+//! `X-Real-IP`, which a proxy in front believes to have cleaned.
+
+use proto::h1::Violation;
+use settings::{Config, HeaderMap};
+
+/// What is done with a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// It goes to the application.
+    Pass,
+    /// It is left out.
+    Drop,
+    /// The request is refused.
+    Refuse,
+}
+
+/// What is done with the fields of one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rules {
+    from_trusted: Rule,
+    from_others: Rule,
+}
+
+impl Rules {
+    /// Whether such a field goes to the application; `trusted` says that a trusted peer has sent it.
+    ///
+    /// # Errors
+    /// The request has to be refused.
+    pub(crate) fn pass(self, trusted: bool) -> Result<bool, Violation> {
+        let rule = match trusted {
+            true => self.from_trusted,
+            false => self.from_others,
+        };
+        match rule {
+            Rule::Pass => Ok(true),
+            Rule::Drop => Ok(false),
+            Rule::Refuse => Err(Violation::UnderscoreInName),
+        }
+    }
+}
+
+/// The part of the settings that concerns names.
+#[derive(Debug, Clone)]
+pub(crate) struct NamePolicy {
+    /// `header_map`.
+    underscores: HeaderMap,
+    /// `forwarder_headers`, upper-case.
+    forwarder: Vec<String>,
+}
+
+impl NamePolicy {
+    /// The policy of the settings.
+    pub(crate) fn of(config: &Config) -> NamePolicy {
+        NamePolicy {
+            underscores: config.header_map,
+            forwarder: config.forwarder_headers.clone(),
+        }
+    }
+
+    /// Whether a trusted peer may send this name.
+    pub(crate) fn passes_from_trusted(&self, name: &[u8]) -> bool {
+        self.rules(name).from_trusted == Rule::Pass
+    }
+
+    /// What is done with the fields of this name.
+    pub(crate) fn rules(&self, name: &[u8]) -> Rules {
+        let everywhere = |rule| Rules {
+            from_trusted: rule,
+            from_others: rule,
+        };
+        if name.eq_ignore_ascii_case(b"Proxy") {
+            // `HTTP_PROXY` is what HTTP clients take for the operator's own proxy setting (CVE-2016-5385, "httpoxy").
+            return everywhere(Rule::Drop);
+        }
+        if !name.contains(&b'_') {
+            return everywhere(Rule::Pass);
+        }
+        let rules = everywhere(match self.underscores {
+            HeaderMap::Drop => Rule::Drop,
+            HeaderMap::Refuse => Rule::Refuse,
+            HeaderMap::Dangerous => Rule::Pass,
+        });
+        let is_listed =
+            |allowed: &String| allowed == "*" || allowed.as_bytes().eq_ignore_ascii_case(name);
+        match self.forwarder.iter().any(is_listed) {
+            true => Rules {
+                from_trusted: Rule::Pass,
+                ..rules
+            },
+            false => rules,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn underscores_pass_only_where_the_settings_say_so() {
+        let check = |underscores, name: &str, from_trusted, from_others| {
+            let policy = NamePolicy {
+                underscores,
+                forwarder: vec!["SCRIPT_NAME".to_owned()],
+            };
+            let expected = Rules {
+                from_trusted,
+                from_others,
+            };
+            assert_eq!(policy.rules(name.as_bytes()), expected, "{name}");
+        };
+        check(HeaderMap::Drop, "X_A", Rule::Drop, Rule::Drop);
+        check(HeaderMap::Refuse, "X_A", Rule::Refuse, Rule::Refuse);
+        check(HeaderMap::Dangerous, "X_A", Rule::Pass, Rule::Pass);
+        check(HeaderMap::Drop, "script_name", Rule::Pass, Rule::Drop);
+        check(HeaderMap::Refuse, "Script-Name", Rule::Pass, Rule::Pass);
+        check(HeaderMap::Dangerous, "proxy", Rule::Drop, Rule::Drop);
+    }
+}
