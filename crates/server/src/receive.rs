@@ -183,8 +183,10 @@ impl Connection {
                     spool,
                     ..
                 } = *upload;
-                let body = spool.finish().map_err(|error| no_space(&error))?;
-                Ok(Fed::Complete(request, scheme, body))
+                match spool.finish() {
+                    Ok(body) => Ok(Fed::Complete(request, scheme, body)),
+                    Err(error) => Err(no_space(&error).of(request)),
+                }
             }
             stage => {
                 self.stage = stage;

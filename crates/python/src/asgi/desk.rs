@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use proto::ws::handshake::Handshake;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -12,7 +13,7 @@ use server::{Event, Exchange};
 use super::conversation::Conversation;
 use super::dialogue::Dialogue;
 use super::promise::Promise;
-use super::scope::{Scope, Template};
+use super::scope::{Constants, Scope, Template};
 use super::talk::Talk;
 use crate::unserved::Unserved;
 use crate::wsgi::{HookRequest, RequestHooks};
@@ -55,7 +56,9 @@ pub(crate) struct Desk {
     pub(super) grace: Duration,
     /// What is called before and after each request.
     pub(super) hooks: Option<RequestHooks>,
-    template: Mutex<Template>,
+    constants: Constants,
+    /// Not there while a scope is made of it.
+    template: Mutex<Option<Box<Template>>>,
     calls: Mutex<HashMap<u64, Call>>,
 }
 
@@ -64,7 +67,7 @@ impl Desk {
         py: Python<'_>,
         application: Application,
         event_loop: &Bound<'_, PyAny>,
-        template: Template,
+        constants: Constants,
     ) -> PyResult<Desk> {
         Ok(Desk {
             application,
@@ -74,7 +77,8 @@ impl Desk {
             kept: Py::new(py, Promise::kept())?,
             grace: Duration::ZERO,
             hooks: None,
-            template: Mutex::new(template),
+            template: Mutex::new(Some(Box::new(Template::new(py, &constants)?))),
+            constants,
             calls: Mutex::new(HashMap::new()),
         })
     }
@@ -111,29 +115,56 @@ impl Desk {
         py: Python<'py>,
         mut exchange: Exchange,
     ) -> PyResult<Option<(Talk, Scope<'py>)>> {
+        let handshake = match exchange.handshake() {
+            Ok(handshake) => handshake,
+            Err(refusal) => {
+                log::debug!("A handshake was refused: {refusal}");
+                exchange.refuse_handshake(refusal);
+                return Ok(None);
+            }
+        };
+        let scope = self.scope(py, &exchange, handshake.as_ref())?;
         let desk = Arc::clone(self);
-        let mut template = lock(&self.template);
-        Ok(match exchange.handshake() {
-            Ok(None) => {
-                let scope = template.scope(py, &exchange);
+        let talk = match handshake {
+            Some(handshake) => {
+                let dialogue = Dialogue::new(desk, exchange, handshake);
+                Talk::WebSocket(Py::new(py, dialogue)?)
+            }
+            None => {
                 let observed = match &self.hooks {
                     Some(_) => Some(HookRequest::without_body(py, &exchange)?),
                     None => None,
                 };
-                let conversation = Py::new(py, Conversation::new(desk, exchange, observed))?;
-                Some((Talk::Request(conversation), scope))
+                let conversation = Conversation::new(desk, exchange, observed);
+                Talk::Request(Py::new(py, conversation)?)
             }
-            Ok(Some(handshake)) => {
-                let scope = template.websocket_scope(py, &exchange, handshake.protocols());
-                let dialogue = Py::new(py, Dialogue::new(desk, exchange, handshake))?;
-                Some((Talk::WebSocket(dialogue), scope))
-            }
-            Err(refusal) => {
-                log::debug!("A handshake was refused: {refusal}");
-                exchange.refuse_handshake(refusal);
-                None
-            }
-        })
+        };
+        Ok(Some((talk, scope)))
+    }
+
+    /// The template is taken away for as long as its scope is made, because new objects may set the garbage collector off, and with it
+    /// destructors of the application. Should one of them get as far as another request, that has a template of its own.
+    ///
+    /// # Errors
+    /// There is no memory for a template.
+    fn scope<'py>(
+        &self,
+        py: Python<'py>,
+        exchange: &Exchange,
+        handshake: Option<&Handshake>,
+    ) -> PyResult<Scope<'py>> {
+        let ready = lock(&self.template).take();
+        let mut template = match ready {
+            Some(template) => template,
+            None => Box::new(Template::new(py, &self.constants)?),
+        };
+        let scope = match handshake {
+            Some(handshake) => template.websocket_scope(py, exchange, handshake.protocols()),
+            None => template.scope(py, exchange),
+        };
+        let other = lock(&self.template).replace(template);
+        drop(other);
+        Ok(scope)
     }
 
     fn call(&self, py: Python<'_>, talk: &Talk, scope: &Bound<'_, PyDict>) -> Option<PyErr> {

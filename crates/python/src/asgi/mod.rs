@@ -26,7 +26,7 @@ use settings::Config;
 use crate::name_policy::NamePolicy;
 use crate::wsgi::RequestHooks;
 use desk::{Application, Desk};
-use scope::Template;
+use scope::Constants;
 
 /// An application with its event loop and its lifespan.
 #[derive(Debug)]
@@ -55,7 +55,11 @@ impl Site {
             .call1((&application, config.asgi_lifespan.name()))?;
         lifespan.call_method1("start", (&event_loop,))?;
         let state = lifespan.getattr("state")?.cast_into::<PyDict>()?.unbind();
-        let template = Template::new(py, &config.root_path, NamePolicy::of(config), state)?;
+        let constants = Constants {
+            root_path: config.root_path.clone(),
+            names: NamePolicy::of(config),
+            state,
+        };
         let application = Application {
             is_coroutine_function: py
                 .import("oxicorn.dialect")?
@@ -64,7 +68,7 @@ impl Site {
             callable: application.unbind(),
             call_apart: module.getattr("call_apart")?.unbind(),
         };
-        let mut desk = Desk::new(py, application, &event_loop, template)?;
+        let mut desk = Desk::new(py, application, &event_loop, constants)?;
         desk.grace = Duration::from_secs(config.asgi_disconnect_grace_period.into());
         desk.hooks = hooks;
         Ok(Site {

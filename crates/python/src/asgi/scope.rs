@@ -22,6 +22,17 @@ const SPEC_VERSION: &str = "2.5";
 /// What the application is told of a request, if it is to be told of it.
 pub(super) type Scope<'py> = Result<Bound<'py, PyDict>, Unserved>;
 
+/// What is the same for all requests of a worker.
+#[derive(Debug)]
+pub(super) struct Constants {
+    /// The setting `root_path`.
+    pub(super) root_path: String,
+    /// Which field names pass.
+    pub(super) names: NamePolicy,
+    /// The dictionary that the lifespan fills.
+    pub(super) state: Py<PyDict>,
+}
+
 /// The template, and the memory of names.
 #[derive(Debug)]
 pub(super) struct Template {
@@ -36,15 +47,9 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// `state` is the dictionary that the lifespan fills.
-    pub(super) fn new(
-        py: Python<'_>,
-        root_path: &str,
-        names: NamePolicy,
-        state: Py<PyDict>,
-    ) -> PyResult<Template> {
+    pub(super) fn new(py: Python<'_>, constants: &Constants) -> PyResult<Template> {
         // It is put before paths, which begin with a slash.
-        let root = root_path.trim_end_matches('/');
+        let root = constants.root_path.trim_end_matches('/');
         let asgi = PyDict::new(py);
         asgi.set_item(intern!(py, "version"), "3.0")?;
         asgi.set_item(intern!(py, "spec_version"), SPEC_VERSION)?;
@@ -59,9 +64,9 @@ impl Template {
         Ok(Template {
             dict: dict.unbind(),
             extensions: extensions.unbind(),
-            state,
+            state: constants.state.clone_ref(py),
             root: root.into(),
-            names: Names::new(names),
+            names: Names::new(constants.names.clone()),
             last: Last::default(),
         })
     }
