@@ -242,6 +242,10 @@ def test_any_buffer_is_a_body_and_any_pair_a_header(server: Server) -> None:
 def test_a_body_is_cut_to_its_content_length(server: Server) -> None:
     with server.connect() as wire:
         assert wire.get("/lengthy").text == "12345"
+        assert wire.get("/lacking").body == b"123"
+        wire.assert_closed()
+    server.wait_log("response to /lengthy was longer than its Content-Length; 3 bytes were cut off")
+    server.wait_log("response to /lacking was shorter than its Content-Length; the connection is closed")
 
 
 @pytest.mark.parametrize(
@@ -419,6 +423,8 @@ def test_the_traceback_is_in_the_log(serve: Serve) -> None:
     )
     server.get("/nothing")
     server.wait_log("returned without starting its response to /nothing")
+    server.get("/head_only")
+    server.wait_log("returned without completing its response to /head_only")
 
 
 @pytest.mark.parametrize("view", ["error_mid_body", "half"])
@@ -501,6 +507,20 @@ def test_a_task_is_cancelled_when_the_grace_period_is_over(serve: Serve) -> None
     assert time.monotonic() - left > 0.8
     assert server.get("/").text == "Hello, world!"
     assert "ERROR" not in server.log
+
+
+def test_clients_that_leave_have_the_statuses_of_nginx_in_the_access_log(serve: Serve) -> None:
+    server = serve("asgi_lab", *ASGI, "--asgi-disconnect-grace-period", "0", "--access-logfile", "-")
+    with server.connect() as wire:
+        wire.request("/gate/door")
+        serve.gates.wait_entered("door")
+    server.wait_log(r'"GET /gate/door HTTP/1.1" 499 0')
+    with server.connect() as wire:
+        wire.send(b"POST /late/half HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+        serve.gates.wait_entered("half")
+    serve.gates.open("half")
+    server.wait_log(r'"POST /late/half HTTP/1.1" 400 0')
+    assert "ERROR" not in server.log, "it is not the application's fault"
 
 
 @pytest.mark.parametrize(

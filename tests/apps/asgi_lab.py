@@ -160,6 +160,12 @@ async def views_of_bytes(scope, receive, send, _):
     await body(send, bytearray(b"an array"))
 
 
+async def lacking(scope, receive, send, _):
+    """Less than the Content-Length promises."""
+    await start(send, 200, (b"content-length", b"5"))
+    await body(send, b"123")
+
+
 async def lengthy(scope, receive, send, _):
     """More than the Content-Length allows."""
     await start(send, 200, (b"content-length", b"5"))
@@ -245,6 +251,10 @@ async def error_after_end(scope, receive, send, _):
 
 async def nothing(scope, receive, send, _):
     pass
+
+
+async def head_only(scope, receive, send, _):
+    await start(send)
 
 
 async def half(scope, receive, send, _):

@@ -69,6 +69,8 @@ pub struct Exchange {
     sent: u64,
     /// What of `sent` was sent before the client's side ended, and whether it was probed since; see [`Exchange::probe`].
     sent_before: u64,
+    /// Body bytes beyond the Content-Length, which were not sent.
+    excess: u64,
     probed: bool,
     fields: Vec<u8>,
     variables: Vec<Option<Vec<u8>>>,
@@ -129,6 +131,7 @@ impl Exchange {
             status: 0,
             sent: 0,
             sent_before: 0,
+            excess: 0,
             probed: false,
             fields: Vec::new(),
             variables: Vec::new(),

@@ -138,6 +138,11 @@ impl Inlet {
 
 /// The side of whoever holds the exchange.
 impl Inlet {
+    /// Whether the body has come to its end.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.lock().end == End::Complete
+    }
+
     /// Takes what there is. The second value says that the reactor waits to be told to go on.
     pub(crate) fn read(&self) -> (Read, bool) {
         let mut state = self.0.lock();

@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyDict};
 use server::{Exchange, Presence, Read, Room};
 
 use super::desk::Desk;
-use super::failure::{self, Standing};
+use super::failure::{self, Standing, Verdict};
 use super::message::{self, Message};
 use super::promise::{Promise, Step};
 use super::reply::{Reply, Stage, Stuck};
@@ -33,6 +33,8 @@ struct State {
     body_over: bool,
     /// Since when the client's side has ended: it has left, or may have.
     gone: Option<Instant>,
+    /// It left before the request was complete, and the application was told.
+    broken_off: bool,
     /// The task was told to end.
     cancelled: bool,
     /// The request as the operator's hooks see it, until they have been told of its end.
@@ -123,6 +125,7 @@ impl Conversation {
                 reply: Reply::new(exchange),
                 body_over: false,
                 gone: None,
+                broken_off: false,
                 cancelled: false,
                 observed,
                 told: false,
@@ -245,10 +248,14 @@ impl Conversation {
                 Heard::Body(data, more)
             }
             Read::Pending => Heard::Nothing,
-            Read::Gone => Heard::Disconnect,
+            Read::Gone => {
+                state.broken_off = true;
+                Heard::Disconnect
+            }
             Read::Refused { status, rule } => {
                 // The client's mistake is answered here; to the application it is as if the client had left.
                 state.gone = Some(Instant::now());
+                state.broken_off = true;
                 state.reply.give_up(status, rule);
                 Heard::Disconnect
             }
@@ -307,14 +314,23 @@ impl Conversation {
     /// The application raised.
     pub(super) fn fail(&self, py: Python<'_>, error: PyErr) -> Option<PyErr> {
         let state = self.lock();
-        let (told, gone) = (state.told, state.gone.is_some());
+        let (told, broken_off, gone) = (state.told, state.broken_off, state.gone.is_some());
         drop(state);
         let standing = Standing {
             told,
+            broken_off,
             released: gone || !self.is_open(),
         };
-        let exit = failure::judge(py, &self.target, error, standing);
-        self.lock().reply.give_up(500, RULE);
+        let exit = match failure::judge(py, &self.target, error, standing) {
+            Verdict::OfTheClient => {
+                self.lock().reply.let_go();
+                None
+            }
+            Verdict::OfTheApplication(exit) => {
+                self.lock().reply.give_up(500, RULE);
+                exit
+            }
+        };
         self.waiters.wake(py);
         self.end(py);
         exit
@@ -323,18 +339,18 @@ impl Conversation {
     /// The application has returned: is there an answer?
     fn check_complete(&self) {
         let mut state = self.lock();
-        let told = state.told || state.gone.is_some();
         let missing = match state.reply.stage() {
             Stage::Complete | Stage::Ended => return,
-            Stage::Unstarted | Stage::Headed => "starting",
-            Stage::Streaming | Stage::Trailing => "completing",
+            Stage::Unstarted => "starting",
+            Stage::Headed | Stage::Streaming | Stage::Trailing => "completing",
         };
+        if state.told || state.broken_off || state.gone.is_some() {
+            return state.reply.let_go();
+        }
         state.reply.give_up(500, RULE);
         drop(state);
-        if !told {
-            let target = text::printable(&self.target);
-            log::error!("The application returned without {missing} its response to {target}");
-        }
+        let target = text::printable(&self.target);
+        log::error!("The application returned without {missing} its response to {target}");
     }
 
     /// Answers a request that the application does not get to see.

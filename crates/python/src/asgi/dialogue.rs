@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use server::{Exchange, Room};
 
 use super::desk::Desk;
-use super::failure::{self, Standing};
+use super::failure::{self, Standing, Verdict};
 use super::promise::{Promise, Step};
 use super::reply::Stuck;
 use super::talk::Talk;
@@ -179,10 +179,14 @@ impl Dialogue {
         let state = self.lock();
         let standing = Standing {
             told: state.told,
+            broken_off: false,
             released: state.gone || !state.upgrade.is_open(),
         };
         drop(state);
-        let exit = failure::judge(py, &self.target, error, standing);
+        let exit = match failure::judge(py, &self.target, error, standing) {
+            Verdict::OfTheClient => None,
+            Verdict::OfTheApplication(exit) => exit,
+        };
         let _ = self.lock().upgrade.part(Parting::Failed);
         self.waiters.wake(py);
         exit

@@ -20,31 +20,41 @@ const CHAIN: usize = 16;
 pub(super) struct Standing {
     /// The application was told, by an exception out of `send`, that there is nobody any more.
     pub(super) told: bool,
+    /// The client left before its request was complete, and the application was told.
+    pub(super) broken_off: bool,
     /// Nobody waits for anything: the client has left, or has all that it asked for.
     pub(super) released: bool,
 }
 
-/// Logs what the application raised, unless it came of the client. Returns the exception if the worker must obey it:
-/// `SystemExit` and `KeyboardInterrupt`.
-pub(super) fn judge(
-    py: Python<'_>,
-    target: &[u8],
-    error: PyErr,
-    standing: Standing,
-) -> Option<PyErr> {
+/// What an exception was.
+pub(super) enum Verdict {
+    /// It came of the client, who has left.
+    OfTheClient,
+    /// The application's own. The worker must obey `SystemExit` and `KeyboardInterrupt`.
+    OfTheApplication(Option<PyErr>),
+}
+
+/// Logs what the application raised, unless it came of the client.
+pub(super) fn judge(py: Python<'_>, target: &[u8], error: PyErr, standing: Standing) -> Verdict {
     let target = text::printable(target);
+    let exit =
+        error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py);
     if error.is_instance_of::<CancelledError>(py) && standing.released {
         log::debug!("The task of {target} was cancelled.");
-    } else if standing.told && comes_of_the_client(py, &error) {
+        return Verdict::OfTheClient;
+    }
+    // What frameworks make of a request that broke off is of many types.
+    let of_the_client = standing.broken_off || standing.told && comes_of_the_client(py, &error);
+    if of_the_client && !exit {
         log::debug!("Client of {target} is gone: {error}");
-    } else if crate::signals::is_leaving() && error.is_instance_of::<PySystemExit>(py) {
+        return Verdict::OfTheClient;
+    }
+    if crate::signals::is_leaving() && error.is_instance_of::<PySystemExit>(py) {
         log::debug!("{target} is not waited for: the worker ends at once.");
     } else {
         report(py, &target, &error);
     }
-    let exit =
-        error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py);
-    exit.then_some(error)
+    Verdict::OfTheApplication(exit.then_some(error))
 }
 
 /// How a finished task ended: with what it raised, or with its cancellation.

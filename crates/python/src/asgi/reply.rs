@@ -239,6 +239,15 @@ impl Reply {
         self.release();
     }
 
+    /// Gives the answer up because there is nobody who takes it.
+    pub(super) fn let_go(&mut self) {
+        if let Some(exchange) = &mut self.exchange {
+            self.stage = Stage::Ended;
+            exchange.forsake();
+        }
+        self.release();
+    }
+
     fn finish(&mut self) -> Result<(), Stuck> {
         self.stage = Stage::Complete;
         let trailers = std::mem::take(&mut self.trailers);

@@ -109,7 +109,8 @@ impl Upgrade {
 
     /// The client has left. A WebSocket that was open says itself how it ended, behind the messages that came before.
     pub(super) fn note_gone(&mut self) {
-        if matches!(self.0, Stage::Asked { .. }) {
+        if let Stage::Asked { exchange, .. } = &mut self.0 {
+            exchange.forsake();
             self.0 = Stage::Ended(ABNORMAL, String::new());
         }
     }

@@ -14,7 +14,7 @@ impl Exchange {
     /// The client is gone.
     pub fn respond(&mut self, head: &ResponseHead, body: &[u8]) -> Result<(), SinkError> {
         let (bytes, mut framing) = self.encode(head, Some(body.len() as u64));
-        let body = admit(&mut framing, body);
+        let body = self.admit(&mut framing, body);
         self.sent = body.len() as u64;
         self.response = Response::Streaming(framing);
         self.send(&[&bytes, body])?;
@@ -56,7 +56,7 @@ impl Exchange {
 
     pub(super) fn send_chunk(&mut self, chunk: &[u8]) -> Result<(), SinkError> {
         let (mut bytes, mut framing) = self.take_staged();
-        let chunk = admit(&mut framing, chunk);
+        let chunk = self.admit(&mut framing, chunk);
         self.response = Response::Streaming(framing);
         self.sent += chunk.len() as u64;
         if framing == ResponseFraming::Chunked && !chunk.is_empty() {
@@ -159,6 +159,16 @@ impl Exchange {
         self.keep_alive = false;
     }
 
+    /// Gives up on a client that has left: nothing more is sent to it. Where no response has begun, the access log has nginx's
+    /// statuses: 400 for a request that was not complete, else 499.
+    pub fn forsake(&mut self) {
+        let is_whole = self.inlet.as_ref().is_none_or(|inlet| inlet.is_whole());
+        if !self.started() {
+            self.status = if is_whole { 499 } else { 400 };
+        }
+        self.abort();
+    }
+
     /// Sends an interim response such as 103 Early Hints (RFC 8297). Left out for HTTP/1.0, which does not know them, and
     /// once the response has begun.
     ///
@@ -220,7 +230,15 @@ impl Exchange {
         let short = matches!(framing, ResponseFraming::Length(left) if left > 0);
         if short {
             log::warn!(
-                "The response body was shorter than its Content-Length; the connection is closed."
+                "The response to {} was shorter than its Content-Length; the connection is closed.",
+                self.request.target().escape_ascii()
+            );
+        }
+        if self.excess > 0 {
+            log::warn!(
+                "The response to {} was longer than its Content-Length; {} bytes were cut off.",
+                self.request.target().escape_ascii(),
+                self.excess
             );
         }
         if short || framing == ResponseFraming::UntilClose {
@@ -229,17 +247,18 @@ impl Exchange {
         self.response = Response::Complete;
         Ok(())
     }
-}
 
-/// Cuts a chunk to what the framing still allows, and counts it.
-fn admit<'a>(framing: &mut ResponseFraming, chunk: &'a [u8]) -> &'a [u8] {
-    match framing {
-        ResponseFraming::NoBody => &[],
-        ResponseFraming::Length(left) => {
-            let allowed = (*left).min(chunk.len() as u64);
-            *left -= allowed;
-            &chunk[..allowed as usize]
+    /// Cuts a chunk to what the framing still allows, and counts it.
+    fn admit<'a>(&mut self, framing: &mut ResponseFraming, chunk: &'a [u8]) -> &'a [u8] {
+        match framing {
+            ResponseFraming::NoBody => &[],
+            ResponseFraming::Length(left) => {
+                let allowed = (*left).min(chunk.len() as u64);
+                *left -= allowed;
+                self.excess += chunk.len() as u64 - allowed;
+                &chunk[..allowed as usize]
+            }
+            ResponseFraming::Chunked | ResponseFraming::UntilClose => chunk,
         }
-        ResponseFraming::Chunked | ResponseFraming::UntilClose => chunk,
     }
 }
