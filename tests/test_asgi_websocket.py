@@ -251,6 +251,12 @@ def test_a_receive_that_waits_since_before_the_acceptance(server: Server) -> Non
         assert socket.recv(timeout=10) == "at last"
 
 
+def test_the_connect_comes_first_also_where_the_application_has_accepted_before(server: Server) -> None:
+    with dial(server, "/accept_first/x") as socket:
+        socket.send("later")
+        assert socket.recv(timeout=10) == "websocket.connect, later"
+
+
 def test_many_messages_are_echoed_in_order(server: Server) -> None:
     with dial(server, "/echo/many") as socket:
         for number in range(2000):

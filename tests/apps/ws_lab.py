@@ -229,6 +229,11 @@ async def receive_first(socket: Socket) -> None:
     await socket.say(await hearing)
 
 
+async def accept_first(socket: Socket) -> None:
+    await socket.send({"type": "websocket.accept"})
+    await socket.say(f"{(await socket.receive())['type']}, {await socket.hear()}")
+
+
 async def both(socket: Socket) -> None:
     """Two tasks: one that receives, one that sends."""
     await socket.accept()

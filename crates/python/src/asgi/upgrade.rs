@@ -54,8 +54,6 @@ enum Stage {
     Asked {
         exchange: Box<Exchange>,
         handshake: Box<Handshake>,
-        /// `receive()` has told of it.
-        told: bool,
     },
     Open(Box<WebSocket>),
     /// The application answers with an HTTP response.
@@ -68,7 +66,11 @@ enum Stage {
 
 /// One handshake.
 #[derive(Debug)]
-pub(super) struct Upgrade(Stage);
+pub(super) struct Upgrade {
+    stage: Stage,
+    /// `receive()` has told of the handshake, which comes first whatever the application has sent before it asks.
+    told: bool,
+}
 
 impl From<SendFailure> for Stuck {
     fn from(failure: SendFailure) -> Stuck {
@@ -86,21 +88,23 @@ const LOST: Stuck = Stuck::Lost(SinkError::Disconnected);
 
 impl Upgrade {
     pub(super) fn new(exchange: Exchange, handshake: Handshake) -> Upgrade {
-        Upgrade(Stage::Asked {
-            exchange: Box::new(exchange),
-            handshake: Box::new(handshake),
+        Upgrade {
+            stage: Stage::Asked {
+                exchange: Box::new(exchange),
+                handshake: Box::new(handshake),
+            },
             told: false,
-        })
+        }
     }
 
     /// Whether the application still has something to say.
     pub(super) fn is_open(&self) -> bool {
-        !matches!(self.0, Stage::Closed(..) | Stage::Ended(..))
+        !matches!(self.stage, Stage::Closed(..) | Stage::Ended(..))
     }
 
     /// Asks to be told when a client that waits for the handshake leaves; says whether it has left already.
     pub(super) fn watch_client(&mut self) -> bool {
-        match &mut self.0 {
+        match &mut self.stage {
             Stage::Asked { exchange, .. } => exchange.watch_gone(),
             Stage::Denying(reply) => reply.exchange().is_some_and(Exchange::watch_gone),
             Stage::Open(_) | Stage::Closed(..) | Stage::Ended(..) => false,
@@ -109,18 +113,17 @@ impl Upgrade {
 
     /// The client has left. A WebSocket that was open says itself how it ended, behind the messages that came before.
     pub(super) fn note_gone(&mut self) {
-        if let Stage::Asked { exchange, .. } = &mut self.0 {
+        if let Stage::Asked { exchange, .. } = &mut self.stage {
             exchange.forsake();
-            self.0 = Stage::Ended(ABNORMAL, String::new());
+            self.stage = Stage::Ended(ABNORMAL, String::new());
         }
     }
 
     pub(super) fn hear(&mut self) -> Heard {
-        match &mut self.0 {
-            Stage::Asked { told, .. } if !*told => {
-                *told = true;
-                Heard::Connect
-            }
+        if !std::mem::replace(&mut self.told, true) {
+            return Heard::Connect;
+        }
+        match &mut self.stage {
             Stage::Asked { exchange, .. } => match exchange.watch_gone() {
                 true => Heard::Disconnect(ABNORMAL, String::new()),
                 false => Heard::Nothing,
@@ -136,7 +139,7 @@ impl Upgrade {
                 Some(Incoming::Closed(closure)) => {
                     let (code, reason) = (closure.code(), closure.reason().to_owned());
                     // The server writes its access line now, however long the application goes on.
-                    self.0 = Stage::Ended(code, reason.clone());
+                    self.stage = Stage::Ended(code, reason.clone());
                     Heard::Disconnect(code, reason)
                 }
             },
@@ -152,28 +155,26 @@ impl Upgrade {
         protocol: Option<&str>,
         fields: &ResponseHead,
     ) -> Result<Room, Stuck> {
-        match std::mem::replace(&mut self.0, Stage::Ended(ABNORMAL, String::new())) {
+        match std::mem::replace(&mut self.stage, Stage::Ended(ABNORMAL, String::new())) {
             Stage::Asked {
                 exchange,
                 handshake,
-                told,
             } => match exchange.accept(&handshake, protocol, fields) {
                 Ok(websocket) => {
-                    self.0 = Stage::Open(Box::new(websocket));
+                    self.stage = Stage::Open(Box::new(websocket));
                     Ok(Room::Enough)
                 }
                 Err(AcceptFailure::Lost(error)) => Err(Stuck::Lost(error)),
                 Err(AcceptFailure::Misuse(exchange, misuse)) => {
-                    self.0 = Stage::Asked {
+                    self.stage = Stage::Asked {
                         exchange,
                         handshake,
-                        told,
                     };
                     Err(Stuck::Misuse(misuse))
                 }
             },
             stage => {
-                self.0 = stage;
+                self.stage = stage;
                 Err(self.misplaced(ANSWERED))
             }
         }
@@ -181,7 +182,7 @@ impl Upgrade {
 
     /// `websocket.send` with text.
     pub(super) fn send_text(&mut self, text: &str) -> Result<Room, Stuck> {
-        match &mut self.0 {
+        match &mut self.stage {
             Stage::Open(websocket) => Ok(websocket.send_text(text)?),
             _ => Err(self.misplaced(NOT_OPEN)),
         }
@@ -189,7 +190,7 @@ impl Upgrade {
 
     /// `websocket.send` with bytes.
     pub(super) fn send_binary(&mut self, data: &[u8]) -> Result<Room, Stuck> {
-        match &mut self.0 {
+        match &mut self.stage {
             Stage::Open(websocket) => Ok(websocket.send_binary(data)?),
             _ => Err(self.misplaced(NOT_OPEN)),
         }
@@ -197,13 +198,13 @@ impl Upgrade {
 
     /// `websocket.close`. One that the client has closed is closed, as the application wants it.
     pub(super) fn close(&mut self, code: u16, reason: &str) -> Result<Room, Stuck> {
-        match &mut self.0 {
+        match &mut self.stage {
             Stage::Asked { exchange, .. } => {
                 exchange.refuse(403, NOT_ACCEPTED);
-                self.0 = Stage::Closed(ABNORMAL, String::new());
+                self.stage = Stage::Closed(ABNORMAL, String::new());
             }
             Stage::Open(websocket) => match websocket.close(code, reason) {
-                Ok(()) => self.0 = Stage::Closed(code, reason.to_owned()),
+                Ok(()) => self.stage = Stage::Closed(code, reason.to_owned()),
                 Err(SendFailure::Lost(_)) => {}
                 Err(failure @ SendFailure::Misuse(_)) => return Err(failure.into()),
             },
@@ -216,15 +217,15 @@ impl Upgrade {
 
     /// `websocket.http.response.start`
     pub(super) fn deny(&mut self, head: ResponseHead) -> Result<Room, Stuck> {
-        match std::mem::replace(&mut self.0, Stage::Ended(ABNORMAL, String::new())) {
+        match std::mem::replace(&mut self.stage, Stage::Ended(ABNORMAL, String::new())) {
             Stage::Asked { exchange, .. } => {
                 let mut reply = Reply::new(*exchange);
                 let started = reply.start(head);
-                self.0 = Stage::Denying(Box::new(reply));
+                self.stage = Stage::Denying(Box::new(reply));
                 started.map(|()| Room::Enough)
             }
             stage => {
-                self.0 = stage;
+                self.stage = stage;
                 Err(self.misplaced(ANSWERED))
             }
         }
@@ -232,21 +233,21 @@ impl Upgrade {
 
     /// `websocket.http.response.body`
     pub(super) fn deny_with(&mut self, piece: &[u8], more: bool) -> Result<Room, Stuck> {
-        let Stage::Denying(reply) = &mut self.0 else {
+        let Stage::Denying(reply) = &mut self.stage else {
             return Err(self.misplaced(Stuck::Misplaced(
                 "websocket.http.response.start has to come first",
             )));
         };
         let room = reply.body(piece, more)?;
         if reply.stage() == ReplyStage::Complete {
-            self.0 = Stage::Closed(ABNORMAL, String::new());
+            self.stage = Stage::Closed(ABNORMAL, String::new());
         }
         Ok(room)
     }
 
     /// The application has ended: whatever it left open is closed. Says whether it was to be expected to do that itself.
     pub(super) fn part(&mut self, parting: Parting) -> Result<(), &'static str> {
-        match (&mut self.0, parting) {
+        match (&mut self.stage, parting) {
             (Stage::Asked { exchange, .. }, Parting::Returned) => {
                 exchange.refuse(403, NOT_ACCEPTED);
             }
@@ -258,26 +259,26 @@ impl Upgrade {
             (Stage::Open(websocket), Parting::Failed) => drop(websocket.close(1011, "")),
             (Stage::Denying(reply), _) => {
                 reply.give_up(500, super::conversation::RULE);
-                self.0 = Stage::Ended(ABNORMAL, String::new());
+                self.stage = Stage::Ended(ABNORMAL, String::new());
                 return Err("completing");
             }
             (Stage::Closed(..) | Stage::Ended(..), _) => return Ok(()),
         }
-        self.0 = Stage::Ended(ABNORMAL, String::new());
+        self.stage = Stage::Ended(ABNORMAL, String::new());
         Ok(())
     }
 
     /// Refuses a handshake that the application does not get to see.
     pub(super) fn refuse(&mut self, status: u16, rule: &str) {
-        if let Stage::Asked { exchange, .. } = &mut self.0 {
+        if let Stage::Asked { exchange, .. } = &mut self.stage {
             exchange.refuse(status, rule);
         }
-        self.0 = Stage::Ended(ABNORMAL, String::new());
+        self.stage = Stage::Ended(ABNORMAL, String::new());
     }
 
     /// Why a message that does not fit cannot be sent.
     fn misplaced(&self, otherwise: Stuck) -> Stuck {
-        match self.0 {
+        match self.stage {
             Stage::Ended(..) => LOST,
             Stage::Closed(..) => CLOSED,
             _ => otherwise,
