@@ -460,3 +460,58 @@ def test_what_pre_request_raises_answers_500(serve: Serve) -> None:
     server = _serve_lab(serve)
     assert server.get().status == 500
     assert "not today" in server.log
+
+
+@parity
+def test_what_pre_request_changes_is_what_the_application_sees(serve: Serve) -> None:
+    _conf(
+        serve,
+        "forwarder_headers = 'SCRIPT_NAME'\n"
+        "def pre_request(worker, req):\n"
+        "    if req.path != '/':\n"
+        "        req.method, req.scheme, req.version = 'PATCH', 'https', (1, 0)\n"
+        "        req.path, req.query, req.uri = '/shop/environ/%41', 'a=1', '/other'\n"
+        "        req.headers.append(('SCRIPT_NAME', '/shop'))\n",
+    )
+    server = _serve_lab(serve)
+    seen = server.get("/before").json()
+    names = [
+        "REQUEST_METHOD",
+        "wsgi.url_scheme",
+        "SERVER_PROTOCOL",
+        "SCRIPT_NAME",
+        "PATH_INFO",
+        "QUERY_STRING",
+        "RAW_URI",
+    ]
+    assert [seen[name] for name in names] == [
+        "PATCH",
+        "https",
+        "HTTP/1.0",
+        "/shop",
+        "/environ/A",
+        "a=1",
+        "/other",
+    ]
+
+
+@parity
+def test_the_access_log_shows_fields_that_pre_request_adds(serve: Serve) -> None:
+    _conf(
+        serve,
+        "accesslog = '-'\naccess_log_format = '<%({x-busy}i)s %(m)s>'\n"
+        "def pre_request(worker, req):\n    req.headers.append(('X-BUSY', '3'))\n",
+    )
+    _serve_lab(serve).wait_log("<3 GET>")
+
+
+@parity
+def test_hooks_do_not_see_fields_that_header_map_drops(serve: Serve) -> None:
+    _conf(
+        serve,
+        "def pre_request(worker, req):\n"
+        "    worker.log.info('sees %s', sorted(name for name, _ in req.headers if name.startswith('X')))\n",
+    )
+    server = _serve_lab(serve)
+    server.get(fields=[("X_User", "admin"), ("X-User", "guest")])
+    server.wait_log(r"sees \['X-USER'\]")

@@ -443,12 +443,18 @@ def route(log: Any) -> tuple[int, bool, str]:
             access = "off"
         elif _oxicorn.unknown_atoms(log.cfg.access_log_format) is None:
             access = "logger"  # A notation of Python's that the server does not know, such as `%(D)06d`.
+        elif "}i)" in log.cfg.access_log_format and _is_set(log.cfg.pre_request):
+            access = "logger"  # The hook may add fields, or change them, for the line to show.
         elif log.cfg.accesslog and _is_plain(accesses, _ReportsOnce, Logger.access_fmt, None):
             ours = accesses.handlers[0]._output == log.cfg.accesslog  # type: ignore[attr-defined]
             access = "server" if ours else "logger"
     if not isinstance(log, Logger):
         return Logger.LOG_LEVELS.get(str(log.cfg.loglevel).lower(), logging.INFO), True, "logger"
     return errors.getEffectiveLevel(), not plain, access
+
+
+def _is_set(hook: Any) -> bool:
+    return getattr(hook, "__module__", None) != "oxicorn.config"
 
 
 def _inherits(log: Any, names: tuple[str, ...]) -> bool:

@@ -316,12 +316,12 @@ impl Request {
     }
 
     /// Names (in the peer's spelling) and values of the fields, in their order.
-    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> + Clone {
         self.fields_as_sent().map(|field| (field.name, field.value))
     }
 
     /// As [`Request::fields`], each field as one value.
-    pub fn fields_as_sent(&self) -> impl ExactSizeIterator<Item = Field<'_>> {
+    pub fn fields_as_sent(&self) -> impl ExactSizeIterator<Item = Field<'_>> + Clone {
         self.fields.iter().map(|field| field.of(&self.head))
     }
 

@@ -132,7 +132,10 @@ impl Desk {
             }
             None => {
                 let observed = match &self.hooks {
-                    Some(_) => Some(HookRequest::without_body(py, &exchange)?),
+                    Some(_) => {
+                        let names = &self.constants.names;
+                        Some(HookRequest::without_body(py, &exchange, names)?)
+                    }
                     None => None,
                 };
                 let conversation = Conversation::new(desk, exchange, observed);

@@ -34,6 +34,16 @@ pub(super) struct Constants {
     pub(super) names: NamePolicy,
 }
 
+/// What the application is to see of a request: what the client sent, or what `pre_request` has made of it.
+#[derive(Debug)]
+pub(super) struct Seen<'a, F> {
+    pub(super) fields: F,
+    /// Where it is another one than the request's.
+    pub(super) path: Option<&'a [u8]>,
+    /// Whether the fields come from somebody who may name the mount point.
+    pub(super) trusted: bool,
+}
+
 /// The template, and the memory of names.
 #[derive(Debug)]
 pub(super) struct Template {
@@ -90,7 +100,7 @@ impl Template {
         kit.enter(self.dict.bind(py))
     }
 
-    /// Makes the environ. `fields` are the request's, or what a `pre_request` hook made of them; `input` is `None` for an empty body.
+    /// Makes the environ; `input` is `None` for an empty body.
     ///
     /// # Errors
     /// See [`Unserved`].
@@ -98,7 +108,7 @@ impl Template {
         &mut self,
         py: Python<'py>,
         exchange: &Exchange,
-        fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+        seen: Seen<'a, impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone>,
         input: Option<&Bound<'py, Input>>,
     ) -> Result<Bound<'py, PyDict>, Unserved> {
         let request = &exchange.request;
@@ -109,9 +119,8 @@ impl Template {
         };
         self.last.follow(exchange, &variables)?;
         let environ = self.dict.bind(py).copy()?;
-        for (position, field) in fields.enumerate() {
-            self.names
-                .enter(&environ, position, field, exchange.trusted())?;
+        for (position, field) in seen.fields.clone().enumerate() {
+            self.names.enter(&environ, position, field, seen.trusted)?;
         }
         if let Some(input) = input {
             environ.set_item(intern!(py, "wsgi.input"), input)?;
@@ -128,27 +137,32 @@ impl Template {
                 path.as_os_str().as_encoded_bytes(),
             )?;
         }
-        self.mount(&environ, exchange)?;
+        self.mount(&environ, request, seen)?;
         Ok(environ)
     }
 
     /// Splits the path where the application is mounted. Gunicorn cuts the text only, so that `/app` leaves `lication` of `/application`;
     /// PEP 3333 wants PATH_INFO to be empty or to begin with a slash.
-    fn mount(&self, environ: &Bound<'_, PyDict>, exchange: &Exchange) -> Result<(), Unserved> {
-        let request = &exchange.request;
-        let forwarded = if self.forwards_script_name && exchange.trusted() {
-            request.field(b"SCRIPT_NAME")
-        } else {
-            None
+    fn mount<'a>(
+        &self,
+        environ: &Bound<'_, PyDict>,
+        request: &Request,
+        mut seen: Seen<'a, impl Iterator<Item = (&'a [u8], &'a [u8])>>,
+    ) -> Result<(), Unserved> {
+        let names_it = |(name, _): &(&[u8], &[u8])| name.eq_ignore_ascii_case(b"SCRIPT_NAME");
+        let forwarded = match self.forwards_script_name && seen.trusted {
+            true => seen.fields.find(names_it),
+            false => None,
         };
-        if forwarded.is_none() && self.script_name.is_empty() {
+        if forwarded.is_none() && self.script_name.is_empty() && seen.path.is_none() {
             return Ok(());
         }
-        let script_name = forwarded.map_or(&*self.script_name, mount_point);
-        let Some(path) = path_info(request.path(), script_name) else {
+        let script_name = forwarded.map_or(&*self.script_name, |(_, mounted)| mount_point(mounted));
+        let path = seen.path.unwrap_or(request.path());
+        let Some(info) = path_info(path, script_name) else {
             log::error!(
                 "Request path '{}' does not start with SCRIPT_NAME '{}'",
-                text::printable(request.path()),
+                text::printable(path),
                 text::printable(script_name)
             );
             return Err(Unserved::Refused(
@@ -158,7 +172,7 @@ impl Template {
         };
         let py = environ.py();
         environ.set_item(intern!(py, "SCRIPT_NAME"), text::native(py, script_name)?)?;
-        environ.set_item(intern!(py, "PATH_INFO"), text::native(py, &path)?)?;
+        environ.set_item(intern!(py, "PATH_INFO"), text::native(py, &info)?)?;
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use super::failure;
 use super::input::Input;
 use super::reply::Reply;
 use super::text;
+use crate::name_policy::NamePolicy;
 
 /// The operator's hooks.
 #[derive(Debug)]
@@ -33,7 +34,8 @@ struct PostRequest {
     arguments: usize,
 }
 
-/// `req`: a request with Gunicorn's attribute names. It takes further attributes, because hooks keep their own notes on it.
+/// `req`: a request with Gunicorn's attribute names. It takes further attributes, because hooks keep their own notes on it. What
+/// `pre_request` changes of method, target and scheme is what the application sees.
 #[derive(Debug)]
 #[pyclass(
     name = "Request",
@@ -224,17 +226,24 @@ impl PostRequest {
 
 impl HookRequest {
     /// A request whose body the hooks do not get.
-    pub(crate) fn without_body(py: Python<'_>, exchange: &Exchange) -> PyResult<Py<HookRequest>> {
-        HookRequest::new(py, exchange, None)
+    pub(crate) fn without_body(
+        py: Python<'_>,
+        exchange: &Exchange,
+        names: &NamePolicy,
+    ) -> PyResult<Py<HookRequest>> {
+        HookRequest::new(py, exchange, names, None)
     }
 
+    /// The fields are those that `names` lets through.
     pub(super) fn new(
         py: Python<'_>,
         exchange: &Exchange,
+        names: &NamePolicy,
         input: Option<&Bound<'_, Input>>,
     ) -> PyResult<Py<HookRequest>> {
         let ends = (exchange.peer(), exchange.scheme());
-        HookRequest::of(py, &exchange.request, ends, input)
+        let passes = |name: &[u8]| names.rules(name).pass(exchange.trusted()) == Ok(true);
+        HookRequest::of(py, &exchange.request, ends, input, passes)
     }
 
     fn of(
@@ -242,9 +251,10 @@ impl HookRequest {
         request: &Request,
         (peer, scheme): (&Peer, Scheme),
         input: Option<&Bound<'_, Input>>,
+        passes: impl Fn(&[u8]) -> bool,
     ) -> PyResult<Py<HookRequest>> {
         let headers = PyList::empty(py);
-        for (name, value) in request.fields() {
+        for (name, value) in request.fields().filter(|(name, _)| passes(name)) {
             headers.append((
                 text::native(py, &name.to_ascii_uppercase())?,
                 text::native(py, value)?,
@@ -303,15 +313,8 @@ impl HookRequest {
             };
             environ.set_item(name, value)?;
         }
-        environ.set_item(intern!(py, "REQUEST_METHOD"), &self.method)?;
-        environ.set_item(intern!(py, "RAW_URI"), &self.uri)?;
+        self.enter(&environ)?;
         environ.set_item(intern!(py, "PATH_INFO"), &self.path)?;
-        environ.set_item(intern!(py, "QUERY_STRING"), &self.query)?;
-        let (major, minor) = self.version;
-        environ.set_item(
-            intern!(py, "SERVER_PROTOCOL"),
-            format!("HTTP/{major}.{minor}"),
-        )?;
         let peer = self.peer_addr.bind(py);
         let address = match peer.cast::<PyTuple>() {
             Ok(pair) => pair.get_item(0)?,
@@ -319,6 +322,28 @@ impl HookRequest {
         };
         environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
         Ok(environ)
+    }
+
+    /// Enters what `pre_request` may have changed and what is in the environ as it is in the request.
+    pub(super) fn enter(&self, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+        let py = environ.py();
+        let (major, minor) = self.version;
+        environ.set_item(intern!(py, "REQUEST_METHOD"), &self.method)?;
+        environ.set_item(intern!(py, "RAW_URI"), &self.uri)?;
+        environ.set_item(intern!(py, "QUERY_STRING"), &self.query)?;
+        environ.set_item(intern!(py, "wsgi.url_scheme"), &self.scheme)?;
+        environ.set_item(
+            intern!(py, "SERVER_PROTOCOL"),
+            format!("HTTP/{major}.{minor}"),
+        )
+    }
+
+    /// The path as `pre_request` left it, still percent-encoded.
+    ///
+    /// # Errors
+    /// The hook left something that no bytes stand for.
+    pub(super) fn path(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
+        Ok(text::wire(self.path.bind(py), "the path of the request")?.into_owned())
     }
 
     /// The fields as `pre_request` left them.
@@ -425,7 +450,7 @@ pub(crate) fn note_access(
     entry: &Entry,
 ) -> PyResult<()> {
     let py = logger.py();
-    let request = HookRequest::of(py, request, (&entry.peer, entry.scheme), None)?;
+    let request = HookRequest::of(py, request, (&entry.peer, entry.scheme), None, |_| true)?;
     let environ = request.borrow(py).environ(py)?;
     let arguments = (HookResponse::sent_as(entry), request, environ, entry.took);
     logger

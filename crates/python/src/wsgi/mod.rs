@@ -35,7 +35,7 @@ use crate::name_policy::NamePolicy;
 use crate::unserved::Unserved;
 use deliver::Sendfile;
 use desk::Desk;
-use environ::Constants;
+use environ::{Constants, Seen};
 use failure::Failure;
 pub(crate) use hooks::{HookRequest, HookResponse, RequestHooks, Sent};
 use input::Input;
@@ -172,7 +172,7 @@ impl Gateway {
         body: Body,
         hooks: &RequestHooks,
     ) -> Option<PyErr> {
-        let observed = observe(py, desk, &exchange, body, hooks);
+        let observed = self.observe(py, desk, &exchange, body, hooks);
         desk.kit.counter.open(exchange);
         // post_request is part of the request: while it runs the thread is not free.
         let held = desk.kit.counter.with(Reply::hold);
@@ -193,6 +193,29 @@ impl Gateway {
             failure::settle(py, &desk.kit.counter, desk.template.target(), error.into())
         };
         exit.or_else(|| interrupted.and_then(settle))
+    }
+
+    /// The hooks' view of the request, and the environ that `pre_request` leaves.
+    fn observe<'py>(
+        &self,
+        py: Python<'py>,
+        desk: &mut Desk,
+        exchange: &Exchange,
+        body: Body,
+        hooks: &RequestHooks,
+    ) -> PyResult<Observed<'py>> {
+        let names = &self.constants.names;
+        let input = input_of(py, body)?;
+        let request = HookRequest::new(py, exchange, names, input.as_ref())?;
+        let broken = |(name, _): (&[u8], &[u8])| names.rules(name).pass(exchange.trusted()).err();
+        let environ = match exchange.request.fields().find_map(broken) {
+            Some(violation) => Err(violation.into()),
+            None => hooks
+                .before(py, &request)
+                .map_err(Unserved::from)
+                .and_then(|()| amended(py, desk, exchange, &request, input.as_ref())),
+        };
+        Ok((request, environ))
     }
 
     /// Calls the application and sends what it returns.
@@ -243,30 +266,35 @@ fn prepare<'py>(
     body: Body,
 ) -> Result<Bound<'py, PyDict>, Unserved> {
     let input = input_of(py, body)?;
-    desk.template
-        .environ(py, exchange, exchange.request.fields(), input.as_ref())
+    let seen = Seen {
+        fields: exchange.request.fields(),
+        path: None,
+        trusted: exchange.trusted(),
+    };
+    desk.template.environ(py, exchange, seen, input.as_ref())
 }
 
 type Observed<'py> = (Py<HookRequest>, Result<Bound<'py, PyDict>, Unserved>);
 
-/// The hooks' view of the request, and the environ that `pre_request` leaves.
-fn observe<'py>(
+/// The environ of what `pre_request` has left of a request. The fields are those that were let through and those that the operator
+/// has added, so they count as a trusted peer's.
+fn amended<'py>(
     py: Python<'py>,
     desk: &mut Desk,
     exchange: &Exchange,
-    body: Body,
-    hooks: &RequestHooks,
-) -> PyResult<Observed<'py>> {
-    let input = input_of(py, body)?;
-    let request = HookRequest::new(py, exchange, input.as_ref())?;
-    let changed = hooks
-        .before(py, &request)
-        .and_then(|()| request.borrow(py).fields(py));
-    let environ = changed.map_err(Unserved::from).and_then(|fields| {
-        let fields = fields.iter().map(|(name, value)| (&**name, &**value));
-        desk.template.environ(py, exchange, fields, input.as_ref())
-    });
-    Ok((request, environ))
+    request: &Py<HookRequest>,
+    input: Option<&Bound<'py, Input>>,
+) -> Result<Bound<'py, PyDict>, Unserved> {
+    let request = request.borrow(py);
+    let (fields, path) = (request.fields(py)?, request.path(py)?);
+    let seen = Seen {
+        fields: fields.iter().map(|(name, value)| (&**name, &**value)),
+        path: (path != exchange.request.path()).then_some(&*path),
+        trusted: true,
+    };
+    let environ = desk.template.environ(py, exchange, seen, input)?;
+    request.enter(&environ)?;
+    Ok(environ)
 }
 
 /// `wsgi.input` of a body; the template has one for the empty body.
