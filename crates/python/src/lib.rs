@@ -32,8 +32,10 @@ mod wsgi;
 
 use pyo3::pymodule;
 
+// A build of CPython without the GIL gets it back: some of what is here is right because of it. A descriptor is duplicated before
+// another thread can close it; an object is used again when nobody else refers to it.
 /// Oxicorn's native half.
-#[pymodule]
+#[pymodule(gil_used = true)]
 mod _oxicorn {
     use pyo3::prelude::*;
     use pyo3::types::{PyList, PyTuple};

@@ -34,7 +34,7 @@ pub(crate) fn set(py: Python<'_>, role: &str, config: &Config) {
     }
 }
 
-/// Overwrites the process's arguments, which is what `ps` shows. CPython has made its own copies long ago.
+/// Overwrites the process's arguments, which is what `ps` shows.
 fn replace_arguments(title: &[u8]) {
     let Some((start, length)) = fs::read_to_string("/proc/self/stat")
         .ok()
@@ -49,7 +49,8 @@ fn replace_arguments(title: &[u8]) {
     }
     let area = std::ptr::with_exposed_provenance_mut::<u8>(start);
     // SAFETY: the kernel says that the `length` bytes from `start` are this process's arguments. They lie on its first
-    // stack, writable, for as long as it lives. Rust and CPython keep copies of them and no reference into them.
+    // stack, writable, for as long as it lives. CPython has copies of them; Rust, whose `std::env::args` would read them where
+    // they lie, is never asked.
     unsafe { std::ptr::copy_nonoverlapping(line.as_ptr(), area, length) };
 }
 

@@ -31,7 +31,8 @@ pub fn local_time(moment: SystemTime) -> LocalTime {
     let seconds = libc::time_t::try_from(seconds).unwrap_or(0);
     let mut broken_down = MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are to live values of the right type; localtime_r writes only its result and takes glibc's
-    // own lock round the zone data, so other threads may call it too.
+    // own lock round the zone data, so other threads may call it too. It reads TZ from the environment
+    // only where the process has never asked for a local time before, and an interpreter has when it started.
     let result = unsafe { libc::localtime_r(&raw const seconds, broken_down.as_mut_ptr()) };
     debug_assert!(
         !result.is_null(),

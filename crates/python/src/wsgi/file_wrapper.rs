@@ -63,8 +63,6 @@ impl FileWrapper {
         let fd = file
             .call_method0(intern!(py, "fileno"))?
             .extract::<RawFd>()?;
-        // A buffered reader may have read ahead, so its own position counts, not the descriptor's.
-        let offset = file.call_method0(intern!(py, "tell"))?.extract::<u64>()?;
         if fd < 0 {
             return Ok(None);
         }
@@ -72,6 +70,8 @@ impl FileWrapper {
         // run no Python code until the descriptor is duplicated, so nobody can close it.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) };
         let copy = std::fs::File::from(fd.try_clone_to_owned()?);
+        // A buffered reader may have read ahead, so its own position counts, not the descriptor's. Asking for it lets other threads run.
+        let offset = file.call_method0(intern!(py, "tell"))?.extract::<u64>()?;
         let metadata = copy.metadata()?;
         let regular = metadata.is_file();
         Ok(regular.then(|| FilePart {
