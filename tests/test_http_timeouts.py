@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from harness import Serve, Server, Wire, eventually
+from harness import Serve, Server, Wire, eventually, processes
 from harness.wire import Closed, chunk, head
 
 #: One second is the setting; the rest is for a busy machine.
@@ -89,6 +89,24 @@ def test_a_connection_without_a_byte_is_closed_in_silence(serve: Serve, kind: st
         wire.patience(SOON_S)
         received = wire.rest()
         assert received == b"" or received.startswith(b"HTTP/1.1 408 ")
+
+
+def test_what_came_in_time_counts_also_for_a_worker_that_comes_too_late(serve: Serve, kind: str) -> None:
+    """Whoever shares a processor may have to wait for it."""
+    times = ("--header-timeout", "2", "--body-timeout", "2", "--keep-alive", "2")
+    server = serve("lab", *times, kind=kind)
+    [worker] = server.wait_workers(1)
+    with server.connect() as head_only, server.connect() as body_missing, server.connect() as kept:
+        head_only.send(b"GET /pid HTTP/1.1\r\nHost:")
+        body_missing.send(head("/echo", method="POST", body=b"ab") + b"a")
+        kept.get()
+        with processes.stopped(worker):
+            head_only.send(b" x\r\n\r\n")
+            body_missing.send(b"b")
+            kept.request()
+            begun = time.monotonic()
+            eventually(lambda: time.monotonic() - begun > 2.2)
+        assert [wire.reply().status for wire in (head_only, body_missing, kept)] == [200] * 3
 
 
 def test_a_client_that_takes_nothing_is_left(serve_module: Serve, server: Server) -> None:

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use proto::forwarded::{self, Scheme};
 use proto::h1::{self, Request};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::Socket;
 
 use crate::body::Body;
 use crate::connection::{Connection, Stage};
@@ -316,10 +318,34 @@ impl Reactor {
             else {
                 continue;
             };
-            if self.timers.judge(&mut connection.deadline, entry, self.now) == Due::Expired {
+            if self.timers.judge(&mut connection.deadline, entry, self.now) == Due::Expired
+                && !self.catches_up(key)
+            {
                 self.expired(key);
             }
         }
+    }
+
+    /// Whether a connection whose deadline has passed has moved on all the same. The poller was asked before the clock, and may
+    /// have had more to tell than was taken from it: where the processor was with others for a while, there are bytes
+    /// that came in time.
+    fn catches_up(&mut self, key: usize) -> bool {
+        let connection = &mut self.connections[key];
+        let serial = connection.serial;
+        let pending = connection.outlet.has_pending();
+        let readiness = readiness(connection.outlet.socket(), pending);
+        if readiness.is_empty() {
+            return false;
+        }
+        connection.readable |= readiness != PollFlags::OUT;
+        if pending {
+            self.flush(key);
+        }
+        self.progress(key);
+        let connection = self.connections.get(key);
+        !connection.is_some_and(|connection| {
+            connection.serial == serial && connection.deadline.has_passed(self.now)
+        })
     }
 
     fn expired(&mut self, key: usize) {
@@ -401,6 +427,19 @@ impl Reactor {
                 self.set_deadline(key, LAST_REQUEST);
             }
         }
+    }
+}
+
+/// What the kernel says of a socket now: whether there is something to read, and of one that is `pending` whether it takes more.
+fn readiness(socket: &Socket, pending: bool) -> PollFlags {
+    let wanted = match pending {
+        true => PollFlags::IN | PollFlags::OUT,
+        false => PollFlags::IN,
+    };
+    let mut watched = [PollFd::new(socket, wanted)];
+    match poll(&mut watched, Some(&Timespec::default())) {
+        Ok(_) => watched[0].revents(),
+        Err(_) => PollFlags::empty(),
     }
 }
 

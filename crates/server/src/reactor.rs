@@ -449,7 +449,7 @@ impl Reactor {
     }
 
     /// Sends on what is queued for a client, and watches that it takes something now and then.
-    fn flush(&mut self, key: usize) {
+    pub(crate) fn flush(&mut self, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };

@@ -28,6 +28,11 @@ impl Deadline {
     pub(crate) fn is_set(self) -> bool {
         self.at != Millis::MAX
     }
+
+    /// Whether it is over.
+    pub(crate) fn has_passed(self, now: Millis) -> bool {
+        self.at <= now
+    }
 }
 
 /// The heap of entries: (when, which connection, its serial number).

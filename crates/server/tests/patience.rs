@@ -8,13 +8,15 @@
 mod double;
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use double::Double;
-use double::wire::{GET, LAST_GET, ok, until};
+use double::wire::{GET, LAST_GET, hear, ok, until};
 use server::{Exchange, Next, Shutdown, Watched};
 use settings::Config;
 
@@ -50,6 +52,51 @@ fn a_timeout_of_zero_is_none() {
     assert!(answer.starts_with(b"HTTP/1.1 200 "));
     assert!(answer.len() > 20_000_000);
     double.stop(Shutdown::Quick);
+}
+
+/// Answers as many requests as that, and leaves the server to itself.
+fn answers(server: &Arc<server::Server>, count: usize) -> JoinHandle<()> {
+    let server = Arc::clone(server);
+    std::thread::spawn(move || {
+        for _ in 0..count {
+            match server.next() {
+                Next::Exchange(mut exchange) => exchange.respond(&ok(), b"hello").unwrap(),
+                Next::Interrupted | Next::Done => return,
+            }
+        }
+    })
+}
+
+#[test]
+fn requests_that_came_in_time_are_served_by_a_server_that_comes_too_late() {
+    // More than the poller tells at once, so that most are not known yet when the clock is looked at.
+    const CLIENTS: usize = 600;
+    let keep_alive = Duration::from_secs(3);
+    let config = Config {
+        keepalive: keep_alive,
+        ..Config::default()
+    };
+    let double = Double::start(&config, 0, drop);
+    let first = answers(&double.server, CLIENTS);
+    let mut kept: Vec<TcpStream> = (0..CLIENTS)
+        .map(|_| {
+            let mut stream = double.connect();
+            stream.write_all(GET).unwrap();
+            hear(&mut stream, "hello");
+            stream
+        })
+        .collect();
+    first.join().unwrap();
+    for stream in &mut kept {
+        stream.write_all(GET).unwrap();
+    }
+    // The time of a machine that does other things; nobody turns the server.
+    std::thread::sleep(keep_alive + Duration::from_millis(100));
+    let second = answers(&double.server, CLIENTS);
+    for stream in &mut kept {
+        hear(stream, "hello");
+    }
+    second.join().unwrap();
 }
 
 /// A thread that streams faster than its client reads waits for it.
