@@ -156,7 +156,7 @@ def test_the_servers_own_lines_go_through_the_class(serve: Serve, conf) -> None:
     lines = server.err.splitlines()
     assert f"MINE {server.pid} INFO <Handling signal: term>" in lines
     assert f"MINE {worker} INFO <Booting worker with pid: {worker}>" in lines
-    assert f"MINE {worker} ERROR Error handling request /error/here" in lines
+    assert f"MINE {worker} ERROR Error handling request GET /error/here" in lines
     assert not [line for line in lines if line.startswith("[")]
 
 

@@ -73,7 +73,7 @@ def test_both_logs_arrive(serve: Serve, syslog: tuple[str, Syslog]) -> None:
     log.wait(rf"<14>gunicorn\.lab\.error: \[{worker}\] Booting worker with pid: {worker}")
     log.wait(rf'<14>gunicorn\.lab\.access: \[{worker}\] 127\.0\.0\.1 - - .*"GET /block/5 HTTP/1\.1" 200 5 "-" "lab/1"')
     server.get("/error/here")
-    log.wait(rf"(?s)<11>gunicorn\.lab\.error: \[{worker}\] Error handling request /error/here\nTraceback.*here")
+    log.wait(rf"(?s)<11>gunicorn\.lab\.error: \[{worker}\] Error handling request GET /error/here\nTraceback.*here")
     assert "[INFO] Listening at" in server.err, "the error log is there as well"
 
 
@@ -86,7 +86,7 @@ def test_prefix_facility_and_no_access_lines(serve: Serve) -> None:
     server = serve("lab", "--log-syslog", "--log-syslog-to", where, "--access-logfile", "-", *options)
     server.get("/block/5")
     server.get("/error/here")
-    log.wait(r"(?s)<155>gunicorn\.shop\.error: \[\d+\] Error handling request /error/here.*")
+    log.wait(r"(?s)<155>gunicorn\.shop\.error: \[\d+\] Error handling request GET /error/here.*")
     assert "/block/5" in server.out
     assert not [line for line in log.lines if "access" in line]
     listener.close()

@@ -60,6 +60,11 @@ impl Last {
         })
     }
 
+    /// Its method; empty where it is not known.
+    pub(crate) fn method(&self) -> &[u8] {
+        &self.method
+    }
+
     /// Its target; empty where it is not known.
     pub(crate) fn target(&self) -> &[u8] {
         &self.target

@@ -13,6 +13,7 @@ use server::{Body, Exchange, Local, Peer};
 
 use super::desk::Kit;
 use super::errors::ErrorStream;
+use super::failure;
 use super::fields::FieldNames;
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
@@ -90,9 +91,9 @@ impl Template {
         })
     }
 
-    /// The target of the last request, for log lines.
-    pub(super) fn target(&self) -> &[u8] {
-        self.last.target()
+    /// The last request, for log lines.
+    pub(super) fn named(&self) -> String {
+        failure::named(self.last.method(), self.last.target())
     }
 
     /// Puts other callables into the template.

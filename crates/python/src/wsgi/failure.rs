@@ -59,42 +59,44 @@ impl Failure {
     }
 }
 
-/// Logs a failure and answers the client; `last_target` names the request where its exchange has been released already. Returns the
+/// What log lines call a request.
+pub(super) fn named(method: &[u8], target: &[u8]) -> String {
+    format!("{} {}", text::printable(method), text::printable(target))
+}
+
+/// Logs a failure and answers the client; `last` names the request where its exchange has been released already. Returns the
 /// exception that the worker must obey: `SystemExit` and `KeyboardInterrupt`.
 pub(super) fn settle(
     py: Python<'_>,
     counter: &Counter,
-    last_target: &[u8],
+    last: String,
     failure: Failure,
 ) -> Option<PyErr> {
-    let targets = |exchange: &Exchange| text::printable(exchange.request.target());
-    let target = counter.with(|reply| reply.exchange().map(targets));
-    let target = target
-        .ok()
-        .flatten()
-        .unwrap_or_else(|| text::printable(last_target));
+    let name = |exchange: &Exchange| named(exchange.request.method(), exchange.request.target());
+    let request = counter.with(|reply| reply.exchange().map(name));
+    let request = request.ok().flatten().unwrap_or(last);
     let error = match failure {
         Failure::Lost(error) => {
-            log::debug!("Client of {} is gone: {error:?}", target);
+            log::debug!("Client of {request} is gone: {error:?}");
             return None;
         }
         Failure::Raised(error) => error,
     };
     let lost = counter.with(|reply| reply.lost()).unwrap_or(false);
     if lost && error.is_instance_of::<PyOSError>(py) {
-        log::debug!("Client of {} is gone: {error}", target);
+        log::debug!("Client of {request} is gone: {error}");
         return None;
     }
     if error.is_instance_of::<PyStopIteration>(py) {
         // How extensions that took `gunicorn.socket` tell Gunicorn that there is nothing to answer.
-        log::debug!("Closing connection of {}", target);
+        log::debug!("Closing connection of {request}");
         let _ = counter.send(py, |reply| reply.cut());
         return None;
     }
     // The worker's own handlers end a view by SystemExit; that is no failure of the application.
     let told_to_leave = crate::signals::is_leaving() && error.is_instance_of::<PySystemExit>(py);
     if !told_to_leave {
-        report(py, &target, &error);
+        report(py, &request, &error);
     }
     // A reply that another thread holds, or that is over, has nothing to refuse.
     let _ = counter.send(py, |reply| reply.give_up(500, RULE));
@@ -103,12 +105,12 @@ pub(super) fn settle(
 
 /// Logs the traceback in Gunicorn's words, through the logger and so through `gunicorn.error` of Python's `logging`: that is
 /// where error trackers hang their handlers.
-pub(crate) fn report(py: Python<'_>, target: &str, error: &PyErr) {
+pub(crate) fn report(py: Python<'_>, request: &str, error: &PyErr) {
     let told = || -> PyResult<()> {
         let options = PyDict::new(py);
         let exception = (error.get_type(py), error.value(py), error.traceback(py));
         options.set_item(intern!(py, "exc_info"), exception)?;
-        let arguments = ("Error handling request %s", target);
+        let arguments = ("Error handling request %s", request);
         match crate::logging::logger(py) {
             Some(logger) => logger.call_method(intern!(py, "exception"), arguments, Some(&options)),
             None => py
@@ -120,7 +122,7 @@ pub(crate) fn report(py: Python<'_>, target: &str, error: &PyErr) {
     };
     if told().is_err() {
         let traceback = traceback(py, error);
-        log::error!(target: metrics::EXCEPTION, "Error handling request {target}\n{traceback}");
+        log::error!(target: metrics::EXCEPTION, "Error handling request {request}\n{traceback}");
     }
 }
 

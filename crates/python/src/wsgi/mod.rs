@@ -111,8 +111,9 @@ impl Gateway {
         let mut desk = match self.take_desk(py) {
             Ok(desk) => desk,
             Err(error) => {
-                let target = text::printable(exchange.request.target());
-                failure::report(py, &target, &error);
+                let request = &exchange.request;
+                let named = failure::named(request.method(), request.target());
+                failure::report(py, &named, &error);
                 py.detach(|| drop(exchange));
                 return Ok(());
             }
@@ -190,7 +191,7 @@ impl Gateway {
         }
         let interrupted = hooks.after(py, &desk.kit.counter, &request, environ.as_ref());
         let settle = |error: PyErr| {
-            failure::settle(py, &desk.kit.counter, desk.template.target(), error.into())
+            failure::settle(py, &desk.kit.counter, desk.template.named(), error.into())
         };
         exit.or_else(|| interrupted.and_then(settle))
     }
@@ -222,7 +223,7 @@ impl Gateway {
     fn run(&self, py: Python<'_>, desk: &Desk, environ: &Bound<'_, PyDict>) -> Option<PyErr> {
         let counter = &desk.kit.counter;
         let settle =
-            |failure: Failure| failure::settle(py, counter, desk.template.target(), failure);
+            |failure: Failure| failure::settle(py, counter, desk.template.named(), failure);
         let result = match self
             .application
             .bind(py)
@@ -310,7 +311,7 @@ fn refuse(py: Python<'_>, desk: &Desk, unserved: Unserved) -> Option<PyErr> {
     let counter = &desk.kit.counter;
     match unserved {
         Unserved::Raised(error) => {
-            failure::settle(py, counter, desk.template.target(), Failure::Raised(error))
+            failure::settle(py, counter, desk.template.named(), Failure::Raised(error))
         }
         Unserved::Refused(status, rule) => {
             // Nobody else can hold the reply yet.
