@@ -179,6 +179,31 @@ def test_print_config_shows_every_setting(serve: Serve) -> None:
         assert name in names
 
 
+@parity
+@pytest.mark.parametrize(("left", "code"), [("7", 7), ("'no DATABASE_URL'", 1), ("", 0)])
+def test_a_conf_file_may_end_the_start(serve: Serve, conf: Path, left: str, code: int) -> None:
+    conf.write_text(f"import sys\nsys.exit({left})\n")
+    refusal = serve.refused("lab", "-c", str(conf))
+    assert refusal.code == code
+    assert "Traceback" not in refusal.text
+    if code == 1:
+        assert left.strip("'") in refusal.text
+
+
+@pytest.mark.parametrize("name", ["python:no_such_module", "python:json.no_such_module", "python:no_such.module"])
+def test_a_module_that_does_not_exist(serve: Serve, name: str) -> None:
+    refusal = serve.refused("lab", "-c", name)
+    assert refusal.code == 1
+    assert refusal.text == f"error: the conf file {name} does not exist: there is no module of this name\n"
+
+
+def test_a_module_that_imports_what_does_not_exist(serve: Serve, write) -> None:
+    write("shop_conf.py", "import no_such_module\n")
+    refusal = serve.refused("lab", "-c", "python:shop_conf", cwd=serve.folder)
+    assert refusal.code == 1
+    assert "No module named 'no_such_module'" in refusal.text and "does not exist" not in refusal.text
+
+
 def test_version_and_help(serve: Serve) -> None:
     version = serve.refused("--version", bind=None)
     assert version.code == 0 and "oxicorn" in version.out.lower() and "0." in version.out

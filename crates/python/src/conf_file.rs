@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pyo3::exceptions::{PyModuleNotFoundError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyModule, PyType};
 use settings::Value;
@@ -181,12 +182,49 @@ fn import<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyDict>, Failur
         };
         Ok(module.cast_into::<PyModule>()?.dict())
     };
-    imported().map_err(|error| raised(py, name, &error))
+    imported().map_err(|error| match is_missing(py, name, &error) {
+        true => Failure::configuration(format!(
+            "the conf file python:{name} does not exist: there is no module of this name"
+        )),
+        false => raised(py, name, &error),
+    })
 }
 
 fn raised(py: Python<'_>, name: &str, error: &PyErr) -> Failure {
+    if error.is_instance_of::<PySystemExit>(py) {
+        return left(py, name, error);
+    }
     let what = format!("while the conf file {name} was read");
     Failure::raised(py, &what, error, failure::CONFIGURATION)
+}
+
+/// The conf file has called `sys.exit`: with a sentence for the operator, or with an exit code, which both are heard.
+fn left(py: Python<'_>, name: &str, exit: &PyErr) -> Failure {
+    let reason = exit
+        .value(py)
+        .getattr("code")
+        .unwrap_or_else(|_| py.None().into_bound(py));
+    let code = if reason.is_none() {
+        Some(0)
+    } else {
+        reason.extract().ok()
+    };
+    let report = match code {
+        Some(code) => format!("the conf file {name} has ended the start by sys.exit({code})"),
+        None => reason.to_string(),
+    };
+    let code = code.unwrap_or(failure::CONFIGURATION);
+    Failure { report, code }
+}
+
+/// Whether `error` says that the module itself is not there, or a package that it would be in.
+fn is_missing(py: Python<'_>, module: &str, error: &PyErr) -> bool {
+    let missing = || error.value(py).getattr("name")?.extract::<String>();
+    error.is_instance_of::<PyModuleNotFoundError>(py)
+        && missing().is_ok_and(|missing| {
+            let rest = module.strip_prefix(&missing);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> Failure {
