@@ -147,3 +147,14 @@ def test_what_is_printed_follows_the_error_log(serve: Serve, write, tmp_path: Pa
     server = serve("prints", *options, cwd=serve.folder)
     server.get("/block/2")
     eventually(lambda: "printed for /block/2" in server.out)
+
+
+@pytest.mark.parametrize("options", [[], ["--access-logfile", "-"]])
+def test_standard_streams_that_are_closed_stay_nobodys(serve: Serve, options: list[str]) -> None:
+    """No socket gets the number of a closed stream, where log lines would go to a client."""
+    server = serve("lab", *options, prefix=("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"))
+    ask(server)
+    for pid in [server.pid, *server.wait_workers(1)]:
+        for number in range(3):
+            assert Path(f"/proc/{pid}/fd/{number}").readlink() == Path("/dev/null")
+    assert server.stop() == 0

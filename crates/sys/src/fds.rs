@@ -1,14 +1,31 @@
 //! File descriptors as such: copies, flags, and those that were there before us.
 
 use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd, IntoRawFd as _, OwnedFd, RawFd};
 use std::sync::Mutex;
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl, open};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
 /// Standard input, output and error belong to std and are never taken away from it.
 const FIRST_INHERITED: RawFd = 3;
+
+/// Opens `/dev/null` for each of the three standard streams that whoever started us has closed. The next socket or pipe would
+/// get its number otherwise, and what is meant for standard error would go to a client.
+///
+/// # Errors
+///
+/// When `/dev/null` cannot be opened.
+pub fn fill_standard_streams() -> io::Result<()> {
+    loop {
+        // Programs that we start inherit it, as they would the real ones.
+        let lowest = open("/dev/null", OFlags::RDWR, Mode::empty())?;
+        if lowest.as_raw_fd() >= FIRST_INHERITED {
+            return Ok(());
+        }
+        let _ = lowest.into_raw_fd();
+    }
+}
 
 /// A second descriptor for the same open file, closed on exec.
 ///
