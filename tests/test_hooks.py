@@ -326,6 +326,7 @@ def test_listeners_are_sockets(serve: Serve) -> None:
     server.wait_log(re.escape(f"here ('{host}', {port}) True 1"))
 
 
+@parity
 def test_the_objects_know_each_other(serve: Serve) -> None:
     _conf(
         serve,
@@ -336,12 +337,17 @@ def test_the_objects_know_each_other(serve: Serve) -> None:
         "def post_worker_init(worker):\n"
         "    app = worker.app\n"
         "    worker.log.info('app %s %s %s', app.app_uri, app.callable is worker.wsgi, app.wsgi() is worker.wsgi)\n"
+        "    worker.log.info('booted %s, %s s', worker.booted, worker.timeout)\n"
+        "def pre_request(worker, req):\n"
+        "    worker.log.info('booted %s', worker.booted)\n"
         "def child_exit(server, worker):\n"
         "    server.log.info('gone %s %s', worker.note, worker.pid in server.WORKERS)\n",
     )
     server = _serve_lab(serve)
     server.wait_log("from before the fork of True")
     server.wait_log("app lab True True")
+    server.wait_log(r"booted False, 15\.0 s")
+    server.wait_log("booted True")
     assert server.stop() == 0
     assert "gone from before the fork False" in server.log
 

@@ -122,7 +122,8 @@ impl Actors {
             server.getattr("pid")?,
             server.getattr("LISTENERS")?,
             server.getattr("app")?,
-            cfg.getattr("timeout")?,
+            // Half of it, as Gunicorn's workers have it: that is how often theirs give a sign of life.
+            cfg.getattr("timeout")?.div(2)?,
             cfg,
             &self.log,
         );

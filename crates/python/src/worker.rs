@@ -159,8 +159,8 @@ impl Worker {
         if let Some(reloader) = reloader {
             reloader.start(py)?;
         }
-        self.object.setattr(py, "booted", true)?;
         self.hooks.call(py, "post_worker_init", (&self.object,))?;
+        self.object.setattr(py, "booted", true)?;
         self.note_late_server_field(py)?;
         logging::follow(py, &self.log(py)?)?;
         addressee.booted.store(true, Ordering::Relaxed);
