@@ -186,6 +186,35 @@ def test_a_module_is_a_program_too(embed, serve: Serve) -> None:
     assert server.stop() == 0
 
 
+ARBITER = """
+from gunicorn.arbiter import Arbiter
+
+
+class Ours(Arbiter):
+    def __init__(self, app):
+        super().__init__(app)
+        print("ours", self.WORKER_BOOT_ERROR, flush=True)
+"""
+
+
+EXTENDED = RECIPE.replace("Standalone(application, options).run()", "Ours(Standalone(application, options)).run()")
+
+
+def test_a_program_may_extend_the_arbiter(embed) -> None:
+    port = _port()
+    server = _address(embed(ARBITER + EXTENDED, f"127.0.0.1:{port}"), port)
+    assert server.get().status == 200
+    server.wait_log("ours 3")
+    assert server.stop() == 0
+
+
+def test_an_arbiter_whose_methods_would_not_be_called_is_refused(embed) -> None:
+    script = ARBITER + "    def handle_hup(self):\n        self.stop()\n" + EXTENDED
+    server = embed(script, f"127.0.0.1:{_port()}")
+    assert server.wait_exit() == 1
+    assert "RuntimeError: Ours overrides handle_hup, which Oxicorn does not call" in server.log
+
+
 def test_an_upgrade_starts_the_program_again(embed, serve: Serve) -> None:
     port, pidfile = _port(), serve.folder / "pid"
     script = RECIPE.replace('"workers": 2', f'"workers": 1, "pidfile": "{pidfile}"')

@@ -163,8 +163,18 @@ def test_what_cannot_run_is_refused_with_advice(
     assert "Traceback" not in refusal.text
 
 
-@pytest.mark.parametrize("name", ["gevent", "eventlet", "tornado", "gunicorn.workers.ggevent.GeventWorker"])
-def test_classes_of_gunicorn_that_are_not_there_are_refused_by_name(serve: Serve, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("gevent", "gthread serves the same application"),
+        ("eventlet", "gthread serves the same application"),
+        ("tornado", "sync and gthread serve WSGI applications"),
+        ("gunicorn.workers.ggevent.GeventWorker", "gthread serves the same application"),
+        ("egg:meinheld#gunicorn_worker", "the application decides between sync and asgi"),
+    ],
+)
+def test_classes_that_are_not_there_are_refused_with_advice(serve: Serve, name: str, advice: str) -> None:
     refusal = serve.refused("lab", "-k", name, "--check-config")
     assert refusal.code == 1
     assert "sync, gthread or asgi" in refusal.text
+    assert advice in refusal.text

@@ -15,8 +15,20 @@ if TYPE_CHECKING:
     from oxicorn.workers.base import Worker
 
 
+_NEVER_CALLED = {
+    *("handle_chld", "handle_hup", "handle_int", "handle_quit", "handle_term", "handle_ttin", "handle_ttou"),
+    *("handle_usr1", "handle_usr2", "handle_winch", "halt", "init_signals", "manage_workers", "maybe_promote_master"),
+    *("murder_workers", "reap_workers", "reexec", "setup", "signal_chld", "spawn_worker", "spawn_workers", "start"),
+    *("kill_worker", "kill_workers", "reload", "stop", "wait_for_signals", "wakeup"),
+}
+"""What Gunicorn's arbiter calls of itself and Oxicorn's does elsewhere: to override it would have no effect."""
+
+
 class Arbiter:
     """The process that owns the listeners and the workers. The server keeps the attributes up to date."""
+
+    WORKER_BOOT_ERROR = 3
+    APP_LOAD_ERROR = 4
 
     def __init__(self, app: BaseApplication) -> None:
         """Describe the arbiter of `app` that is, or will be, the calling process."""
@@ -30,6 +42,10 @@ class Arbiter:
 
     def run(self) -> NoReturn:
         """Serve, and leave with the exit code of the arbiter or, in a worker, of that worker."""
+        family = type(self).__mro__
+        own = {name for part in family[: family.index(Arbiter)] for name in vars(part)}
+        if lost := sorted(own & _NEVER_CALLED):
+            raise RuntimeError(f"{type(self).__name__} overrides {', '.join(lost)}, which Oxicorn does not call")
         sys.exit(_oxicorn.serve(self.app))
 
     @property

@@ -25,6 +25,17 @@ impl WorkerClass {
     /// What the setting accepts in this version.
     pub const ACCEPTED: &str = "sync, gthread or asgi";
 
+    /// What to choose in its place, where it is not there.
+    pub(crate) fn instead(self) -> &'static str {
+        match self {
+            Self::Tornado => "sync and gthread serve WSGI applications, asgi those of ASGI",
+            _ => {
+                "gthread serves the same application, with as many requests at a time as it has --threads; \
+                 slow clients and idle connections hold none of them"
+            }
+        }
+    }
+
     /// Gunicorn's short name of the class.
     pub fn name(self) -> &'static str {
         match self {

@@ -192,7 +192,8 @@ impl Field for AddressSet {
 }
 
 /// Why a worker class is refused that nobody here knows.
-const FOREIGN_CLASS: &str = "worker classes of other projects do not run on Oxicorn";
+const FOREIGN_CLASS: &str = "worker classes of other projects do not run on Oxicorn; without this setting the \
+    application decides between sync and asgi";
 
 impl Field for WorkerClass {
     fn from_value(value: &Value) -> Result<Self, Rejection> {
@@ -205,8 +206,9 @@ impl Field for WorkerClass {
         }
         let reason = match class {
             Some(class) => format!(
-                "{} workers are not part of this version of Oxicorn",
-                class.name()
+                "{} workers are not part of this version of Oxicorn; {}",
+                class.name(),
+                class.instead()
             ),
             None => FOREIGN_CLASS.to_owned(),
         };

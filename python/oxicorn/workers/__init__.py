@@ -1,1 +1,7 @@
 """The workers as hooks see them."""
+
+SUPPORTED_WORKERS = {
+    "sync": "gunicorn.workers.sync.SyncWorker",
+    "gthread": "gunicorn.workers.gthread.ThreadWorker",
+}
+"""The classes that programs may extend, by their short names."""

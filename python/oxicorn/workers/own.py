@@ -12,7 +12,15 @@ _ALIASES: dict[type, str] = {SyncWorker: "sync", ThreadWorker: "gthread"}
 
 _NEVER_CALLED = {
     *("accept", "check_config", "enqueue_req", "finish_request", "handle", "handle_error", "handle_request"),
-    *("handle_winch", "init_signals", "is_parent_alive", "murder_keepalived", "notify", "on_client_socket_readable"),
+    *(
+        "get_thread_pool",
+        "handle_winch",
+        "init_signals",
+        "is_parent_alive",
+        "murder_keepalived",
+        "notify",
+        "on_client_socket_readable",
+    ),
     *("run_for_multiple", "run_for_one", "set_accept_enabled", "wait"),
 }
 """What Gunicorn's classes do themselves and Oxicorn does elsewhere: to override it would have no effect."""
