@@ -3,6 +3,7 @@
 
 mod actors;
 mod application;
+mod arguments;
 mod asgi;
 mod banner;
 mod check;
@@ -20,6 +21,7 @@ mod last;
 mod logging;
 mod metrics;
 mod name_policy;
+mod open_file;
 mod reload;
 mod signals;
 mod spellings;

@@ -341,25 +341,19 @@ fn stopped(stop: Stop, source: Source) -> SettingsError {
 
 /// Writes a given value into its field, or refuses a setting that is not there yet.
 fn take(given: &Given, config: &mut Config) -> Result<(), SettingsError> {
-    let Status::Later(missing) = given.setting.status else {
-        return write(
-            given.setting,
-            &given.value,
-            &given.source,
-            given.label,
-            config,
-        );
-    };
     let default = given.setting.normal_default();
-    if given.value == default {
-        return write(
-            given.setting,
-            &given.value,
-            &given.source,
-            given.label,
-            config,
-        );
-    }
+    let missing = match given.setting.status {
+        Status::Later(missing) if given.value != default => missing,
+        _ => {
+            return write(
+                given.setting,
+                &given.value,
+                &given.source,
+                given.label,
+                config,
+            );
+        }
+    };
     Err(SettingsError {
         setting: given.label.to_owned(),
         problem: Box::new(Problem::NotYet {

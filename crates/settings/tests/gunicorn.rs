@@ -7,6 +7,9 @@
     reason = "a test says what it expects"
 )]
 
+mod json;
+
+use json::value;
 use serde_json::Value as Json;
 use settings::{
     Kind, Literal, Parsed, Reload, Setting, Status, Value, find, parse_command_line, table,
@@ -37,23 +40,6 @@ fn flags(fact: &Json) -> Vec<&str> {
         .iter()
         .filter_map(Json::as_str)
         .collect()
-}
-
-/// The default as the table would declare it.
-fn value(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::None,
-        Json::Bool(flag) => Value::Bool(*flag),
-        Json::Number(number) => Value::Int(number.as_i64().expect("a whole number")),
-        Json::String(text) => Value::Str(text.clone()),
-        Json::Array(items) => Value::List(items.iter().map(value).collect()),
-        Json::Object(entries) => Value::Map(
-            entries
-                .iter()
-                .map(|(key, item)| (key.clone(), value(item)))
-                .collect(),
-        ),
-    }
 }
 
 /// Dictionaries have no order that matters.

@@ -2,28 +2,12 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+mod json;
+
+use json::value;
 use serde_json::Value as Json;
 use settings::render::print_config;
 use settings::{Layers, Status, Value, find};
-
-fn value(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::None,
-        Json::Bool(flag) => Value::Bool(*flag),
-        Json::Number(number) => match number.as_i64() {
-            Some(whole) => Value::Int(whole),
-            None => Value::Float(number.as_f64().expect("a number")),
-        },
-        Json::String(text) => Value::Str(text.clone()),
-        Json::Array(items) => Value::List(items.iter().map(value).collect()),
-        Json::Object(entries) => Value::Map(
-            entries
-                .iter()
-                .map(|(key, item)| (key.clone(), value(item)))
-                .collect(),
-        ),
-    }
-}
 
 /// Refused here at once; Gunicorn takes them and fails later, or never says that it does nothing.
 const REFUSED_HERE: &[&str] = &[

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use proto::h1::{Misuse, ResponseHead, encode_trailer, reason_phrase};
@@ -14,8 +14,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use super::reply::FilePart;
-use crate::wsgi::wrong_type;
+use crate::arguments::{misused, string, wrong_type};
+use crate::open_file::{self, FilePart};
 
 /// One message.
 pub(super) enum Message<'py> {
@@ -116,7 +116,7 @@ pub(super) fn start(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
 
 fn set_status(head: &mut ResponseHead, status: u16) -> PyResult<()> {
     if status == 200 {
-        return head.set_status(b"200 OK").map_err(misuse);
+        return head.set_status(b"200 OK").map_err(misused);
     }
     // An interim status would leave the client waiting for the response.
     if !(200..=999).contains(&status) {
@@ -125,7 +125,7 @@ fn set_status(head: &mut ResponseHead, status: u16) -> PyResult<()> {
         )));
     }
     let line = format!("{status} {}", reason_phrase(status));
-    head.set_status(line.as_bytes()).map_err(misuse)
+    head.set_status(line.as_bytes()).map_err(misused)
 }
 
 /// Adds pairs of names and values.
@@ -157,7 +157,7 @@ fn take_pair(
     let mut field = |name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>| {
         let name = octets(name, "a header's name")?;
         let value = octets(value, "a header's value")?;
-        take(&name, &value).map_err(misuse)
+        take(&name, &value).map_err(misused)
     };
     if let Ok(tuple) = pair.cast::<PyTuple>()
         && tuple.len() == 2
@@ -201,13 +201,8 @@ fn duplicate(file: &Bound<'_, PyAny>) -> PyResult<File> {
     let descriptor: RawFd = descriptor
         .extract()
         .map_err(|_| wrong_type("the file", "an open file", file))?;
-    if descriptor < 0 {
-        return Err(PyValueError::new_err("the file is not open"));
-    }
-    // SAFETY: the application has just named the descriptor as open, and no Python code runs until it is duplicated, so nobody closes
-    // it meanwhile; one that is not open makes the system call fail.
-    let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
-    Ok(File::from(descriptor.try_clone_to_owned()?))
+    open_file::duplicate(py, descriptor)?
+        .ok_or_else(|| PyValueError::new_err("the file is not open"))
 }
 
 /// The range of a file: from `offset`, else from where the descriptor stands, which moves on with it, as sendfile(2) has it.
@@ -275,12 +270,12 @@ fn path(message: &Bound<'_, PyDict>) -> PyResult<PathBuf> {
 
 fn early_hint(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {
     let mut head = ResponseHead::default();
-    head.set_status(b"103 Early Hints").map_err(misuse)?;
+    head.set_status(b"103 Early Hints").map_err(misused)?;
     if let Some(links) = message.get_item(intern!(message.py(), "links"))? {
         for link in links.try_iter()? {
             let link = link?;
             head.push(b"Link", &octets(&link, "a link")?)
-                .map_err(misuse)?;
+                .map_err(misused)?;
         }
     }
     Ok(head)
@@ -293,15 +288,6 @@ fn required<'py>(
     message
         .get_item(key)?
         .ok_or_else(|| PyKeyError::new_err(format!("the message has no '{key}'")))
-}
-
-fn string<'a, 'py>(
-    object: &'a Bound<'py, PyAny>,
-    what: &str,
-) -> PyResult<&'a Bound<'py, PyString>> {
-    object
-        .cast::<PyString>()
-        .map_err(|_| wrong_type(what, "a str", object))
 }
 
 fn octets<'a>(object: &'a Bound<'_, PyAny>, what: &str) -> PyResult<Cow<'a, [u8]>> {
@@ -317,8 +303,4 @@ fn buffer(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<u8>> {
     buffer.to_vec(object.py()).map_err(|_| {
         PyTypeError::new_err(format!("{what} is a buffer of something else than bytes"))
     })
-}
-
-fn misuse(misuse: Misuse) -> PyErr {
-    PyValueError::new_err(misuse.to_string())
 }

@@ -8,6 +8,7 @@ use proto::h1::{ResponseHead, Version};
 use proto::ws;
 use server::{Exchange, Room, SinkError};
 
+use crate::open_file::FilePart;
 use crate::wsgi::{HookResponse, Sent};
 
 /// How far a response has come.
@@ -44,14 +45,6 @@ impl From<SinkError> for Stuck {
     fn from(error: SinkError) -> Stuck {
         Stuck::Lost(error)
     }
-}
-
-/// A range of an open file.
-#[derive(Debug)]
-pub(super) struct FilePart {
-    pub(super) file: File,
-    pub(super) offset: u64,
-    pub(super) length: u64,
 }
 
 /// The response to one request.

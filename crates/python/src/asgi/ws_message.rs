@@ -8,7 +8,7 @@ use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PyString};
 
 use super::message::{self, Piece};
-use crate::wsgi::wrong_type;
+use crate::arguments::{string, wrong_type};
 
 /// The close code of an application that names none.
 const NORMAL: u16 = 1000;
@@ -62,7 +62,7 @@ fn given<'py>(
 fn send<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
     let py = message.py();
     if let Some(text) = given(message, intern!(py, "text"))? {
-        return string(&text, "the text of a message").map(Message::Text);
+        return utf8(&text, "the text of a message").map(Message::Text);
     }
     match given(message, intern!(py, "bytes"))? {
         Some(data) => Piece::of(data, "the bytes of a message").map(Message::Binary),
@@ -75,7 +75,7 @@ fn send<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
 fn accept<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
     let py = message.py();
     let protocol = given(message, intern!(py, "subprotocol"))?
-        .map(|protocol| string(&protocol, "the sub-protocol"))
+        .map(|protocol| utf8(&protocol, "the sub-protocol"))
         .transpose()?
         .map(|protocol| protocol.to_string());
     let mut fields = ResponseHead::default();
@@ -95,14 +95,12 @@ fn close<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
     };
     let reason = match given(message, intern!(py, "reason"))? {
         None => String::new(),
-        Some(reason) => string(&reason, "the reason for closing")?.to_string(),
+        Some(reason) => utf8(&reason, "the reason for closing")?.to_string(),
     };
     Ok(Message::Close(code, reason))
 }
 
-fn string(object: &Bound<'_, PyAny>, what: &str) -> PyResult<PyBackedStr> {
-    match object.cast::<PyString>() {
-        Ok(text) => PyBackedStr::try_from(text.clone()),
-        Err(_) => Err(wrong_type(what, "a str", object)),
-    }
+/// The UTF-8 of a string; a lone surrogate has none.
+fn utf8(object: &Bound<'_, PyAny>, what: &str) -> PyResult<PyBackedStr> {
+    PyBackedStr::try_from(string(object, what)?.clone())
 }

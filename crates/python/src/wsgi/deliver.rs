@@ -9,7 +9,7 @@ use super::counter::Counter;
 use super::failure::Failure;
 use super::file_wrapper::FileWrapper;
 use super::reply::{Chunk, Progress, Stage};
-use super::start_response::wrong_type;
+use crate::arguments::wrong_type;
 
 /// A list of several chunks is joined up to this, to leave in one system call; copying 64 KB costs less than a second one.
 const JOINED: usize = 64 * 1024;

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use proto::h1::{ResponseHead, Version};
-use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use super::counter::Counter;
 use super::failure::Failure;
-use super::start_response::wrong_type;
 use super::text;
+use crate::arguments::{misused, wrong_type};
 
 /// The object whose method is the callable.
 #[derive(Debug)]
@@ -33,12 +32,11 @@ impl EarlyHints {
             return Ok(());
         }
         let mut head = ResponseHead::default();
-        head.set_status(b"103 Early Hints")
-            .map_err(|misuse| PyValueError::new_err(misuse.to_string()))?;
+        head.set_status(b"103 Early Hints").map_err(misused)?;
         for pair in headers.try_iter()? {
             let (name, value) = pair?.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
             let pushed = head.push(&octets(&name)?, &octets(&value)?);
-            pushed.map_err(|misuse| PyValueError::new_err(misuse.to_string()))?;
+            pushed.map_err(misused)?;
         }
         self.counter
             .send(py, |reply| reply.interim(&head))

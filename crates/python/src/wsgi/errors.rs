@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::start_response::wrong_type;
+use crate::arguments::wrong_type;
 
 /// The stream. It has no state: all requests share one.
 #[derive(Debug)]

@@ -1,13 +1,13 @@
 //! `wsgi.file_wrapper`: an iterable over a file-like object, which the server replaces by sendfile(2) where that sends the same bytes.
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
 
-use super::reply::FilePart;
+use crate::open_file::{self, FilePart};
 
 /// The iterable. `filelike` and `blksize` are Gunicorn's names.
 #[derive(Debug)]
@@ -63,13 +63,9 @@ impl FileWrapper {
         let fd = file
             .call_method0(intern!(py, "fileno"))?
             .extract::<RawFd>()?;
-        if fd < 0 {
+        let Some(copy) = open_file::duplicate(py, fd)? else {
             return Ok(None);
-        }
-        // SAFETY: the Python file object that owns the descriptor is alive and open (`fileno` raises otherwise), and we are attached and
-        // run no Python code until the descriptor is duplicated, so nobody can close it.
-        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-        let copy = std::fs::File::from(fd.try_clone_to_owned()?);
+        };
         // A buffered reader may have read ahead, so its own position counts, not the descriptor's. Asking for it lets other threads run.
         let offset = file.call_method0(intern!(py, "tell"))?.extract::<u64>()?;
         let metadata = copy.metadata()?;

@@ -29,7 +29,6 @@ use settings::Config;
 pub(crate) use errors::set_error_stream;
 pub(crate) use failure::report;
 pub(crate) use hooks::note_access;
-pub(crate) use start_response::wrong_type;
 
 use crate::name_policy::NamePolicy;
 use crate::unserved::Unserved;

@@ -1,11 +1,12 @@
 //! The response that an application is giving: its exchange, its head, and how far it has come. All transitions are here; nothing here
 //! touches Python, so everything may run without the GIL.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use proto::h1::{ResponseHead, Version};
 use server::{Exchange, SinkError};
+
+use crate::open_file::FilePart;
 
 /// How far a response has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,14 +50,6 @@ impl From<SinkError> for Stuck {
     fn from(error: SinkError) -> Stuck {
         Stuck::Sink(error)
     }
-}
-
-/// A piece of an open file.
-#[derive(Debug)]
-pub(super) struct FilePart {
-    pub(super) file: File,
-    pub(super) offset: u64,
-    pub(super) length: u64,
 }
 
 /// A chunk, and whether the application has said that it is the only one.

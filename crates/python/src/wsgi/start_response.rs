@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use proto::h1::ResponseHead;
-use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAssertionError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use super::counter::Counter;
 use super::reply::{Chunk, Stage};
 use super::text;
+use crate::arguments::{misused, string, wrong_type};
 
 /// The object whose method is `start_response`.
 #[derive(Debug)]
@@ -108,7 +109,7 @@ fn fill(
 ) -> PyResult<()> {
     let status = string(status, "the status")?;
     head.set_status(&text::wire(status, "the status")?)
-        .map_err(|misuse| PyValueError::new_err(misuse.to_string()))?;
+        .map_err(misused)?;
     if matches!(head.status(), 100..=199) {
         // RFC 9110, section 15.2: an interim response is never the answer.
         return Err(PyValueError::new_err(
@@ -133,26 +134,7 @@ fn push(head: &mut ResponseHead, pair: &Bound<'_, PyAny>) -> PyResult<()> {
     let (name, value) = (tuple.get_borrowed_item(0)?, tuple.get_borrowed_item(1)?);
     let name = text::wire(string(&name, "a header's name")?, "a header's name")?;
     let value = text::wire(string(&value, "a header's value")?, "a header's value")?;
-    head.push(&name, &value)
-        .map_err(|misuse| PyValueError::new_err(misuse.to_string()))
-}
-
-fn string<'a, 'py>(
-    object: &'a Bound<'py, PyAny>,
-    what: &str,
-) -> PyResult<&'a Bound<'py, PyString>> {
-    object
-        .cast::<PyString>()
-        .map_err(|_| wrong_type(what, "a str", object))
-}
-
-/// "the status must be a str, not bytes".
-pub(crate) fn wrong_type(what: &str, expected: &str, found: &Bound<'_, PyAny>) -> PyErr {
-    let found = found
-        .get_type()
-        .name()
-        .map_or_else(|_| "something else".to_owned(), |name| name.to_string());
-    PyTypeError::new_err(format!("{what} must be {expected}, not {found}"))
+    head.push(&name, &value).map_err(misused)
 }
 
 /// The object whose method is `write`.
