@@ -20,6 +20,7 @@ def server(request: pytest.FixtureRequest, serve_module: Serve) -> Server:
 
 def test_cancel_scopes_and_time_outs_work_in_the_task_of_a_request(server: Server) -> None:
     seen = {"sniffio": "asyncio", "task": True, "anyio": True, "same": True}
+    seen |= {"state": "CORO_RUNNING", "runs": True}
     if sys.version_info >= (3, 11):
         seen["asyncio"] = True
     assert server.get("/libraries").json() == seen

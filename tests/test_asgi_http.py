@@ -459,6 +459,7 @@ def test_system_exit_ends_the_worker_after_its_requests(serve: Serve) -> None:
         assert wire.reply().text == "door"
     server.wait_replaced([worker], 1)
     assert server.get("/").text == "Hello, world!"
+    assert server.log.count("SystemExit") == 1
 
 
 # Many at once, and clients that leave
@@ -755,7 +756,6 @@ def test_an_application_of_two_calls(serve: Serve, write) -> None:
     assert server.get("/there").text == "/there"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.12 brought eager tasks")
 def test_a_task_factory_is_respected(serve: Serve, write) -> None:
     write(
         "factory.py",

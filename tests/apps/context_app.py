@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import json
 import sys
 
@@ -25,6 +26,8 @@ PROVIDER.add_span_processor(SimpleSpanProcessor(FINISHED))
 async def libraries(_: str) -> dict[str, object]:
     task = asyncio.current_task()
     seen: dict[str, object] = {"sniffio": sniffio.current_async_library(), "task": task in asyncio.all_tasks()}
+    seen["state"] = inspect.getcoroutinestate(task.get_coro())
+    seen["runs"] = task.get_stack()[-1].f_code is OpenTelemetryMiddleware.__call__.__code__
     with anyio.move_on_after(0.05) as scope:
         await anyio.sleep(10)
     seen["anyio"] = scope.cancelled_caught

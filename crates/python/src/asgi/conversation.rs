@@ -102,13 +102,6 @@ impl Conversation {
             Presence::Here => Ok(()),
         }
     }
-
-    /// The task has ended.
-    fn ended(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
-        self.desk.forget(self.id);
-        // SystemExit and KeyboardInterrupt have gone up through the loop already.
-        let _ = self.settle(py, task);
-    }
 }
 
 impl Conversation {
@@ -299,9 +292,11 @@ impl Conversation {
         }
     }
 
-    /// Sees to what a finished task leaves. Returns the exception that the worker must obey: `SystemExit` and `KeyboardInterrupt`.
-    pub(super) fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> Option<PyErr> {
-        match failure::of_task(task) {
+    /// Sees to what an application leaves that has returned or raised. Returns the exception that the worker must obey: `SystemExit`
+    /// and `KeyboardInterrupt`.
+    pub(super) fn settle(&self, py: Python<'_>, outcome: PyResult<()>) -> Option<PyErr> {
+        self.desk.forget(self.id);
+        match outcome {
             Ok(()) => {
                 self.check_complete();
                 self.end(py);

@@ -11,6 +11,7 @@ use pyo3::types::PyDict;
 use server::{Event, Exchange};
 
 use super::conversation::Conversation;
+use super::course::Course;
 use super::dialogue::Dialogue;
 use super::promise::Promise;
 use super::scope::{Constants, Scope, Template};
@@ -30,8 +31,8 @@ struct Call {
 #[derive(Debug)]
 struct Tasks {
     class: Py<PyAny>,
-    /// `loop=…, eager_start=True`, where this Python has it.
-    eager: Option<Py<PyDict>>,
+    /// `loop=…`, and `eager_start=True` where this Python has it.
+    options: Py<PyDict>,
 }
 
 /// How the application is called.
@@ -171,15 +172,20 @@ impl Desk {
     }
 
     fn call(&self, py: Python<'_>, talk: &Talk, scope: &Bound<'_, PyDict>) -> Option<PyErr> {
-        let task = self
+        let course = self
             .coroutine(py, talk, scope)
-            .and_then(|coroutine| self.tasks.start(py, &self.event_loop, &coroutine));
-        let task = match task {
-            Ok(task) => task,
+            .and_then(|coroutine| Bound::new(py, Course::new(talk.clone_ref(py), coroutine)));
+        let course = match course {
+            Ok(course) => course,
             Err(error) => return talk.fail(py, error),
         };
-        match self.keep(py, talk, &task) {
-            Ok(exit) => exit,
+        match self.tasks.start(py, &self.event_loop, course.as_any()) {
+            // It ended in its first step, and what it leaves has been seen to.
+            task if course.get().is_over() => task.err(),
+            Ok(task) => {
+                self.keep(py, talk, task);
+                None
+            }
             Err(error) => talk.fail(py, error),
         }
     }
@@ -204,29 +210,16 @@ impl Desk {
         }
     }
 
-    /// Keeps a task until it has ended, which it may have already.
-    fn keep(
-        &self,
-        py: Python<'_>,
-        talk: &Talk,
-        task: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<PyErr>> {
-        if self.tasks.are_eager() && task.call_method0(intern!(py, "done"))?.is_truthy()? {
-            return Ok(talk.settle(py, task));
-        }
+    /// Keeps a task until it has ended.
+    fn keep(&self, py: Python<'_>, talk: &Talk, task: Bound<'_, PyAny>) {
         let call = Call {
             talk: talk.clone_ref(py),
-            task: task.clone().unbind(),
+            task: task.unbind(),
         };
         lock(&self.calls).insert(talk.id(), call);
-        task.call_method1(
-            intern!(py, "add_done_callback"),
-            (talk.object(py).getattr(intern!(py, "ended"))?,),
-        )?;
         if talk.watch_client() {
             self.client_left(py, talk.id());
         }
-        Ok(None)
     }
 
     /// Tells the request of an event.
@@ -316,27 +309,20 @@ impl Desk {
 
 impl Tasks {
     fn new(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Tasks> {
-        let eager = match py.version_info() >= (3, 12) {
-            true => {
-                let options = PyDict::new(py);
-                options.set_item("loop", event_loop)?;
-                options.set_item("eager_start", true)?;
-                Some(options.unbind())
-            }
-            false => None,
-        };
+        let options = PyDict::new(py);
+        options.set_item("loop", event_loop)?;
+        if py.version_info() >= (3, 12) {
+            options.set_item("eager_start", true)?;
+        }
         Ok(Tasks {
             class: py.import("asyncio")?.getattr("Task")?.unbind(),
-            eager,
+            options: options.unbind(),
         })
     }
 
-    fn are_eager(&self) -> bool {
-        self.eager.is_some()
-    }
-
-    /// A task that has run to its first wait where it can be, and else one that begins with the next turn of the loop. Whoever has
-    /// installed a task factory wants all tasks to come from it.
+    /// A task that has run to its first wait where it can be, and else one that begins with the next turn of the loop. It is made
+    /// as the loop's `create_task` makes it, without the way there; but whoever has installed a task factory wants all tasks to
+    /// come from it.
     fn start<'py>(
         &self,
         py: Python<'py>,
@@ -344,14 +330,14 @@ impl Tasks {
         coroutine: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let event_loop = event_loop.bind(py);
-        if let Some(eager) = &self.eager
-            && event_loop
-                .call_method0(intern!(py, "get_task_factory"))?
-                .is_none()
-        {
-            return self.class.bind(py).call((coroutine,), Some(eager.bind(py)));
+        let factory = event_loop.call_method0(intern!(py, "get_task_factory"))?;
+        match factory.is_none() {
+            true => self
+                .class
+                .bind(py)
+                .call((coroutine,), Some(self.options.bind(py))),
+            false => event_loop.call_method1(intern!(py, "create_task"), (coroutine,)),
         }
-        event_loop.call_method1(intern!(py, "create_task"), (coroutine,))
     }
 }
 

@@ -57,15 +57,6 @@ pub(super) fn judge(py: Python<'_>, target: &[u8], error: PyErr, standing: Stand
     Verdict::OfTheApplication(exit.then_some(error))
 }
 
-/// How a finished task ended: with what it raised, or with its cancellation.
-pub(super) fn of_task(task: &Bound<'_, PyAny>) -> PyResult<()> {
-    let exception = task.call_method0(intern!(task.py(), "exception"))?;
-    match exception.is_none() {
-        true => Ok(()),
-        false => Err(PyErr::from_value(exception)),
-    }
-}
-
 /// What `send()` raises.
 pub(super) fn exception(stuck: Stuck) -> PyErr {
     match stuck {

@@ -2,6 +2,7 @@
 //! `server` crate's, and nothing here waits for a client.
 
 mod conversation;
+mod course;
 mod desk;
 mod dialogue;
 mod failure;

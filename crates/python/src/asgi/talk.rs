@@ -107,11 +107,11 @@ impl Talk {
         self.waiters().room(py, self.desk())
     }
 
-    /// Sees to what a finished task leaves. Returns the exception that the worker must obey.
-    pub(super) fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> Option<PyErr> {
+    /// Sees to what an application leaves that has returned or raised. Returns the exception that the worker must obey.
+    pub(super) fn settle(&self, py: Python<'_>, outcome: PyResult<()>) -> Option<PyErr> {
         match self {
-            Talk::Request(conversation) => conversation.get().settle(py, task),
-            Talk::WebSocket(dialogue) => dialogue.get().settle(py, task),
+            Talk::Request(conversation) => conversation.get().settle(py, outcome),
+            Talk::WebSocket(dialogue) => dialogue.get().settle(py, outcome),
         }
     }
 
