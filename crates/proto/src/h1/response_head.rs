@@ -6,6 +6,11 @@ use super::fields::{FieldSpan, Span, is_field_content, is_token, list_elements, 
 use super::framing::parse_length;
 use super::misuse::{Misuse, quote};
 
+/// The memory for fields that is asked for at once, instead of piece by piece: that of the responses of most applications.
+const USUAL_FIELDS: usize = 8;
+/// The same for their bytes.
+const USUAL_BYTES: usize = 256;
+
 /// Status and fields of a response. Made to be used again: [`ResponseHead::clear`] keeps the memory.
 #[derive(Debug, Clone, Default)]
 pub struct ResponseHead {
@@ -155,6 +160,10 @@ impl ResponseHead {
     }
 
     fn append(&mut self, name: &[u8], value: &[u8]) {
+        if self.fields.is_empty() {
+            self.encoded.reserve(USUAL_BYTES);
+            self.fields.reserve(USUAL_FIELDS);
+        }
         let start = self.encoded.len();
         self.encoded
             .reserve(name.len() + value.len() + b": \r\n".len());

@@ -1,6 +1,6 @@
 //! What all requests of a worker share: the event loop's functions, the requests that are under way, and the way to start one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -60,7 +60,8 @@ pub(crate) struct Desk {
     constants: Constants,
     /// Not there while a scope is made of it.
     template: Mutex<Option<Box<Template>>>,
-    calls: Mutex<HashMap<u64, Call>>,
+    /// By the numbers of their exchanges, which ascend.
+    calls: Mutex<BTreeMap<u64, Call>>,
 }
 
 impl Desk {
@@ -80,7 +81,7 @@ impl Desk {
             hooks: None,
             template: Mutex::new(Some(Box::new(Template::new(py, &constants)?))),
             constants,
-            calls: Mutex::new(HashMap::new()),
+            calls: Mutex::new(BTreeMap::new()),
         })
     }
 

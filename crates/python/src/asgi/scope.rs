@@ -150,13 +150,19 @@ struct Keys<'a, 'py> {
 }
 
 impl Entries for Keys<'_, '_> {
-    fn peer(&self, peer: &Peer, _last: Option<&Peer>) -> PyResult<()> {
-        let client = match peer {
-            Peer::Inet(address) => Some((address.ip().to_string(), address.port())),
-            Peer::Unix => None,
-        };
-        self.dict
-            .set_item(intern!(self.dict.py(), "client"), client)
+    fn peer(&self, peer: &Peer, last: Option<&Peer>) -> PyResult<()> {
+        let key = intern!(self.dict.py(), "client");
+        match (peer, last) {
+            // Many connections come from one proxy: they differ in the port.
+            (Peer::Inet(address), Some(Peer::Inet(last))) if address.ip() == last.ip() => {
+                let host = self.dict.as_any().get_item(key)?.get_item(0)?;
+                self.dict.set_item(key, (host, address.port()))
+            }
+            (Peer::Inet(address), _) => self
+                .dict
+                .set_item(key, (address.ip().to_string(), address.port())),
+            (Peer::Unix, _) => self.dict.set_item(key, self.dict.py().None()),
+        }
     }
 
     fn local(&self, local: &Local) -> PyResult<()> {

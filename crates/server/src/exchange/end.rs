@@ -1,6 +1,8 @@
 //! The end of an exchange: whatever the application did, the client gets something that it can understand, the access log
 //! its line, and the reactor the word that the connection is its own again.
 
+use std::time::{Duration, Instant};
+
 use super::{Exchange, Response};
 use crate::access_log::Record;
 use crate::crew::{Message, Outcome};
@@ -15,7 +17,8 @@ impl Drop for Exchange {
             Response::Streaming(_) => self.abort(),
             Response::Complete | Response::Cut | Response::Hijacked | Response::Upgraded => {}
         }
-        self.log_access();
+        let now = Instant::now();
+        self.log_access(now.duration_since(self.arrived));
         let outcome = self.outcome();
         let urgent = outcome != Outcome::KeepAlive || self.outlet.take_attention();
         let message = Message::Finished {
@@ -23,7 +26,8 @@ impl Drop for Exchange {
             serial: self.serial,
             outcome,
         };
-        self.crew.come_back(message, departed.elapsed(), urgent);
+        self.crew
+            .come_back(message, now.duration_since(departed), urgent);
         // The reactor may have seen something between the look above and the message: it notes it before it takes the
         // message, so a second look after the message cannot miss it.
         if !urgent && self.outlet.take_attention() {
@@ -42,11 +46,10 @@ impl Exchange {
         }
     }
 
-    fn log_access(&self) {
+    fn log_access(&self, took: Duration) {
         if self.outlet.is_overdue() {
             return; // Whoever answered in its place has written the line.
         }
-        let took = self.arrived.elapsed();
         if !matches!(self.response, Response::Upgraded) {
             self.crew.measure(self.status, took);
         }

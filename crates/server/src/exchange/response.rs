@@ -200,7 +200,7 @@ impl Exchange {
                 && self.crew.stopping().is_none()
                 && self.crew.options.keep_alive > 0,
         };
-        let mut bytes = Vec::with_capacity(head.encoded_fields().len() + 160);
+        let mut bytes = Vec::new();
         let date = self.crew.date.now();
         let added = self.crew.options.additions(&date);
         let (framing, keep_alive) =
