@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use settings::{Config, Source, WorkerClass};
 
-use crate::composition::Accounts;
+use crate::accounts::Accounts;
 use crate::embedding::Embedder;
 use crate::hooks::Hooks;
 use crate::{logging, values};

@@ -9,7 +9,6 @@ use settings::{Address, Config};
 
 use crate::actors::check_logging;
 use crate::application::{self, Loaded};
-use crate::composition::unacceptable;
 use crate::embedding::Embedder;
 use crate::failure::Failure;
 use crate::hooks::Hooks;
@@ -53,7 +52,7 @@ pub(crate) fn check(
 
 fn files(config: &Config) -> Result<(), Failure> {
     let unusable = |name: &str, result: io::Result<()>| {
-        result.map_err(|error| unacceptable(&config.unusable(name, reason(&error))))
+        result.map_err(|error| Failure::from(config.unusable(name, reason(&error))))
     };
     let written = |name: &str, path: &Path| unusable(name, sys::files::check_writable(path));
     for (name, path) in [

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pyo3::prelude::*;
-use settings::{CommandLine, Config, Layers, SettingsError, WorkerClass};
-use sys::users::{Groups, Identity, User};
+use settings::{CommandLine, Config, Layers, WorkerClass};
 
 use crate::actors::Actors;
 use crate::application::Application;
@@ -69,7 +68,7 @@ impl Resolved {
         self.hooks.worker_class = found.class;
         let layers = self.layers.clone();
         let layers = layers.worker_class(&name, &found.runs_as, found.settings);
-        self.config = layers.resolve().map_err(|error| unacceptable(&error))?;
+        self.config = layers.resolve()?;
         environment.prepare(py, &self.config)
     }
 }
@@ -135,10 +134,10 @@ impl Sources {
             hooks = file.hooks;
             slips = file.slips;
         }
-        let mut config = layers.resolve().map_err(|error| unacceptable(&error))?;
+        let mut config = layers.resolve()?;
         if let Some(file) = logging_of_paste(py, &config)? {
             layers = layers.logconfig(&file);
-            config = layers.resolve().map_err(|error| unacceptable(&error))?;
+            config = layers.resolve()?;
         }
         Ok(Resolved {
             config,
@@ -147,9 +146,7 @@ impl Sources {
             layers,
         })
     }
-}
 
-impl Sources {
     /// What the conf file defines, or the program in its place, with the name that messages use.
     fn file(&self, py: Python<'_>) -> Result<Option<(String, ConfFile)>, Failure> {
         if let Some(embedder) = &self.embedder {
@@ -217,17 +214,6 @@ fn logging_of_paste(py: Python<'_>, config: &Config) -> Result<Option<String>, F
     }))
 }
 
-/// A mistake in the settings, as the operator is told it.
-pub(crate) fn unacceptable(error: &SettingsError) -> Failure {
-    Failure {
-        report: match &error.hint {
-            Some(hint) => format!("{error}\n  hint: {hint}"),
-            None => error.to_string(),
-        },
-        code: error.exit_code(),
-    }
-}
-
 /// The state of the arbiter's process, and of each worker after its fork.
 pub(crate) struct Composition {
     pub(crate) sources: Sources,
@@ -248,7 +234,7 @@ pub(crate) struct Launch {
     pub(crate) arguments: Py<PyAny>,
     /// The environment before `raw_env`.
     pub(crate) environ: Py<PyAny>,
-    pub(crate) directory: Option<std::path::PathBuf>,
+    pub(crate) directory: Option<PathBuf>,
     /// When.
     pub(crate) at: Instant,
 }
@@ -269,81 +255,4 @@ impl Launch {
             at: Instant::now(),
         })
     }
-}
-
-/// The user and the group that the settings name, found in the user database.
-pub(crate) struct Accounts {
-    user: Option<User>,
-    group: Option<u32>,
-}
-
-impl Accounts {
-    /// # Errors
-    ///
-    /// There is no such user or group.
-    pub(crate) fn of(config: &Config) -> Result<Self, Failure> {
-        let unknown = |setting: &str| {
-            unacceptable(&config.unusable(setting, format!("there is no such {setting}")))
-        };
-        let failed = |error: std::io::Error| {
-            Failure::configuration(format!("user: the user database failed: {error}"))
-        };
-        let user = match &config.user {
-            Some(name) => Some(
-                sys::users::user(name)
-                    .map_err(failed)?
-                    .ok_or_else(|| unknown("user"))?,
-            ),
-            None => None,
-        };
-        let group = match &config.group {
-            Some(name) => Some(
-                sys::users::group(name)
-                    .map_err(failed)?
-                    .ok_or_else(|| unknown("group"))?,
-            ),
-            None => None,
-        };
-        Ok(Self { user, group })
-    }
-
-    /// The user's number; this process's own where the settings name nobody.
-    pub(crate) fn uid(&self) -> u32 {
-        let user = self.user.as_ref();
-        user.map_or_else(sys::users::effective_uid, |user| user.uid)
-    }
-
-    /// The group's number, likewise.
-    pub(crate) fn gid(&self) -> u32 {
-        self.group.unwrap_or_else(sys::users::effective_gid)
-    }
-}
-
-/// Whom workers become. What they are already needs no right and no change.
-///
-/// # Errors
-///
-/// There is no such user or group, or only root could become them.
-pub(crate) fn identity(config: &Config) -> Result<Identity, Failure> {
-    let Accounts { user, group } = Accounts::of(config)?;
-    let uid = user
-        .as_ref()
-        .map(|user| user.uid)
-        .filter(|uid| *uid != sys::users::effective_uid());
-    // Without a group of its own choice the process follows its user: to keep root's group is to keep much of root.
-    let main_group = user.as_ref().filter(|_| uid.is_some()).map(|user| user.gid);
-    let gid = group
-        .or(main_group)
-        .filter(|gid| config.initgroups || *gid != sys::users::effective_gid());
-    if (uid.is_some() || gid.is_some()) && sys::users::effective_uid() != 0 {
-        let setting = if uid.is_some() { "user" } else { "group" };
-        let rule = "only root can start workers as somebody else";
-        return Err(unacceptable(&config.unusable(setting, rule)));
-    }
-    let groups = match user {
-        Some(user) if config.initgroups => Groups::OfUser(user.name),
-        Some(_) if uid.is_some() => Groups::None,
-        _ => Groups::Keep,
-    };
-    Ok(Identity { uid, gid, groups })
 }

@@ -6,8 +6,9 @@ use arbiter::Outcome;
 use pyo3::prelude::*;
 use settings::Config;
 
+use crate::accounts::{Accounts, identity};
 use crate::actors::Actors;
-use crate::composition::{Accounts, Composition, Launch, Resolved, Sources, identity};
+use crate::composition::{Composition, Launch, Resolved, Sources};
 use crate::embedding::{self, Embedder};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;

@@ -8,7 +8,6 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use settings::Config;
 
-use crate::composition::unacceptable;
 use crate::failure::Failure;
 
 /// What the environment held before the settings changed it, so that a reload starts from the same.
@@ -67,7 +66,7 @@ impl Environment {
         os.call_method1("chdir", (config.chdir.as_os_str(),))
             .map_err(|error| {
                 let reason = reason(py, &error);
-                unacceptable(&config.unusable("chdir", reason))
+                Failure::from(config.unusable("chdir", reason))
             })?;
         self.paths(py, config).map_err(|error| unforeseen(&error))?;
         self.restore(py, &os).map_err(|error| unforeseen(&error))?;

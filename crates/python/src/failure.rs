@@ -4,6 +4,7 @@
 use std::fmt;
 
 use pyo3::prelude::*;
+use settings::SettingsError;
 
 /// Exit code of a mistake in the configuration.
 pub(crate) const CONFIGURATION: i32 = 1;
@@ -48,6 +49,18 @@ impl Failure {
             Err(_) => format!("an exception was raised {what}: {error}"),
         };
         Self { report, code }
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        Self {
+            report: match &error.hint {
+                Some(hint) => format!("{error}\n  hint: {hint}"),
+                None => error.to_string(),
+            },
+            code: error.exit_code(),
+        }
     }
 }
 

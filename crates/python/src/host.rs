@@ -8,9 +8,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use settings::{Config, WorkerClass};
 
+use crate::accounts::identity;
 use crate::application::{self, Application, Interface, Loaded};
 use crate::check;
-use crate::composition::{Composition, Resolved, identity, unacceptable};
+use crate::composition::{Composition, Resolved};
 use crate::embedding::Embedder;
 use crate::failure::{Failure, traceback};
 use crate::logging::{self, Banner};
@@ -298,5 +299,5 @@ pub(crate) fn spew(py: Python<'_>, config: &Config) -> Result<(), Failure> {
 
 /// The error log cannot be opened.
 pub(crate) fn unwritable(config: &Config, error: &io::Error) -> Failure {
-    unacceptable(&config.unusable("errorlog", check::reason(error)))
+    Failure::from(config.unusable("errorlog", check::reason(error)))
 }

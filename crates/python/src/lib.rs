@@ -1,6 +1,7 @@
 //! The composition root: puts the settings, the arbiter, the server and the application of the user together inside
 //! the user's interpreter. The only crate that names pyo3.
 
+mod accounts;
 mod actors;
 mod application;
 mod arguments;
