@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from signal import SIGHUP, SIGTERM, SIGUSR1
+from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1
 
 import pytest
 from harness import APPS, Load, Serve, Server, Wire, eventually, still
@@ -578,6 +579,20 @@ def test_term_finishes_what_has_begun(serve: Serve) -> None:
         serve.gates.open("door")
         assert wire.reply().text == "door"
     assert server.wait_exit() == 0
+
+
+def test_a_stream_at_ctrl_c_is_neither_an_error_nor_does_it_get_a_new_worker(serve: Serve) -> None:
+    server = serve("asgi_lab", *ASGI)
+    with server.connect() as wire, server.connect() as other:
+        wire.request("/head_first/open")
+        other.request("/gate/shut")
+        serve.gates.wait_entered("open")
+        serve.gates.wait_entered("shut")
+        # As a terminal does: to all processes at once.
+        os.killpg(server.pid, SIGINT)
+        assert server.wait_exit() == 0
+    assert "ERROR" not in server.log
+    assert server.log.count("Booting worker") == 1
 
 
 def test_work_after_the_response_is_finished_on_term(serve: Serve) -> None:

@@ -186,6 +186,15 @@ def test_an_error_after_the_acceptance_closes_with_1011(server: Server) -> None:
     server.wait_log("RuntimeError: a view that fails after it has accepted")
 
 
+def test_a_disconnect_that_nobody_catches_is_no_error_and_another_exception_is(serve: Serve) -> None:
+    server = serve("ws_lab", *ASGI)
+    for name in ("WebSocketDisconnect", "RuntimeError"):
+        with dial(server, f"/uncaught/{name}"):
+            pass
+    server.wait_log("^.*RuntimeError: of the end")
+    assert "WebSocketDisconnect" not in server.log
+
+
 def test_after_the_client_has_closed_sending_raises_an_os_error(server: Server) -> None:
     with dial(server, "/after_the_end/by-client"):
         pass

@@ -234,6 +234,13 @@ async def accept_first(socket: Socket) -> None:
     await socket.say(f"{(await socket.receive())['type']}, {await socket.hear()}")
 
 
+async def uncaught(socket: Socket) -> None:
+    """Raise what frameworks make of a disconnect, or something of its own after it."""
+    await socket.accept()
+    await socket.hear()
+    raise type(socket.name, (Exception,), {})("of the end")
+
+
 async def both(socket: Socket) -> None:
     """Two tasks: one that receives, one that sends."""
     await socket.accept()

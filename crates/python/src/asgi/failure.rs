@@ -44,12 +44,17 @@ pub(super) fn judge(py: Python<'_>, target: &[u8], error: PyErr, standing: Stand
         return Verdict::OfTheClient;
     }
     // What frameworks make of a request that broke off is of many types.
-    let of_the_client = standing.broken_off || standing.told && comes_of_the_client(py, &error);
+    let of_the_client = standing.broken_off
+        || standing.told && comes_of_the_client(py, &error)
+        || standing.released && names_the_disconnect(py, &error);
     if of_the_client && !exit {
         log::debug!("Client of {target} is gone: {error}");
         return Verdict::OfTheClient;
     }
-    if crate::signals::is_leaving() && error.is_instance_of::<PySystemExit>(py) {
+    // The exception of the signal's handler, and the cancellation that follows it.
+    let of_the_signal =
+        error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<CancelledError>(py);
+    if crate::signals::is_leaving() && of_the_signal {
         log::debug!("{target} is not waited for: the worker ends at once.");
     } else {
         report(py, &target, &error);
@@ -71,6 +76,13 @@ pub(super) fn exception(stuck: Stuck) -> PyErr {
         Stuck::File(error) => error.into(),
         Stuck::Misuse(misuse) => PyValueError::new_err(misuse.to_string()),
     }
+}
+
+/// Whether an exception is what Starlette and Litestar make of a disconnect that `receive()` has told them of. Few applications
+/// catch it, and a reload that closes thousands of WebSockets would fill the log with their tracebacks.
+fn names_the_disconnect(py: Python<'_>, error: &PyErr) -> bool {
+    let name = error.get_type(py).name();
+    name.is_ok_and(|name| name == "WebSocketDisconnect")
 }
 
 /// Whether an exception is what `send()` raised, or was raised because of it, as Starlette's `ClientDisconnect` is.
