@@ -128,9 +128,10 @@ impl<'host> Driver<'host> {
         loop {
             self.wait();
             self.notifier.drain();
+            // Before the workers: a terminal signals all of them too, and one that leaves by itself would be replaced.
+            self.take_signals()?;
             // Before the deaths: a worker that served and then died did serve.
             self.observe()?;
-            self.take_signals()?;
             self.reap()?;
             if self
                 .parent
