@@ -119,8 +119,10 @@ def test_a_trusted_proxy_tells_the_scheme(server: Server) -> None:
 
 
 def test_names_with_an_underscore_are_dropped(server: Server) -> None:
+    """The log says so."""
     scope = scope_of(server, fields=[("X_Forwarded_For", "10.0.0.1")])
     assert "x_forwarded_for" not in json.dumps(scope)
+    server.wait_log("header_map: the field X_Forwarded_For is not passed")
 
 
 # Receiving

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from textwrap import dedent
 
 import pytest
@@ -81,6 +82,19 @@ def test_the_limit_of_the_request_line(servers: Servers, line: str, status: int)
     head = f"GET {line} HTTP/1.1\r\nHost: a"
     expected = {"PATH_INFO": line} if status == 200 else status
     servers.check("--limit-request-line 17", head, expected)
+
+
+@better
+@pytest.mark.parametrize("conf", ["", "def pre_request(worker, req): pass\n"])
+def test_a_field_that_is_dropped_is_told_of_once(serve: Serve, conf: str) -> None:
+    (serve.folder / "conf.py").write_text(conf)
+    server = serve("lab", "-w", "1", "-c", str(serve.folder / "conf.py"))
+    for name in ["X_Token", "x_token", "X-Token", "X_Token"]:
+        server.get(fields=[(name, "secret")])
+    server.get(fields=[("X_Other", "secret")])
+    server.wait_log(r"\[WARNING\] header_map: the field X_Other is not passed to the application")
+    assert len(re.findall("header_map: the field (?i:x_token)", server.log)) == 1
+    assert "secret" not in server.log
 
 
 @better

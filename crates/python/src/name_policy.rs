@@ -1,8 +1,15 @@
 //! Which field names reach the application. With CGI's variables, and with what frameworks make of names, `X_Real_IP` would be taken for
 //! `X-Real-IP`, which a proxy in front believes to have cleaned.
 
+use std::sync::{Mutex, PoisonError};
+
 use proto::h1::Violation;
 use settings::{Config, HeaderMap};
+
+/// Of so many names the log is told in one process. Clients choose names, and could fill it.
+const TOLD_AT_MOST: usize = 16;
+/// Those names.
+static TOLD: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
 /// What is done with a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +54,36 @@ pub(crate) struct NamePolicy {
     underscores: HeaderMap,
     /// `forwarder_headers`, upper-case.
     forwarder: Vec<String>,
+}
+
+/// Says that a field was left out, once for each name: whoever misses it would look for it in vain.
+pub(crate) fn tell_dropped(name: &[u8]) {
+    // `Proxy` is no setting's doing.
+    if !name.contains(&b'_') {
+        return;
+    }
+    // Not held while the line is logged, which may run code of the operator's.
+    let news = is_news(
+        &mut TOLD.lock().unwrap_or_else(PoisonError::into_inner),
+        name,
+    );
+    if news {
+        log::warn!(
+            "header_map: the field {} is not passed to the application, because its name has an underscore; \
+             forwarder_headers or header_map may allow it (this is said once for a name)",
+            name.escape_ascii()
+        );
+    }
+}
+
+/// Whether `name` is none of those `told`; it is one of them then.
+fn is_news(told: &mut Vec<Box<[u8]>>, name: &[u8]) -> bool {
+    let known = told.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if known || told.len() >= TOLD_AT_MOST {
+        return false;
+    }
+    told.push(name.into());
+    true
 }
 
 impl NamePolicy {
@@ -96,6 +133,18 @@ impl NamePolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_told_of_once_and_not_without_end() {
+        let mut told = Vec::new();
+        assert!(is_news(&mut told, b"X_User"));
+        assert!(!is_news(&mut told, b"x_user"));
+        let news = |number: usize| is_news(&mut told, format!("X_{number}").as_bytes());
+        assert_eq!(
+            (0..100).map(news).filter(|news| *news).count(),
+            TOLD_AT_MOST - 1
+        );
+    }
 
     #[test]
     fn underscores_pass_only_where_the_settings_say_so() {

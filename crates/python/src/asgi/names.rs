@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::name_policy::{NamePolicy, Rules};
+use crate::name_policy::{NamePolicy, Rules, tell_dropped};
 use crate::spellings::Spellings;
 use crate::unserved::Unserved;
 
@@ -53,6 +53,9 @@ impl Names {
             })
         })?;
         let passes = meaning.rules.pass(trusted)?;
+        if !passes {
+            tell_dropped(name);
+        }
         Ok(passes.then(|| meaning.lower.bind(py)))
     }
 }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::text;
-use crate::name_policy::{NamePolicy, Rules};
+use crate::name_policy::{NamePolicy, Rules, tell_dropped};
 use crate::spellings::Spellings;
 use crate::unserved::Unserved;
 
@@ -147,6 +147,7 @@ impl FieldNames {
             })
         })?;
         if !meaning.rules.pass(trusted)? {
+            tell_dropped(name);
             return Ok(());
         }
         let variable = &mut self.variables.known[meaning.variable];

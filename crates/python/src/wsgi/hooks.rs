@@ -15,7 +15,7 @@ use super::failure;
 use super::input::Input;
 use super::reply::Reply;
 use super::text;
-use crate::name_policy::NamePolicy;
+use crate::name_policy::{NamePolicy, tell_dropped};
 
 /// The operator's hooks.
 #[derive(Debug)]
@@ -242,7 +242,13 @@ impl HookRequest {
         input: Option<&Bound<'_, Input>>,
     ) -> PyResult<Py<HookRequest>> {
         let ends = (exchange.peer(), exchange.scheme());
-        let passes = |name: &[u8]| names.rules(name).pass(exchange.trusted()) == Ok(true);
+        let passes = |name: &[u8]| {
+            let passes = names.rules(name).pass(exchange.trusted());
+            if passes == Ok(false) {
+                tell_dropped(name);
+            }
+            passes == Ok(true)
+        };
         HookRequest::of(py, &exchange.request, ends, input, passes)
     }
 

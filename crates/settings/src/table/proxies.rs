@@ -57,7 +57,8 @@ pub(super) const ROWS: &[Setting] = &[
         access: field!(header_map),
         summary: "What becomes of other fields with an underscore in their name: drop, refuse or dangerous.",
         details: "In `environ` the fields `X_User` and `X-User` have one name, so a client could forge what a proxy \
-                  sets. `drop` leaves the field out, `refuse` answers the request with 400, `dangerous` passes it on.",
+                  sets. `drop` leaves the field out, of which the log tells once, `refuse` answers the request with 400, \
+                  `dangerous` passes it on.",
         ..ROW
     },
     Setting {
