@@ -13,12 +13,24 @@ APP = """
     GATES = pathlib.Path(os.environ["LAB_GATES"])
     MODE = os.environ.get("MODE", "")
 
+    async def misuse(send, kind):
+        try:
+            await send({"type": kind})
+        except RuntimeError as error:
+            (GATES / f"{kind}.raised").touch()
+
     async def lifespan(scope, receive, send):
         assert scope["asgi"]["version"] == "3.0"
         message = await receive()
         assert message == {"type": "lifespan.startup"}, message
         if MODE == "slow":
             await asyncio.sleep(1)
+        if MODE == "misuse":
+            await misuse(send, "http.response.start")
+            await misuse(send, "lifespan.shutdown.complete")
+        if MODE == "failed_and_stays":
+            await send({"type": "lifespan.startup.failed", "message": "no database"})
+            await receive()
         if MODE == "failed":
             await send({"type": "lifespan.startup.failed", "message": "no database"})
             return
@@ -28,6 +40,8 @@ APP = """
         scope["state"]["number"] = 1
         (GATES / "started").touch()
         await send({"type": "lifespan.startup.complete"})
+        if MODE == "misuse":
+            await misuse(send, "lifespan.startup.complete")
         message = await receive()
         assert message == {"type": "lifespan.shutdown"}, message
         if MODE == "endless":
@@ -95,6 +109,20 @@ def test_each_request_has_a_copy_of_the_state(app) -> None:
     server = app()
     assert server.get("/change").text == "True 2"
     assert server.get("/").text == "True 1"
+
+
+def test_an_answer_to_what_was_not_asked_raises_in_the_application(serve: Serve, app) -> None:
+    server = app("misuse")
+    assert server.stop() == 0
+    assert serve.gates.marked("ended"), "the second answer to the start-up was not taken for one to the shutdown"
+    for kind in ("http.response.start", "lifespan.shutdown.complete", "lifespan.startup.complete"):
+        assert serve.gates.marked(f"{kind}.raised")
+
+
+def test_a_failed_start_up_ends_the_lifespan(serve: Serve, app) -> None:
+    refusal = refused(serve, "failed_and_stays")
+    assert refusal.code == 3 and "no database" in refusal.text
+    assert "pending" not in refusal.text
 
 
 @pytest.mark.parametrize("mode", ["auto", "on"])

@@ -59,6 +59,8 @@ class Lifespan:
         self._application = application
         self._mode = mode
         self._asked = False
+        # What is asked and not answered yet: an answer to anything else would be taken for the next one's.
+        self._open: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
@@ -82,6 +84,7 @@ class Lifespan:
         if answer is not None:
             # Frameworks raise after they have answered, and their message holds the traceback already.
             await asyncio.wait({task}, timeout=1)
+            await _cancel({task})
             reason = str(answer.get("message") or "").rstrip() or _reason(task)
             raise AppError(f"the application failed to start (lifespan.startup.failed)\n{reason}", exit_code=BOOT_ERROR)
         if self._mode == "on":
@@ -104,6 +107,7 @@ class Lifespan:
 
     async def _ask(self, event: str, patience_s: float | None) -> Message | None:
         """Send `event` and return the application's answer, or None where it ends without one."""
+        self._open = event
         self._events.put_nowait({"type": event})
         answer = asyncio.ensure_future(self._answers.get())
         task = self._task
@@ -129,8 +133,9 @@ class Lifespan:
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]
-        if not kind.startswith(("lifespan.startup.", "lifespan.shutdown.")):
-            raise RuntimeError(f"a lifespan cannot send a message of the type {kind!r}")
+        if self._open is None or kind not in (f"{self._open}.complete", f"{self._open}.failed"):
+            raise RuntimeError(f"a lifespan cannot send a message of the type {kind!r} now")
+        self._open = None
         self._answers.put_nowait(message)
 
 
