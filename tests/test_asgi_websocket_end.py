@@ -36,15 +36,15 @@ def test_term_closes_with_1001_and_the_lifespan_ends_last(serve: Serve) -> None:
 
 
 def test_a_client_that_does_not_answer_delays_the_end_by_its_part_of_the_time(serve: Serve) -> None:
-    server = serve(*ASGI, "--graceful-timeout", "4")
+    server = serve(*ASGI, "--graceful-timeout", "8")
     with ExitStack() as stack:
         wire = waiting(serve, server, stack, "mute")
         began = time.monotonic()
         server.signal(SIGTERM)
         assert read_frame(wire).close[0] == 1001
-        serve.gates.wait_marked("mute.ended", within=0.9)
+        serve.gates.wait_marked("mute.ended", within=1.8)
         assert server.wait_exit() == 0
-        assert time.monotonic() - began < 3.5
+        assert time.monotonic() - began < 7
         wire.assert_closed()
     assert serve.gates.marked("lifespan.ended")
 
