@@ -192,6 +192,7 @@ fn answer(connection: Socket, seat: &WorkerSeat) -> io::Result<()> {
         "pid" => writeln!(&connection, "{}", sys::process::pid())?,
         "age" => writeln!(&connection, "{}", seat.age)?,
         "hang" => {
+            writeln!(&connection, "hanging")?;
             seat.slot.set_busy_since_ms(sys::clock::monotonic_ms());
             sleep_for_ever();
         }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use double::Double;
-use double::wire::{ok, until};
+use double::wire::{HEADER_TIMEOUT, ok, until};
 use server::{Exchange, Next, Shutdown, Watched};
 use settings::Config;
 
@@ -57,7 +57,7 @@ fn rest(mut stream: std::net::TcpStream) -> Vec<u8> {
 #[test]
 fn a_timeout_passes_while_the_application_hangs() {
     let config = Config {
-        header_timeout: Duration::from_millis(300),
+        header_timeout: HEADER_TIMEOUT,
         ..Config::default()
     };
     let (double, release) = hanging(&config, 1);
@@ -148,7 +148,7 @@ fn an_interruption_that_another_thread_took_is_told_to_the_one_that_stands_aside
 #[test]
 fn a_connection_that_idles_after_a_long_call_is_closed_in_time() {
     let config = Config {
-        header_timeout: Duration::from_millis(100),
+        header_timeout: HEADER_TIMEOUT,
         keepalive: Duration::from_millis(100),
         ..Config::default()
     };
@@ -158,7 +158,7 @@ fn a_connection_that_idles_after_a_long_call_is_closed_in_time() {
         .write_all(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
     // The deadline from before the call has passed, and the other thread waits in the poller with none in sight.
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(HEADER_TIMEOUT + Duration::from_millis(100));
     release.send(()).unwrap();
     assert!(rest(stream).ends_with(b"hello"));
     double.stop(Shutdown::Quick);

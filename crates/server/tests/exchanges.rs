@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use double::Double;
-use double::wire::{GET, LAST_GET, hear, ok, until};
+use double::wire::{GET, HEADER_TIMEOUT, LAST_GET, hear, ok, until};
 use proto::h1::ResponseHead;
 use server::{Body, Exchange, Shutdown};
 use settings::Config;
@@ -110,7 +110,7 @@ fn an_answer_to_head_has_no_body_though_the_application_did_not_see_the_request(
 #[test]
 fn a_head_that_does_not_arrive_in_time_is_answered_408() {
     let config = Config {
-        header_timeout: Duration::from_millis(100),
+        header_timeout: HEADER_TIMEOUT,
         ..Config::default()
     };
     let double = Double::start(&config, 1, hello);
@@ -125,7 +125,7 @@ fn a_head_that_does_not_arrive_in_time_is_answered_408() {
 #[test]
 fn a_connection_that_never_speaks_is_closed_without_a_word() {
     let config = Config {
-        header_timeout: Duration::from_millis(100),
+        header_timeout: HEADER_TIMEOUT,
         ..Config::default()
     };
     let double = Double::start(&config, 1, hello);

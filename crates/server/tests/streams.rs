@@ -14,7 +14,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use double::Double;
-use double::wire::{GET, hear, ok};
+use double::wire::{GET, HEADER_TIMEOUT, hear, ok};
 use server::{Event, Exchange, Read, Room, Shutdown};
 use settings::Config;
 
@@ -195,7 +195,7 @@ fn a_body_that_stops_arriving_during_its_response_is_given_up() {
 #[test]
 fn deadlines_need_no_timer_of_the_loop() {
     let config = Config {
-        header_timeout: Duration::from_millis(100),
+        header_timeout: HEADER_TIMEOUT,
         ..Config::default()
     };
     let (double, _told) = counting(&config);

@@ -1,6 +1,6 @@
 //! How a server ends.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -64,13 +64,12 @@ fn clients_that_wait_to_be_accepted_are_served_first() {
 fn a_worker_that_does_not_leave_is_killed_after_the_graceful_timeout() {
     let mut server = Server::serving(1, "--graceful-timeout 1");
     let pid = server.ask_pid();
-    let _hanging = {
-        let mut connection = TcpStream::connect(("127.0.0.1", server.port())).expect("connect");
-        writeln!(connection, "hang").expect("write");
-        connection
-    };
-    // So that it is in the worker's hands.
-    std::thread::sleep(Duration::from_millis(300));
+    let mut hanging = TcpStream::connect(("127.0.0.1", server.port())).expect("connect");
+    writeln!(hanging, "hang").expect("write");
+    // It is in the worker's hands.
+    let mut said = [0; 8];
+    hanging.read_exact(&mut said).expect("read");
+    assert_eq!(&said, b"hanging\n");
     let start = Instant::now();
     assert_eq!(server.stop().code(), Some(0));
     assert!(start.elapsed() >= Duration::from_secs(1));

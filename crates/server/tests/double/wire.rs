@@ -10,6 +10,9 @@ pub(crate) const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 /// A request that is its connection's last.
 pub(crate) const LAST_GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
+/// A `header_timeout` to wait for, and enough for a client to connect and to speak on a machine that does other things.
+pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The head of an answer that has nothing special.
 pub(crate) fn ok() -> ResponseHead {
     let mut head = ResponseHead::new();
