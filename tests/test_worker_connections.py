@@ -32,9 +32,9 @@ def waiting(server: Server) -> int:
     return int(listener[4].partition(":")[2], 16)
 
 
-def start(serve: Serve, kind: str) -> Server:
+def start(serve: Serve, kind: str, limit: int = LIMIT) -> Server:
     """A server that has forgotten those who asked whether it is there."""
-    server = serve(*CLASSES[kind], "--worker-connections", str(LIMIT))
+    server = serve(*CLASSES[kind], "--worker-connections", str(limit))
     eventually(lambda: accepted(server) == 0, what="no connection")
     return server
 
@@ -52,6 +52,21 @@ def test_an_idle_connection_makes_room_for_a_new_one(serve: Serve, kind: str) ->
             kept[0].assert_closed()
             assert accepted(server) == LIMIT
         assert kept[-1].get("/").status == 200
+
+
+@pytest.mark.parametrize("kind", ["gthread", "asgi"])
+def test_one_that_waits_is_taken_though_nothing_else_happens(serve: Serve, kind: str) -> None:
+    """Room is made while the worker does not look at its listeners; it looks again by itself."""
+    server = start(serve, kind, limit=1)
+    with server.connect() as busy:
+        busy.request("/gate/one")
+        serve.gates.wait_entered("one", within=5)
+        with server.connect() as last:
+            last.patience(5).request("/")
+            eventually(lambda: waiting(server) == 1)
+            serve.gates.open("one")
+            assert busy.reply().status == 200
+            assert last.reply().status == 200
 
 
 @pytest.mark.parametrize("kind", ["gthread", "asgi"])

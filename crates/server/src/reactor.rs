@@ -159,6 +159,9 @@ impl Reactor {
         self.crew.turns.fetch_add(1, Ordering::Relaxed);
         self.read_inbox();
         self.follow_stop();
+        if self.now < self.pause_until {
+            self.look_at_the_clock(); // An event loop turns us at the end of the pause, and not again before something happens.
+        }
         self.free = free;
         if free == 0 {
             self.give_waiting();
