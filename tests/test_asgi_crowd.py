@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import ExitStack
 from signal import SIGHUP, SIGTERM
 
-from harness import Crowd, Serve, eventually
+from harness import Crowd, Serve, eventually, processes
 
 ASGI = ["-k", "asgi", "-w", "2"]
 
@@ -23,9 +25,43 @@ def test_at_a_reload(serve: Serve) -> None:
             old = server.workers()
             server.signal(SIGHUP)
             new = server.wait_replaced(old, 2)
-            # Whoever keeps his connection stays where it went: one of the two may have got them all.
             eventually(lambda: sum(crowd.answers[str(pid)] for pid in new) > 200, within=20)  # noqa: B023
     assert crowd.lost == []
+
+
+def test_a_new_client_goes_to_whoever_has_fewer(serve: Serve) -> None:
+    """A connection stays where it went, so chance must not decide it."""
+    server = serve("asgi_lab", *ASGI)
+    serve.wait_serving(server, 2)
+    first, second = server.workers()
+    with ExitStack() as stack:
+
+        def connect() -> int:
+            """The worker that a new client got."""
+            return int(stack.enter_context(server.connect()).get("/pid").body)
+
+        with processes.stopped(second):
+            held = Counter(connect() for _ in range(40))
+        assert held == {first: 40}
+        for _ in range(100):
+            held[connect()] += 1
+            if 8 * held[first] <= 9 * held[second]:
+                break
+        assert 8 * held[first] <= 9 * held[second], f"the other one catches up: {held}"
+
+
+def test_a_reload_shares_the_connections_out(serve: Serve) -> None:
+    server = serve("asgi_lab", *ASGI)
+    old = serve.wait_serving(server, 2)
+    with ExitStack() as stack:
+        wires = [stack.enter_context(server.connect()) for _ in range(100)]
+        for wire in wires:
+            assert wire.get("/pid").status == 200
+        server.signal(SIGHUP)
+        server.wait_replaced(old, 2)
+        shares = Counter(int(wire.get("/pid").body) for wire in wires)
+        assert min(shares.values()) >= 25, shares
+        assert len(shares) == 2
 
 
 def test_at_max_requests(serve: Serve) -> None:

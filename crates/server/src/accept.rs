@@ -1,5 +1,6 @@
 //! Listening sockets, and the rules of accepting: only while a thread is free to take the request, so that the kernel's
-//! queue is the one queue for all workers.
+//! queue is the one queue for all workers. An event loop takes any number of requests, so there the workers look how many
+//! connections the others have.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -13,6 +14,7 @@ use socket2::{SockAddr, Socket};
 
 use crate::connection::Connection;
 use crate::handover::Handover;
+use crate::options::Bodies;
 use crate::outlet::Outlet;
 use crate::peer::{Ends, Local};
 use crate::reactor::{Life, Reactor};
@@ -24,6 +26,11 @@ const BATCH: usize = 64;
 const PAUSE: Millis = 1000;
 /// How long none is accepted while `worker_connections` are open and all of them are in use.
 const CROWDED: Millis = 100;
+/// How long an event loop that has more connections than the others leaves new clients to them. All of them have heard of
+/// those clients, so who is still in the queue afterwards waits for workers that are busy.
+const COURTESY: Millis = 1;
+/// How many of those it takes then, before it looks at the others again.
+const LEFT_OVER: usize = 8;
 
 /// A listening socket and what it is bound to.
 #[derive(Debug)]
@@ -70,6 +77,10 @@ impl Reactor {
     /// Accepts until `free` requests are there, the queues are empty or the batch is full. Each listener in its turn comes
     /// first: a worker that takes one client at a time would otherwise never see those of the second while the first has any.
     pub(crate) fn accept(&mut self, free: u32) {
+        let mut left_over = match std::mem::take(&mut self.yielding) {
+            true => LEFT_OVER,
+            false => 0,
+        };
         let already = self.taken();
         let mut queues_empty = 0;
         // What other workers gave away has waited longest.
@@ -81,12 +92,17 @@ impl Reactor {
                 if self.taken().saturating_sub(already) >= free as usize {
                     return;
                 }
+                if left_over == 0 && self.is_ahead() {
+                    self.pause(COURTESY);
+                    self.yielding = true;
+                    return;
+                }
                 let accepted = match queue {
                     None => self.adopt_one(),
                     Some(index) => self.accept_one(index),
                 };
                 match accepted {
-                    Accepted::Connection => {}
+                    Accepted::Connection => left_over = left_over.saturating_sub(1),
                     Accepted::QueueEmpty => {
                         queues_empty += 1;
                         break;
@@ -131,6 +147,25 @@ impl Reactor {
                 log::error!("no connection could be accepted: {error}; trying again in a second");
                 self.pause(PAUSE)
             }
+        }
+    }
+
+    /// Whether the next client had better go to another event loop, where its connection will stay.
+    fn is_ahead(&self) -> bool {
+        let is_loop = self.crew.options.bodies() == Bodies::Streamed;
+        let handover = self.handover.as_ref();
+        is_loop
+            && matches!(self.life, Life::Serving)
+            && handover.is_some_and(|handover| handover.is_ahead(self.connections.len()))
+    }
+
+    /// Ends a courtesy with its reason: connections that come and go leave nothing to be shared out.
+    pub(crate) fn reconsider(&mut self) {
+        self.yielding &= !self.listening;
+        if self.yielding && self.free > 0 && !self.is_ahead() {
+            self.yielding = false;
+            self.pause_until = self.now;
+            self.listen(!matches!(self.life, Life::Closing));
         }
     }
 

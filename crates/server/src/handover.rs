@@ -91,10 +91,23 @@ impl Handover {
         }
     }
 
+    /// Whether a worker with `own` connections has more of them than the others have.
+    pub(crate) fn is_ahead(&self, own: usize) -> bool {
+        let others = self.others().map(|slot| slot.connections());
+        exceeds_share(own, others)
+    }
+
     /// Whether another worker could serve a request now.
     fn is_another_free(&self) -> bool {
         self.others().any(|slot| slot.in_flight() < self.threads)
     }
+}
+
+/// Whether `own` connections are more than the mean of the others and an eighth of it.
+fn exceeds_share(own: usize, others: impl Iterator<Item = u32>) -> bool {
+    let add = |(workers, held), one| (workers + 1, held + u64::from(one));
+    let (workers, held): (u64, u64) = others.fold((0, 0), add);
+    8 * own as u64 * workers > 9 * held
 }
 
 impl Reactor {
@@ -283,5 +296,19 @@ impl Reactor {
                 self.again.push((key, serial));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_more_than_the_others_exceeds_its_share() {
+        let exceeds = |own, others: &[u32]| exceeds_share(own, others.iter().copied());
+        assert!(!exceeds(0, &[0, 0]) && !exceeds(1000, &[]));
+        assert!(exceeds(1, &[0]) && exceeds(2, &[1]) && !exceeds(1, &[1]));
+        assert!(!exceeds(90, &[80]) && exceeds(91, &[80]));
+        assert!(!exceeds(60, &[100, 10, 50]) && exceeds(61, &[100, 10, 50]));
     }
 }

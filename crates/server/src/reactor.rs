@@ -66,6 +66,8 @@ pub(crate) struct Reactor {
     pub(crate) crew: Arc<Crew>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) listening: bool,
+    /// New clients were left to the other workers, and this one has not looked since who is still there.
+    pub(crate) yielding: bool,
     /// The listener that is the first to be accepted from next time.
     pub(crate) first_listener: usize,
     pub(crate) pause_until: Millis,
@@ -112,6 +114,7 @@ impl Reactor {
             crew,
             listeners,
             listening: false,
+            yielding: false,
             first_listener: 0,
             pause_until: 0,
             watches: Vec::new(),
@@ -199,6 +202,7 @@ impl Reactor {
         if knock && free > 0 && self.listening {
             self.accept(free);
         }
+        self.reconsider();
         self.expire();
     }
 
