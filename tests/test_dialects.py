@@ -47,6 +47,10 @@ class Of2:
 class Heir(Of2): ...
 
 
+class WithOption(Of2):
+    def __init__(self, scope, option=None): ...
+
+
 class InstanceOf2:
     def __call__(self, scope):
         return functools.partial(asgi3, scope)
@@ -86,7 +90,15 @@ class WsgiClass:
     def __iter__(self): ...
 
 
-def factory(config=None): ...
+def factory(config=None):
+    return asgi3
+
+
+class Forgotten:
+    """An application whose class was named, and not an instance."""
+
+    async def __call__(self, scope, receive, send):
+        await asgi3(scope, receive, send)
 
 
 def opaque(*positional): ...
@@ -116,13 +128,16 @@ of_2_too = InstanceOf2()
         (HTTPEndpoint, "asgi3"),
         (Of2, "asgi2"),
         (Heir, "asgi2"),
+        (WithOption, "asgi2"),
         (of_2, "asgi2"),
         (of_2_too, "asgi2"),
         (wsgi, "wsgi"),
         (WsgiInstance(), "wsgi"),
         (WsgiClass, "wsgi"),
         (functools.partial(wsgi), "wsgi"),
-        (factory, None),
+        (factory, "factory"),
+        (lambda: wsgi, "factory"),
+        (Forgotten, "factory"),
         (opaque, None),
     ],
 )
@@ -139,3 +154,10 @@ def test_it_is_called_so_and_the_log_says_which(serve: Serve, name: str, answer:
     assert server.get("/").text == answer
     server.wait_log("The application speaks ASGI")
     assert ("ASGI 2, which is called twice" in server.log) == (calls == 2)
+
+
+@pytest.mark.parametrize("name", ["factory", "Forgotten"])
+def test_a_factory_that_nobody_called_is_called_and_the_log_says_so(serve: Serve, name: str) -> None:
+    server = serve(f"test_dialects:{name}", cwd=Path(__file__).parent)
+    assert server.get("/").text == "three"
+    server.wait_log(f'"test_dialects:{name}" takes no arguments: it is called as a factory')

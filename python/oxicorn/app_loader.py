@@ -7,6 +7,7 @@ import difflib
 import html
 import importlib
 import inspect
+import logging
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable
@@ -18,6 +19,8 @@ from typing import Any
 from oxicorn import nearby
 from oxicorn.dialect import dialect
 from oxicorn.errors import AppError, place, search_path, user_traceback
+
+_log = logging.getLogger("gunicorn.error")
 
 BOOT_ERROR = 3
 """Exit status where the application's code fails; `AppError`'s own default, 4, where the name does not fit."""
@@ -45,6 +48,9 @@ def load(spec: str, wanted: str | None = None, *, factory: bool = False) -> tupl
     module = _import(target)
     found = _attribute(module, target)
     if factory or target.arguments is not None:
+        found = _call_factory(found, target)
+    elif dialect(found) == "factory":
+        _log.warning('"%s" takes no arguments: it is called as a factory ("%s()" or --factory says so)', spec, spec)
         found = _call_factory(found, target)
     return found, _interface(found, target.spec, wanted)
 

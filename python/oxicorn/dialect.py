@@ -8,16 +8,16 @@ from typing import Any
 
 
 def dialect(application: Any) -> str | None:
-    """Return "wsgi", "asgi3" or "asgi2", or None where the shape does not tell."""
+    """Return "wsgi", "asgi3", "asgi2", "factory" for what takes no arguments, or None where the shape does not tell."""
     whole = application
     while isinstance(application, functools.partial):
         application = application.func
     if inspect.isclass(application):
         if hasattr(application, "__await__"):
             return "asgi3"
-        if inspect.iscoroutinefunction(application.__call__):
-            return "asgi2"
-    elif is_coroutine_function(application):
+        calls_twice = inspect.iscoroutinefunction(application.__call__)
+        return _by_parameters(whole) or ("asgi2" if calls_twice else None)
+    if is_coroutine_function(application):
         return "asgi3"
     return _by_parameters(whole)
 
@@ -31,6 +31,16 @@ def is_coroutine_function(application: Any) -> bool:
     return inspect.iscoroutinefunction(call)
 
 
+_BY_COUNTS = {
+    (0,): "factory",
+    (0, 1): "factory",
+    (1,): "asgi2",
+    (2,): "wsgi",
+    (2, 3): "wsgi",
+    (3,): "asgi3",
+}
+
+
 def _by_parameters(application: Any) -> str | None:
     try:
         signature = inspect.signature(application)
@@ -39,7 +49,7 @@ def _by_parameters(application: Any) -> str | None:
     if list(signature.parameters)[:3] == ["scope", "receive", "send"]:
         return "asgi3"
     counts = tuple(number for number in (0, 1, 2, 3) if _takes(signature, number))
-    return {(1,): "asgi2", (2,): "wsgi", (2, 3): "wsgi", (3,): "asgi3"}.get(counts)
+    return _BY_COUNTS.get(counts)
 
 
 def _takes(signature: inspect.Signature, arguments: int) -> bool:
