@@ -161,10 +161,6 @@ impl Inlet {
         (read, resume)
     }
 
-    pub(crate) fn is_gone(&self) -> bool {
-        self.0.lock().departure != Departure::None
-    }
-
     /// Asks to be told when the client leaves; says whether it has left already.
     pub(crate) fn await_gone(&self) -> bool {
         let mut state = self.0.lock();

@@ -44,11 +44,6 @@ impl AddressSet {
                 .any(|network| network.contains(address))
     }
 
-    /// Whether everyone is in it.
-    pub fn is_any(&self) -> bool {
-        self.any
-    }
-
     /// Whether nobody is in it.
     pub fn is_empty(&self) -> bool {
         !self.any && self.networks.is_empty()
@@ -197,6 +192,6 @@ mod tests {
     fn a_set_prints_what_was_given() {
         let set = AddressSet::parse(["*", " 10.0.0.0/255.0.0.0", "::1"]).expect("valid");
         assert_eq!(set.spellings(), ["*", "10.0.0.0/8", "::1"]);
-        assert!(set.is_any() && !set.is_empty());
+        assert!(set.any && !set.is_empty());
     }
 }

@@ -2,25 +2,6 @@
 
 use super::violation::Violation;
 
-/// One field as the peer sent it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Field<'a> {
-    /// The name, in the peer's spelling.
-    pub name: &'a [u8],
-    /// The value without the white space around it.
-    pub value: &'a [u8],
-}
-
-impl Field<'_> {
-    /// Whether the name contains `_`, which CGI's mapping of names makes indistinguishable from `-`.
-    ///
-    /// Looked up when it is asked, not noted when the head is read: whoever maps names knows most of them by heart.
-    #[must_use]
-    pub fn has_underscore(&self) -> bool {
-        any_byte(self.name, |byte| byte == b'_')
-    }
-}
-
 /// A part of a buffer. Numbers of 32 bits, because spans are many and heads are small.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Span {
@@ -54,11 +35,9 @@ pub(super) struct FieldSpan {
 }
 
 impl FieldSpan {
-    pub(super) fn of(self, buffer: &[u8]) -> Field<'_> {
-        Field {
-            name: self.name.of(buffer),
-            value: self.value.of(buffer),
-        }
+    /// The name in the peer's spelling, and the value without the white space around it.
+    pub(super) fn of(self, buffer: &[u8]) -> (&[u8], &[u8]) {
+        (self.name.of(buffer), self.value.of(buffer))
     }
 }
 

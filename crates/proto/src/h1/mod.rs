@@ -23,7 +23,6 @@ mod walk;
 
 pub use chunked::{BodyDecoder, Decoded};
 pub use error_page::encode_error;
-pub use fields::Field;
 pub(crate) use fields::{is_token, is_token_byte, list_elements};
 pub use framing::Framing;
 pub use limits::Limits;

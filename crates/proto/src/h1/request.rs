@@ -1,6 +1,6 @@
 //! A request head: the bytes as they came, and where its parts stand in them.
 
-use super::fields::{Field, FieldSpan, Span, list_elements};
+use super::fields::{FieldSpan, Span, list_elements};
 use super::framing::{Conclusion, Facts, Framing};
 use super::limits::{EMPTY_LINES, HEAD_BYTES, Limits};
 use super::request_line::{RequestLine, parse_request_line};
@@ -317,11 +317,6 @@ impl Request {
 
     /// Names (in the peer's spelling) and values of the fields, in their order.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> + Clone {
-        self.fields_as_sent().map(|field| (field.name, field.value))
-    }
-
-    /// As [`Request::fields`], each field as one value.
-    pub fn fields_as_sent(&self) -> impl ExactSizeIterator<Item = Field<'_>> + Clone {
         self.fields.iter().map(|field| field.of(&self.head))
     }
 

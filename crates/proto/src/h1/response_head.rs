@@ -231,10 +231,7 @@ impl ResponseHead {
 
     /// Names and values of the fields that go out, in their order.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|field| {
-            let field = field.of(&self.encoded);
-            (field.name, field.value)
-        })
+        self.fields.iter().map(|field| field.of(&self.encoded))
     }
 
     /// All fields as they go out, each as `Name: value` with its line ending.

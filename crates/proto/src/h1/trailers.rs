@@ -142,9 +142,6 @@ impl Trailers {
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|field| {
-            let field = field.of(&self.bytes);
-            (field.name, field.value)
-        })
+        self.fields.iter().map(|field| field.of(&self.bytes))
     }
 }

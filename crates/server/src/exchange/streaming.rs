@@ -76,14 +76,7 @@ impl Exchange {
         read
     }
 
-    /// Whether the client has left. One that has only ended its own side may still take the response, so this is no reason
-    /// not to send it.
-    #[must_use]
-    pub fn is_gone(&self) -> bool {
-        self.outlet.is_broken() || self.inlet.as_ref().is_some_and(|inlet| inlet.is_gone())
-    }
-
-    /// Whether the client is known to be gone, and not only its side to have ended.
+    /// Whether the client is known to be gone. One that has only ended its own side may still take the response.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.outlet.is_broken()
