@@ -1,0 +1,332 @@
+# A conf file for Oxicorn, which is Python. Each setting stands at its default behind a comment sign:
+# take the sign away where another value is wanted.
+
+# Config File
+
+# What to serve, as MODULE[:NAME], where the command line does not say.
+# wsgi_app = None
+
+# Server Socket
+
+# An address to listen on; the option can be repeated.
+# bind = ['127.0.0.1:8000']
+
+# How many connections the kernel holds for each listener until a worker takes them.
+# backlog = 2048
+
+# Worker Processes
+
+# How many worker processes there are.
+# workers = 1
+
+# How a worker runs the application: sync, gthread or asgi.
+# worker_class = 'sync'
+
+# How many threads of each worker call the application.
+# threads = 1
+
+# How many connections one worker holds at the same time, idle ones included.
+# worker_connections = 1000
+
+# After how many requests a worker is replaced; 0 is never.
+# max_requests = 0
+
+# The most that is added at random to max_requests, for each worker anew.
+# max_requests_jitter = 0
+
+# After how many seconds without progress a worker is killed and replaced; 0 is never.
+# timeout = 30
+
+# How many seconds a worker that has to go may take to finish its requests.
+# graceful_timeout = 30
+
+# How many seconds an idle connection is kept open for its next request; 0 closes it at once.
+# keepalive = 75
+
+# The event loop of asgi workers: auto, asyncio or uvloop.
+# asgi_loop = 'auto'
+
+# Whether ASGI applications get lifespan events: auto, on or off.
+# asgi_lifespan = 'auto'
+
+# How many seconds an ASGI application may run on after its client has left.
+# asgi_disconnect_grace_period = 3
+
+# How many requests one worker answers at a time before it turns more away; 0 is unlimited.
+# limit_concurrency = 0
+
+# The longest WebSocket message in bytes; 0 is unlimited.
+# websocket_max_message_size = 16777216
+
+# How many seconds lie between two pings of the server on a WebSocket; 0 is never.
+# ws_ping_interval = 20
+
+# How many seconds a WebSocket client may be silent after a ping; 0 is unlimited.
+# ws_ping_timeout = 20
+
+# Whether WebSocket messages may be compressed (permessage-deflate): true or false.
+# ws_per_message_deflate = True
+
+# Security
+
+# The longest request line in bytes; 0 is unlimited.
+# limit_request_line = 4094
+
+# The most fields (headers) that a request may have.
+# limit_request_fields = 100
+
+# The longest field (header) of a request in bytes, its name included.
+# limit_request_field_size = 8190
+
+# The longest request body in bytes; 0 is unlimited.
+# limit_request_body = 0
+
+# How many bytes of one response may wait on disk for a client that reads slowly; 0 is none.
+# limit_response_spool = 1073741824
+
+# How many seconds a client may take for a whole request head; 0 is unlimited.
+# header_timeout = 10
+
+# The longest silence in seconds while a request body is read; 0 is unlimited.
+# body_timeout = 30
+
+# The longest time in seconds in which a client takes nothing of its response; 0 is unlimited.
+# send_timeout = 60
+
+# Debugging
+
+# Replace the workers when a source file changes.
+# reload = False
+
+# How changed files are noticed: auto, inotify or poll.
+# reload_engine = 'auto'
+
+# Another file, or pattern of files, that reload watches; the option can be repeated.
+# reload_extra_files = []
+
+# Print every line of Python as it is executed.
+# spew = False
+
+# Server Mechanics
+
+# Import the application once, before the workers are forked.
+# preload_app = False
+
+# Do not let the kernel send files.
+# sendfile = None
+
+# Open as many sockets on the same port as there are workers.
+# reuse_port = False
+
+# The directory to change to before the application is loaded.
+# chdir = ''
+
+# Detach from the terminal and run in the background.
+# daemon = False
+
+# A variable for the environment, as NAME=VALUE; the option can be repeated.
+# raw_env = []
+
+# The file that holds the arbiter's process id.
+# pidfile = None
+
+# The user, by name or number, whose rights workers run with.
+# user = None
+
+# The group, by name or number, whose rights workers run with.
+# group = None
+
+# The file mode mask of the server, which decides who may use its unix sockets.
+# umask = 0
+
+# Give workers the other groups of user as well.
+# initgroups = False
+
+# The directory of request bodies that are too long to be kept in memory.
+# tmp_upload_dir = None
+
+# Directories to put in front of sys.path, divided by commas.
+# pythonpath = None
+
+# A PasteDeploy file, as FILE.ini[#SECTION], to load the application from.
+# paste = None
+
+# A variable for the PasteDeploy file, as NAME=VALUE; the option can be repeated.
+# raw_paste_global_conf = []
+
+# The path under which a proxy shows an ASGI application.
+# root_path = ''
+
+# Fields, and their values, with which a trusted proxy says that the client used https.
+# secure_scheme_headers = {'X-FORWARDED-PROTOCOL': 'ssl', 'X-FORWARDED-PROTO': 'https', 'X-FORWARDED-SSL': 'on'}
+
+# The proxies whose word on the client is believed: addresses and networks, divided by commas, or *.
+# forwarded_allow_ips = '127.0.0.1,::1'
+
+# Fields with an underscore in their name that a trusted proxy may set, divided by commas, or *.
+# forwarder_headers = 'SCRIPT_NAME,PATH_INFO'
+
+# What becomes of other fields with an underscore in their name: drop, refuse or dangerous.
+# header_map = 'drop'
+
+# Accept fields that are folded over several lines.
+# permit_obsolete_folding = False
+
+# Accept fields with blanks between name and colon.
+# strip_header_spaces = False
+
+# Accept any token as a method.
+# permit_unconventional_http_method = False
+
+# Accept request lines with versions outside of HTTP/1.
+# permit_unconventional_http_version = False
+
+# Put methods in upper case.
+# casefold_http_method = False
+
+# Take the client's address from the X-Forwarded-For field of a trusted proxy.
+# proxy_headers = False
+
+# Do not add a Server field to responses.
+# server_header = True
+
+# Do not add a Date field to responses.
+# date_header = True
+
+# A field (header) for every response that does not have it, as NAME:VALUE; the option can be repeated.
+# response_headers = []
+
+# Call what is named, without arguments, to get the application.
+# app_factory = False
+
+# A file of variables for the environment, as NAME=VALUE lines.
+# env_file = None
+
+# Logging
+
+# The file that gets a line for every request; - is standard output, nothing is no log.
+# accesslog = None
+
+# Keep access lines out of syslog.
+# disable_redirect_access_to_syslog = False
+
+# The shape of an access line.
+# access_log_format = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
+
+# The file of the server's own log; - is standard error.
+# errorlog = '-'
+
+# The least severe lines of the server's own log: debug, info, warning, error or critical.
+# loglevel = 'info'
+
+# Send what the application prints to the server's own log.
+# capture_output = False
+
+# The class that writes both logs.
+# logger_class = 'gunicorn.glogging.Logger'
+
+# A file for logging.config.fileConfig.
+# logconfig = None
+
+# A dictionary for logging.config.dictConfig.
+# logconfig_dict = {}
+
+# A JSON file with a dictionary for logging.config.dictConfig.
+# logconfig_json = None
+
+# Where syslog listens: udp://HOST:PORT, tcp://HOST:PORT or unix://PATH.
+# syslog_addr = 'udp://localhost:514'
+
+# Send both logs to syslog.
+# syslog = False
+
+# The part of the program's name that syslog shows.
+# syslog_prefix = None
+
+# The facility under which syslog files the lines.
+# syslog_facility = 'user'
+
+# With daemon: keep standard output and error where they are redirected to.
+# enable_stdio_inheritance = False
+
+# Where statsd listens: HOST:PORT or unix://PATH. Nothing is no metrics.
+# statsd_host = None
+
+# Tags for every metric, divided by commas.
+# dogstatsd_tags = ''
+
+# What stands in front of every metric's name.
+# statsd_prefix = ''
+
+# Report the length of the accept queue as a metric, once a second.
+# enable_backlog_metric = False
+
+# Process Naming
+
+# The name in brackets that process lists show for the server.
+# proc_name = None
+
+# The name in brackets where proc_name gives none.
+# default_proc_name = 'gunicorn'
+
+# Server Hooks
+
+# Called in the arbiter before anything else happens: on_starting(server).
+# def on_starting(server):
+#     pass
+
+# Called in the arbiter when it reloads: on_reload(server).
+# def on_reload(server):
+#     pass
+
+# Called in the arbiter when it listens, before the first worker is forked: when_ready(server).
+# def when_ready(server):
+#     pass
+
+# Called in the arbiter before it forks a worker: pre_fork(server, worker).
+# def pre_fork(server, worker):
+#     pass
+
+# Called in a worker just after it was forked: post_fork(server, worker).
+# def post_fork(server, worker):
+#     pass
+
+# Called in a worker when it has loaded the application: post_worker_init(worker).
+# def post_worker_init(worker):
+#     pass
+
+# Called in a worker that gets SIGINT or SIGQUIT: worker_int(worker).
+# def worker_int(worker):
+#     pass
+
+# Called in a worker that gets SIGABRT, which is how a timeout begins: worker_abort(worker).
+# def worker_abort(worker):
+#     pass
+
+# Called in the process that becomes the new arbiter of an upgrade, before it does: pre_exec(server).
+# def pre_exec(server):
+#     pass
+
+# Called in a worker before each request: pre_request(worker, req).
+# def pre_request(worker, req):
+#     pass
+
+# Called in a worker after each request: post_request(worker, req, environ, resp).
+# def post_request(worker, req, environ, resp):
+#     pass
+
+# Called in the arbiter when a worker has exited: child_exit(server, worker).
+# def child_exit(server, worker):
+#     pass
+
+# Called in a worker that is about to exit: worker_exit(server, worker).
+# def worker_exit(server, worker):
+#     pass
+
+# Called in the arbiter when the number of workers changes: nworkers_changed(server, new, old).
+# def nworkers_changed(server, new, old):
+#     pass
+
+# Called in the arbiter just before it exits: on_exit(server).
+# def on_exit(server):
+#     pass
