@@ -17,7 +17,9 @@ class Syslog:
     """A syslog that keeps what it is sent."""
 
     def __init__(self, listener: socket.socket) -> None:
-        self.listener, self.received = listener, b""
+        self.listener = listener
+        # Each connection is read by a thread of its own; appending is one step, as adding to bytes is not.
+        self.received: list[bytes] = []
         self.streams = listener.type & socket.SOCK_STREAM
         self.address = listener.getsockname()
         if self.streams:
@@ -33,11 +35,11 @@ class Syslog:
     def read(self, source: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while packet := source.recv(65536):
-                self.received += packet
+                self.received.append(packet)
 
     @property
     def lines(self) -> list[str]:
-        return self.received.decode().split("\0")
+        return b"".join(self.received).decode().split("\0")
 
     def wait(self, pattern: str) -> str:
         def found() -> list[str]:
