@@ -85,6 +85,35 @@ def test_a_second_usr2_is_ignored(serve: Serve, pidfile: Path) -> None:
     eventually(lambda: not processes.alive(new), within=15)
 
 
+def test_a_master_that_ended_just_before_the_signal_is_none(serve: Serve, pidfile: Path) -> None:
+    """What comes together with USR2 came before it, for the child as for the parent."""
+    server = serve("lab", "--pid", str(pidfile))
+    second = pidfile.with_name(pidfile.name + ".2")
+    new = upgrade(server, pidfile)
+    with processes.stopped(server.pid):
+        os.kill(new, SIGQUIT)
+        eventually(lambda: not processes.alive(new), within=15)
+        server.signal(SIGUSR2)
+    new = int(eventually(lambda: second.exists() and second.read_text().strip(), within=20, what=lambda: server.log))
+    eventually(lambda: processes.children(new), within=20, what="workers of the new arbiter")
+    with processes.stopped(new):
+        server.stop(SIGKILL)
+        os.kill(new, SIGUSR2)
+
+    def named_last() -> int | None:
+        try:
+            return next((pid for pid in [int(second.read_text())] if pid != new), None)
+        except (FileNotFoundError, ValueError):
+            return None
+
+    last = eventually(named_last, within=20, what=lambda: server.log)
+    assert last is not None
+    eventually(lambda: processes.children(last), within=20, what="workers of the last arbiter")
+    os.kill(last, SIGTERM)
+    eventually(lambda: not processes.alive(last), within=15)
+    stop_orphan(new, server, pidfile)
+
+
 @parity
 def test_the_new_arbiter_outlives_a_killed_old_one(serve: Serve, pidfile: Path) -> None:
     server = serve("lab", "--pid", str(pidfile))

@@ -133,13 +133,7 @@ impl<'host> Driver<'host> {
             // Before the deaths: a worker that served and then died did serve.
             self.observe()?;
             self.reap()?;
-            if self
-                .parent
-                .is_some_and(|parent| parent != sys::process::parent_pid())
-            {
-                self.parent = None;
-                self.feed(Event::ParentGone)?;
-            }
+            self.look_for_the_parent()?;
             self.feed(Event::Tick)?;
             self.show_life();
             self.measure();
@@ -189,8 +183,24 @@ impl<'host> Driver<'host> {
             if matches!(received.signal, Signal::TERM | Signal::INT | Signal::QUIT) {
                 self.stopped_by = received.sender;
             }
+            if received.signal == Signal::USR2 {
+                // The other master may have ended just before, and whether there is one decides what the signal means.
+                self.reap()?;
+                self.look_for_the_parent()?;
+            }
             self.feed(Event::Signal(received))
         })
+    }
+
+    fn look_for_the_parent(&mut self) -> Flow {
+        if self
+            .parent
+            .is_some_and(|parent| parent != sys::process::parent_pid())
+        {
+            self.parent = None;
+            self.feed(Event::ParentGone)?;
+        }
+        Flow::Continue(())
     }
 
     fn reap(&mut self) -> Flow {
