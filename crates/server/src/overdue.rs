@@ -36,8 +36,8 @@ pub(crate) struct Call {
 /// The most requests that lines of the log are written for: an event loop may have thousands.
 const TOLD: usize = 20;
 
-/// Heads that are over and whose memory is kept.
-const SPARE: usize = 16;
+/// Heads that are over and whose memory is kept: an event loop has many requests under way.
+const SPARE: usize = 64;
 /// Longer heads are rare, and their memory is better given back.
 const SPARE_BYTES: usize = 4096;
 

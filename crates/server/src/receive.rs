@@ -94,7 +94,7 @@ impl Connection {
             Stage::Idle | Stage::Head(_) => self.consume_head(input, options),
             Stage::Body(upload) => {
                 let used = upload.take(input, options)?;
-                Ok((used, self.complete_body(false)?))
+                Ok((used, self.complete_body()?))
             }
             Stage::Streaming(intake) => {
                 let (used, awaited) = intake.take(input, options)?;
@@ -163,36 +163,34 @@ impl Connection {
             Ok(taken) => used + taken,
             Err(refusal) => return Err(refusal.of(upload.request)),
         };
-        if options.bodies() == Bodies::Streamed && !upload.decoder.is_done() {
+        if upload.decoder.is_done() {
+            return Ok((used, upload.complete()?));
+        }
+        if options.bodies() == Bodies::Streamed {
             let (request, scheme, intake) = upload.stream();
             let inlet = Arc::clone(&intake.inlet);
             self.stage = Stage::Streaming(Box::new(intake));
             return Ok((used, Fed::Begun(request, scheme, inlet)));
         }
         self.stage = Stage::Body(Box::new(upload));
-        Ok((used, self.complete_body(continue_wanted)?))
+        Ok((
+            used,
+            Fed::NeedMore {
+                was_idle: false,
+                continue_wanted,
+            },
+        ))
     }
 
     /// Hands the request out if its body has arrived in full.
-    fn complete_body(&mut self, continue_wanted: bool) -> Result<Fed, Refusal> {
+    fn complete_body(&mut self) -> Result<Fed, Refusal> {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Body(upload) if upload.decoder.is_done() => {
-                let Upload {
-                    request,
-                    scheme,
-                    spool,
-                    ..
-                } = *upload;
-                match spool.finish() {
-                    Ok(body) => Ok(Fed::Complete(request, scheme, body)),
-                    Err(error) => Err(no_space(&error).of(request)),
-                }
-            }
+            Stage::Body(upload) if upload.decoder.is_done() => upload.complete(),
             stage => {
                 self.stage = stage;
                 Ok(Fed::NeedMore {
                     was_idle: false,
-                    continue_wanted,
+                    continue_wanted: false,
                 })
             }
         }
@@ -223,6 +221,14 @@ impl Intake {
 }
 
 impl Upload {
+    /// The request, with its body, which has arrived in full.
+    fn complete(self) -> Result<Fed, Refusal> {
+        match self.spool.finish() {
+            Ok(body) => Ok(Fed::Complete(self.request, self.scheme, body)),
+            Err(error) => Err(no_space(&error).of(self.request)),
+        }
+    }
+
     /// Turns what has arrived into the beginning of a stream.
     fn stream(self) -> (Request, Scheme, Intake) {
         let length = self.spool.length();

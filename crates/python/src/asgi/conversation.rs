@@ -208,18 +208,22 @@ impl Conversation {
 
     /// A step of `receive()`.
     pub(super) fn next_message(&self, py: Python<'_>) -> PyResult<Step> {
-        let message = PyDict::new(py);
-        match self.hear() {
+        let message = match self.hear() {
             Heard::Nothing => return self.waiters.wait(py, &self.desk),
             Heard::Disconnect => {
+                let message = PyDict::new(py);
                 message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
+                message
             }
             Heard::Body(data, more) => {
-                message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
+                let message = self.desk.last_message(py).copy()?;
                 message.set_item(intern!(py, "body"), PyBytes::new(py, &data))?;
-                message.set_item(intern!(py, "more_body"), more)?;
+                if more {
+                    message.set_item(intern!(py, "more_body"), true)?;
+                }
+                message
             }
-        }
+        };
         Ok(Step::Done(Some(message.unbind())))
     }
 

@@ -53,6 +53,8 @@ pub(crate) struct Desk {
     create_future: Py<PyAny>,
     tasks: Tasks,
     kept: Py<Promise>,
+    /// What messages with the last piece of a body are copied from.
+    last_message: Py<PyDict>,
     /// How long a task may run on after its client has left.
     pub(super) grace: Duration,
     /// What is called before and after each request.
@@ -77,6 +79,7 @@ impl Desk {
             tasks: Tasks::new(py, event_loop)?,
             event_loop: event_loop.clone().unbind(),
             kept: Py::new(py, Promise::kept())?,
+            last_message: last_message(py)?.unbind(),
             grace: Duration::ZERO,
             hooks: None,
             template: Mutex::new(Some(Box::new(Template::new(py, &constants)?))),
@@ -302,6 +305,11 @@ impl Desk {
         self.kept.clone_ref(py)
     }
 
+    /// The message with the last piece of a body, without the piece: to be copied.
+    pub(super) fn last_message<'py>(&self, py: Python<'py>) -> &Bound<'py, PyDict> {
+        self.last_message.bind(py)
+    }
+
     /// A future of the event loop.
     pub(super) fn future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.create_future.bind(py).call0()
@@ -340,6 +348,14 @@ impl Tasks {
             false => event_loop.call_method1(intern!(py, "create_task"), (coroutine,)),
         }
     }
+}
+
+fn last_message(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
+    message.set_item(intern!(py, "body"), py.None())?;
+    message.set_item(intern!(py, "more_body"), false)?;
+    Ok(message)
 }
 
 /// A panic elsewhere leaves the value whole. No lock is held while Python code can run.

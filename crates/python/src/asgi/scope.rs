@@ -61,6 +61,14 @@ impl Template {
         dict.set_item(intern!(py, "type"), intern!(py, "http"))?;
         dict.set_item(intern!(py, "asgi"), asgi)?;
         dict.set_item(intern!(py, "root_path"), root)?;
+        // What each request has of its own has its place, which costs less than to make one in every copy.
+        for key in [
+            intern!(py, "headers"),
+            intern!(py, "extensions"),
+            intern!(py, "state"),
+        ] {
+            dict.set_item(key, py.None())?;
+        }
         Ok(Template {
             dict: dict.unbind(),
             extensions: extensions.unbind(),
