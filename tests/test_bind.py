@@ -39,6 +39,14 @@ def test_ipv6(serve: Serve) -> None:
     assert f"http://[::1]:{server.address[1]}" in server.log
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
+def test_an_ipv4_client_of_a_socket_for_both_sees_ipv4_at_both_ends(serve: Serve) -> None:
+    server = serve("lab", bind="::")
+    with Wire(("127.0.0.1", server.address[1])) as wire:
+        environ = wire.get("/environ").json()
+    assert (environ["REMOTE_ADDR"], environ["SERVER_NAME"]) == ("127.0.0.1", "127.0.0.1")
+
+
 @parity
 def test_a_name(serve: Serve) -> None:
     port = free_port()

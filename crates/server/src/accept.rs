@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::handover::Handover;
 use crate::options::Bodies;
 use crate::outlet::Outlet;
-use crate::peer::{Ends, Local};
+use crate::peer::{Ends, Local, canonical};
 use crate::reactor::{Life, Reactor};
 use crate::timers::Millis;
 
@@ -249,7 +249,7 @@ impl Reactor {
 /// The near end of an accepted connection; an inherited descriptor may be of either family.
 pub(crate) fn local(address: &SockAddr) -> Local {
     match (address.as_socket(), address.as_pathname()) {
-        (Some(address), _) => Local::Inet(address),
+        (Some(address), _) => Local::Inet(canonical(address)),
         (None, Some(path)) => Local::Unix(path.to_path_buf()),
         (None, None) => Local::Unix(std::path::PathBuf::new()),
     }

@@ -1,6 +1,6 @@
 //! The two ends of a connection, as the application is told of them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use settings::AddressSet;
@@ -47,8 +47,8 @@ impl Ends {
     pub(crate) fn of(peer: Option<SocketAddr>, local: Local, trusted: &AddressSet) -> Ends {
         match peer {
             Some(address) => Ends {
-                trusted: trusted.contains(&canonical(address.ip())),
-                peer: Peer::Inet(SocketAddr::new(canonical(address.ip()), address.port())),
+                trusted: trusted.contains(&canonical(address).ip()),
+                peer: Peer::Inet(canonical(address)),
                 local,
             },
             None => Ends {
@@ -60,7 +60,7 @@ impl Ends {
     }
 }
 
-/// An IPv4 client of a dual-stack socket is shown and trusted as the IPv4 client that it is.
-fn canonical(ip: IpAddr) -> IpAddr {
-    ip.to_canonical()
+/// An IPv4 connection to a dual-stack socket is shown and trusted as the IPv4 connection that it is.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
