@@ -244,8 +244,7 @@ def test_a_worker_that_is_interrupted_within_a_view(serve: Serve, start, life: L
         wire.request("/gate/busy")
         serve.gates.wait_entered("busy")
         os.kill(old, SIGINT)
-        assert wire.reply().status == 500
-    life.wait(old, "worker_exit")
+        life.wait(old, "worker_exit")
     [pre, interrupted, post, left] = life.of(old)[5:]
     assert (pre, interrupted, left) == ("pre_request GET /gate/busy", "worker_int", "worker_exit 1")
     assert post.startswith("post_request GET /gate/busy")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from signal import SIGINT, SIGQUIT, Signals
 
 import pytest
-from harness import APPS, Serve
+from harness import APPS, Serve, better
 
 #: A view that is not waited for may take for ever; this is for a busy machine.
 AT_ONCE_S = 10.0
@@ -25,6 +26,20 @@ def test_a_view_is_not_waited_for(serve: Serve, kind: str, view: str, signal: Si
         assert time.monotonic() - begun < AT_ONCE_S
     assert "SIGABRT" not in server.log and "SIGKILL" not in server.log
     assert "Traceback" not in server.log
+
+
+@better
+@pytest.mark.parametrize("signal", [SIGINT, SIGQUIT])
+@pytest.mark.parametrize("whom", ["arbiter", "worker"])
+def test_a_view_that_is_interrupted_answers_nothing(serve: Serve, signal: Signals, whom: str) -> None:
+    """A 500 would tell a proxy that the request was served; a closed connection says that it may be tried elsewhere."""
+    server = serve("lab", "-w", "1")
+    with server.connect() as wire:
+        wire.request("/gate/long")
+        serve.gates.wait_entered("long")
+        [worker] = server.workers()
+        os.kill(server.pid if whom == "arbiter" else worker, signal)
+        wire.assert_closed()
 
 
 def test_exit_functions_run_all_the_same(serve: Serve, write, kind: str) -> None:

@@ -95,11 +95,14 @@ pub(super) fn settle(
     }
     // The worker's own handlers end a view by SystemExit; that is no failure of the application.
     let told_to_leave = crate::signals::is_leaving() && error.is_instance_of::<PySystemExit>(py);
-    if !told_to_leave {
-        report(py, &request, &error);
-    }
     // A reply that another thread holds, or that is over, has nothing to refuse.
-    let _ = counter.send(py, |reply| reply.give_up(500, RULE));
+    let _ = if told_to_leave {
+        // The reactor is closing all connections: whether this one gets an answer must not depend on who is first.
+        counter.send(py, |reply| reply.cut())
+    } else {
+        report(py, &request, &error);
+        counter.send(py, |reply| reply.give_up(500, RULE))
+    };
     is_exit(py, &error).then_some(error)
 }
 
