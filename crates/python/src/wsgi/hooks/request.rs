@@ -1,0 +1,199 @@
+//! `req`, as hooks see it: a request with Gunicorn's attribute names.
+
+use std::net::SocketAddr;
+
+use proto::forwarded::Scheme;
+use proto::h1::{Request, Version};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use server::{Exchange, Peer};
+
+use crate::name_policy::{NamePolicy, tell_dropped};
+use crate::wsgi::input::Input;
+use crate::wsgi::text;
+
+/// `req`: a request with Gunicorn's attribute names. It takes further attributes, because hooks keep their own notes on it. What
+/// `pre_request` changes of method, target and scheme is what the application sees.
+#[derive(Debug)]
+#[pyclass(
+    name = "Request",
+    subclass,
+    dict,
+    get_all,
+    set_all,
+    module = "oxicorn.http.message"
+)]
+pub(crate) struct HookRequest {
+    method: Py<PyString>,
+    uri: Py<PyString>,
+    path: Py<PyString>,
+    query: Py<PyString>,
+    /// What stands behind `#` in the target; a client that sends it does wrong.
+    fragment: Py<PyString>,
+    version: (u8, u8),
+    /// `[(NAME, value), …]`. What `pre_request` changes here is what the application sees.
+    headers: Py<PyList>,
+    trailers: Py<PyList>,
+    remote_addr: Py<PyAny>,
+    peer_addr: Py<PyAny>,
+    proxy_protocol_info: Py<PyAny>,
+    scheme: Py<PyString>,
+    body: Py<PyAny>,
+}
+
+impl HookRequest {
+    /// A request whose body the hooks do not get.
+    pub(crate) fn without_body(
+        py: Python<'_>,
+        exchange: &Exchange,
+        names: &NamePolicy,
+    ) -> PyResult<Py<HookRequest>> {
+        HookRequest::new(py, exchange, names, None)
+    }
+
+    /// The fields are those that `names` lets through.
+    pub(in crate::wsgi) fn new(
+        py: Python<'_>,
+        exchange: &Exchange,
+        names: &NamePolicy,
+        input: Option<&Bound<'_, Input>>,
+    ) -> PyResult<Py<HookRequest>> {
+        let ends = (exchange.peer(), exchange.scheme());
+        let passes = |name: &[u8]| {
+            let passes = names.rules(name).pass(exchange.trusted());
+            if passes == Ok(false) {
+                tell_dropped(name);
+            }
+            passes == Ok(true)
+        };
+        HookRequest::of(py, &exchange.request, ends, input, passes)
+    }
+
+    pub(super) fn of(
+        py: Python<'_>,
+        request: &Request,
+        (peer, scheme): (&Peer, Scheme),
+        input: Option<&Bound<'_, Input>>,
+        passes: impl Fn(&[u8]) -> bool,
+    ) -> PyResult<Py<HookRequest>> {
+        let headers = PyList::empty(py);
+        for (name, value) in request.fields().filter(|(name, _)| passes(name)) {
+            headers.append((
+                text::native(py, &name.to_ascii_uppercase())?,
+                text::native(py, value)?,
+            ))?;
+        }
+        let peer = match peer {
+            Peer::Inet(address) => peer_name(py, *address)?,
+            Peer::Unix => PyString::new(py, "").into_any().unbind(),
+        };
+        let body = match input {
+            Some(input) => input.clone().into_any().unbind(),
+            None => Input::new(server::Body::Empty)
+                .into_pyobject(py)?
+                .into_any()
+                .unbind(),
+        };
+        let request = HookRequest {
+            method: text::method(py, request.method())?.unbind(),
+            uri: text::native(py, request.target())?.unbind(),
+            path: text::native(py, request.path())?.unbind(),
+            query: text::native(py, request.query())?.unbind(),
+            fragment: text::native(py, fragment(request.target()))?.unbind(),
+            version: if request.version() == Version::Http10 {
+                (1, 0)
+            } else {
+                (1, 1)
+            },
+            headers: headers.unbind(),
+            trailers: PyList::empty(py).unbind(),
+            remote_addr: peer.clone_ref(py),
+            peer_addr: peer,
+            proxy_protocol_info: py.None(),
+            scheme: PyString::new(
+                py,
+                if scheme == Scheme::Https {
+                    "https"
+                } else {
+                    "http"
+                },
+            )
+            .unbind(),
+            body,
+        };
+        Py::new(py, request)
+    }
+
+    /// What an access log wants of an environ, for a request that has none.
+    pub(crate) fn environ<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let environ = PyDict::new(py);
+        for item in self.headers.bind(py) {
+            let (name, value) = item.extract::<(String, Bound<'_, PyAny>)>()?;
+            let name = name.replace('-', "_");
+            let name = match name.as_str() {
+                "CONTENT_TYPE" | "CONTENT_LENGTH" => name,
+                _ => format!("HTTP_{name}"),
+            };
+            environ.set_item(name, value)?;
+        }
+        self.enter(&environ)?;
+        environ.set_item(intern!(py, "PATH_INFO"), &self.path)?;
+        let peer = self.peer_addr.bind(py);
+        let address = match peer.cast::<PyTuple>() {
+            Ok(pair) => pair.get_item(0)?,
+            Err(_) => peer.clone(),
+        };
+        environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
+        Ok(environ)
+    }
+
+    /// Enters what `pre_request` may have changed and what is in the environ as it is in the request.
+    pub(in crate::wsgi) fn enter(&self, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+        let py = environ.py();
+        let (major, minor) = self.version;
+        environ.set_item(intern!(py, "REQUEST_METHOD"), &self.method)?;
+        environ.set_item(intern!(py, "RAW_URI"), &self.uri)?;
+        environ.set_item(intern!(py, "QUERY_STRING"), &self.query)?;
+        environ.set_item(intern!(py, "wsgi.url_scheme"), &self.scheme)?;
+        environ.set_item(
+            intern!(py, "SERVER_PROTOCOL"),
+            format!("HTTP/{major}.{minor}"),
+        )
+    }
+
+    /// The path as `pre_request` left it, still percent-encoded.
+    ///
+    /// # Errors
+    /// The hook left something that no bytes stand for.
+    pub(in crate::wsgi) fn path(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
+        Ok(text::wire(self.path.bind(py), "the path of the request")?.into_owned())
+    }
+
+    /// The fields as `pre_request` left them.
+    ///
+    /// # Errors
+    /// The hook left something else than a list of pairs of strings.
+    pub(in crate::wsgi) fn fields(&self, py: Python<'_>) -> PyResult<Vec<(Vec<u8>, Vec<u8>)>> {
+        let wire = |part: &Bound<'_, PyString>| {
+            Ok::<_, PyErr>(text::wire(part, "a header of the request")?.into_owned())
+        };
+        let pair = |item: Bound<'_, PyAny>| {
+            let (name, value) = item.extract::<(Bound<'_, PyString>, Bound<'_, PyString>)>()?;
+            Ok((wire(&name)?, wire(&value)?))
+        };
+        self.headers.bind(py).iter().map(pair).collect()
+    }
+}
+
+fn fragment(target: &[u8]) -> &[u8] {
+    let mark = target.iter().position(|byte| *byte == b'#');
+    mark.map_or(b"", |mark| &target[mark + 1..])
+}
+
+fn peer_name(py: Python<'_>, address: SocketAddr) -> PyResult<Py<PyAny>> {
+    Ok((address.ip().to_string(), address.port())
+        .into_pyobject(py)?
+        .into_any()
+        .unbind())
+}
