@@ -6,10 +6,11 @@ Its next request goes to a worker with a free slot, also when the worker that ha
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
-from harness import Serve
+from harness import Serve, Wire
 from harness.wire import head
 
 #: What a hand-over may take on a busy machine; a request that waits for its worker takes for ever.
@@ -52,7 +53,9 @@ def test_requests_that_come_at_once_are_spread(serve: Serve) -> None:
         assert one.reply().text != two.reply().text
 
 
-def test_a_request_with_a_body_moves_whole(serve: Serve) -> None:
+@contextmanager
+def kept_while_a_worker_is_busy(serve: Serve) -> Iterator[list[Wire]]:
+    """Six kept connections of two workers, one of which has no time for its own."""
     server = serve("lab", "-w", "2", kind="sync")
     serve.occupy(server, 2)
     with ExitStack() as stack:
@@ -62,31 +65,26 @@ def test_a_request_with_a_body_moves_whole(serve: Serve) -> None:
         busy = stack.enter_context(server.connect())
         busy.request("/gate/busy")
         serve.gates.wait_entered("busy")
-        for number, wire in enumerate(kept):
-            body = b"%d" % number * 50_000
-            reply = wire.patience(SOON_S * 2).request("/echo", method="POST", body=body).reply()
-            assert reply.body == body
+        yield kept
         serve.gates.open("busy")
         assert busy.reply().status == 200
 
 
+def test_a_request_with_a_body_moves_whole(serve: Serve) -> None:
+    with kept_while_a_worker_is_busy(serve) as kept:
+        for number, wire in enumerate(kept):
+            body = b"%d" % number * 50_000
+            reply = wire.patience(SOON_S * 2).request("/echo", method="POST", body=body).reply()
+            assert reply.body == body
+
+
 def test_pipelined_requests_stay_in_order(serve: Serve) -> None:
-    server = serve("lab", "-w", "2", kind="sync")
-    serve.occupy(server, 2)
-    with ExitStack() as stack:
-        kept = [stack.enter_context(server.connect()) for _ in range(6)]
-        for wire in kept:
-            wire.get()
-        busy = stack.enter_context(server.connect())
-        busy.request("/gate/busy")
-        serve.gates.wait_entered("busy")
+    with kept_while_a_worker_is_busy(serve) as kept:
         for wire in kept:
             wire.patience(SOON_S).send(b"".join(head(f"/environ/{number}") for number in range(5)))
         for wire in kept:
             paths = [wire.reply().json()["PATH_INFO"] for _ in range(5)]
             assert paths == [f"/environ/{number}" for number in range(5)]
-        serve.gates.open("busy")
-        assert busy.reply().status == 200
 
 
 def test_a_lone_worker_keeps_its_connections(serve: Serve) -> None:
