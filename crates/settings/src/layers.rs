@@ -91,7 +91,7 @@ impl Layers {
     }
 
     /// Takes the names and values that a conf file defines. Names that are no setting are the file's own business
-    /// ([`crate::near_miss`] knows which of them look like a slip), and hooks are the caller's.
+    /// ([`crate::near_miss()`] knows which of them look like a slip), and hooks are the caller's.
     #[must_use]
     pub fn conf(mut self, values: Vec<(String, Value)>) -> Self {
         let source = Source::ConfFile(self.conf_name.clone());

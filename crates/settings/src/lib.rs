@@ -1,6 +1,6 @@
 //! Every setting of Oxicorn, declared once.
 //!
-//! One table ([`table`]) holds Gunicorn's 120 settings and Oxicorn's own: name, flags, kind of value, default,
+//! One table ([`table()`]) holds Gunicorn's 120 settings and Oxicorn's own: name, flags, kind of value, default,
 //! environment variable, what a reload does with it, and the words of the manual. The command-line parser, `--help`,
 //! the names of a conf file, `docs/reference/settings.md`, the conf template and the output of `--print-config` are
 //! views of that table, and [`Config`] is its typed result.
