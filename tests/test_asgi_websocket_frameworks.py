@@ -97,6 +97,7 @@ def test_channels(serve: Serve, options: tuple[str, ...]) -> None:
         assert end_of(socket)[0] == 4001
     eventually(lambda: "4002" in server.get("/").text and "1000" in server.get("/").text)
     assert server.stop() == 0
+    assert "non-async-marked" not in server.log, "a synchronous consumer takes send() for a coroutine function"
 
 
 def test_quart(serve: Serve, options: tuple[str, ...]) -> None:

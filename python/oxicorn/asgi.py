@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -48,6 +50,27 @@ def single_callable(application: Any) -> Application:
 async def call_apart(application: Application, scope: Message, receive: Any, send: Any) -> None:
     """Call an application that is no `async def` within the task and the context of its request."""
     await application(scope, receive, send)
+
+
+def receive(dialogue: Any) -> Awaitable[Message]:
+    """The `receive` of a WebSocket; see `send`."""
+    return dialogue.next()  # type: ignore[no-any-return]
+
+
+def send(dialogue: Any, message: Message) -> Awaitable[None]:
+    """The `send` of a WebSocket.
+
+    In Python, because native methods cannot be marked as coroutine functions, and Channels warns of a `send` that is
+    none where a consumer is synchronous. For HTTP nobody looks, and every call counts.
+    """
+    return dialogue.obey(message)  # type: ignore[no-any-return]
+
+
+for _function in (receive, send):
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(_function)
+    else:
+        _function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[union-attr, attr-defined]
 
 
 class Lifespan:

@@ -42,15 +42,16 @@ pub(crate) struct Dialogue {
 
 #[pymethods]
 impl Dialogue {
-    fn receive(dialogue: Py<Dialogue>) -> Promise {
+    /// What `receive()` returns.
+    fn next(dialogue: Py<Dialogue>) -> Promise {
         Promise::message(Talk::WebSocket(dialogue))
     }
 
     /// Acts when it is called; what it returns has to be awaited only where the client is slow.
-    fn send(dialogue: &Bound<'_, Dialogue>, message: &Bound<'_, PyAny>) -> PyResult<Py<Promise>> {
+    fn obey(dialogue: &Bound<'_, Dialogue>, message: &Bound<'_, PyAny>) -> PyResult<Py<Promise>> {
         let py = dialogue.py();
         let this = dialogue.get();
-        match this.obey(py, message)? {
+        match this.act(py, message)? {
             Room::Enough => Ok(this.desk.kept(py)),
             Room::Full => {
                 let talk = Talk::WebSocket(dialogue.clone().unbind());
@@ -81,6 +82,16 @@ impl Dialogue {
             }),
             waiters: Waiters::default(),
         }
+    }
+
+    /// Gives all dialogues the methods that the application calls.
+    ///
+    /// # Errors
+    /// They are not there.
+    pub(super) fn complete(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let class = module.py().get_type::<Dialogue>();
+        class.setattr("receive", module.getattr("receive")?)?;
+        class.setattr("send", module.getattr("send")?)
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -131,7 +142,7 @@ impl Dialogue {
         Ok(Step::Done(Some(message.unbind())))
     }
 
-    fn obey(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+    fn act(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
         let message = ws_message::read(message)?;
         let is_news = !matches!(message, Message::Text(_) | Message::Binary(_));
         let mut state = self.lock();

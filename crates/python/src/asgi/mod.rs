@@ -27,6 +27,7 @@ use settings::Config;
 use crate::name_policy::NamePolicy;
 use crate::wsgi::RequestHooks;
 use desk::{Application, Desk};
+use dialogue::Dialogue;
 use scope::Constants;
 
 /// An application with its event loop and its lifespan.
@@ -49,6 +50,7 @@ impl Site {
         hooks: Option<RequestHooks>,
     ) -> PyResult<Site> {
         let module = py.import("oxicorn.asgi")?;
+        Dialogue::complete(&module)?;
         let event_loop = module.call_method1("new_loop", (config.asgi_loop.name(),))?;
         let application = module.call_method1("single_callable", (application,))?;
         let lifespan = module
