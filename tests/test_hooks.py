@@ -305,6 +305,22 @@ def _serve_lab(serve: Serve, *options: str, **more) -> Server:
     return serve("lab", "--pythonpath", str(APPS), *options, cwd=serve.folder, **more)
 
 
+@parity
+@pytest.mark.parametrize("hook", ["on_starting", "when_ready"])
+def test_a_hook_of_the_start_may_end_it_with_a_sentence(serve: Serve, hook: str) -> None:
+    _conf(serve, f"import sys\ndef {hook}(server):\n    sys.exit('no database')\n")
+    refusal = serve.refused("lab", "--pythonpath", str(APPS), cwd=serve.folder)
+    assert refusal.code == 1
+    assert "no database" in refusal.text
+    assert "Traceback" not in refusal.text
+
+
+def test_an_exception_of_a_hook_is_told_with_its_name(serve: Serve) -> None:
+    _conf(serve, "def on_starting(server):\n    raise RuntimeError('no database')\n")
+    refusal = serve.refused("lab", "--pythonpath", str(APPS), cwd=serve.folder)
+    assert "error: Exception in the hook on_starting:\nTraceback" in refusal.text
+
+
 def test_listeners_are_sockets(serve: Serve) -> None:
     _conf(
         serve,

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use arbiter::{Boot, EXIT_APP_LOAD, Fork, Host, Listener, Metric, Moment, WorkerSeat};
+use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use settings::{Config, WorkerClass};
@@ -88,10 +89,12 @@ impl Host for Composition {
                 // The hook may have changed how `logging` is configured.
                 .and_then(|()| logging::follow(py, self.actors.log(py)));
             result.map(drop).map_err(|error| {
-                format!(
-                    "Exception in a hook at {moment:?}:\n{}",
-                    traceback(py, &error)
-                )
+                let hook = hook_name(moment);
+                match error.is_instance_of::<PySystemExit>(py) {
+                    // What a hook gives `sys.exit` is meant for the operator.
+                    true => format!("The hook {hook} called sys.exit: {}", error.value(py)),
+                    false => format!("Exception in the hook {hook}:\n{}", traceback(py, &error)),
+                }
             })
         })
     }
@@ -300,4 +303,20 @@ pub(crate) fn spew(py: Python<'_>, config: &Config) -> Result<(), Failure> {
 /// The error log cannot be opened.
 pub(crate) fn unwritable(config: &Config, error: &io::Error) -> Failure {
     Failure::from(config.unusable("errorlog", check::reason(error)))
+}
+
+/// The hook that is called at this moment.
+fn hook_name(moment: Moment) -> &'static str {
+    match moment {
+        Moment::OnStarting => "on_starting",
+        Moment::WhenReady => "when_ready",
+        // Nobody's hook: the banner is completed then.
+        Moment::Serving => "(serving)",
+        Moment::OnReload => "on_reload",
+        Moment::NworkersChanged { .. } => "nworkers_changed",
+        Moment::PreFork { .. } => "pre_fork",
+        Moment::ChildExit { .. } => "child_exit",
+        Moment::PreExec => "pre_exec",
+        Moment::OnExit => "on_exit",
+    }
 }
