@@ -200,13 +200,15 @@ def test_usr1_calls_nothing(start, life: Life) -> None:
 
 
 @parity
-def test_more_and_fewer_workers(start, life: Life) -> None:
+def test_more_and_fewer_workers(serve: Serve, start, life: Life) -> None:
     server = start()
     [first] = server.workers()
     server.signal(SIGTTIN)
     life.wait(server.pid, "pre_fork 2")
     [second] = [pid for pid in server.wait_workers(2) if pid != first]
     life.wait(second, "post_worker_init")
+    # It serves a moment later, and one that does not would go first.
+    serve.occupy(server, 2)
     server.signal(SIGTTOU)
     life.wait(server.pid, "child_exit 1")
     server.signal(SIGTTOU)

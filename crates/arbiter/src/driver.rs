@@ -180,13 +180,16 @@ impl<'host> Driver<'host> {
             .map(SignalPipe::take)
             .unwrap_or_default();
         received.into_iter().try_for_each(|received| {
-            if matches!(received.signal, Signal::TERM | Signal::INT | Signal::QUIT) {
-                self.stopped_by = received.sender;
-            }
-            if received.signal == Signal::USR2 {
+            match received.signal {
+                Signal::TERM | Signal::INT | Signal::QUIT => self.stopped_by = received.sender,
+                // Which worker goes depends on which of them serve by now.
+                Signal::TTOU if self.supervisor.seats().next().is_some() => self.observe()?,
                 // The other master may have ended just before, and whether there is one decides what the signal means.
-                self.reap()?;
-                self.look_for_the_parent()?;
+                Signal::USR2 => {
+                    self.reap()?;
+                    self.look_for_the_parent()?;
+                }
+                _ => {}
             }
             self.feed(Event::Signal(received))
         })
