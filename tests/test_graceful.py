@@ -150,6 +150,8 @@ def test_under_load_every_answer_is_whole(serve: Serve, kind: str) -> None:
 def test_the_unix_socket_is_removed(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     server = serve("lab", "-w", "2", bind=f"unix:{path}")
+    # Gunicorn forgets a worker that it forks while it is told to end.
+    serve.wait_serving(server, 2)
     assert path.is_socket()
     assert server.stop() == 0
     assert not path.exists()
