@@ -609,11 +609,15 @@ def test_work_after_the_response_is_finished_on_term(serve: Serve) -> None:
 
 def test_what_outlasts_the_graceful_timeout_is_cancelled(serve: Serve) -> None:
     server = serve("asgi_lab", *ASGI, "--graceful-timeout", "2")
-    with server.connect() as wire:
+    with server.connect() as wire, server.connect() as other:
         wire.request("/stubborn/one")
         serve.gates.wait_entered("one")
+        other.request("/head_first/two")
+        serve.gates.wait_entered("two")
         assert server.stop(within=10) == 0
     assert serve.gates.marked("one.cancelled")
+    assert "[WARNING] /head_first/two was cut off: it has outlasted graceful_timeout" in server.log
+    assert "Traceback" not in server.log
 
 
 def test_an_idle_loop_is_not_killed_and_a_stuck_one_is(serve: Serve, write) -> None:
@@ -632,7 +636,7 @@ def test_an_idle_loop_is_not_killed_and_a_stuck_one_is(serve: Serve, write) -> N
     )
     server = serve("stuck", *ASGI, "--timeout", "3", cwd=serve.folder)
     (worker,) = server.wait_workers(1)
-    with server.connect() as wire:
+    with server.connect() as wire, server.connect() as other:
         assert wire.get("/slow").text == "here"
     assert server.workers() == [worker]
     with server.connect() as wire:

@@ -318,6 +318,7 @@ impl Conversation {
         let standing = Standing {
             told,
             broken_off,
+            out_of_time: self.desk.is_out_of_time(),
             released: gone || !self.is_open(),
         };
         let exit = match failure::judge(py, &self.target, error, standing) {

@@ -1,6 +1,7 @@
 //! What all requests of a worker share: the event loop's functions, the requests that are under way, and the way to start one.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub(crate) struct Desk {
     template: Mutex<Option<Box<Template>>>,
     /// By the numbers of their exchanges, which ascend.
     calls: Mutex<BTreeMap<u64, Call>>,
+    /// What was under way has been cancelled, because the worker has to go.
+    out_of_time: AtomicBool,
 }
 
 impl Desk {
@@ -85,6 +88,7 @@ impl Desk {
             template: Mutex::new(Some(Box::new(Template::new(py, &constants)?))),
             constants,
             calls: Mutex::new(BTreeMap::new()),
+            out_of_time: AtomicBool::new(false),
         })
     }
 
@@ -283,6 +287,21 @@ impl Desk {
             Some(task) => task.call_method0(py, intern!(py, "cancel")).map(drop),
             None => Ok(()),
         }
+    }
+
+    /// Cancels every task that has not ended.
+    pub(super) fn cancel_all(&self, py: Python<'_>) {
+        self.out_of_time.store(true, Ordering::Relaxed);
+        for task in self.unfinished(py) {
+            if let Err(error) = task.call_method0(py, intern!(py, "cancel")) {
+                log::error!("A task cannot be cancelled: {error}");
+            }
+        }
+    }
+
+    /// Whether every task was cancelled.
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.out_of_time.load(Ordering::Relaxed)
     }
 
     /// The tasks that have not ended.

@@ -186,6 +186,7 @@ impl Dialogue {
         let standing = Standing {
             told: state.told,
             broken_off: false,
+            out_of_time: self.desk.is_out_of_time(),
             released: state.gone || !state.upgrade.is_open(),
         };
         drop(state);

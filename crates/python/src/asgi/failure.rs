@@ -22,6 +22,8 @@ pub(super) struct Standing {
     pub(super) told: bool,
     /// The client left before its request was complete, and the application was told.
     pub(super) broken_off: bool,
+    /// The server has cancelled what outlasted `graceful_timeout`.
+    pub(super) out_of_time: bool,
     /// Nobody waits for anything: the client has left, or has all that it asked for.
     pub(super) released: bool,
 }
@@ -42,6 +44,10 @@ pub(super) fn judge(py: Python<'_>, target: &[u8], error: PyErr, standing: Stand
     if error.is_instance_of::<CancelledError>(py) && standing.released {
         log::debug!("The task of {target} was cancelled.");
         return Verdict::OfTheClient;
+    }
+    if error.is_instance_of::<CancelledError>(py) && standing.out_of_time {
+        log::warn!("{target} was cut off: it has outlasted graceful_timeout.");
+        return Verdict::OfTheApplication(None);
     }
     // What frameworks make of a request that broke off is of many types.
     let of_the_client = standing.broken_off

@@ -101,11 +101,7 @@ impl Site {
 
     /// Cancels every request that is under way.
     pub(crate) fn cancel_all(&self, py: Python<'_>) {
-        for task in self.desk.unfinished(py) {
-            if let Err(error) = task.call_method0(py, "cancel") {
-                log::error!("A task cannot be cancelled: {error}");
-            }
-        }
+        self.desk.cancel_all(py);
     }
 
     /// Ends everything: what still runs of the requests, the lifespan, the loop. Each has `patience` at most.
