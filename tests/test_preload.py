@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from signal import SIGKILL, SIGTERM
+from signal import SIGHUP, SIGKILL, SIGTERM, Signals
 
 import pytest
 from harness import APPS, Serve, better, eventually, parity, processes
@@ -135,3 +135,12 @@ def test_with_reload_it_says_which_of_them_counts(serve: Serve) -> None:
     server = serve("lab", "--preload", "--reload")
     server.wait_log(r"\[WARNING\] .*(preload.*reload|reload.*preload)")
     assert server.get().text == "Hello, world!"
+
+
+@parity
+@pytest.mark.parametrize("number", [SIGTERM, SIGHUP])
+def test_signal_handlers_of_the_application_are_not_the_arbiters(serve: Serve, write, number: Signals) -> None:
+    write("shop.py", f"import signal\nfrom lab import application\nsignal.signal({number:d}, lambda *_: None)\n")
+    server = serve("shop", "--preload", "-w", "1", "--pythonpath", str(APPS), cwd=serve.folder)
+    server.signal(number)
+    server.wait_log(f"Handling signal: {number.name.removeprefix('SIG').lower()}")

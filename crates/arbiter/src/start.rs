@@ -92,8 +92,7 @@ fn read_origin(config: &Config, host: &mut dyn Host) -> Result<Origin, Refusal> 
 fn prepare(config: Config, host: &mut dyn Host, origin: Origin) -> Result<Started, Refusal> {
     log::info!("Starting oxicorn {}", env!("CARGO_PKG_VERSION"));
     // From here on a signal waits until it can be acted on, so that nothing ends the process without its cleaning up.
-    let signals = SignalPipe::install(&SIGNALS)
-        .map_err(|error| Failure::new(format!("no signals can be received: {error}")))?;
+    let signals = SignalPipe::install(&SIGNALS).map_err(no_signals)?;
     let pidfile = write_pidfile(&config, origin.parent)?;
     tell(host, Moment::OnStarting)?;
     let listeners = listeners::open(&config, &origin.inherited)?;
@@ -103,6 +102,8 @@ fn prepare(config: Config, host: &mut dyn Host, origin: Origin) -> Result<Starte
     if generation.config.preload_app {
         host.preload().map_err(refusal)?;
     }
+    // Applications and hooks that handle TERM for themselves do so in the workers; the arbiter would be deaf.
+    signals.renew().map_err(no_signals)?;
     log::debug!("Arbiter booted");
     log::info!(
         "Listening at: {} ({})",
@@ -117,6 +118,10 @@ fn prepare(config: Config, host: &mut dyn Host, origin: Origin) -> Result<Starte
         generation,
         parent: origin.parent,
     })
+}
+
+fn no_signals(error: io::Error) -> Failure {
+    Failure::new(format!("no signals can be received: {error}"))
 }
 
 fn tell(host: &mut dyn Host, moment: Moment) -> Result<(), Failure> {

@@ -158,6 +158,17 @@ impl SignalPipe {
         Ok(this)
     }
 
+    /// Installs the handlers again, where code of somebody else's may have put its own in their place.
+    ///
+    /// # Errors
+    ///
+    /// None that [`SignalPipe::install`] has not had.
+    pub fn renew(&self) -> io::Result<()> {
+        self.installed
+            .iter()
+            .try_for_each(|&signal| dispose(signal, Disposition::Record))
+    }
+
     /// What has come in since the last call, in order.
     pub fn take(&mut self) -> Vec<Received> {
         let mut bytes = [0u8; RECORD * RECORDS_AT_ONCE];
