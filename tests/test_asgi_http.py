@@ -636,7 +636,7 @@ def test_an_idle_loop_is_not_killed_and_a_stuck_one_is(serve: Serve, write) -> N
     )
     server = serve("stuck", *ASGI, "--timeout", "3", cwd=serve.folder)
     (worker,) = server.wait_workers(1)
-    with server.connect() as wire, server.connect() as other:
+    with server.connect() as wire:
         assert wire.get("/slow").text == "here"
     assert server.workers() == [worker]
     with server.connect() as wire:
