@@ -64,7 +64,8 @@ def syslog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
         where = f"{request.param.removesuffix('6')}://{shown}:{listener.getsockname()[1]}"
     with listener:
         yield where, Syslog(listener)
-        # Who still reads would read from whatever gets the number of this socket, should the kernel begin its call anew.
+        # Who still reads would read from whatever gets the number of this socket, should the kernel begin its call
+        # anew.
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
 
