@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from contextlib import ExitStack
 from signal import SIGHUP, SIGTERM
 
@@ -34,34 +34,39 @@ def test_a_new_client_goes_to_whoever_has_fewer(serve: Serve) -> None:
     server = serve("asgi_lab", *ASGI)
     serve.wait_serving(server, 2)
     first, second = server.workers()
-    with ExitStack() as stack:
-
-        def connect() -> int:
-            """The worker that a new client got."""
-            return int(stack.enter_context(server.connect()).get("/pid").body)
-
-        with processes.stopped(second):
-            held = Counter(connect() for _ in range(40))
-        assert held == {first: 40}
-        for _ in range(100):
-            held[connect()] += 1
-            if 8 * held[first] <= 9 * held[second]:
-                break
-        assert 8 * held[first] <= 9 * held[second], f"the other one catches up: {held}"
+    for more, fewer in ((first, second), (second, first)):
+        with ExitStack() as stack:
+            with processes.stopped(fewer):
+                kept = [stack.enter_context(server.connect()) for _ in range(40)]
+                assert {int(wire.get("/pid").body) for wire in kept} == {more}
+            newest: deque[int] = deque(maxlen=20)
+            # The one that has fewer may come too late on a busy machine, but not always.
+            eventually(
+                lambda: newest.append(int(server.get("/pid").body)) or newest.count(fewer) >= 18,  # noqa: B023
+                within=8,
+                what=lambda: f"{fewer} among {Counter(newest)}",  # noqa: B023
+            )
 
 
 def test_a_reload_shares_the_connections_out(serve: Serve) -> None:
     server = serve("asgi_lab", *ASGI)
-    old = serve.wait_serving(server, 2)
+    serve.wait_serving(server, 2)
     with ExitStack() as stack:
         wires = [stack.enter_context(server.connect()) for _ in range(100)]
-        for wire in wires:
-            assert wire.get("/pid").status == 200
-        server.signal(SIGHUP)
-        server.wait_replaced(old, 2)
-        shares = Counter(int(wire.get("/pid").body) for wire in wires)
-        assert min(shares.values()) >= 25, shares
-        assert len(shares) == 2
+
+        def shares() -> Counter[int]:
+            return Counter(int(wire.get("/pid").body) for wire in wires)
+
+        for _ in range(4):  # A worker that gets no processor while they are taken over gets none of them.
+            old = server.workers()
+            shares()
+            server.signal(SIGHUP)
+            new = server.wait_replaced(old, 2)
+            found = shares()
+            assert set(found) <= set(new)
+            if min(found[worker] for worker in new) >= 40:
+                return
+        raise AssertionError(f"the last reload left {found}")
 
 
 def test_at_max_requests(serve: Serve) -> None:

@@ -28,7 +28,7 @@ const PAUSE: Millis = 1000;
 const CROWDED: Millis = 100;
 /// How long an event loop that has more connections than the others leaves new clients to them. All of them have heard of
 /// those clients, so who is still in the queue afterwards waits for workers that are busy.
-const COURTESY: Millis = 1;
+const COURTESY: Millis = 2;
 /// How many of those it takes then, before it looks at the others again.
 const LEFT_OVER: usize = 8;
 
