@@ -60,15 +60,15 @@ class Serve:
 
     def wait_serving(self, server: Server, number: int) -> list[int]:
         """Wait until `number` workers have imported the laboratory, which is more than existing."""
-        eventually(
-            lambda: (
-                len(server.workers()) == number
-                and all(self.gates.marked(f"imported-{pid}") for pid in server.workers())
-            ),
-            within=20,
-            what=lambda: f"{number} workers with {self.gates.marks()}; log:\n{server.log}",
+
+        def serving() -> list[int]:
+            found = server.workers()
+            imported = all(self.gates.marked(f"imported-{pid}") for pid in found)
+            return found if len(found) == number and imported else []
+
+        return eventually(
+            serving, within=20, what=lambda: f"{number} workers with {self.gates.marks()}; log:\n{server.log}"
         )
-        return server.workers()
 
     def occupy(self, server: Server, slots: int) -> None:
         """Fill `slots` places with requests at the same time and let them go.

@@ -13,7 +13,7 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import cycle
@@ -251,22 +251,24 @@ class Server:
 
     def wait_workers(self, number: int, within: float = START_S) -> list[int]:
         """Wait until there are exactly `number` children."""
-        eventually(
-            lambda: len(self.workers()) == number,
-            within=within,
-            what=lambda: f"{number} workers, there are {self.workers()}; log:\n{self.log}",
-        )
-        return self.workers()
+        return self._wait_children(lambda found: len(found) == number, f"{number} workers", within)
 
     def wait_replaced(self, old: Iterable[int], number: int, within: float = START_S) -> list[int]:
         """Wait until there are `number` children, none of them one of `old`."""
         gone = set(old)
-        eventually(
-            lambda: len(self.workers()) == number and not gone & set(self.workers()),
-            within=within,
-            what=lambda: f"{number} workers beside {gone}; are {self.workers()}; log:\n{self.log}",
+        return self._wait_children(
+            lambda found: len(found) == number and not gone & set(found), f"{number} workers beside {gone}", within
         )
-        return self.workers()
+
+    def _wait_children(self, fits: Callable[[list[int]], bool], what: str, within: float) -> list[int]:
+        """Wait until the children fit. They are looked at once for each answer: they come and go."""
+
+        def fitting() -> list[list[int]]:
+            found = self.workers()
+            return [found] if fits(found) else []
+
+        [found] = eventually(fitting, within=within, what=lambda: f"{what}; are {self.workers()}; log:\n{self.log}")
+        return found
 
     # What it says
 
