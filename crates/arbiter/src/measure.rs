@@ -47,7 +47,7 @@ impl Measures {
         self.backlog_due = Some(now + INTERVAL);
         let queues = listeners
             .iter()
-            .filter_map(|listener| sys::backlog::queued(listener.as_fd()));
+            .filter_map(|listener| sys::accept_queue::queued(listener.as_fd()));
         queues
             .map(u64::from)
             .reduce(|all, one| all + one)

@@ -5,7 +5,7 @@
 //!
 //! Linux only, as `epoll`, `eventfd` and `/proc` are.
 
-pub mod backlog;
+pub mod accept_queue;
 pub mod clock;
 pub mod epoll;
 pub mod fdpass;
