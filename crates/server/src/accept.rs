@@ -14,8 +14,8 @@ use socket2::{SockAddr, Socket};
 
 use crate::connection::Connection;
 use crate::handover::Handover;
+use crate::link::Link;
 use crate::options::Bodies;
-use crate::outlet::Outlet;
 use crate::peer::{Ends, Local, canonical};
 use crate::reactor::{Life, Reactor};
 use crate::timers::Millis;
@@ -201,11 +201,11 @@ impl Reactor {
     ) {
         self.serial += 1;
         let serial = self.serial;
-        let outlet = Arc::new(Outlet::new(socket));
+        let link = Arc::new(Link::new(socket));
         let entry = self.connections.vacant_entry();
         let key = entry.key();
-        let descriptor = outlet.as_raw_fd();
-        entry.insert(Connection::new(outlet, ends, serial, unread, self.instant));
+        let descriptor = link.as_raw_fd();
+        entry.insert(Connection::new(link, ends, serial, unread, self.instant));
         let registry = self.poll.registry();
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = registry.register(&mut SourceFd(&descriptor), mio::Token(key), interest)

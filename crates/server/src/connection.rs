@@ -22,14 +22,14 @@ use proto::h1::{BodyDecoder, HeadParser, Request};
 use crate::body::Spool;
 use crate::converse::Upgraded;
 use crate::inlet::Inlet;
-use crate::outlet::Outlet;
+use crate::link::Link;
 use crate::peer::Ends;
 use crate::timers::Deadline;
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) link: Arc<Link>,
     pub(crate) ends: Arc<Ends>,
     /// Distinguishes this connection from others that have had the same key.
     pub(crate) serial: u64,
@@ -107,14 +107,14 @@ pub(crate) struct Intake {
 
 impl Connection {
     pub(crate) fn new(
-        outlet: Arc<Outlet>,
+        link: Arc<Link>,
         ends: Arc<Ends>,
         serial: u64,
         unread: Vec<u8>,
         now: Instant,
     ) -> Connection {
         Connection {
-            outlet,
+            link,
             ends,
             serial,
             stage: Stage::Idle,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::connection::{Stage, Then};
 use crate::exchange::SinkError;
 use crate::inlet::Event;
-use crate::outlet::Flushed;
+use crate::link::Flushed;
 use crate::progress::{READS, receive};
 use crate::reactor::Reactor;
 use crate::timers::Millis;
@@ -128,7 +128,7 @@ impl Reactor {
         if taken.ended {
             self.reports.push(Event::Gone(connection.exchange));
         }
-        if connection.outlet.has_pending() {
+        if connection.link.has_pending() {
             self.again.push((key, connection.serial));
         }
     }
@@ -149,7 +149,7 @@ impl Reactor {
             return self.set_deadline(key, at.saturating_sub(self.now));
         }
         // The client may be in the middle of a message, and must not lose our close frame to a reset.
-        if !connection.outlet.has_pending() {
+        if !connection.link.has_pending() {
             return self.linger(key);
         }
         connection.stage = Stage::Sending(Then::Linger);
@@ -168,7 +168,7 @@ impl Reactor {
             Flushed::Empty => upgraded.send_by = Millis::MAX,
             _ if moved || upgraded.send_by == Millis::MAX => {
                 upgraded.send_by = send_by;
-                connection.unsent = connection.outlet.unsent();
+                connection.unsent = connection.link.unsent();
             }
             _ => {}
         }
@@ -183,10 +183,10 @@ impl Reactor {
         if upgraded.leave_by <= self.now {
             return self.close(key);
         }
-        if upgraded.send_by <= self.now && connection.outlet.has_pending() {
-            let unsent = connection.outlet.unsent();
+        if upgraded.send_by <= self.now && connection.link.has_pending() {
+            let unsent = connection.link.unsent();
             if unsent >= connection.unsent {
-                connection.outlet.give_up(SinkError::TimedOut);
+                connection.link.give_up(SinkError::TimedOut);
                 return self.close(key);
             }
             connection.unsent = unsent;
@@ -195,7 +195,7 @@ impl Reactor {
         if upgraded.wire.handle_timeout() {
             self.reports.push(Event::Gone(connection.exchange));
         }
-        if connection.outlet.has_pending() {
+        if connection.link.has_pending() {
             self.again.push((key, connection.serial));
         }
         self.settle(key);

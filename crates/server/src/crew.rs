@@ -16,8 +16,8 @@ use crate::access_log::AccessLog;
 use crate::attendance::Watchdog;
 use crate::date::DateText;
 use crate::exchange::{Exchange, SinkError};
+use crate::link::Link;
 use crate::options::Options;
-use crate::outlet::Outlet;
 use crate::overdue::UnderWay;
 use crate::server::Shutdown;
 use crate::statsd::Statsd;
@@ -91,7 +91,7 @@ pub(crate) struct Roll {
     /// Exchanges that are with the application.
     pub(crate) busy: u32,
     /// The clients of those whose thread waits until its client has taken something.
-    held_up: Vec<Arc<Outlet>>,
+    held_up: Vec<Arc<Link>>,
     /// A thread wants the reactor back from the watchdog.
     pub(crate) wanted: bool,
     /// A watched descriptor became readable and nobody has been told yet.
@@ -209,7 +209,7 @@ impl Crew {
         } else if roll.idle > 0 {
             self.bell.notify_one();
         } else {
-            roll.held_up.iter().for_each(|outlet| outlet.interrupt());
+            roll.held_up.iter().for_each(|link| link.interrupt());
         }
     }
 
@@ -338,17 +338,17 @@ impl Crew {
     /// Holds the calling thread while too much is queued for its client, or until it has to look at an interruption. The
     /// thread is not stuck meanwhile: the client has `send_timeout` to take something, and must not be able to bring the
     /// arbiter's time-out upon the worker.
-    pub(crate) fn wait_for_room(&self, outlet: &Arc<Outlet>) -> Result<(), SinkError> {
+    pub(crate) fn wait_for_room(&self, link: &Arc<Link>) -> Result<(), SinkError> {
         let mut roll = self.roll.lock();
         if !roll.aside && std::mem::take(&mut roll.interrupted) {
             return Ok(());
         }
-        roll.held_up.push(Arc::clone(outlet));
+        roll.held_up.push(Arc::clone(link));
         self.publish_saturation(&roll);
         drop(roll);
-        let (room, interrupted) = outlet.wait_for_room();
+        let (room, interrupted) = link.wait_for_room();
         let mut roll = self.roll.lock();
-        roll.held_up.retain(|held| !Arc::ptr_eq(held, outlet));
+        roll.held_up.retain(|held| !Arc::ptr_eq(held, link));
         // Whoever asked for it looks for itself when this returns into its own code.
         roll.interrupted &= !interrupted;
         self.publish_saturation(&roll);

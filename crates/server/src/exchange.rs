@@ -21,7 +21,7 @@ pub use websocket::{AcceptFailure, WebSocket};
 use crate::body::Body;
 use crate::crew::{Crew, Message, Outcome};
 use crate::inlet::Inlet;
-use crate::outlet::{Flushed, Outlet};
+use crate::link::{Flushed, Link};
 use crate::overdue::Call;
 use crate::peer::{Ends, Local, Peer};
 
@@ -56,7 +56,7 @@ pub struct Exchange {
     owes_continue: bool,
     scheme: Scheme,
     ends: Arc<Ends>,
-    outlet: Arc<Outlet>,
+    link: Arc<Link>,
     crew: Arc<Crew>,
     key: usize,
     serial: u64,
@@ -102,7 +102,7 @@ enum Response {
 pub(crate) struct Origin {
     pub(crate) crew: Arc<Crew>,
     pub(crate) ends: Arc<Ends>,
-    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) link: Arc<Link>,
     pub(crate) key: usize,
     pub(crate) serial: u64,
     pub(crate) number: u64,
@@ -120,7 +120,7 @@ impl Exchange {
             body,
             scheme,
             ends: origin.ends,
-            outlet: origin.outlet,
+            link: origin.link,
             crew: origin.crew,
             key: origin.key,
             serial: origin.serial,
@@ -145,7 +145,7 @@ impl Exchange {
 
     /// What is to be known of it while it is with the application.
     pub(crate) fn call(&self, mut head: Vec<u8>) -> Option<Call> {
-        let taken = self.outlet.taken()?;
+        let taken = self.link.taken()?;
         head.extend_from_slice(self.request.head());
         Some(Call {
             key: self.key,
@@ -153,7 +153,7 @@ impl Exchange {
             arrived: self.arrived,
             scheme: self.scheme,
             ends: Arc::clone(&self.ends),
-            outlet: Arc::clone(&self.outlet),
+            link: Arc::clone(&self.link),
             taken,
             head,
         })
@@ -161,7 +161,7 @@ impl Exchange {
 
     /// What the reactor has to be told where the client left before a thread took the exchange.
     pub(crate) fn withdraw(&self) -> Option<Message> {
-        let left = self.outlet.taken().is_none();
+        let left = self.link.taken().is_none();
         left.then_some(Message::Finished {
             key: self.key,
             serial: self.serial,
@@ -238,16 +238,14 @@ impl Exchange {
     /// # Errors
     /// The descriptor could not be duplicated, or something still waits to be sent.
     pub fn hijack(&mut self) -> io::Result<OwnedFd> {
-        if self.outlet.has_pending() {
+        if self.link.has_pending() {
             // The socket is about to block, and nobody but the reactor could send what waits.
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let copy = self.outlet.socket().try_clone()?;
+        let copy = self.link.socket().try_clone()?;
         self.crew
             .registry
-            .deregister(&mut SourceFd(&std::os::fd::AsRawFd::as_raw_fd(
-                &*self.outlet,
-            )))?;
+            .deregister(&mut SourceFd(&std::os::fd::AsRawFd::as_raw_fd(&*self.link)))?;
         copy.set_nonblocking(false)?;
         // What goes over the socket from here on is no HTTP.
         self.crew.roll().under_way.end(self.key, self.serial);
@@ -257,7 +255,7 @@ impl Exchange {
     }
 
     fn send(&mut self, parts: &[&[u8]]) -> Result<(), SinkError> {
-        match self.outlet.send(parts) {
+        match self.link.send(parts) {
             Ok(flushed) => {
                 self.note_pending(flushed);
                 Ok(())

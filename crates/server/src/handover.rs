@@ -210,7 +210,7 @@ impl Reactor {
         let mut message = Vec::with_capacity(1 + connection.inbound.len());
         message.push(VERSION);
         message.extend_from_slice(&connection.inbound);
-        let socket = connection.outlet.socket();
+        let socket = connection.link.socket();
         match handover.siblings.queue.give(&message, socket.as_fd()) {
             Ok(_) => {
                 self.leave_to_others(key);

@@ -9,7 +9,7 @@ use proto::h1::{self, Request};
 
 use crate::access_log::Record;
 use crate::crew::Crew;
-use crate::outlet::Outlet;
+use crate::link::Link;
 use crate::peer::{Ends, Peer};
 
 /// What the client of a stuck request reads.
@@ -26,8 +26,8 @@ pub(crate) struct Call {
     pub(crate) arrived: Instant,
     pub(crate) scheme: Scheme,
     pub(crate) ends: Arc<Ends>,
-    pub(crate) outlet: Arc<Outlet>,
-    /// What [`Outlet::taken`] said when the call began: while it says so, the response has not begun.
+    pub(crate) link: Arc<Link>,
+    /// What [`Link::taken`] said when the call began: while it says so, the response has not begun.
     pub(crate) taken: u64,
     /// The request head.
     pub(crate) head: Vec<u8>,
@@ -124,7 +124,7 @@ impl Crew {
             page.truncate(page.len() - length);
             length = 0;
         }
-        let answered = call.outlet.answer_overdue(call.taken, &page);
+        let answered = call.link.answer_overdue(call.taken, &page);
         let outcome = match answered {
             true => "its client got 504",
             false => "its response is cut off",

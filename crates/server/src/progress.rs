@@ -55,7 +55,7 @@ impl Reactor {
             };
             match connection.stage {
                 Stage::Serving if connection.has_unread() => {
-                    return connection.outlet.call_attention();
+                    return connection.link.call_attention();
                 }
                 Stage::Waiting | Stage::Serving | Stage::Sending(_) => return,
                 Stage::Streaming(ref intake) if connection.readable && !intake.inlet.has_room() => {
@@ -98,7 +98,7 @@ impl Reactor {
             Err(_) if matches!(connection.stage, Stage::Streaming(_)) => {
                 // The poller may not have said so yet, and says nothing of a connection that is closed: the application would
                 // wait for ever.
-                connection.outlet.give_up(SinkError::Disconnected);
+                connection.link.give_up(SinkError::Disconnected);
                 self.break_off(key, None);
             }
             Err(_) => self.forsaken(key),
@@ -167,7 +167,7 @@ impl Reactor {
         let origin = Origin {
             crew: Arc::clone(&self.crew),
             ends,
-            outlet: Arc::clone(&connection.outlet),
+            link: Arc::clone(&connection.link),
             key,
             serial: connection.serial,
             number: self.number,
@@ -228,7 +228,7 @@ impl Reactor {
 
     /// Nothing is expected of the client but that it takes what is sent.
     pub(crate) fn rest(&mut self, key: usize) {
-        if !self.connections[key].outlet.has_pending() {
+        if !self.connections[key].link.has_pending() {
             self.set_deadline(key, Millis::MAX);
         }
     }
@@ -256,17 +256,17 @@ impl Reactor {
     /// Tells the exchange of a connection, if it wants to know, that the client has left.
     pub(crate) fn tell_gone(&mut self, key: usize) {
         let connection = &self.connections[key];
-        let (exchange, outlet) = (connection.exchange, &connection.outlet);
+        let (exchange, link) = (connection.exchange, &connection.link);
         let Some(inlet) = &connection.inlet else {
             return;
         };
-        if outlet.is_broken() && inlet.break_off() {
+        if link.is_broken() && inlet.break_off() {
             self.reports.push(Event::Body(exchange));
         }
-        if outlet.take_room() {
+        if link.take_room() {
             self.reports.push(Event::Room(exchange));
         }
-        let how = match outlet.is_broken() {
+        let how = match link.is_broken() {
             true => Departure::Lost,
             false => Departure::Ended,
         };
@@ -282,7 +282,7 @@ impl Reactor {
             Stage::Body(_) => self.set_deadline(key, self.crew.options.body_timeout),
             _ => {}
         }
-        if continue_wanted && self.connections[key].outlet.send(&[h1::CONTINUE]).is_err() {
+        if continue_wanted && self.connections[key].link.send(&[h1::CONTINUE]).is_err() {
             self.close(key);
         }
     }
@@ -290,7 +290,7 @@ impl Reactor {
     /// Shuts our side and waits a little for the client to do the same.
     pub(crate) fn linger(&mut self, key: usize) {
         let connection = &mut self.connections[key];
-        connection.outlet.shut_write();
+        connection.link.shut_write();
         connection.stage = Stage::Lingering;
         connection.inbound = Vec::new();
         connection.readable = true;
@@ -332,8 +332,8 @@ impl Reactor {
     fn catches_up(&mut self, key: usize) -> bool {
         let connection = &mut self.connections[key];
         let serial = connection.serial;
-        let pending = connection.outlet.has_pending();
-        let readiness = readiness(connection.outlet.socket(), pending);
+        let pending = connection.link.has_pending();
+        let readiness = readiness(connection.link.socket(), pending);
         if readiness.is_empty() {
             return false;
         }
@@ -356,18 +356,16 @@ impl Reactor {
             Stage::WebSocket(_) => self.websocket_due(key),
             Stage::Head(_) => self.refuse(key, &HEADER_TIMEOUT),
             Stage::Body(_) => self.refuse(key, &BODY_TIMEOUT),
-            Stage::Streaming(_) if !connection.outlet.has_pending() => {
+            Stage::Streaming(_) if !connection.link.has_pending() => {
                 self.break_off(key, Some(&BODY_TIMEOUT));
             }
-            Stage::Serving | Stage::Sending(_) if !connection.outlet.has_pending() => {}
-            Stage::Serving | Stage::Sending(_)
-                if connection.outlet.unsent() < connection.unsent =>
-            {
+            Stage::Serving | Stage::Sending(_) if !connection.link.has_pending() => {}
+            Stage::Serving | Stage::Sending(_) if connection.link.unsent() < connection.unsent => {
                 self.watch_sending(key);
             }
             // The thread that streams to it is told; it ends the exchange.
             Stage::Serving | Stage::Streaming(_) => {
-                connection.outlet.give_up(SinkError::TimedOut);
+                connection.link.give_up(SinkError::TimedOut);
                 self.tell_gone(key);
             }
             Stage::Sending(_) => self.close(key),
@@ -377,7 +375,7 @@ impl Reactor {
     /// Gives a client `send_timeout` to take some of what waits for it.
     pub(crate) fn watch_sending(&mut self, key: usize) {
         let connection = &mut self.connections[key];
-        connection.unsent = connection.outlet.unsent();
+        connection.unsent = connection.link.unsent();
         self.set_deadline(key, self.crew.options.send_timeout);
     }
 
@@ -448,7 +446,7 @@ fn readiness(socket: &Socket, pending: bool) -> PollFlags {
 pub(crate) fn receive(connection: &mut Connection, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match rustix::net::recv(
-            connection.outlet.socket(),
+            connection.link.socket(),
             &mut *buffer,
             rustix::net::RecvFlags::empty(),
         ) {

@@ -20,7 +20,7 @@ use crate::crew::{Crew, Message, Outcome};
 use crate::exchange::{Exchange, SinkError};
 use crate::handover::{Handover, RECHECK};
 use crate::inlet::Event;
-use crate::outlet::Flushed;
+use crate::link::Flushed;
 use crate::progress::LAST_REQUEST;
 use crate::server::{Shutdown, Watched};
 use crate::timers::{Millis, Timers};
@@ -361,7 +361,7 @@ impl Reactor {
             Outcome::Close if connection.has_unread() => Then::Linger,
             Outcome::Close => Then::Close,
         };
-        if connection.outlet.has_pending() {
+        if connection.link.has_pending() {
             connection.stage = Stage::Sending(then);
             self.again.push((key, connection.serial));
             return;
@@ -398,7 +398,7 @@ impl Reactor {
         let Some(connection) = self.connections.try_remove(key) else {
             return;
         };
-        connection.outlet.give_up(SinkError::Disconnected);
+        connection.link.give_up(SinkError::Disconnected);
         self.crew.publish_connections(self.connections.len());
     }
 
@@ -406,7 +406,7 @@ impl Reactor {
     /// make it report to a key that another connection will have.
     pub(crate) fn deregister(&self, key: usize) {
         if let Some(connection) = self.connections.get(key) {
-            let descriptor = connection.outlet.as_raw_fd();
+            let descriptor = connection.link.as_raw_fd();
             let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));
         }
     }
@@ -418,7 +418,7 @@ impl Reactor {
             return;
         };
         if event.is_error() || event.is_write_closed() {
-            connection.outlet.give_up(SinkError::Disconnected);
+            connection.link.give_up(SinkError::Disconnected);
             match connection.stage {
                 Stage::Serving | Stage::Streaming(_) => {}
                 // What arrived before the connection broke comes first; reading beyond it meets the error.
@@ -434,7 +434,7 @@ impl Reactor {
         };
         connection.half_closed |= event.is_read_closed();
         connection.readable |= event.is_readable() || event.is_read_closed();
-        if event.is_writable() && connection.outlet.has_pending() {
+        if event.is_writable() && connection.link.has_pending() {
             self.flush(key);
         }
         self.progress(key);
@@ -446,7 +446,7 @@ impl Reactor {
             if !self.is_current(key, serial) {
                 continue;
             }
-            if self.connections[key].outlet.has_pending()
+            if self.connections[key].link.has_pending()
                 || matches!(self.connections[key].stage, Stage::Sending(_))
             {
                 self.flush(key);
@@ -460,9 +460,9 @@ impl Reactor {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        let (flushed, moved) = connection.outlet.flush();
+        let (flushed, moved) = connection.link.flush();
         let serial = connection.serial;
-        if connection.outlet.take_room() {
+        if connection.link.take_room() {
             self.reports.push(Event::Room(connection.exchange));
         }
         match (flushed, &connection.stage) {

@@ -35,13 +35,13 @@ impl Reactor {
             refusal.status,
             refusal.rule
         );
-        let answered = self.connections[key].outlet.send(&[&page]);
+        let answered = self.connections[key].link.send(&[&page]);
         self.note_unserved(key, refusal.status, length as u64, request);
         if answered.is_err() {
             return self.close(key);
         }
         let connection = &mut self.connections[key];
-        if connection.outlet.has_pending() {
+        if connection.link.has_pending() {
             connection.stage = Stage::Sending(Then::Linger);
             return self.again.push((key, connection.serial));
         }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use proto::ws::{Closure, Incoming, SendError, Session};
 
 use crate::exchange::SinkError;
-use crate::outlet::{Flushed, Outlet};
+use crate::link::{Flushed, Link};
 
 /// Messages that are read ahead of the application, in bytes; TCP's own window holds the client beyond it. One message is
 /// always taken, however long, so it is this and the longest message that a connection can hold.
@@ -29,7 +29,7 @@ const HELD: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Wire {
     state: Mutex<State>,
-    outlet: Arc<Outlet>,
+    link: Arc<Link>,
     /// Where the session's clock begins.
     born: Instant,
 }
@@ -121,7 +121,7 @@ fn weight(message: &Incoming) -> usize {
 
 impl Wire {
     pub(crate) fn new(
-        outlet: Arc<Outlet>,
+        link: Arc<Link>,
         session: impl FnOnce(Duration) -> Session,
         born: Instant,
     ) -> Wire {
@@ -138,7 +138,7 @@ impl Wire {
                 part_by: None,
                 closure: None,
             }),
-            outlet,
+            link,
             born,
         }
     }
@@ -152,20 +152,20 @@ impl Wire {
         let held = std::mem::take(&mut state.held);
         match (&held[..], frames) {
             ([], []) => Ok(Flushed::Empty),
-            ([], frames) => self.outlet.send(&[frames]),
-            (held, frames) => self.outlet.send(&[held, frames]),
+            ([], frames) => self.link.send(&[frames]),
+            (held, frames) => self.link.send(&[held, frames]),
         }
     }
 }
 
 /// The reactor's side. What the session has to send itself is sent, or queued, before these return; that a client is gone
-/// is seen by its outlet.
+/// is seen by its link.
 impl Wire {
     /// Whether the client may be read from. If not, the application, or the client, has to take something first.
     pub(crate) fn may_read(&self) -> bool {
         let mut state = self.state.lock();
         // Once the session is closing, whatever comes is passed over, up to the client's close frame.
-        let room = !state.session.is_open() || (state.has_room() && self.outlet.has_room());
+        let room = !state.session.is_open() || (state.has_room() && self.link.has_room());
         match (room, state.paused) {
             (true, true) => state.session.resume(self.now()),
             (false, false) => state.session.pause(),
@@ -324,7 +324,7 @@ impl Wire {
         if state.closure.is_none() || state.session.is_parting() {
             return Ok(());
         }
-        Err(self.outlet.failure().unwrap_or(SinkError::Disconnected))
+        Err(self.link.failure().unwrap_or(SinkError::Disconnected))
     }
 
     /// Closes it. Nothing that was not taken is kept.

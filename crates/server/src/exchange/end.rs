@@ -20,7 +20,7 @@ impl Drop for Exchange {
         let now = Instant::now();
         self.log_access(now.duration_since(self.arrived));
         let outcome = self.outcome();
-        let urgent = outcome != Outcome::KeepAlive || self.outlet.take_attention();
+        let urgent = outcome != Outcome::KeepAlive || self.link.take_attention();
         let message = Message::Finished {
             key: self.key,
             serial: self.serial,
@@ -30,7 +30,7 @@ impl Drop for Exchange {
             .come_back(message, now.duration_since(departed), urgent);
         // The reactor may have seen something between the look above and the message: it notes it before it takes the
         // message, so a second look after the message cannot miss it.
-        if !urgent && self.outlet.take_attention() {
+        if !urgent && self.link.take_attention() {
             self.crew.wake();
         }
     }
@@ -47,7 +47,7 @@ impl Exchange {
     }
 
     fn log_access(&self, took: Duration) {
-        if self.outlet.is_overdue() {
+        if self.link.is_overdue() {
             return; // Whoever answered in its place has written the line.
         }
         if !matches!(self.response, Response::Upgraded) {

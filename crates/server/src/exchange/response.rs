@@ -44,14 +44,14 @@ impl Exchange {
     /// The client is gone, or took nothing for `send_timeout`.
     pub fn write(&mut self, chunk: &[u8]) -> Result<(), SinkError> {
         self.send_chunk(chunk)?;
-        if self.outlet.has_room() {
+        if self.link.has_room() {
             return Ok(());
         }
-        self.outlet.spill(self.crew.options.response_spool());
-        if self.outlet.has_room() {
+        self.link.spill(self.crew.options.response_spool());
+        if self.link.has_room() {
             return Ok(());
         }
-        self.crew.wait_for_room(&self.outlet)
+        self.crew.wait_for_room(&self.link)
     }
 
     pub(super) fn send_chunk(&mut self, chunk: &[u8]) -> Result<(), SinkError> {
@@ -89,7 +89,7 @@ impl Exchange {
         self.response = Response::Streaming(framing);
         self.send(&[&bytes])?;
         if length > 0 {
-            let flushed = self.outlet.send_file(file, offset, length)?;
+            let flushed = self.link.send_file(file, offset, length)?;
             self.note_pending(flushed);
         }
         Ok(())

@@ -35,7 +35,7 @@ impl Exchange {
     /// nothing is sent for so long counts as gone. Of a Unix socket the kernel tells the two apart. To be called twice, with a pause
     /// that is longer than the way to the client and back.
     pub fn probe(&mut self) -> Presence {
-        if self.outlet.is_broken() {
+        if self.link.is_broken() {
             return Presence::Lost;
         }
         if matches!(self.ends.local, Local::Unix(_)) {
@@ -79,7 +79,7 @@ impl Exchange {
     /// Whether the client is known to be gone. One that has only ended its own side may still take the response.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.outlet.is_broken()
+        self.link.is_broken()
     }
 
     /// Asks for an [`crate::Event::Gone`] when the client leaves, and another when it is known to be gone. Says whether
@@ -106,7 +106,7 @@ impl Exchange {
         if chunked {
             self.send(&[b"\r\n"])?;
         }
-        self.outlet.ask_for_room()
+        self.link.ask_for_room()
     }
 
     /// As [`Exchange::write`], but never waits.
@@ -115,6 +115,6 @@ impl Exchange {
     /// The client is gone, or took nothing for `send_timeout`.
     pub fn push(&mut self, chunk: &[u8]) -> Result<Room, SinkError> {
         self.send_chunk(chunk)?;
-        self.outlet.ask_for_room()
+        self.link.ask_for_room()
     }
 }

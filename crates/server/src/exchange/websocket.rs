@@ -11,7 +11,7 @@ use proto::ws::{Incoming, Misuse, Refusal, SendError, Session};
 
 use super::{Exchange, Response, Room, SinkError};
 use crate::crew::Message;
-use crate::outlet::Flushed;
+use crate::link::Flushed;
 use crate::wire::{SendFailure, Wire};
 
 /// The close code for an application that goes without closing (RFC 6455, section 7.4.1: an unexpected condition).
@@ -77,8 +77,8 @@ impl Exchange {
             return Err(AcceptFailure::Misuse(Box::new(self), misuse));
         }
         let session = |now| Session::new(message_bytes, deflate, timing, now);
-        let outlet = Arc::clone(&self.outlet);
-        let wire = Arc::new(Wire::new(outlet, session, Instant::now()));
+        let link = Arc::clone(&self.link);
+        let wire = Arc::new(Wire::new(link, session, Instant::now()));
         self.status = 101;
         if self.crew.access_log.wants_response_fields() {
             self.fields = fields.encoded_fields().to_vec();
@@ -142,7 +142,7 @@ impl WebSocket {
             return Ok(Room::Enough);
         }
         self.tell();
-        Ok(self.exchange.outlet.ask_for_room()?)
+        Ok(self.exchange.link.ask_for_room()?)
     }
 
     /// Closes it. The client has some seconds to answer, which nobody waits for: all that is left to do is to drop it.

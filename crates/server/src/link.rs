@@ -19,13 +19,13 @@ const FLUSH_BYTES: u64 = 1024 * 1024;
 
 /// The write side.
 #[derive(Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct Link {
     socket: Socket,
     queue: Mutex<Queue>,
     drained: Condvar,
-    /// The reactor saw something on the connection while the application had it; see [`Outlet::call_attention`].
+    /// The reactor saw something on the connection while the application had it; see [`Link::call_attention`].
     attention: AtomicBool,
-    /// A request was answered in place of its thread; see [`Outlet::answer_overdue`].
+    /// A request was answered in place of its thread; see [`Link::answer_overdue`].
     overdue: AtomicBool,
 }
 
@@ -42,9 +42,9 @@ pub(crate) enum Flushed {
     Broken,
 }
 
-impl Outlet {
-    pub(crate) fn new(socket: Socket) -> Outlet {
-        Outlet {
+impl Link {
+    pub(crate) fn new(socket: Socket) -> Link {
+        Link {
             socket,
             queue: Mutex::default(),
             drained: Condvar::new(),
@@ -191,7 +191,7 @@ impl Outlet {
     }
 
     /// Holds the calling thread while too much is queued. The reactor must be attended meanwhile.
-    /// Says also whether [`Outlet::interrupt`] ended the wait.
+    /// Says also whether [`Link::interrupt`] ended the wait.
     pub(crate) fn wait_for_room(&self) -> (Result<(), SinkError>, bool) {
         let mut queue = self.queue.lock();
         if queue.bytes > HIGH_WATER {
@@ -209,7 +209,7 @@ impl Outlet {
         self.drained.notify_all();
     }
 
-    /// Whether a stream may go on. If not, the reactor is asked to tell when it may; see [`Outlet::take_room`].
+    /// Whether a stream may go on. If not, the reactor is asked to tell when it may; see [`Link::take_room`].
     pub(crate) fn ask_for_room(&self) -> Result<Room, SinkError> {
         let mut queue = self.queue.lock();
         if let Some(error) = queue.broken {
@@ -258,7 +258,7 @@ impl Outlet {
         queue.broken.is_none().then_some(queue.taken)
     }
 
-    /// Answers in place of a thread that does not, if nothing was sent since [`Outlet::taken`] said `taken`, and tells
+    /// Answers in place of a thread that does not, if nothing was sent since [`Link::taken`] said `taken`, and tells
     /// whether that was so. Either way the thread finds the connection gone.
     pub(crate) fn answer_overdue(&self, taken: u64, answer: &[u8]) -> bool {
         let mut queue = self.queue.lock();
@@ -303,13 +303,13 @@ impl Outlet {
         self.attention.store(true, Ordering::SeqCst);
     }
 
-    /// Takes the note of [`Outlet::call_attention`].
+    /// Takes the note of [`Link::call_attention`].
     pub(crate) fn take_attention(&self) -> bool {
         self.attention.load(Ordering::SeqCst) && self.attention.swap(false, Ordering::SeqCst)
     }
 }
 
-impl AsRawFd for Outlet {
+impl AsRawFd for Link {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
@@ -323,26 +323,26 @@ mod tests {
 
     use super::*;
 
-    fn pair() -> (Outlet, Socket) {
+    fn pair() -> (Link, Socket) {
         let (near, far) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
         near.set_nonblocking(true).unwrap();
-        (Outlet::new(near), far)
+        (Link::new(near), far)
     }
 
     #[test]
     fn what_the_client_does_not_take_is_queued_and_arrives_in_order() {
-        let (outlet, mut far) = pair();
+        let (link, mut far) = pair();
         let body: Vec<u8> = (0..4_000_000u32).map(|index| index as u8).collect();
-        assert_eq!(outlet.send(&[b"head", &body]), Ok(Flushed::Blocked));
+        assert_eq!(link.send(&[b"head", &body]), Ok(Flushed::Blocked));
         let reader = std::thread::spawn(move || {
             let mut read = Vec::new();
             far.read_to_end(&mut read).unwrap();
             read
         });
-        while outlet.has_pending() {
-            outlet.flush();
+        while link.has_pending() {
+            link.flush();
         }
-        outlet.shut_write();
+        link.shut_write();
         let read = reader.join().unwrap();
         assert_eq!(read.len(), 4 + body.len());
         assert!(read[4..] == body[..]);
@@ -350,12 +350,12 @@ mod tests {
 
     #[test]
     fn a_thread_that_waits_for_room_is_told_when_the_client_is_gone() {
-        let (outlet, far) = pair();
-        outlet.send(&[&vec![0; 8 * HIGH_WATER]]).unwrap();
+        let (link, far) = pair();
+        link.send(&[&vec![0; 8 * HIGH_WATER]]).unwrap();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| outlet.wait_for_room().0);
+            let waiting = scope.spawn(|| link.wait_for_room().0);
             drop(far);
-            while outlet.flush().0 != Flushed::Broken {}
+            while link.flush().0 != Flushed::Broken {}
             assert_eq!(waiting.join().unwrap(), Err(SinkError::Disconnected));
         });
     }
