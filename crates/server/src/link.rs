@@ -11,8 +11,8 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use socket2::Socket;
 use sys::send::Follow;
 
+use crate::backlog::{Backlog, HIGH_WATER, LOW_WATER, Piece, Spool};
 use crate::exchange::{Room, SinkError};
-use crate::queue::{HIGH_WATER, LOW_WATER, Piece, Queue, Spool};
 
 /// The most that is sent on in one go, so that one fast download does not hold up the other connections of a turn.
 const FLUSH_BYTES: u64 = 1024 * 1024;
@@ -21,7 +21,7 @@ const FLUSH_BYTES: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Link {
     socket: Socket,
-    queue: Mutex<Queue>,
+    backlog: Mutex<Backlog>,
     drained: Condvar,
     /// The reactor saw something on the connection while the application had it; see [`Link::call_attention`].
     attention: AtomicBool,
@@ -46,7 +46,7 @@ impl Link {
     pub(crate) fn new(socket: Socket) -> Link {
         Link {
             socket,
-            queue: Mutex::default(),
+            backlog: Mutex::default(),
             drained: Condvar::new(),
             attention: AtomicBool::new(false),
             overdue: AtomicBool::new(false),
@@ -59,22 +59,22 @@ impl Link {
 
     /// Sends the parts in order, at once as far as the socket takes them, and queues the rest.
     pub(crate) fn send(&self, parts: &[&[u8]]) -> Result<Flushed, SinkError> {
-        let mut queue = self.queue.lock();
-        if let Some(error) = queue.broken {
+        let mut backlog = self.backlog.lock();
+        if let Some(error) = backlog.broken {
             return Err(error);
         }
-        queue.taken += 1;
+        backlog.taken += 1;
         let mut sent = 0;
-        if queue.pieces.is_empty() {
+        if backlog.pieces.is_empty() {
             sent = match self.send_now(parts) {
                 Ok(sent) => sent,
-                Err(error) => return Err(self.fail(&mut queue, &error)),
+                Err(error) => return Err(self.fail(&mut backlog, &error)),
             };
         }
         if sent == parts.iter().map(|part| part.len()).sum::<usize>() {
             return Ok(Flushed::Empty);
         }
-        queue.push_rest(parts, sent);
+        backlog.push_rest(parts, sent);
         Ok(Flushed::Blocked)
     }
 
@@ -98,41 +98,41 @@ impl Link {
         offset: u64,
         left: u64,
     ) -> Result<Flushed, SinkError> {
-        let mut queue = self.queue.lock();
-        if let Some(error) = queue.broken {
+        let mut backlog = self.backlog.lock();
+        if let Some(error) = backlog.broken {
             return Err(error);
         }
-        queue.taken += 1;
-        queue.pieces.push_back(Piece::File {
+        backlog.taken += 1;
+        backlog.pieces.push_back(Piece::File {
             file,
             offset,
             left,
             grows: false,
         });
-        match self.flush_queue(&mut queue) {
-            Flushed::Broken => Err(queue.broken.unwrap_or(SinkError::Disconnected)),
+        match self.flush_backlog(&mut backlog) {
+            Flushed::Broken => Err(backlog.broken.unwrap_or(SinkError::Disconnected)),
             flushed => Ok(flushed),
         }
     }
 
     /// Sends on what is queued. `moved` of the result says whether the client took anything.
     pub(crate) fn flush(&self) -> (Flushed, bool) {
-        let mut queue = self.queue.lock();
-        if queue.broken.is_some() {
+        let mut backlog = self.backlog.lock();
+        if backlog.broken.is_some() {
             return (Flushed::Broken, false);
         }
-        let before = queue.left();
-        let flushed = self.flush_queue(&mut queue);
-        let moved = queue.left() < before;
-        if queue.bytes <= LOW_WATER || flushed == Flushed::Broken {
+        let before = backlog.left();
+        let flushed = self.flush_backlog(&mut backlog);
+        let moved = backlog.left() < before;
+        if backlog.bytes <= LOW_WATER || flushed == Flushed::Broken {
             self.drained.notify_all();
         }
         (flushed, moved)
     }
 
-    fn flush_queue(&self, queue: &mut MutexGuard<'_, Queue>) -> Flushed {
+    fn flush_backlog(&self, backlog: &mut MutexGuard<'_, Backlog>) -> Flushed {
         let mut budget = FLUSH_BYTES;
-        while let Some(piece) = queue.pieces.front_mut() {
+        while let Some(piece) = backlog.pieces.front_mut() {
             if budget == 0 {
                 return Flushed::More;
             }
@@ -140,10 +140,10 @@ impl Link {
                 Ok(0) => return Flushed::Blocked,
                 Ok(sent) => {
                     budget = budget.saturating_sub(sent);
-                    queue.account(sent);
+                    backlog.account(sent);
                 }
                 Err(error) => {
-                    self.fail(queue, &error);
+                    self.fail(backlog, &error);
                     return Flushed::Broken;
                 }
             }
@@ -181,42 +181,42 @@ impl Link {
 
     /// Makes room in memory for a stream whose client is slow.
     pub(crate) fn spill(&self, spool: Spool<'_>) {
-        self.queue.lock().spill(spool);
+        self.backlog.lock().spill(spool);
     }
 
     /// Whether a thread that streams may go on without waiting.
     pub(crate) fn has_room(&self) -> bool {
-        let queue = self.queue.lock();
-        queue.broken.is_none() && queue.bytes <= HIGH_WATER
+        let backlog = self.backlog.lock();
+        backlog.broken.is_none() && backlog.bytes <= HIGH_WATER
     }
 
     /// Holds the calling thread while too much is queued. The reactor must be attended meanwhile.
     /// Says also whether [`Link::interrupt`] ended the wait.
     pub(crate) fn wait_for_room(&self) -> (Result<(), SinkError>, bool) {
-        let mut queue = self.queue.lock();
-        if queue.bytes > HIGH_WATER {
-            self.drained.wait_while(&mut queue, |queue| {
-                queue.broken.is_none() && queue.bytes > LOW_WATER && !queue.interrupted
+        let mut backlog = self.backlog.lock();
+        if backlog.bytes > HIGH_WATER {
+            self.drained.wait_while(&mut backlog, |backlog| {
+                backlog.broken.is_none() && backlog.bytes > LOW_WATER && !backlog.interrupted
             });
         }
-        let interrupted = std::mem::take(&mut queue.interrupted);
-        (queue.broken.map_or(Ok(()), Err), interrupted)
+        let interrupted = std::mem::take(&mut backlog.interrupted);
+        (backlog.broken.map_or(Ok(()), Err), interrupted)
     }
 
     /// Ends the wait of the thread that waits for room.
     pub(crate) fn interrupt(&self) {
-        self.queue.lock().interrupted = true;
+        self.backlog.lock().interrupted = true;
         self.drained.notify_all();
     }
 
     /// Whether a stream may go on. If not, the reactor is asked to tell when it may; see [`Link::take_room`].
     pub(crate) fn ask_for_room(&self) -> Result<Room, SinkError> {
-        let mut queue = self.queue.lock();
-        if let Some(error) = queue.broken {
+        let mut backlog = self.backlog.lock();
+        if let Some(error) = backlog.broken {
             return Err(error);
         }
-        queue.awaits_room = queue.bytes > HIGH_WATER;
-        Ok(if queue.awaits_room {
+        backlog.awaits_room = backlog.bytes > HIGH_WATER;
+        Ok(if backlog.awaits_room {
             Room::Full
         } else {
             Room::Enough
@@ -225,15 +225,15 @@ impl Link {
 
     /// Whether somebody who asked for room can be told that there is some, or that there will never be.
     pub(crate) fn take_room(&self) -> bool {
-        let mut queue = self.queue.lock();
-        let told = queue.awaits_room && (queue.bytes <= LOW_WATER || queue.broken.is_some());
-        queue.awaits_room &= !told;
+        let mut backlog = self.backlog.lock();
+        let told = backlog.awaits_room && (backlog.bytes <= LOW_WATER || backlog.broken.is_some());
+        backlog.awaits_room &= !told;
         told
     }
 
     /// Whether anything waits for the client.
     pub(crate) fn has_pending(&self) -> bool {
-        !self.queue.lock().pieces.is_empty()
+        !self.backlog.lock().pieces.is_empty()
     }
 
     /// How many bytes the kernel holds for the client.
@@ -249,26 +249,27 @@ impl Link {
 
     /// Why the connection was given up, if it was.
     pub(crate) fn failure(&self) -> Option<SinkError> {
-        self.queue.lock().broken
+        self.backlog.lock().broken
     }
 
     /// How often something was sent; `None` where the connection was given up.
     pub(crate) fn taken(&self) -> Option<u64> {
-        let queue = self.queue.lock();
-        queue.broken.is_none().then_some(queue.taken)
+        let backlog = self.backlog.lock();
+        backlog.broken.is_none().then_some(backlog.taken)
     }
 
     /// Answers in place of a thread that does not, if nothing was sent since [`Link::taken`] said `taken`, and tells
     /// whether that was so. Either way the thread finds the connection gone.
     pub(crate) fn answer_overdue(&self, taken: u64, answer: &[u8]) -> bool {
-        let mut queue = self.queue.lock();
-        let silent = queue.broken.is_none() && queue.taken == taken && queue.pieces.is_empty();
+        let mut backlog = self.backlog.lock();
+        let silent =
+            backlog.broken.is_none() && backlog.taken == taken && backlog.pieces.is_empty();
         // An error page fits into the buffer of a socket that has nothing else to send; one that is gone needs none.
         let answered = silent && self.send_now(&[answer]).is_ok();
         // Before the thread can find the connection gone, lest it writes a second line into the access log.
         self.overdue.store(answered, Ordering::SeqCst);
-        queue.give_up(SinkError::TimedOut);
-        drop(queue);
+        backlog.give_up(SinkError::TimedOut);
+        drop(backlog);
         self.drained.notify_all();
         self.shut_write();
         answered
@@ -281,15 +282,15 @@ impl Link {
 
     /// Gives the connection up: nothing more is sent, and whoever waits for room is told.
     pub(crate) fn give_up(&self, error: SinkError) {
-        let mut queue = self.queue.lock();
-        queue.give_up(error);
-        drop(queue);
+        let mut backlog = self.backlog.lock();
+        backlog.give_up(error);
+        drop(backlog);
         self.drained.notify_all();
     }
 
-    fn fail(&self, queue: &mut MutexGuard<'_, Queue>, error: &io::Error) -> SinkError {
+    fn fail(&self, backlog: &mut MutexGuard<'_, Backlog>, error: &io::Error) -> SinkError {
         log::debug!("a client went away: {error}");
-        queue.give_up(SinkError::Disconnected);
+        backlog.give_up(SinkError::Disconnected);
         SinkError::Disconnected
     }
 

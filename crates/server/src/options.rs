@@ -10,8 +10,8 @@ use settings::{AddressSet, Config};
 use sys::pipe::Notifier;
 use sys::scoreboard::Slot;
 
+use crate::backlog::Spool;
 use crate::handover::Siblings;
-use crate::queue::Spool;
 use crate::timers::Millis;
 
 /// How the application gets request bodies.

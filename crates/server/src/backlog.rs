@@ -24,7 +24,7 @@ pub(crate) struct Spool<'a> {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Queue {
+pub(crate) struct Backlog {
     pub(crate) pieces: VecDeque<Piece>,
     /// Bytes of memory that wait (files do not count: they cost nothing while they wait).
     pub(crate) bytes: usize,
@@ -52,7 +52,7 @@ pub(crate) enum Piece {
     },
 }
 
-impl Queue {
+impl Backlog {
     /// Everything that waits, in bytes.
     pub(crate) fn left(&self) -> u64 {
         let of = |piece: &Piece| match piece {
@@ -74,7 +74,7 @@ impl Queue {
         self.pieces.push_back(Piece::Bytes { data, sent: 0 });
     }
 
-    /// Moves what waits in memory at the end of the queue to a temporary file, if it is too much. It stays in memory where
+    /// Moves what waits in memory at the end of the backlog to a temporary file, if it is too much. It stays in memory where
     /// the limit is reached or the file cannot be written.
     pub(crate) fn spill(&mut self, spool: Spool<'_>) {
         if self.bytes <= HIGH_WATER || self.left() > spool.limit {
