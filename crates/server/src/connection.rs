@@ -20,11 +20,11 @@ use proto::forwarded::Scheme;
 use proto::h1::{BodyDecoder, HeadParser, Request};
 
 use crate::body::Spool;
-use crate::converse::Upgraded;
 use crate::inlet::Inlet;
 use crate::link::Link;
 use crate::peer::Ends;
 use crate::timers::Deadline;
+use crate::websockets::Upgraded;
 
 /// One connection.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub(crate) enum Stage {
     Streaming(Box<Intake>),
     /// The exchange is over; bytes of the response still wait for the client.
     Sending(Then),
-    /// The exchange has become a WebSocket; see `converse.rs`.
+    /// The exchange has become a WebSocket; see `websockets.rs`.
     WebSocket(Box<Upgraded>),
     /// The response is out and our side is shut; what the client still sends is discarded, so that the answer is not
     /// destroyed by a reset (RFC 9112, section 9.6).

@@ -20,8 +20,8 @@ use crate::link::Link;
 use crate::options::Options;
 use crate::overdue::UnderWay;
 use crate::server::Shutdown;
+use crate::shared_websocket::SharedWebSocket;
 use crate::statsd::Statsd;
-use crate::wire::Wire;
 
 /// A call of the application that lasts longer than this counts as one that usually blocks: the reactor is then handed on
 /// at once, without waiting for the watchdog. It is the time after which the watchdog would step in anyway.
@@ -72,7 +72,7 @@ pub(crate) enum Message {
     Upgraded {
         key: usize,
         serial: u64,
-        wire: Arc<Wire>,
+        shared: Arc<SharedWebSocket>,
     },
 }
 

@@ -10,7 +10,6 @@ use socket2::Socket;
 
 use crate::body::Body;
 use crate::connection::{Connection, Stage};
-use crate::converse::Farewell;
 use crate::exchange::{Exchange, Origin, SinkError};
 use crate::inlet::{Departure, Event, Inlet};
 use crate::options::Bodies;
@@ -19,6 +18,7 @@ use crate::reactor::{Life, Reactor};
 use crate::receive::{Fed, Refusal};
 use crate::server::Shutdown;
 use crate::timers::{Due, Millis};
+use crate::websockets::CloseReason;
 
 /// Reads from one connection in a turn; beyond it the others come first (1 MiB with the reactor's buffer).
 pub(crate) const READS: usize = 16;
@@ -68,7 +68,7 @@ impl Reactor {
                     let fed = connection.feed(&[], &self.crew.options);
                     self.fed(key, fed);
                 }
-                Stage::WebSocket(_) => return self.converse(key),
+                Stage::WebSocket(_) => return self.progress_websocket(key),
                 Stage::Streaming(_) if !connection.readable => return self.await_body(key),
                 _ if !connection.readable => return,
                 Stage::Lingering => self.discard(key),
@@ -390,7 +390,7 @@ impl Reactor {
             (None, _) => {}
             (Some(Shutdown::Graceful), Life::Serving) if self.has_successors() => {
                 self.stop_listening();
-                self.bid_farewell(Farewell::Restart);
+                self.close_websockets(CloseReason::Restart);
             }
             (Some(Shutdown::Graceful), Life::Serving) => {
                 // The other half of the time is for those that have been accepted.
@@ -398,7 +398,7 @@ impl Reactor {
                     .now
                     .saturating_add(self.crew.options.graceful_timeout / 2);
                 self.life = Life::Draining { until };
-                self.bid_farewell(Farewell::GoingAway);
+                self.close_websockets(CloseReason::GoingAway);
             }
             (Some(Shutdown::Graceful), Life::Draining { until }) if self.now >= until => {
                 self.stop_listening()
@@ -406,7 +406,7 @@ impl Reactor {
             (Some(Shutdown::Graceful), Life::Draining { .. } | Life::Closing) => {}
             (Some(Shutdown::Quick), _) => {
                 self.stop_listening();
-                self.bid_farewell(Farewell::GoingAway);
+                self.close_websockets(CloseReason::GoingAway);
                 let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
                 keys.into_iter().for_each(|key| self.close(key));
                 self.ready.clear();

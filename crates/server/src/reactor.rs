@@ -15,7 +15,6 @@ use slab::Slab;
 use crate::accept::Listener;
 use crate::alarm::Alarm;
 use crate::connection::{Connection, Stage, Then};
-use crate::converse::Farewell;
 use crate::crew::{Crew, Message, Outcome};
 use crate::exchange::{Exchange, SinkError};
 use crate::handover::{Handover, RECHECK};
@@ -24,6 +23,7 @@ use crate::link::Flushed;
 use crate::progress::LAST_REQUEST;
 use crate::server::{Shutdown, Watched};
 use crate::timers::{Millis, Timers};
+use crate::websockets::CloseReason;
 
 /// Events taken from the poller at once.
 const EVENTS: usize = 256;
@@ -85,7 +85,7 @@ pub(crate) struct Reactor {
     pub(crate) now: Millis,
     pub(crate) life: Life,
     /// What WebSockets are closed with, once the server comes to its end.
-    pub(crate) farewell: Option<Farewell>,
+    pub(crate) close_reason: Option<CloseReason>,
     interrupted: bool,
     /// How many requests more this turn may take on.
     pub(crate) free: u32,
@@ -128,7 +128,7 @@ impl Reactor {
             instant: started,
             now: 0,
             life: Life::Serving,
-            farewell: None,
+            close_reason: None,
             interrupted: false,
             free: 0,
             reports: Vec::new(),
@@ -328,9 +328,13 @@ impl Reactor {
                     Message::Pending { key, serial } if self.is_current(key, serial) => {
                         self.again.push((key, serial))
                     }
-                    Message::Upgraded { key, serial, wire } => match self.is_current(key, serial) {
-                        true => self.upgrade(key, wire),
-                        false => drop(wire.lose()),
+                    Message::Upgraded {
+                        key,
+                        serial,
+                        shared,
+                    } => match self.is_current(key, serial) {
+                        true => self.upgrade(key, shared),
+                        false => drop(shared.lose()),
                     },
                     Message::Finished { .. } | Message::Pending { .. } => {}
                 }

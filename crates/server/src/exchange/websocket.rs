@@ -1,5 +1,5 @@
-//! The exchange that becomes a WebSocket, as its holder sees it. Frames are `proto`'s; the two sides meet in [`Wire`], and
-//! what the reactor does with it is in `converse.rs`.
+//! The exchange that becomes a WebSocket, as its holder sees it. Frames are `proto`'s; the two sides meet in [`SharedWebSocket`], and
+//! what the reactor does with it is in `websockets.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use proto::ws::{Incoming, Misuse, Refusal, SendError, Session};
 use super::{Exchange, Response, Room, SinkError};
 use crate::crew::Message;
 use crate::link::Flushed;
-use crate::wire::{SendFailure, Wire};
+use crate::shared_websocket::{SendFailure, SharedWebSocket};
 
 /// The close code for an application that goes without closing (RFC 6455, section 7.4.1: an unexpected condition).
 const ABANDONED: u16 = 1011;
@@ -21,7 +21,7 @@ const ABANDONED: u16 = 1011;
 #[derive(Debug)]
 pub struct WebSocket {
     exchange: Exchange,
-    wire: Arc<Wire>,
+    shared: Arc<SharedWebSocket>,
 }
 
 /// Why a handshake was not completed.
@@ -78,7 +78,7 @@ impl Exchange {
         }
         let session = |now| Session::new(message_bytes, deflate, timing, now);
         let link = Arc::clone(&self.link);
-        let wire = Arc::new(Wire::new(link, session, Instant::now()));
+        let shared = Arc::new(SharedWebSocket::new(link, session, Instant::now()));
         self.status = 101;
         if self.crew.access_log.wants_response_fields() {
             self.fields = fields.encoded_fields().to_vec();
@@ -90,11 +90,11 @@ impl Exchange {
         self.crew.tell(Message::Upgraded {
             key: self.key,
             serial: self.serial,
-            wire: Arc::clone(&wire),
+            shared: Arc::clone(&shared),
         });
         Ok(WebSocket {
             exchange: self,
-            wire,
+            shared,
         })
     }
 }
@@ -103,7 +103,7 @@ impl WebSocket {
     /// The next message, or how it ended. Where there is neither, an [`crate::Event::Message`] or [`crate::Event::Gone`]
     /// with the number of the exchange tells when there is.
     pub fn receive(&mut self) -> Option<Incoming> {
-        let (incoming, resume) = self.wire.receive();
+        let (incoming, resume) = self.shared.receive();
         if resume {
             self.tell();
         }
@@ -136,7 +136,7 @@ impl WebSocket {
         make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<Room, SendFailure> {
         let turn = self.exchange.crew.turns.load(Ordering::Relaxed);
-        let flushed = self.wire.say(turn, make)?;
+        let flushed = self.shared.say(turn, make)?;
         self.exchange.sent += length as u64;
         if flushed == Flushed::Empty {
             return Ok(Room::Enough);
@@ -150,7 +150,7 @@ impl WebSocket {
     /// # Errors
     /// See [`SendFailure`]; after a misuse it is as open as before.
     pub fn close(&mut self, code: u16, reason: &str) -> Result<(), SendFailure> {
-        self.wire.close(code, reason)?;
+        self.shared.close(code, reason)?;
         self.tell();
         Ok(())
     }

@@ -27,7 +27,7 @@ const HELD: usize = 16 * 1024;
 
 /// One WebSocket.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct SharedWebSocket {
     state: Mutex<State>,
     link: Arc<Link>,
     /// Where the session's clock begins.
@@ -119,13 +119,13 @@ fn weight(message: &Incoming) -> usize {
     length + MESSAGE_COST
 }
 
-impl Wire {
+impl SharedWebSocket {
     pub(crate) fn new(
         link: Arc<Link>,
         session: impl FnOnce(Duration) -> Session,
         born: Instant,
-    ) -> Wire {
-        Wire {
+    ) -> SharedWebSocket {
+        SharedWebSocket {
             state: Mutex::new(State {
                 session: session(born.elapsed()),
                 turn: 0,
@@ -160,7 +160,7 @@ impl Wire {
 
 /// The reactor's side. What the session has to send itself is sent, or queued, before these return; that a client is gone
 /// is seen by its link.
-impl Wire {
+impl SharedWebSocket {
     /// Whether the client may be read from. If not, the application, or the client, has to take something first.
     pub(crate) fn may_read(&self) -> bool {
         let mut state = self.state.lock();
@@ -226,7 +226,7 @@ impl Wire {
         closure.is_some_and(|closure| state.end(closure))
     }
 
-    /// How long until [`Wire::handle_timeout`] has to be called, if ever.
+    /// How long until [`SharedWebSocket::handle_timeout`] has to be called, if ever.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         let state = self.state.lock();
         let part_by = state.part_by.filter(|_| state.session.is_parting());
@@ -253,7 +253,7 @@ impl Wire {
 
     /// The server closes the WebSocket; says whether that is news to the application, which need not wait for the client's
     /// answer: it can neither send nor receive any more.
-    pub(crate) fn dismiss(&self, code: u16, reason: &'static str) -> bool {
+    pub(crate) fn close_by_server(&self, code: u16, reason: &'static str) -> bool {
         let mut state = self.state.lock();
         let mut frames = Vec::new();
         let closed = state
@@ -267,7 +267,7 @@ impl Wire {
 }
 
 /// The application's side.
-impl Wire {
+impl SharedWebSocket {
     /// Takes the next message, or the end; `None` where there is neither yet. The second value says that the reactor has to
     /// be told: it can read on, or come to the end.
     pub(crate) fn receive(&self) -> (Option<Incoming>, bool) {

@@ -9,27 +9,27 @@ use crate::inlet::Event;
 use crate::link::Flushed;
 use crate::progress::{READS, receive};
 use crate::reactor::Reactor;
+use crate::shared_websocket::{SharedWebSocket, Taken};
 use crate::timers::Millis;
-use crate::wire::{Taken, Wire};
 
 /// How long a client may take to answer the close frame of a server that ends, in milliseconds; less where
 /// `graceful_timeout` is short. What follows, such as the lifespan of an application, needs its time too.
-const FAREWELL: Millis = 5000;
+const CLOSE_TIMEOUT: Millis = 5000;
 
 /// Why the server closes its WebSockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Farewell {
+pub(crate) enum CloseReason {
     /// It ends (RFC 6455, section 7.4.1).
     GoingAway,
     /// Another takes its place, so clients may connect anew at once (IANA's registry of close codes).
     Restart,
 }
 
-impl Farewell {
+impl CloseReason {
     fn words(self) -> (u16, &'static str) {
         match self {
-            Farewell::GoingAway => (1001, "going away"),
-            Farewell::Restart => (1012, "service restart"),
+            CloseReason::GoingAway => (1001, "going away"),
+            CloseReason::Restart => (1012, "service restart"),
         }
     }
 }
@@ -37,7 +37,7 @@ impl Farewell {
 /// A connection that has become a WebSocket.
 #[derive(Debug)]
 pub(crate) struct Upgraded {
-    pub(crate) wire: Arc<Wire>,
+    pub(crate) shared: Arc<SharedWebSocket>,
     /// When the client has to have taken some of what waits for it; `Millis::MAX` where nothing does.
     send_by: Millis,
     /// When the connection ends, whatever the client says; `Millis::MAX` until the server comes to its end.
@@ -45,9 +45,9 @@ pub(crate) struct Upgraded {
 }
 
 impl Upgraded {
-    fn new(wire: Arc<Wire>) -> Upgraded {
+    fn new(shared: Arc<SharedWebSocket>) -> Upgraded {
         Upgraded {
-            wire,
+            shared,
             send_by: Millis::MAX,
             leave_by: Millis::MAX,
         }
@@ -56,21 +56,21 @@ impl Upgraded {
 
 impl Reactor {
     /// An exchange has become a WebSocket.
-    pub(crate) fn upgrade(&mut self, key: usize, wire: Arc<Wire>) {
+    pub(crate) fn upgrade(&mut self, key: usize, shared: Arc<SharedWebSocket>) {
         let connection = &mut self.connections[key];
         connection.inlet = None;
-        connection.stage = Stage::WebSocket(Box::new(Upgraded::new(wire)));
+        connection.stage = Stage::WebSocket(Box::new(Upgraded::new(shared)));
         self.again.push((key, connection.serial));
-        if let Some(farewell) = self.farewell {
-            self.dismiss(key, farewell);
+        if let Some(close_reason) = self.close_reason {
+            self.close_websocket(key, close_reason);
         }
     }
 
     /// Reads what there is, as far as the application follows.
-    pub(crate) fn converse(&mut self, key: usize) {
+    pub(crate) fn progress_websocket(&mut self, key: usize) {
         let connection = &self.connections[key];
         if let Stage::WebSocket(upgraded) = &connection.stage
-            && upgraded.wire.flush()
+            && upgraded.shared.flush()
         {
             self.again.push((key, connection.serial));
         }
@@ -80,19 +80,19 @@ impl Reactor {
             let Stage::WebSocket(upgraded) = &connection.stage else {
                 return;
             };
-            let wire = Arc::clone(&upgraded.wire);
-            if !unread || wire.is_over() || !wire.may_read() {
+            let shared = Arc::clone(&upgraded.shared);
+            if !unread || shared.is_over() || !shared.may_read() {
                 return self.settle(key);
             }
             let taken = if connection.inbound.is_empty() {
                 match receive(connection, &mut self.scratch) {
-                    Ok(0) if wire.is_parting() => {
+                    Ok(0) if shared.is_parting() => {
                         connection.readable = false;
                         continue;
                     }
                     Ok(0) => return self.close(key),
                     Ok(count) => {
-                        let taken = wire.take(&self.scratch[..count]);
+                        let taken = shared.take(&self.scratch[..count]);
                         let rest = &self.scratch[taken.consumed..count];
                         connection.inbound.extend_from_slice(rest);
                         taken
@@ -105,7 +105,7 @@ impl Reactor {
                 }
             } else {
                 let mut held = std::mem::take(&mut connection.inbound);
-                let taken = wire.take(&held);
+                let taken = shared.take(&held);
                 if taken.consumed < held.len() {
                     held.drain(..taken.consumed);
                     connection.inbound = held;
@@ -139,8 +139,8 @@ impl Reactor {
         let Stage::WebSocket(upgraded) = &connection.stage else {
             return;
         };
-        if !upgraded.wire.is_over() {
-            let timeout = upgraded.wire.timeout().map_or(Millis::MAX, |timeout| {
+        if !upgraded.shared.is_over() {
+            let timeout = upgraded.shared.timeout().map_or(Millis::MAX, |timeout| {
                 // The clock of the reactor stands still during a turn.
                 let timeout = Millis::try_from(timeout.as_millis()).unwrap_or(Millis::MAX);
                 self.now.saturating_add(timeout).saturating_add(1)
@@ -192,7 +192,7 @@ impl Reactor {
             connection.unsent = unsent;
             upgraded.send_by = self.now.saturating_add(self.crew.options.send_timeout);
         }
-        if upgraded.wire.handle_timeout() {
+        if upgraded.shared.handle_timeout() {
             self.reports.push(Event::Gone(connection.exchange));
         }
         if connection.link.has_pending() {
@@ -205,29 +205,30 @@ impl Reactor {
     pub(crate) fn lose(&mut self, key: usize) {
         if let Some(connection) = self.connections.get(key)
             && let Stage::WebSocket(upgraded) = &connection.stage
-            && upgraded.wire.lose()
+            && upgraded.shared.lose()
         {
             self.reports.push(Event::Gone(connection.exchange));
         }
     }
 
     /// The server comes to its end, and closes its WebSockets with this.
-    pub(crate) fn bid_farewell(&mut self, farewell: Farewell) {
-        self.farewell = Some(farewell);
+    pub(crate) fn close_websockets(&mut self, close_reason: CloseReason) {
+        self.close_reason = Some(close_reason);
         let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
-        keys.into_iter().for_each(|key| self.dismiss(key, farewell));
+        keys.into_iter()
+            .for_each(|key| self.close_websocket(key, close_reason));
     }
 
     /// Closes a WebSocket, and gives the client a while to answer.
-    fn dismiss(&mut self, key: usize, farewell: Farewell) {
-        let span = FAREWELL.min(self.crew.options.graceful_timeout / 4);
+    fn close_websocket(&mut self, key: usize, close_reason: CloseReason) {
+        let span = CLOSE_TIMEOUT.min(self.crew.options.graceful_timeout / 4);
         let connection = &mut self.connections[key];
         let Stage::WebSocket(upgraded) = &mut connection.stage else {
             return;
         };
         upgraded.leave_by = self.now.saturating_add(span);
-        let (code, reason) = farewell.words();
-        if upgraded.wire.dismiss(code, reason) {
+        let (code, reason) = close_reason.words();
+        if upgraded.shared.close_by_server(code, reason) {
             self.reports.push(Event::Gone(connection.exchange));
         }
         self.again.push((key, connection.serial));
