@@ -152,7 +152,7 @@ impl Reactor {
 
     /// Whether the next client had better go to another event loop, where its connection will stay.
     fn is_ahead(&self) -> bool {
-        let is_loop = self.crew.options.bodies() == Bodies::Streamed;
+        let is_loop = self.dispatcher.options.bodies() == Bodies::Streamed;
         let handover = self.handover.as_ref();
         is_loop
             && matches!(self.life, Life::Serving)
@@ -187,7 +187,12 @@ impl Reactor {
             // A response leaves in one piece as far as it can; Nagle's algorithm would only hold back its last segment.
             let _ = socket.set_tcp_nodelay(true);
         }
-        self.admit(socket, ends, Vec::new(), self.crew.options.header_timeout);
+        self.admit(
+            socket,
+            ends,
+            Vec::new(),
+            self.dispatcher.options.header_timeout,
+        );
     }
 
     /// Makes a socket one of the worker's connections. `unread` has been read from it, and `patience` is how long it may
@@ -214,7 +219,7 @@ impl Reactor {
             self.connections.remove(key);
             return;
         }
-        self.crew.publish_connections(self.connections.len());
+        self.dispatcher.publish_connections(self.connections.len());
         self.set_deadline(key, patience);
         self.progress(key);
     }
@@ -230,7 +235,7 @@ impl Reactor {
             Address::Unix(path) => Local::Unix(path.clone()),
             _ => local(&socket.local_addr()?),
         };
-        Ok(Ends::of(peer, local, &self.crew.options.trusted))
+        Ok(Ends::of(peer, local, &self.dispatcher.options.trusted))
     }
 
     /// At the limit of connections the one that has been idle for longest makes room for a new one, as in nginx: whoever has

@@ -19,7 +19,7 @@ pub use streaming::{Presence, Room};
 pub use websocket::{AcceptFailure, WebSocket};
 
 use crate::body::Body;
-use crate::crew::{Crew, Message, Outcome};
+use crate::dispatcher::{Dispatcher, Message, Outcome};
 use crate::inlet::Inlet;
 use crate::link::{Flushed, Link};
 use crate::overdue::Call;
@@ -57,7 +57,7 @@ pub struct Exchange {
     scheme: Scheme,
     ends: Arc<Ends>,
     link: Arc<Link>,
-    crew: Arc<Crew>,
+    dispatcher: Arc<Dispatcher>,
     key: usize,
     serial: u64,
     number: u64,
@@ -100,7 +100,7 @@ enum Response {
 
 /// Where an exchange comes from.
 pub(crate) struct Origin {
-    pub(crate) crew: Arc<Crew>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) ends: Arc<Ends>,
     pub(crate) link: Arc<Link>,
     pub(crate) key: usize,
@@ -121,7 +121,7 @@ impl Exchange {
             scheme,
             ends: origin.ends,
             link: origin.link,
-            crew: origin.crew,
+            dispatcher: origin.dispatcher,
             key: origin.key,
             serial: origin.serial,
             number: origin.number,
@@ -243,12 +243,12 @@ impl Exchange {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let copy = self.link.socket().try_clone()?;
-        self.crew
+        self.dispatcher
             .registry
             .deregister(&mut SourceFd(&std::os::fd::AsRawFd::as_raw_fd(&*self.link)))?;
         copy.set_nonblocking(false)?;
         // What goes over the socket from here on is no HTTP.
-        self.crew.roll().under_way.end(self.key, self.serial);
+        self.dispatcher.state().under_way.end(self.key, self.serial);
         self.response = Response::Hijacked;
         self.keep_alive = false;
         Ok(copy.into())
@@ -269,7 +269,7 @@ impl Exchange {
 
     fn note_pending(&self, flushed: Flushed) {
         if flushed != Flushed::Empty {
-            self.crew.tell(self.pending());
+            self.dispatcher.tell(self.pending());
         }
     }
 

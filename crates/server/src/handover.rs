@@ -13,7 +13,7 @@ use sys::scoreboard::{Scoreboard, Slot, State};
 
 use crate::accept::{Accepted, local};
 use crate::connection::Stage;
-use crate::crew::Outcome;
+use crate::dispatcher::Outcome;
 use crate::peer::Ends;
 use crate::reactor::{Life, Reactor};
 use crate::timers::Millis;
@@ -271,8 +271,17 @@ impl Reactor {
             .and_then(|peer| Ok((peer, socket.local_addr()?)));
         // It may have been reset on the way.
         let Ok((peer, near)) = ends else { return };
-        let ends = Ends::of(peer.as_socket(), local(&near), &self.crew.options.trusted);
-        self.admit(socket, Arc::new(ends), unread, self.crew.options.keep_alive);
+        let ends = Ends::of(
+            peer.as_socket(),
+            local(&near),
+            &self.dispatcher.options.trusted,
+        );
+        self.admit(
+            socket,
+            Arc::new(ends),
+            unread,
+            self.dispatcher.options.keep_alive,
+        );
     }
 
     /// Whether other workers go on serving when this one ends. Its clients, and those in the queue, are theirs then.

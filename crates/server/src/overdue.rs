@@ -8,7 +8,7 @@ use proto::forwarded::Scheme;
 use proto::h1::{self, Request};
 
 use crate::access_log::Record;
-use crate::crew::Crew;
+use crate::dispatcher::Dispatcher;
 use crate::link::Link;
 use crate::peer::{Ends, Peer};
 
@@ -85,8 +85,8 @@ impl UnderWay {
     }
 }
 
-impl Crew {
-    /// Does what [`Crew::answer_overdue`] does where the arbiter has given the worker up.
+impl Dispatcher {
+    /// Does what [`Dispatcher::answer_overdue`] does where the arbiter has given the worker up.
     pub(crate) fn answer_if_given_up(&self) {
         if self.slot.is_given_up() {
             self.answer_overdue();
@@ -96,7 +96,7 @@ impl Crew {
     /// Tells of every request that is with the application, and answers those whose response has not begun. Their threads
     /// find the connection gone, should they ever come back.
     pub(crate) fn answer_overdue(&self) {
-        let calls = self.roll().under_way.take();
+        let calls = self.state().under_way.take();
         for (number, call) in calls.iter().enumerate() {
             let line = self.answer_for(call);
             if number < TOLD {

@@ -65,7 +65,7 @@ impl Reactor {
                 Stage::Idle if defers && connection.has_unread() => return self.defer(key),
                 Stage::Idle if !connection.inbound.is_empty() => {
                     connection.since = self.instant;
-                    let fed = connection.feed(&[], &self.crew.options);
+                    let fed = connection.feed(&[], &self.dispatcher.options);
                     self.fed(key, fed);
                 }
                 Stage::WebSocket(_) => return self.progress_websocket(key),
@@ -91,7 +91,7 @@ impl Reactor {
                 if connection.is_idle() {
                     connection.since = self.instant;
                 }
-                let fed = connection.feed(&self.scratch[..count], &self.crew.options);
+                let fed = connection.feed(&self.scratch[..count], &self.dispatcher.options);
                 self.fed(key, fed);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
@@ -123,7 +123,7 @@ impl Reactor {
             Ok(Fed::Complete(request, scheme, body)) => self.complete(key, request, scheme, body),
             Ok(Fed::Begun(request, scheme, inlet)) => {
                 self.hand_out(key, request, scheme, Body::Empty, Some(inlet));
-                self.set_deadline(key, self.crew.options.body_timeout);
+                self.set_deadline(key, self.dispatcher.options.body_timeout);
             }
             Ok(Fed::Streamed { awaited }) => self.streamed(key, awaited),
             Err(refusal) if matches!(self.connections[key].stage, Stage::Streaming(_)) => {
@@ -140,7 +140,7 @@ impl Reactor {
 
     fn complete(&mut self, key: usize, request: Request, scheme: Scheme, body: Body) {
         self.connections[key].stage = Stage::Serving;
-        let (body, inlet) = match (self.crew.options.bodies(), body) {
+        let (body, inlet) = match (self.dispatcher.options.bodies(), body) {
             (Bodies::Streamed, Body::Memory(data)) => (Body::Empty, Some(data)),
             (Bodies::Streamed, Body::Empty) => (Body::Empty, Some(Vec::new())),
             (_, body) => (body, None),
@@ -165,7 +165,7 @@ impl Reactor {
         connection.exchange = self.number;
         connection.inlet.clone_from(&inlet);
         let origin = Origin {
-            crew: Arc::clone(&self.crew),
+            dispatcher: Arc::clone(&self.dispatcher),
             ends,
             link: Arc::clone(&connection.link),
             key,
@@ -185,18 +185,18 @@ impl Reactor {
 
     /// Whether as many requests as may be are with the application, or wait for a thread.
     fn is_full(&self) -> bool {
-        let Some(limit) = self.crew.options.concurrency else {
+        let Some(limit) = self.dispatcher.options.concurrency else {
             return false;
         };
-        let roll = self.crew.roll();
-        let waiting = self.ready.len() + roll.ready.len();
-        roll.busy as usize + waiting >= limit as usize
+        let state = self.dispatcher.state();
+        let waiting = self.ready.len() + state.ready.len();
+        state.busy as usize + waiting >= limit as usize
     }
 
     /// The ends of a connection as the application is told of them.
     fn ends_of(&self, key: usize, request: &Request) -> Arc<Ends> {
         let ends = &self.connections[key].ends;
-        let options = &self.crew.options;
+        let options = &self.dispatcher.options;
         if !options.proxied || !ends.trusted {
             return Arc::clone(ends);
         }
@@ -213,7 +213,7 @@ impl Reactor {
             self.reports.push(Event::Body(connection.exchange));
         }
         match connection.stage {
-            Stage::Streaming(_) => self.set_deadline(key, self.crew.options.body_timeout),
+            Stage::Streaming(_) => self.set_deadline(key, self.dispatcher.options.body_timeout),
             _ => self.rest(key),
         }
     }
@@ -222,7 +222,7 @@ impl Reactor {
     /// the application is slow to read, and gives way to `send_timeout` while the client is slow to take its response.
     fn await_body(&mut self, key: usize) {
         if !self.connections[key].deadline.is_set() {
-            self.set_deadline(key, self.crew.options.body_timeout);
+            self.set_deadline(key, self.dispatcher.options.body_timeout);
         }
     }
 
@@ -278,8 +278,10 @@ impl Reactor {
     fn need_more(&mut self, key: usize, was_idle: bool, continue_wanted: bool) {
         match self.connections[key].stage {
             // The whole head has to arrive in time, however many pieces it comes in.
-            Stage::Head(_) if was_idle => self.set_deadline(key, self.crew.options.header_timeout),
-            Stage::Body(_) => self.set_deadline(key, self.crew.options.body_timeout),
+            Stage::Head(_) if was_idle => {
+                self.set_deadline(key, self.dispatcher.options.header_timeout)
+            }
+            Stage::Body(_) => self.set_deadline(key, self.dispatcher.options.body_timeout),
             _ => {}
         }
         if continue_wanted && self.connections[key].link.send(&[h1::CONTINUE]).is_err() {
@@ -376,17 +378,17 @@ impl Reactor {
     pub(crate) fn watch_sending(&mut self, key: usize) {
         let connection = &mut self.connections[key];
         connection.unsent = connection.link.unsent();
-        self.set_deadline(key, self.crew.options.send_timeout);
+        self.set_deadline(key, self.dispatcher.options.send_timeout);
     }
 
     /// Moves towards the end, once that has been asked for.
     pub(crate) fn follow_stop(&mut self) {
-        if self.crew.stopping().is_some() && matches!(self.life, Life::Serving) {
-            self.crew.publish_leaving();
+        if self.dispatcher.stopping().is_some() && matches!(self.life, Life::Serving) {
+            self.dispatcher.publish_leaving();
             // The last turn may have been long ago, and the times below count from now.
             self.look_at_the_clock();
         }
-        match (self.crew.stopping(), self.life) {
+        match (self.dispatcher.stopping(), self.life) {
             (None, _) => {}
             (Some(Shutdown::Graceful), Life::Serving) if self.has_successors() => {
                 self.stop_listening();
@@ -396,7 +398,7 @@ impl Reactor {
                 // The other half of the time is for those that have been accepted.
                 let until = self
                     .now
-                    .saturating_add(self.crew.options.graceful_timeout / 2);
+                    .saturating_add(self.dispatcher.options.graceful_timeout / 2);
                 self.life = Life::Draining { until };
                 self.close_websockets(CloseReason::GoingAway);
             }

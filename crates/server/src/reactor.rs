@@ -15,7 +15,7 @@ use slab::Slab;
 use crate::accept::Listener;
 use crate::alarm::Alarm;
 use crate::connection::{Connection, Stage, Then};
-use crate::crew::{Crew, Message, Outcome};
+use crate::dispatcher::{Dispatcher, Message, Outcome};
 use crate::exchange::{Exchange, SinkError};
 use crate::handover::{Handover, RECHECK};
 use crate::inlet::Event;
@@ -63,7 +63,7 @@ pub(crate) enum Patience {
 pub(crate) struct Reactor {
     pub(crate) poll: Poll,
     events: Option<Events>,
-    pub(crate) crew: Arc<Crew>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) listening: bool,
     /// New clients were left to the other workers, and this one has not looked since who is still there.
@@ -102,7 +102,7 @@ pub(crate) struct Reactor {
 impl Reactor {
     pub(crate) fn new(
         poll: Poll,
-        crew: Arc<Crew>,
+        dispatcher: Arc<Dispatcher>,
         listeners: Vec<Listener>,
         handover: Option<Handover>,
         connection_limit: usize,
@@ -111,7 +111,7 @@ impl Reactor {
         Reactor {
             poll,
             events: Some(Events::with_capacity(EVENTS)),
-            crew,
+            dispatcher,
             listeners,
             listening: false,
             yielding: false,
@@ -159,7 +159,7 @@ impl Reactor {
 
     /// Does what there is to do, waiting for it if that is allowed. `free` is how many requests more may be accepted for.
     pub(crate) fn turn(&mut self, free: u32, patience: Patience) {
-        self.crew.turns.fetch_add(1, Ordering::Relaxed);
+        self.dispatcher.turns.fetch_add(1, Ordering::Relaxed);
         self.read_inbox();
         self.follow_stop();
         if self.now < self.pause_until {
@@ -173,7 +173,7 @@ impl Reactor {
         }
         self.listen(free > 0 && !matches!(self.life, Life::Closing));
         let wait = self.wait(patience);
-        self.crew.access_log.flush();
+        self.dispatcher.access_log.flush();
         let Some(mut events) = self.events.take() else {
             return;
         };
@@ -237,7 +237,7 @@ impl Reactor {
             || !self.again.is_empty()
             || !self.ready.is_empty()
             // Whoever is still inside the application wakes the reactor when it comes back.
-            || (self.is_finished() && !self.crew.is_busy());
+            || (self.is_finished() && !self.dispatcher.is_busy());
         if at_once {
             return Some(Duration::ZERO);
         }
@@ -251,7 +251,7 @@ impl Reactor {
     fn next_deadline(&self) -> Option<Millis> {
         let paused = (self.pause_until > self.now).then_some(self.pause_until);
         let recheck = self.has_waiting().then_some(self.now + RECHECK);
-        let unheard = self.crew.is_busy().then_some(self.now + UNHEARD);
+        let unheard = self.dispatcher.is_busy().then_some(self.now + UNHEARD);
         [self.timers.next(), paused, recheck, unheard]
             .into_iter()
             .flatten()
@@ -268,7 +268,7 @@ impl Reactor {
     /// ours reports.
     pub(crate) fn set_alarm(&mut self) {
         if self.wait(Patience::Wait) == Some(Duration::ZERO) {
-            self.crew.wake();
+            self.dispatcher.wake();
         }
         let next = self.next_deadline();
         let span = next.map_or(Duration::ZERO, |next| self.until(next));
@@ -294,12 +294,12 @@ impl Reactor {
             Watched::Interruption => {
                 while matches!(rustix::io::read(descriptor, &mut byte), Ok(count) if count > 0) {}
                 self.interrupted = true;
-                self.crew.answer_if_given_up();
+                self.dispatcher.answer_if_given_up();
             }
             Watched::Lifeline => {
                 if matches!(rustix::io::read(descriptor, &mut byte), Ok(0)) {
                     log::info!("Parent changed, shutting down: the arbiter is gone");
-                    self.crew.shut_down(Shutdown::Graceful);
+                    self.dispatcher.shut_down(Shutdown::Graceful);
                 }
             }
         }
@@ -309,10 +309,10 @@ impl Reactor {
 
     fn read_inbox(&mut self) {
         loop {
-            let mut roll = self.crew.roll();
-            roll.rung = false;
-            let messages = std::mem::take(&mut roll.inbox);
-            drop(roll);
+            let mut state = self.dispatcher.state();
+            state.rung = false;
+            let messages = std::mem::take(&mut state.inbox);
+            drop(state);
             if messages.is_empty() {
                 return;
             }
@@ -357,7 +357,7 @@ impl Reactor {
             Outcome::Upgraded => return,
             Outcome::Hijacked => {
                 self.connections.remove(key);
-                return self.crew.publish_connections(self.connections.len());
+                return self.dispatcher.publish_connections(self.connections.len());
             }
             // The application did not want the rest of the body; nothing tells where the next request begins.
             _ if matches!(connection.stage, Stage::Streaming(_)) => Then::Linger,
@@ -391,7 +391,7 @@ impl Reactor {
     /// How long a connection may be idle between two requests.
     pub(crate) fn idle_time(&self) -> Millis {
         match self.life {
-            Life::Serving => self.crew.options.keep_alive,
+            Life::Serving => self.dispatcher.options.keep_alive,
             Life::Draining { .. } | Life::Closing => LAST_REQUEST,
         }
     }
@@ -403,7 +403,7 @@ impl Reactor {
             return;
         };
         connection.link.give_up(SinkError::Disconnected);
-        self.crew.publish_connections(self.connections.len());
+        self.dispatcher.publish_connections(self.connections.len());
     }
 
     /// Takes a connection out of the poller. An exchange, or another process, may still hold its socket, and must not

@@ -12,14 +12,14 @@ use settings::Config;
 
 use crate::accept::Listener;
 use crate::access_log::{AccessLog, Entry, Left};
-use crate::attendance;
-use crate::crew::{Crew, Leader, Parts};
+use crate::dispatcher::{Dispatcher, Leader, Parts};
 use crate::exchange::Exchange;
 use crate::handover::Handover;
 use crate::inlet::Event;
 use crate::options::{Options, Seat};
 use crate::reactor::{Patience, Reactor, WAKER};
 use crate::statsd::Statsd;
+use crate::watchdog;
 
 /// How to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub enum Next {
 
 /// The server of one worker.
 pub struct Server {
-    crew: Arc<Crew>,
+    dispatcher: Arc<Dispatcher>,
     reactor: Mutex<Reactor>,
 }
 
@@ -96,16 +96,19 @@ impl Server {
             slot: seat.slot,
             notifier: seat.notifier,
         };
-        let crew = Arc::new(Crew::new(parts));
+        let dispatcher = Arc::new(Dispatcher::new(parts));
         let limit = config.worker_connections as usize;
         let reactor = Mutex::new(Reactor::new(
             poll,
-            Arc::clone(&crew),
+            Arc::clone(&dispatcher),
             listeners,
             handover,
             limit,
         ));
-        Ok(Arc::new(Server { crew, reactor }))
+        Ok(Arc::new(Server {
+            dispatcher,
+            reactor,
+        }))
     }
 
     /// Starts the thread that attends to the reactor while all others are inside the application. The caller sees to it
@@ -114,7 +117,7 @@ impl Server {
     /// # Errors
     /// The system has no thread left.
     pub fn start_watchdog(self: &Arc<Server>) -> io::Result<()> {
-        attendance::start(self)
+        watchdog::start(self)
     }
 
     /// Has the reactor watch a descriptor. To be called before the first [`Server::next`].
@@ -133,96 +136,96 @@ impl Server {
     /// Does what there is to do without waiting, for an event loop that watches the poller. Deadlines make the poller
     /// readable too. From the first call on the loop is the only one to turn the reactor.
     pub fn look(&self) -> Look {
-        let mut roll = self.crew.roll();
-        roll.leader = Leader::Loop;
-        roll.looks += 1;
-        let free = self.crew.free(&roll);
-        self.crew.looked(&mut roll);
-        drop(roll);
+        let mut state = self.dispatcher.state();
+        state.leader = Leader::Loop;
+        state.looks += 1;
+        let free = self.dispatcher.free(&state);
+        self.dispatcher.looked(&mut state);
+        drop(state);
         let events = self.turn(free, Patience::Look);
-        let mut roll = self.crew.roll();
-        let mut exchanges = Vec::with_capacity(roll.ready.len());
-        while let Some(exchange) = self.crew.depart(&mut roll) {
+        let mut state = self.dispatcher.state();
+        let mut exchanges = Vec::with_capacity(state.ready.len());
+        while let Some(exchange) = self.dispatcher.depart(&mut state) {
             exchanges.push(exchange);
         }
-        let lines_held = !exchanges.is_empty() && self.crew.access_log.hold();
+        let lines_held = !exchanges.is_empty() && self.dispatcher.access_log.hold();
         Look {
             lines_held,
             exchanges,
             events,
-            interrupted: std::mem::take(&mut roll.interrupted),
-            done: roll.done,
+            interrupted: std::mem::take(&mut state.interrupted),
+            done: state.done,
         }
     }
 
     /// Has bodies streamed, and any number of requests answered at once, from now on: an event loop is going to turn the
     /// server, which was not known when it was made. To be called before the first look.
     pub fn stream_bodies(&self) {
-        self.crew.options.stream_bodies();
+        self.dispatcher.options.stream_bodies();
     }
 
     /// The worker is given up: says in the log which requests are with the application, for how long and from whom, and
     /// answers 504 to those whose response has not begun. Any thread may call it.
     pub fn answer_overdue(&self) {
-        self.crew.answer_overdue();
+        self.dispatcher.answer_overdue();
     }
 
     /// Tells `statsd` of every request from now on. To be called before the first [`Server::next`].
     pub fn report_to(&self, statsd: Arc<Statsd>) {
         // Nobody calls it twice.
-        let _ = self.crew.statsd.set(statsd);
+        let _ = self.dispatcher.statsd.set(statsd);
     }
 
     /// Whether the end was asked for, and how.
     #[must_use]
     pub fn stopping(&self) -> Option<Shutdown> {
-        self.crew.stopping()
+        self.dispatcher.stopping()
     }
 
     /// Sets the number of requests, counted from the start, after which the worker asks for a successor; 0 for never.
     pub fn set_max_requests(&self, number: u64) {
-        self.crew.options.set_max_requests(number);
+        self.dispatcher.options.set_max_requests(number);
     }
 
     /// Says that the event loop is alive. To be called once a second while it is; the arbiter replaces a worker whose loop
     /// has not said so for `timeout`.
     pub fn beat(&self) {
-        self.crew.beat();
+        self.dispatcher.beat();
     }
 
     /// Waits for something to do. Any of the worker's threads may call it; none may hold the GIL meanwhile.
     pub fn next(&self) -> Next {
         loop {
-            let mut roll = self.crew.roll();
+            let mut state = self.dispatcher.state();
             loop {
-                if let Some(exchange) = self.crew.depart(&mut roll) {
+                if let Some(exchange) = self.dispatcher.depart(&mut state) {
                     return Next::Exchange(exchange);
                 }
-                if !roll.aside && std::mem::take(&mut roll.interrupted) {
+                if !state.aside && std::mem::take(&mut state.interrupted) {
                     return Next::Interrupted;
                 }
-                if roll.done {
+                if state.done {
                     return Next::Done;
                 }
-                match roll.leader {
+                match state.leader {
                     Leader::Nobody => break,
-                    Leader::Thread | Leader::Loop => self.crew.wait(&mut roll),
+                    Leader::Thread | Leader::Loop => self.dispatcher.wait(&mut state),
                     Leader::Watchdog => {
-                        roll.wanted = true;
-                        self.crew.wake();
-                        self.crew.wait(&mut roll);
+                        state.wanted = true;
+                        self.dispatcher.wake();
+                        self.dispatcher.wait(&mut state);
                     }
                 }
             }
-            roll.leader = Leader::Thread;
-            let free = self.crew.free(&roll).max(1);
-            self.crew.looked(&mut roll);
-            let patience = if roll.ready.is_empty() {
+            state.leader = Leader::Thread;
+            let free = self.dispatcher.free(&state).max(1);
+            self.dispatcher.looked(&mut state);
+            let patience = if state.ready.is_empty() {
                 Patience::Wait
             } else {
                 Patience::Look
             };
-            drop(roll);
+            drop(state);
             self.turn(free, patience);
         }
     }
@@ -232,18 +235,18 @@ impl Server {
     /// thread that is inside the application. The first call itself counts as one: another thread may have been told of
     /// an interruption before, and can do nothing about it.
     pub fn stand_aside(&self) -> Next {
-        let mut roll = self.crew.roll();
-        if !std::mem::replace(&mut roll.aside, true) {
+        let mut state = self.dispatcher.state();
+        if !std::mem::replace(&mut state.aside, true) {
             return Next::Interrupted;
         }
         loop {
-            if std::mem::take(&mut roll.interrupted) {
+            if std::mem::take(&mut state.interrupted) {
                 return Next::Interrupted;
             }
-            if roll.done {
+            if state.done {
                 return Next::Done;
             }
-            self.crew.wait_aside(&mut roll);
+            self.dispatcher.wait_aside(&mut state);
         }
     }
 
@@ -251,21 +254,21 @@ impl Server {
     fn turn(&self, free: u32, patience: Patience) -> Vec<Event> {
         let mut reactor = self.reactor.lock();
         reactor.turn(free, patience);
-        let mut roll = self.crew.roll();
-        roll.ready.extend(reactor.ready.drain(..));
-        roll.interrupted |= reactor.take_interruption();
-        if reactor.is_finished() && roll.busy == 0 && roll.ready.is_empty() {
-            roll.done = true;
-            self.crew.watchdog.wake();
-            self.crew.call_all();
-        } else if roll.interrupted {
-            self.crew.call_for_interruption(&roll);
+        let mut state = self.dispatcher.state();
+        state.ready.extend(reactor.ready.drain(..));
+        state.interrupted |= reactor.take_interruption();
+        if reactor.is_finished() && state.busy == 0 && state.ready.is_empty() {
+            state.done = true;
+            self.dispatcher.watchdog.wake();
+            self.dispatcher.call_all();
+        } else if state.interrupted {
+            self.dispatcher.call_for_interruption(&state);
         }
-        let looped = roll.leader == Leader::Loop;
+        let looped = state.leader == Leader::Loop;
         if !looped {
-            roll.leader = Leader::Nobody;
+            state.leader = Leader::Nobody;
         }
-        drop(roll);
+        drop(state);
         if looped {
             reactor.set_alarm();
         }
@@ -273,73 +276,74 @@ impl Server {
     }
 
     /// Turns the reactor while every thread is inside the application, until one wants it back.
-    pub(crate) fn turn_for_the_absent(&self) {
+    pub(crate) fn turn_as_watchdog(&self) {
         loop {
             self.turn(0, Patience::Wait);
-            let mut roll = self.crew.roll();
-            if std::mem::take(&mut roll.wanted) || roll.idle > 0 || roll.busy == 0 || roll.done {
-                drop(roll);
-                return self.crew.call_one();
+            let mut state = self.dispatcher.state();
+            if std::mem::take(&mut state.wanted) || state.idle > 0 || state.busy == 0 || state.done
+            {
+                drop(state);
+                return self.dispatcher.call_one();
             }
-            if roll.leader != Leader::Nobody {
+            if state.leader != Leader::Nobody {
                 return;
             }
-            roll.leader = Leader::Watchdog;
+            state.leader = Leader::Watchdog;
         }
     }
 
     /// Turns the reactor once, if there is something to do and the event loop has not looked since `looks`: the application blocks it.
     /// Does I/O only. What the loop has to be told waits for it, and the poller calls it for that. Says whether it was so.
-    pub(crate) fn turn_beside_the_loop(&self, looks: u64) -> bool {
+    pub(crate) fn turn_beside_loop(&self, looks: u64) -> bool {
         let Some(mut reactor) = self.reactor.try_lock() else {
             return false; // The loop has it.
         };
-        if self.crew.roll().looks != looks || !reactor.has_news() {
+        if self.dispatcher.state().looks != looks || !reactor.has_news() {
             return false;
         }
         reactor.turn(0, Patience::Look);
-        let mut roll = self.crew.roll();
-        roll.ready.extend(reactor.ready.drain(..));
-        roll.interrupted |= reactor.take_interruption();
-        let awaited = !roll.ready.is_empty() || roll.interrupted || !reactor.reports.is_empty();
+        let mut state = self.dispatcher.state();
+        state.ready.extend(reactor.ready.drain(..));
+        state.interrupted |= reactor.take_interruption();
+        let awaited = !state.ready.is_empty() || state.interrupted || !reactor.reports.is_empty();
         let finished = reactor.is_finished();
-        drop(roll);
+        drop(state);
         reactor.set_alarm();
         if awaited || finished {
-            self.crew.wake();
+            self.dispatcher.wake();
         }
         true
     }
 
     /// Asks the server to end. Any thread may, as often as it likes; a quick end overrides a graceful one.
     pub fn shut_down(&self, how: Shutdown) {
-        self.crew.shut_down(how);
+        self.dispatcher.shut_down(how);
     }
 
     /// The variables of the environ that access lines show, which [`Exchange::note_variables`] takes.
     #[must_use]
     pub fn access_variables(&self) -> &[String] {
-        self.crew.access_log.variables()
+        self.dispatcher.access_log.variables()
     }
 
     /// Writes no access lines from now on: somebody else does, who is told, perhaps with locks of the server's held, of the
     /// requests that are `left` to it. To be called before the first [`Server::next`].
     pub fn leave_access_lines(&self, left: Left, tell: impl Fn(Entry) + Send + Sync + 'static) {
-        self.crew.access_log.leave(left, Box::new(tell));
+        self.dispatcher.access_log.leave(left, Box::new(tell));
     }
 
     /// Writes the access lines that have come together, for an event loop: one write for all that it answers in a turn.
     pub fn flush_access_lines(&self) {
-        self.crew.access_log.flush();
+        self.dispatcher.access_log.flush();
     }
 
     /// Opens the access log anew, for log rotation.
     pub fn reopen_logs(&self) {
-        self.crew.access_log.reopen();
+        self.dispatcher.access_log.reopen();
     }
 
-    pub(crate) fn crew(&self) -> &Crew {
-        &self.crew
+    pub(crate) fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
     }
 }
 

@@ -23,8 +23,8 @@ impl Reactor {
     /// The same; the request, if it is known, for the access log.
     pub(crate) fn turn_away(&mut self, key: usize, refusal: &Refusal, request: Option<&Request>) {
         let mut page = Vec::with_capacity(512);
-        let date = self.crew.date.now();
-        let added = self.crew.options.additions(&date);
+        let date = self.dispatcher.date.now();
+        let added = self.dispatcher.options.additions(&date);
         let mut length = h1::encode_error(refusal.status, refusal.rule, added, &mut page);
         if request.is_some_and(Request::is_head) {
             page.truncate(page.len() - length);
@@ -61,8 +61,8 @@ impl Reactor {
     fn note_unserved(&self, key: usize, status: u16, sent: u64, request: Option<&Request>) {
         let connection = &self.connections[key];
         let took = connection.since.elapsed();
-        self.crew.measure(status, took);
-        self.crew.access_log.note_refusal(&Record {
+        self.dispatcher.measure(status, took);
+        self.dispatcher.access_log.note_refusal(&Record {
             request,
             ends: &connection.ends,
             status,

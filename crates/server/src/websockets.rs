@@ -159,7 +159,9 @@ impl Reactor {
 
     /// Notes what a flush has brought: everything was sent, or the client has `send_timeout` to take some of the rest.
     pub(crate) fn note_flushed(&mut self, key: usize, flushed: Flushed, moved: bool) {
-        let send_by = self.now.saturating_add(self.crew.options.send_timeout);
+        let send_by = self
+            .now
+            .saturating_add(self.dispatcher.options.send_timeout);
         let connection = &mut self.connections[key];
         let Stage::WebSocket(upgraded) = &mut connection.stage else {
             return;
@@ -190,7 +192,9 @@ impl Reactor {
                 return self.close(key);
             }
             connection.unsent = unsent;
-            upgraded.send_by = self.now.saturating_add(self.crew.options.send_timeout);
+            upgraded.send_by = self
+                .now
+                .saturating_add(self.dispatcher.options.send_timeout);
         }
         if upgraded.shared.handle_timeout() {
             self.reports.push(Event::Gone(connection.exchange));
@@ -221,7 +225,7 @@ impl Reactor {
 
     /// Closes a WebSocket, and gives the client a while to answer.
     fn close_websocket(&mut self, key: usize, close_reason: CloseReason) {
-        let span = CLOSE_TIMEOUT.min(self.crew.options.graceful_timeout / 4);
+        let span = CLOSE_TIMEOUT.min(self.dispatcher.options.graceful_timeout / 4);
         let connection = &mut self.connections[key];
         let Stage::WebSocket(upgraded) = &mut connection.stage else {
             return;

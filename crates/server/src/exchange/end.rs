@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Exchange, Response};
 use crate::access_log::Record;
-use crate::crew::{Message, Outcome};
+use crate::dispatcher::{Message, Outcome};
 
 impl Drop for Exchange {
     fn drop(&mut self) {
@@ -26,12 +26,12 @@ impl Drop for Exchange {
             serial: self.serial,
             outcome,
         };
-        self.crew
+        self.dispatcher
             .come_back(message, now.duration_since(departed), urgent);
         // The reactor may have seen something between the look above and the message: it notes it before it takes the
         // message, so a second look after the message cannot miss it.
         if !urgent && self.link.take_attention() {
-            self.crew.wake();
+            self.dispatcher.wake();
         }
     }
 }
@@ -51,12 +51,12 @@ impl Exchange {
             return; // Whoever answered in its place has written the line.
         }
         if !matches!(self.response, Response::Upgraded) {
-            self.crew.measure(self.status, took);
+            self.dispatcher.measure(self.status, took);
         }
-        if !self.crew.access_log.is_on() {
+        if !self.dispatcher.access_log.is_on() {
             return;
         }
-        self.crew.access_log.note(&Record {
+        self.dispatcher.access_log.note(&Record {
             request: Some(&self.request),
             ends: &self.ends,
             status: self.status,
@@ -66,9 +66,9 @@ impl Exchange {
             scheme: self.scheme,
             variables: &self.variables,
         });
-        if self.crew.is_led() && !self.crew.access_log.is_held() {
+        if self.dispatcher.is_led() && !self.dispatcher.access_log.is_held() {
             // The leader may sleep in the poller for long; nobody else writes the line meanwhile.
-            self.crew.access_log.flush();
+            self.dispatcher.access_log.flush();
         }
     }
 }

@@ -47,11 +47,11 @@ impl Exchange {
         if self.link.has_room() {
             return Ok(());
         }
-        self.link.spill(self.crew.options.response_spool());
+        self.link.spill(self.dispatcher.options.response_spool());
         if self.link.has_room() {
             return Ok(());
         }
-        self.crew.wait_for_room(&self.link)
+        self.dispatcher.wait_for_room(&self.link)
     }
 
     pub(super) fn send_chunk(&mut self, chunk: &[u8]) -> Result<(), SinkError> {
@@ -133,8 +133,8 @@ impl Exchange {
             return self.abort();
         }
         let mut page = Vec::with_capacity(512);
-        let date = self.crew.date.now();
-        let added = self.crew.options.additions(&date);
+        let date = self.dispatcher.date.now();
+        let added = self.dispatcher.options.additions(&date);
         let length = h1::encode_error(status, rule, added, &mut page);
         if self.request.is_head() {
             page.truncate(page.len() - length);
@@ -197,18 +197,18 @@ impl Exchange {
             version: self.request.version(),
             head_request: self.request.is_head(),
             keep_alive: self.keep_alive
-                && self.crew.stopping().is_none()
-                && self.crew.options.keep_alive > 0,
+                && self.dispatcher.stopping().is_none()
+                && self.dispatcher.options.keep_alive > 0,
         };
         let mut bytes = Vec::new();
-        let date = self.crew.date.now();
-        let added = self.crew.options.additions(&date);
+        let date = self.dispatcher.date.now();
+        let added = self.dispatcher.options.additions(&date);
         let (framing, keep_alive) =
             h1::encode_head(head, &context, known_length, added, &mut bytes);
         // A client takes 1xx for a promise of the real answer (RFC 9110, section 15.2), and would find it in the next one.
         self.keep_alive = keep_alive && !matches!(head.status(), 100..=199);
         self.status = head.status();
-        if self.crew.access_log.wants_response_fields() {
+        if self.dispatcher.access_log.wants_response_fields() {
             self.fields = head.encoded_fields().to_vec();
         }
         (bytes, framing)

@@ -67,7 +67,7 @@ impl Exchange {
         };
         let (read, resume) = inlet.read();
         if resume {
-            self.crew.tell(self.pending());
+            self.dispatcher.tell(self.pending());
         }
         if read == Read::Pending && std::mem::take(&mut self.owes_continue) && !self.started() {
             // A client that is gone is noticed by the reactor.

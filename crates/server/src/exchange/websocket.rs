@@ -10,7 +10,7 @@ use proto::ws::handshake::{self, Acceptance, Handshake};
 use proto::ws::{Incoming, Misuse, Refusal, SendError, Session};
 
 use super::{Exchange, Response, Room, SinkError};
-use crate::crew::Message;
+use crate::dispatcher::Message;
 use crate::link::Flushed;
 use crate::shared_websocket::{SendFailure, SharedWebSocket};
 
@@ -45,8 +45,8 @@ impl Exchange {
     /// Answers a handshake that breaks a rule.
     pub fn refuse_handshake(&mut self, refusal: Refusal) {
         let mut page = Vec::with_capacity(512);
-        let date = self.crew.date.now();
-        let length = refusal.encode(self.crew.options.additions(&date), &mut page);
+        let date = self.dispatcher.date.now();
+        let length = refusal.encode(self.dispatcher.options.additions(&date), &mut page);
         self.sent = length as u64;
         self.answer_with(refusal.status(), &page);
     }
@@ -61,7 +61,7 @@ impl Exchange {
         protocol: Option<&str>,
         fields: &ResponseHead,
     ) -> Result<WebSocket, AcceptFailure> {
-        let settings = &self.crew.options.websockets;
+        let settings = &self.dispatcher.options.websockets;
         let deflate = settings
             .deflate
             .as_ref()
@@ -80,14 +80,14 @@ impl Exchange {
         let link = Arc::clone(&self.link);
         let shared = Arc::new(SharedWebSocket::new(link, session, Instant::now()));
         self.status = 101;
-        if self.crew.access_log.wants_response_fields() {
+        if self.dispatcher.access_log.wants_response_fields() {
             self.fields = fields.encoded_fields().to_vec();
         }
         self.send(&[&head]).map_err(AcceptFailure::Lost)?;
         self.response = Response::Upgraded;
         // Metrics tell how long answers take, and this was the answer; the access line tells how long it lasted.
-        self.crew.measure(self.status, self.arrived.elapsed());
-        self.crew.tell(Message::Upgraded {
+        self.dispatcher.measure(self.status, self.arrived.elapsed());
+        self.dispatcher.tell(Message::Upgraded {
             key: self.key,
             serial: self.serial,
             shared: Arc::clone(&shared),
@@ -135,7 +135,7 @@ impl WebSocket {
         length: usize,
         make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<Room, SendFailure> {
-        let turn = self.exchange.crew.turns.load(Ordering::Relaxed);
+        let turn = self.exchange.dispatcher.turns.load(Ordering::Relaxed);
         let flushed = self.shared.say(turn, make)?;
         self.exchange.sent += length as u64;
         if flushed == Flushed::Empty {
@@ -157,7 +157,7 @@ impl WebSocket {
 
     /// There is something to do for the reactor that the poller will not report.
     fn tell(&self) {
-        self.exchange.crew.tell(self.exchange.pending());
+        self.exchange.dispatcher.tell(self.exchange.pending());
     }
 }
 

@@ -1,6 +1,6 @@
-//! Who does what among a worker's threads: which exchanges wait for a thread, who leads (turns the reactor), and what the
-//! threads that answered have to tell the reactor. One small lock guards it; nobody holds it while waiting in the poller or
-//! being inside the application.
+//! What the threads of a worker share: which exchanges wait for a thread, which thread leads (turns the reactor), and what
+//! the threads that answered have to tell the reactor. One short lock guards it; no thread holds it while it waits in the
+//! poller or is inside the application.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -13,7 +13,6 @@ use sys::pipe::Notifier;
 use sys::scoreboard::{Slot, State};
 
 use crate::access_log::AccessLog;
-use crate::attendance::Watchdog;
 use crate::date::DateText;
 use crate::exchange::{Exchange, SinkError};
 use crate::link::Link;
@@ -22,6 +21,7 @@ use crate::overdue::UnderWay;
 use crate::server::Shutdown;
 use crate::shared_websocket::SharedWebSocket;
 use crate::statsd::Statsd;
+use crate::watchdog::Watchdog;
 
 /// A call of the application that lasts longer than this counts as one that usually blocks: the reactor is then handed on
 /// at once, without waiting for the watchdog. It is the time after which the watchdog would step in anyway.
@@ -76,9 +76,9 @@ pub(crate) enum Message {
     },
 }
 
-/// The part of the crew that the lock guards.
+/// The part of the [`Dispatcher`] that the lock guards.
 #[derive(Debug)]
-pub(crate) struct Roll {
+pub(crate) struct DispatchState {
     pub(crate) ready: VecDeque<Exchange>,
     pub(crate) inbox: Vec<Message>,
     /// The reactor has been woken for what is in the inbox.
@@ -112,8 +112,8 @@ pub(crate) struct Roll {
 
 /// What all of a worker's threads share.
 #[derive(Debug)]
-pub(crate) struct Crew {
-    roll: Mutex<Roll>,
+pub(crate) struct Dispatcher {
+    state: Mutex<DispatchState>,
     bell: Condvar,
     aside_bell: Condvar,
     waker: Waker,
@@ -131,7 +131,7 @@ pub(crate) struct Crew {
     notifier: Notifier,
 }
 
-/// The shared things that a [`Crew`] is made of.
+/// The shared things that a [`Dispatcher`] is made of.
 pub(crate) struct Parts {
     pub(crate) waker: Waker,
     pub(crate) registry: Registry,
@@ -141,16 +141,16 @@ pub(crate) struct Parts {
     pub(crate) notifier: Notifier,
 }
 
-impl Roll {
+impl DispatchState {
     /// Whether somebody turns the reactor who has to be woken for what has come into the inbox.
     fn ring(&mut self) -> bool {
         self.leader != Leader::Nobody && !std::mem::replace(&mut self.rung, true)
     }
 }
 
-impl Crew {
-    pub(crate) fn new(parts: Parts) -> Crew {
-        let roll = Roll {
+impl Dispatcher {
+    pub(crate) fn new(parts: Parts) -> Dispatcher {
+        let state = DispatchState {
             ready: VecDeque::new(),
             inbox: Vec::new(),
             rung: false,
@@ -168,8 +168,8 @@ impl Crew {
             unlooked: 0,
             usual: Duration::ZERO,
         };
-        Crew {
-            roll: Mutex::new(roll),
+        Dispatcher {
+            state: Mutex::new(state),
             bell: Condvar::new(),
             aside_bell: Condvar::new(),
             waker: parts.waker,
@@ -186,30 +186,30 @@ impl Crew {
         }
     }
 
-    pub(crate) fn roll(&self) -> MutexGuard<'_, Roll> {
-        self.roll.lock()
+    pub(crate) fn state(&self) -> MutexGuard<'_, DispatchState> {
+        self.state.lock()
     }
 
     /// Waits to be called; counts as idle meanwhile.
-    pub(crate) fn wait(&self, roll: &mut MutexGuard<'_, Roll>) {
-        roll.idle += 1;
-        self.bell.wait(roll);
-        roll.idle -= 1;
+    pub(crate) fn wait(&self, state: &mut MutexGuard<'_, DispatchState>) {
+        state.idle += 1;
+        self.bell.wait(state);
+        state.idle -= 1;
     }
 
     /// Waits aside of the threads that take exchanges.
-    pub(crate) fn wait_aside(&self, roll: &mut MutexGuard<'_, Roll>) {
-        self.aside_bell.wait(roll);
+    pub(crate) fn wait_aside(&self, state: &mut MutexGuard<'_, DispatchState>) {
+        self.aside_bell.wait(state);
     }
 
     /// Calls the thread that is to look at an interruption.
-    pub(crate) fn call_for_interruption(&self, roll: &Roll) {
-        if roll.aside {
+    pub(crate) fn call_for_interruption(&self, state: &DispatchState) {
+        if state.aside {
             self.aside_bell.notify_one();
-        } else if roll.idle > 0 {
+        } else if state.idle > 0 {
             self.bell.notify_one();
         } else {
-            roll.held_up.iter().for_each(|link| link.interrupt());
+            state.held_up.iter().for_each(|link| link.interrupt());
         }
     }
 
@@ -247,51 +247,51 @@ impl Crew {
     }
 
     /// How many exchanges more the worker may have: what it may accept for. A thread that leads counts as free.
-    pub(crate) fn free(&self, roll: &Roll) -> u32 {
-        if roll.unlooked >= LOOK_AFTER {
+    pub(crate) fn free(&self, state: &DispatchState) -> u32 {
+        if state.unlooked >= LOOK_AFTER {
             return 1;
         }
-        let taken = roll.busy + u32::try_from(roll.ready.len()).unwrap_or(u32::MAX);
+        let taken = state.busy + u32::try_from(state.ready.len()).unwrap_or(u32::MAX);
         self.options.places().saturating_sub(taken)
     }
 
     /// Takes the next exchange for the calling thread.
-    pub(crate) fn depart(&self, roll: &mut Roll) -> Option<Exchange> {
-        let leads = matches!(roll.leader, Leader::Thread | Leader::Loop);
-        if roll.unlooked >= LOOK_AFTER && !leads {
+    pub(crate) fn depart(&self, state: &mut DispatchState) -> Option<Exchange> {
+        let leads = matches!(state.leader, Leader::Thread | Leader::Loop);
+        if state.unlooked >= LOOK_AFTER && !leads {
             return None;
         }
-        let mut exchange = self.next_ready(roll)?;
+        let mut exchange = self.next_ready(state)?;
         exchange.depart();
-        let head = roll.under_way.buffer();
+        let head = state.under_way.buffer();
         if let Some(call) = exchange.call(head) {
-            roll.under_way.begin(call);
+            state.under_way.begin(call);
         }
-        roll.unlooked += 1;
-        roll.busy += 1;
-        roll.departures += 1;
-        self.slot.set_in_flight(roll.busy);
-        self.publish_saturation(roll);
+        state.unlooked += 1;
+        state.busy += 1;
+        state.departures += 1;
+        self.slot.set_in_flight(state.busy);
+        self.publish_saturation(state);
         self.count_request();
-        if roll.leader == Leader::Nobody {
-            if roll.idle > 0 && (roll.usual > USUALLY_LASTS || !roll.ready.is_empty()) {
+        if state.leader == Leader::Nobody {
+            if state.idle > 0 && (state.usual > USUALLY_LASTS || !state.ready.is_empty()) {
                 self.call_one();
             }
             self.watchdog.attend();
-        } else if roll.leader == Leader::Loop {
+        } else if state.leader == Leader::Loop {
             self.watchdog.attend();
         }
         Some(exchange)
     }
 
     /// The next exchange whose client still waits for it: Python's time is too dear for answers that nobody reads.
-    fn next_ready(&self, roll: &mut Roll) -> Option<Exchange> {
-        while let Some(exchange) = roll.ready.pop_front() {
+    fn next_ready(&self, state: &mut DispatchState) -> Option<Exchange> {
+        while let Some(exchange) = state.ready.pop_front() {
             match exchange.withdraw() {
                 None => return Some(exchange),
                 Some(message) => {
-                    roll.inbox.push(message);
-                    if roll.ring() {
+                    state.inbox.push(message);
+                    if state.ring() {
                         self.wake();
                     }
                 }
@@ -311,25 +311,25 @@ impl Crew {
     }
 
     /// The listeners have been looked at.
-    pub(crate) fn looked(&self, roll: &mut Roll) {
-        roll.unlooked = 0;
+    pub(crate) fn looked(&self, state: &mut DispatchState) {
+        state.unlooked = 0;
     }
 
     /// An exchange is over: its thread is free again, and the reactor learns what became of the connection.
     pub(crate) fn come_back(&self, message: Message, took: Duration, urgent: bool) {
-        let mut roll = self.roll.lock();
-        roll.busy = roll.busy.saturating_sub(1);
-        roll.usual = (roll.usual * 7 + took) / 8;
-        self.slot.set_in_flight(roll.busy);
-        if roll.leader != Leader::Loop {
+        let mut state = self.state.lock();
+        state.busy = state.busy.saturating_sub(1);
+        state.usual = (state.usual * 7 + took) / 8;
+        self.slot.set_in_flight(state.busy);
+        if state.leader != Leader::Loop {
             self.slot.set_busy_since_ms(0);
         }
         if let Message::Finished { key, serial, .. } = message {
-            roll.under_way.end(key, serial);
+            state.under_way.end(key, serial);
         }
-        roll.inbox.push(message);
-        let led = roll.leader != Leader::Nobody;
-        drop(roll);
+        state.inbox.push(message);
+        let led = state.leader != Leader::Nobody;
+        drop(state);
         if led && (urgent || self.stopping().is_some()) {
             self.wake();
         }
@@ -339,38 +339,38 @@ impl Crew {
     /// thread is not stuck meanwhile: the client has `send_timeout` to take something, and must not be able to bring the
     /// arbiter's time-out upon the worker.
     pub(crate) fn wait_for_room(&self, link: &Arc<Link>) -> Result<(), SinkError> {
-        let mut roll = self.roll.lock();
-        if !roll.aside && std::mem::take(&mut roll.interrupted) {
+        let mut state = self.state.lock();
+        if !state.aside && std::mem::take(&mut state.interrupted) {
             return Ok(());
         }
-        roll.held_up.push(Arc::clone(link));
-        self.publish_saturation(&roll);
-        drop(roll);
+        state.held_up.push(Arc::clone(link));
+        self.publish_saturation(&state);
+        drop(state);
         let (room, interrupted) = link.wait_for_room();
-        let mut roll = self.roll.lock();
-        roll.held_up.retain(|held| !Arc::ptr_eq(held, link));
+        let mut state = self.state.lock();
+        state.held_up.retain(|held| !Arc::ptr_eq(held, link));
         // Whoever asked for it looks for itself when this returns into its own code.
-        roll.interrupted &= !interrupted;
-        self.publish_saturation(&roll);
+        state.interrupted &= !interrupted;
+        self.publish_saturation(&state);
         room
     }
 
     /// Notes since when no thread is free and none waits for its client: the arbiter ends a worker that stays so.
-    fn publish_saturation(&self, roll: &Roll) {
-        if roll.leader == Leader::Loop {
-            return; // It says itself that it is alive; see [`Crew::beat`].
+    fn publish_saturation(&self, state: &DispatchState) {
+        if state.leader == Leader::Loop {
+            return; // It says itself that it is alive; see [`Dispatcher::beat`].
         }
-        let saturated = roll.busy >= self.options.places() && roll.held_up.is_empty();
+        let saturated = state.busy >= self.options.places() && state.held_up.is_empty();
         let since = saturated.then(sys::clock::monotonic_ms);
         self.slot.set_busy_since_ms(since.unwrap_or(0));
     }
 
     /// Tells the reactor something that it must see soon.
     pub(crate) fn tell(&self, message: Message) {
-        let mut roll = self.roll.lock();
-        roll.inbox.push(message);
-        let sleeps = roll.ring();
-        drop(roll);
+        let mut state = self.state.lock();
+        state.inbox.push(message);
+        let sleeps = state.ring();
+        drop(state);
         if sleeps {
             self.wake();
         }
@@ -378,12 +378,12 @@ impl Crew {
 
     /// Whether an exchange is with the application.
     pub(crate) fn is_busy(&self) -> bool {
-        self.roll.lock().busy > 0
+        self.state.lock().busy > 0
     }
 
     /// Whether some thread turns the reactor now.
     pub(crate) fn is_led(&self) -> bool {
-        self.roll.lock().leader != Leader::Nobody
+        self.state.lock().leader != Leader::Nobody
     }
 
     /// A request is over, whatever became of it.

@@ -1,7 +1,7 @@
-//! Attendance: a reactor is never left alone for more than about a millisecond, beside an event loop for more than about
-//! fifty. While its thread is inside the application a watchdog ticks; a call that lasts makes it hand the reactor to an
-//! idle thread or, where none is idle, turn it itself. The watchdog does I/O only. Fast calls pay one atomic load for it,
-//! and while nothing is in flight it sleeps.
+//! The watchdog: a reactor is never left alone for more than about a millisecond, beside an event loop for more than about
+//! fifty. While the reactor's thread is inside the application the watchdog ticks; a call that lasts makes it hand the
+//! reactor to an idle thread or, where none is idle, turn it itself. It does I/O only. A fast call pays one atomic load for
+//! it, and while nothing is in flight it sleeps.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use crate::crew::Leader;
+use crate::dispatcher::Leader;
 use crate::server::Server;
 
 /// How long a reactor may be left alone, and so how often the watchdog looks.
@@ -57,7 +57,11 @@ pub(crate) fn start(server: &Arc<Server>) -> io::Result<()> {
         .name("oxicorn-io".to_owned())
         .spawn(move || or_abort(|| watch(&watched)))?;
     // Only one thread is ever started for a server, so the cell is empty.
-    let _ = server.crew().watchdog.thread.set(handle.thread().clone());
+    let _ = server
+        .dispatcher()
+        .watchdog
+        .thread
+        .set(handle.thread().clone());
     Ok(())
 }
 
@@ -77,52 +81,52 @@ fn watch(server: &Server) {
     let mut pause = TICK;
     loop {
         tick(server, &mut quiet, pause);
-        let crew = server.crew();
-        let mut roll = crew.roll();
-        if roll.done {
+        let dispatcher = server.dispatcher();
+        let mut state = dispatcher.state();
+        if state.done {
             return;
         }
-        if roll.busy == 0 {
+        if state.busy == 0 {
             quiet += 1;
             continue;
         }
         quiet = 0;
-        if roll.leader == Leader::Loop {
-            let stands = std::mem::replace(&mut looks, roll.looks) == looks;
-            drop(roll);
+        if state.leader == Leader::Loop {
+            let stands = std::mem::replace(&mut looks, state.looks) == looks;
+            drop(state);
             // uvloop takes the pipe away by which Python tells of signals, so nobody may have seen the arbiter's.
-            crew.answer_if_given_up();
+            dispatcher.answer_if_given_up();
             // An application that blocks its loop blocks no I/O of others.
-            let blocked = stands && server.turn_beside_the_loop(looks);
+            let blocked = stands && server.turn_beside_loop(looks);
             pause = if blocked { TICK } else { LOOP_TICK };
             continue;
         }
-        if roll.leader != Leader::Nobody {
+        if state.leader != Leader::Nobody {
             continue;
         }
-        if roll.departures != seen {
-            seen = roll.departures;
-        } else if roll.idle > 0 {
-            crew.call_one();
+        if state.departures != seen {
+            seen = state.departures;
+        } else if state.idle > 0 {
+            dispatcher.call_one();
         } else {
-            roll.leader = Leader::Watchdog;
-            drop(roll);
-            server.turn_for_the_absent();
+            state.leader = Leader::Watchdog;
+            drop(state);
+            server.turn_as_watchdog();
         }
     }
 }
 
 fn tick(server: &Server, quiet: &mut u32, pause: Duration) {
-    let watchdog = &server.crew().watchdog;
+    let watchdog = &server.dispatcher().watchdog;
     if *quiet < QUIET_TICKS {
         return thread::park_timeout(pause);
     }
     watchdog.asleep.store(true, Ordering::SeqCst);
     // A departure that came before the line above did not see the watchdog asleep.
-    let roll = server.crew().roll();
-    let nothing = roll.busy == 0 && !roll.done;
-    drop(roll);
-    while nothing && watchdog.asleep.load(Ordering::SeqCst) && !server.crew().roll().done {
+    let state = server.dispatcher().state();
+    let nothing = state.busy == 0 && !state.done;
+    drop(state);
+    while nothing && watchdog.asleep.load(Ordering::SeqCst) && !server.dispatcher().state().done {
         thread::park();
     }
     watchdog.asleep.store(false, Ordering::SeqCst);
