@@ -52,18 +52,18 @@ async def call_apart(application: Application, scope: Message, receive: Any, sen
     await application(scope, receive, send)
 
 
-def receive(dialogue: Any) -> Awaitable[Message]:
+def receive(cycle: Any) -> Awaitable[Message]:
     """The `receive` of a WebSocket; see `send`."""
-    return dialogue.next()  # type: ignore[no-any-return]
+    return cycle.next()  # type: ignore[no-any-return]
 
 
-def send(dialogue: Any, message: Message) -> Awaitable[None]:
+def send(cycle: Any, message: Message) -> Awaitable[None]:
     """The `send` of a WebSocket.
 
     In Python, because native methods cannot be marked as coroutine functions, and Channels warns of a `send` that is
     none where a consumer is synchronous. For HTTP nobody looks, and every call counts.
     """
-    return dialogue.obey(message)  # type: ignore[no-any-return]
+    return cycle.obey(message)  # type: ignore[no-any-return]
 
 
 for _function in (receive, send):

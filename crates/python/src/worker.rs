@@ -13,7 +13,7 @@ use sys::scoreboard::State;
 use sys::users::Identity;
 
 use crate::application::{self, Application, Interface, Loaded};
-use crate::asgi::Site;
+use crate::asgi::AsgiGateway;
 use crate::composition::server_field;
 use crate::controls::Controls;
 use crate::driver;
@@ -278,9 +278,9 @@ impl Worker {
         }
         // The logger is told by the server's access log.
         let hooks = self.request_hooks(py, None)?;
-        let site = Site::open(py, application.bind(py), &self.config, hooks)?;
+        let gateway = AsgiGateway::open(py, application.bind(py), &self.config, hooks)?;
         Ok(Crew::EventLoop(
-            Arc::new(site),
+            Arc::new(gateway),
             self.config.graceful_timeout,
         ))
     }

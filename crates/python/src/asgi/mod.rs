@@ -1,20 +1,20 @@
 //! The ASGI gateway (ASGI 3.0): an exchange → a task of the application → its response. It speaks no HTTP of its own: bytes are the
 //! `server` crate's, and nothing here waits for a client.
 
-mod conversation;
-mod course;
-mod desk;
-mod dialogue;
+mod app_coroutine;
+mod app_runner;
+mod awaitable;
+mod cycle;
 mod failure;
+mod http_cycle;
 mod message;
 mod names;
-mod promise;
 mod reply;
 mod scope;
-mod talk;
-mod upgrade;
 mod waiters;
-mod ws_message;
+mod websocket_cycle;
+mod websocket_message;
+mod websocket_state;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,19 +26,19 @@ use settings::Config;
 
 use crate::name_policy::NamePolicy;
 use crate::wsgi::RequestHooks;
-use desk::{Application, Desk};
-use dialogue::Dialogue;
+use app_runner::{AppRunner, Application};
 use scope::Constants;
+use websocket_cycle::WebSocketCycle;
 
 /// An application with its event loop and its lifespan.
 #[derive(Debug)]
-pub(crate) struct Site {
+pub(crate) struct AsgiGateway {
     event_loop: Py<PyAny>,
     lifespan: Py<PyAny>,
-    desk: Arc<Desk>,
+    runner: Arc<AppRunner>,
 }
 
-impl Site {
+impl AsgiGateway {
     /// Makes the event loop, and lets the application start in it.
     ///
     /// # Errors
@@ -48,9 +48,9 @@ impl Site {
         application: &Bound<'_, PyAny>,
         config: &Config,
         hooks: Option<RequestHooks>,
-    ) -> PyResult<Site> {
+    ) -> PyResult<AsgiGateway> {
         let module = py.import("oxicorn.asgi")?;
-        Dialogue::complete(&module)?;
+        WebSocketCycle::complete(&module)?;
         let event_loop = module.call_method1("new_loop", (config.asgi_loop.name(),))?;
         let application = module.call_method1("single_callable", (application,))?;
         let lifespan = module
@@ -71,13 +71,13 @@ impl Site {
             callable: application.unbind(),
             call_apart: module.getattr("call_apart")?.unbind(),
         };
-        let mut desk = Desk::new(py, application, &event_loop, constants)?;
-        desk.grace = Duration::from_secs(config.asgi_disconnect_grace_period.into());
-        desk.hooks = hooks;
-        Ok(Site {
+        let mut runner = AppRunner::new(py, application, &event_loop, constants)?;
+        runner.grace = Duration::from_secs(config.asgi_disconnect_grace_period.into());
+        runner.hooks = hooks;
+        Ok(AsgiGateway {
             event_loop: event_loop.unbind(),
             lifespan: lifespan.unbind(),
-            desk: Arc::new(desk),
+            runner: Arc::new(runner),
         })
     }
 
@@ -91,17 +91,17 @@ impl Site {
     /// # Errors
     /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have been logged.
     pub(crate) fn answer(&self, py: Python<'_>, exchange: Exchange) -> PyResult<()> {
-        self.desk.start(py, exchange).map_or(Ok(()), Err)
+        self.runner.start(py, exchange).map_or(Ok(()), Err)
     }
 
     /// Tells the request that an event is about.
     pub(crate) fn tell(&self, py: Python<'_>, event: Event) {
-        self.desk.tell(py, event);
+        self.runner.tell(py, event);
     }
 
     /// Cancels every request that is under way.
     pub(crate) fn cancel_all(&self, py: Python<'_>) {
-        self.desk.cancel_all(py);
+        self.runner.cancel_all(py);
     }
 
     /// Ends everything: what still runs of the requests, the lifespan, the loop. Each has `patience` at most.
@@ -114,7 +114,7 @@ impl Site {
         let [tasks, lifespan] = patience;
         module.call_method1(
             "finish",
-            (event_loop, self.desk.unfinished(py), tasks.as_secs_f64()),
+            (event_loop, self.runner.unfinished(py), tasks.as_secs_f64()),
         )?;
         self.lifespan
             .bind(py)

@@ -7,8 +7,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use server::Room;
 
-use super::desk::Desk;
-use super::promise::Step;
+use super::app_runner::AppRunner;
+use super::awaitable::Step;
 
 /// The waiting calls of one client's application, and whether `send()` has to be one of them.
 #[derive(Debug, Default)]
@@ -23,8 +23,8 @@ impl Waiters {
     ///
     /// # Errors
     /// The loop makes none.
-    pub(super) fn wait(&self, py: Python<'_>, desk: &Desk) -> PyResult<Step> {
-        let future = desk.future(py)?;
+    pub(super) fn wait(&self, py: Python<'_>, runner: &AppRunner) -> PyResult<Step> {
+        let future = runner.future(py)?;
         let step = future
             .call_method0(intern!(py, "__await__"))?
             .call_method0(intern!(py, "__next__"))?;
@@ -37,9 +37,9 @@ impl Waiters {
     }
 
     /// A step of `send()` where the client is slow.
-    pub(super) fn room(&self, py: Python<'_>, desk: &Desk) -> PyResult<Step> {
+    pub(super) fn room(&self, py: Python<'_>, runner: &AppRunner) -> PyResult<Step> {
         match self.full.load(Ordering::Relaxed) {
-            true => self.wait(py, desk),
+            true => self.wait(py, runner),
             false => Ok(Step::Done(None)),
         }
     }

@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use server::{Server, Shutdown};
 
-use crate::asgi::Site;
+use crate::asgi::AsgiGateway;
 use crate::logging;
 
 /// How often the loop says that it is alive, in seconds.
@@ -19,7 +19,7 @@ const BEAT_S: f64 = 1.0;
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
 struct Turner {
     server: Arc<Server>,
-    site: Arc<Site>,
+    gateway: Arc<AsgiGateway>,
     graceful_timeout: Duration,
     /// When the end was first asked for.
     ending: OnceLock<Instant>,
@@ -40,17 +40,17 @@ impl Turner {
         let look = py.detach(|| this.server.look());
         logging::deliver(py);
         for event in look.events {
-            this.site.tell(py, event);
+            this.gateway.tell(py, event);
         }
         for exchange in look.exchanges {
-            if let Err(exit) = this.site.answer(py, exchange) {
+            if let Err(exit) = this.gateway.answer(py, exchange) {
                 this.leave(exit);
             }
         }
         if look.lines_held {
             // Behind the tasks that have just been made, which answer most requests in their first step.
             let flush = turner.getattr(intern!(py, "flush"))?;
-            this.site
+            this.gateway
                 .event_loop(py)
                 .call_method1(intern!(py, "call_soon"), (flush,))?;
         }
@@ -59,7 +59,9 @@ impl Turner {
         }
         if look.done {
             let _ = this.done.set(());
-            this.site.event_loop(py).call_method0(intern!(py, "stop"))?;
+            this.gateway
+                .event_loop(py)
+                .call_method0(intern!(py, "stop"))?;
         }
         Ok(())
     }
@@ -80,7 +82,7 @@ impl Turner {
 
     /// The requests have had their time.
     fn cancel_all(&self, py: Python<'_>) {
-        self.site.cancel_all(py);
+        self.gateway.cancel_all(py);
     }
 }
 
@@ -108,7 +110,7 @@ impl Turner {
     }
 
     fn call_later(&self, py: Python<'_>, seconds: f64, what: Bound<'_, PyAny>) -> PyResult<()> {
-        self.site
+        self.gateway
             .event_loop(py)
             .call_method1(intern!(py, "call_later"), (seconds, what))
             .map(drop)
@@ -130,7 +132,7 @@ impl Turner {
 
     /// Runs the loop until the server has come to its end.
     fn run(&self, py: Python<'_>) -> Option<PyErr> {
-        let event_loop = self.site.event_loop(py);
+        let event_loop = self.gateway.event_loop(py);
         loop {
             let left = event_loop.call_method0("run_forever");
             match left {
@@ -151,12 +153,12 @@ impl Turner {
 pub(super) fn run(
     py: Python<'_>,
     server: &Arc<Server>,
-    site: &Arc<Site>,
+    gateway: &Arc<AsgiGateway>,
     graceful_timeout: Duration,
 ) -> PyResult<i32> {
     let turner = Turner {
         server: Arc::clone(server),
-        site: Arc::clone(site),
+        gateway: Arc::clone(gateway),
         graceful_timeout,
         ending: OnceLock::new(),
         exit: Mutex::new(None),
@@ -167,7 +169,7 @@ pub(super) fn run(
     let blocked = sys::signals::block_all();
     server.start_watchdog()?;
     drop(blocked);
-    let event_loop = site.event_loop(py);
+    let event_loop = gateway.event_loop(py);
     let turn = turner.getattr("turn")?;
     let poller = server.with_poller(|poller| poller.as_raw_fd());
     event_loop.call_method1("add_reader", (poller, &turn))?;
@@ -181,7 +183,7 @@ pub(super) fn run(
     if quick {
         // Nothing turns the reactor any more: it closes its connections now, WebSockets with a close frame.
         for event in py.detach(|| server.look()).events {
-            site.tell(py, event);
+            gateway.tell(py, event);
         }
     }
     let reserve = this.reserve();
@@ -189,7 +191,7 @@ pub(super) fn run(
         true => Duration::ZERO,
         false => this.time_left().saturating_sub(reserve),
     };
-    let closed = site.close(py, [tasks, reserve.max(Duration::from_millis(100))]);
+    let closed = gateway.close(py, [tasks, reserve.max(Duration::from_millis(100))]);
     match left {
         Some(exit) => Err(exit),
         None => closed.map(|()| 0),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use server::Server;
 
-use crate::asgi::Site;
+use crate::asgi::AsgiGateway;
 use crate::wsgi::Gateway;
 
 pub(crate) use threads::{end_despite_threads, left_threads};
@@ -19,7 +19,7 @@ pub(crate) enum Crew {
     /// A WSGI application, by so many threads.
     Threads(Arc<Gateway>, u32),
     /// An ASGI application, by its event loop. Requests have this long when the worker has to go.
-    EventLoop(Arc<Site>, Duration),
+    EventLoop(Arc<AsgiGateway>, Duration),
 }
 
 /// Serves until the server has come to its end, and returns the worker's exit code.
@@ -29,6 +29,6 @@ pub(crate) enum Crew {
 pub(crate) fn run(py: Python<'_>, server: &Arc<Server>, crew: &Crew) -> PyResult<i32> {
     match crew {
         Crew::Threads(gateway, threads) => threads::run(py, server, gateway, *threads),
-        Crew::EventLoop(site, patience) => event_loop::run(py, server, site, *patience),
+        Crew::EventLoop(gateway, patience) => event_loop::run(py, server, gateway, *patience),
     }
 }

@@ -11,21 +11,21 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
-use super::talk::Talk;
+use super::cycle::Cycle;
 
 /// One call of the application. What it has no word for, such as `cr_frame`, is asked of the application's coroutine.
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
-pub(super) struct Course {
-    talk: Talk,
+pub(super) struct AppCoroutine {
+    cycle: Cycle,
     coroutine: Py<PyAny>,
     over: AtomicBool,
 }
 
-impl Course {
-    pub(super) fn new(talk: Talk, coroutine: Bound<'_, PyAny>) -> Course {
-        Course {
-            talk,
+impl AppCoroutine {
+    pub(super) fn new(cycle: Cycle, coroutine: Bound<'_, PyAny>) -> AppCoroutine {
+        AppCoroutine {
+            cycle,
             coroutine: coroutine.unbind(),
             over: AtomicBool::new(false),
         }
@@ -55,7 +55,7 @@ impl Course {
             Err(error) if error.is_instance_of::<CancelledError>(py) => Some(error.clone_ref(py)),
             _ => None,
         };
-        if let Some(exit) = self.talk.settle(py, outcome) {
+        if let Some(exit) = self.cycle.settle(py, outcome) {
             // Where no task runs this, nobody reports it.
             let _ = retrieve(py);
             return Err(exit);
@@ -65,13 +65,13 @@ impl Course {
 }
 
 #[pymethods]
-impl Course {
-    fn __await__(course: Py<Course>) -> Py<Course> {
-        course
+impl AppCoroutine {
+    fn __await__(wrapper: Py<AppCoroutine>) -> Py<AppCoroutine> {
+        wrapper
     }
 
-    fn __iter__(course: Py<Course>) -> Py<Course> {
-        course
+    fn __iter__(wrapper: Py<AppCoroutine>) -> Py<AppCoroutine> {
+        wrapper
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {

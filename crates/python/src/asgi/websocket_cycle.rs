@@ -9,20 +9,20 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use server::{Exchange, Room};
 
-use super::desk::Desk;
+use super::app_runner::AppRunner;
+use super::awaitable::{Awaitable, Step};
+use super::cycle::Cycle;
 use super::failure::{self, Standing, Verdict};
-use super::promise::{Promise, Step};
 use super::reply::Stuck;
-use super::talk::Talk;
-use super::upgrade::{Heard, Parting, Upgrade};
 use super::waiters::Waiters;
-use super::ws_message::{self, Message};
+use super::websocket_message::{self, Message};
+use super::websocket_state::{AppEnd, Received, WebSocketState};
 use crate::wsgi::text;
 
 /// What is known of one WebSocket.
 #[derive(Debug)]
 struct State {
-    upgrade: Upgrade,
+    websocket: WebSocketState,
     /// The client has left.
     gone: bool,
     /// Whether the application was told, by an exception out of `send`, that there is nobody any more.
@@ -32,8 +32,8 @@ struct State {
 /// One WebSocket.
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
-pub(crate) struct Dialogue {
-    pub(super) desk: Arc<Desk>,
+pub(crate) struct WebSocketCycle {
+    pub(super) runner: Arc<AppRunner>,
     id: u64,
     target: Box<[u8]>,
     state: Mutex<State>,
@@ -41,21 +41,24 @@ pub(crate) struct Dialogue {
 }
 
 #[pymethods]
-impl Dialogue {
+impl WebSocketCycle {
     /// What `receive()` returns.
-    fn next(dialogue: Py<Dialogue>) -> Promise {
-        Promise::message(Talk::WebSocket(dialogue))
+    fn next(cycle: Py<WebSocketCycle>) -> Awaitable {
+        Awaitable::message(Cycle::WebSocket(cycle))
     }
 
     /// Acts when it is called; what it returns has to be awaited only where the client is slow.
-    fn obey(dialogue: &Bound<'_, Dialogue>, message: &Bound<'_, PyAny>) -> PyResult<Py<Promise>> {
-        let py = dialogue.py();
-        let this = dialogue.get();
-        match this.act(py, message)? {
-            Room::Enough => Ok(this.desk.kept(py)),
+    fn obey(
+        cycle: &Bound<'_, WebSocketCycle>,
+        message: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<Awaitable>> {
+        let py = cycle.py();
+        let this = cycle.get();
+        match this.perform(py, message)? {
+            Room::Enough => Ok(this.runner.completed(py)),
             Room::Full => {
-                let talk = Talk::WebSocket(dialogue.clone().unbind());
-                Py::new(py, Promise::room(talk))
+                let cycle = Cycle::WebSocket(cycle.clone().unbind());
+                Py::new(py, Awaitable::room(cycle))
             }
         }
     }
@@ -63,20 +66,24 @@ impl Dialogue {
     /// The grace period after the client's departure is over. An application that has taken the news is left to its work.
     fn expire(&self, py: Python<'_>) -> PyResult<()> {
         match self.is_open() {
-            true => self.desk.cancel(py, self.id),
+            true => self.runner.cancel(py, self.id),
             false => Ok(()),
         }
     }
 }
 
-impl Dialogue {
-    pub(super) fn new(desk: Arc<Desk>, exchange: Exchange, handshake: Handshake) -> Dialogue {
-        Dialogue {
-            desk,
+impl WebSocketCycle {
+    pub(super) fn new(
+        runner: Arc<AppRunner>,
+        exchange: Exchange,
+        handshake: Handshake,
+    ) -> WebSocketCycle {
+        WebSocketCycle {
+            runner,
             id: exchange.id(),
             target: exchange.request.target().into(),
             state: Mutex::new(State {
-                upgrade: Upgrade::new(exchange, handshake),
+                websocket: WebSocketState::new(exchange, handshake),
                 gone: false,
                 told: false,
             }),
@@ -84,12 +91,12 @@ impl Dialogue {
         }
     }
 
-    /// Gives all dialogues the methods that the application calls.
+    /// Gives all cycles the methods that the application calls.
     ///
     /// # Errors
     /// They are not there.
     pub(super) fn complete(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        let class = module.py().get_type::<Dialogue>();
+        let class = module.py().get_type::<WebSocketCycle>();
         class.setattr("receive", module.getattr("receive")?)?;
         class.setattr("send", module.getattr("send")?)
     }
@@ -100,40 +107,40 @@ impl Dialogue {
 
     /// Asks to be told when the client leaves; says whether it has left already.
     pub(super) fn watch_client(&self) -> bool {
-        self.lock().upgrade.watch_client()
+        self.lock().websocket.watch_client()
     }
 
     /// Whether the application still has something to say.
     pub(super) fn is_open(&self) -> bool {
-        self.lock().upgrade.is_open()
+        self.lock().websocket.is_open()
     }
 
     /// The client has left, or the server has closed the WebSocket.
     pub(super) fn note_gone(&self, py: Python<'_>) {
         let mut state = self.lock();
         state.gone = true;
-        state.upgrade.note_gone();
+        state.websocket.note_gone();
         drop(state);
         self.waiters.note_room(py);
     }
 
     /// A step of `receive()`.
     pub(super) fn next_message(&self, py: Python<'_>) -> PyResult<Step> {
-        let heard = self.lock().upgrade.hear();
+        let received = self.lock().websocket.take_next();
         let message = PyDict::new(py);
         let kind = intern!(py, "type");
-        match heard {
-            Heard::Nothing => return self.waiters.wait(py, &self.desk),
-            Heard::Connect => message.set_item(kind, intern!(py, "websocket.connect"))?,
-            Heard::Text(text) => {
+        match received {
+            Received::Nothing => return self.waiters.wait(py, &self.runner),
+            Received::Connect => message.set_item(kind, intern!(py, "websocket.connect"))?,
+            Received::Text(text) => {
                 message.set_item(kind, intern!(py, "websocket.receive"))?;
                 message.set_item(intern!(py, "text"), PyString::new(py, &text))?;
             }
-            Heard::Binary(data) => {
+            Received::Binary(data) => {
                 message.set_item(kind, intern!(py, "websocket.receive"))?;
                 message.set_item(intern!(py, "bytes"), PyBytes::new(py, &data))?;
             }
-            Heard::Disconnect(code, reason) => {
+            Received::Disconnect(code, reason) => {
                 message.set_item(kind, intern!(py, "websocket.disconnect"))?;
                 message.set_item(intern!(py, "code"), code)?;
                 message.set_item(intern!(py, "reason"), reason)?;
@@ -142,19 +149,19 @@ impl Dialogue {
         Ok(Step::Done(Some(message.unbind())))
     }
 
-    fn act(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
-        let message = ws_message::read(message)?;
+    fn perform(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+        let message = websocket_message::read(message)?;
         let is_news = !matches!(message, Message::Text(_) | Message::Binary(_));
         let mut state = self.lock();
-        let upgrade = &mut state.upgrade;
-        // Nothing waits here, so the GIL is kept; see `Conversation::obey`.
+        let websocket = &mut state.websocket;
+        // Nothing waits here, so the GIL is kept; see `HttpCycle::perform`.
         let room = match message {
-            Message::Accept(protocol, fields) => upgrade.accept(protocol.as_deref(), &fields),
-            Message::Text(text) => upgrade.send_text(&text),
-            Message::Binary(piece) => upgrade.send_binary(piece.as_bytes()),
-            Message::Close(code, reason) => upgrade.close(code, &reason),
-            Message::DenialStart(head) => upgrade.deny(head),
-            Message::DenialBody(piece, more) => upgrade.deny_with(piece.as_bytes(), more),
+            Message::Accept(protocol, fields) => websocket.accept(protocol.as_deref(), &fields),
+            Message::Text(text) => websocket.send_text(&text),
+            Message::Binary(piece) => websocket.send_binary(piece.as_bytes()),
+            Message::Close(code, reason) => websocket.close(code, &reason),
+            Message::DenialStart(head) => websocket.deny(head),
+            Message::DenialBody(piece, more) => websocket.deny_with(piece.as_bytes(), more),
         };
         state.told |= matches!(room, Err(Stuck::Lost(_)));
         drop(state);
@@ -170,10 +177,10 @@ impl Dialogue {
     /// Sees to what an application leaves that has returned or raised. Returns the exception that the worker must obey: `SystemExit`
     /// and `KeyboardInterrupt`.
     pub(super) fn settle(&self, py: Python<'_>, outcome: PyResult<()>) -> Option<PyErr> {
-        self.desk.forget(self.id);
+        self.runner.forget(self.id);
         match outcome {
             Ok(()) => {
-                self.part();
+                self.end();
                 None
             }
             Err(error) => self.fail(py, error),
@@ -186,24 +193,24 @@ impl Dialogue {
         let standing = Standing {
             told: state.told,
             broken_off: false,
-            out_of_time: self.desk.is_out_of_time(),
-            released: state.gone || !state.upgrade.is_open(),
+            out_of_time: self.runner.is_out_of_time(),
+            released: state.gone || !state.websocket.is_open(),
         };
         drop(state);
         let exit = match failure::judge(py, &self.target, error, standing) {
             Verdict::OfTheClient => None,
             Verdict::OfTheApplication(exit) => exit,
         };
-        let _ = self.lock().upgrade.part(Parting::Failed);
+        let _ = self.lock().websocket.end(AppEnd::Failed);
         self.waiters.wake(py);
         exit
     }
 
     /// The application has returned.
-    fn part(&self) {
+    fn end(&self) {
         let mut state = self.lock();
         let told = state.told || state.gone;
-        if let Err(missing) = state.upgrade.part(Parting::Returned)
+        if let Err(missing) = state.websocket.end(AppEnd::Returned)
             && !told
         {
             let target = text::printable(&self.target);
@@ -213,7 +220,7 @@ impl Dialogue {
 
     /// Answers a handshake that the application does not get to see.
     pub(super) fn refuse(&self, status: u16, rule: &str) {
-        self.lock().upgrade.refuse(status, rule);
+        self.lock().websocket.refuse(status, rule);
     }
 
     /// The lock is never held while Python code can run.

@@ -25,7 +25,7 @@ const ABNORMAL: u16 = 1006;
 
 /// How the application ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Parting {
+pub(super) enum AppEnd {
     /// It returned.
     Returned,
     /// It raised, or was cancelled.
@@ -34,7 +34,7 @@ pub(super) enum Parting {
 
 /// What there is for `receive()`.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum Received {
     /// The client asks for a WebSocket.
     Connect,
     /// A message of the client.
@@ -66,7 +66,7 @@ enum Stage {
 
 /// One handshake.
 #[derive(Debug)]
-pub(super) struct Upgrade {
+pub(super) struct WebSocketState {
     stage: Stage,
     /// `receive()` has told of the handshake, which comes first whatever the application has sent before it asks.
     told: bool,
@@ -86,9 +86,9 @@ const ANSWERED: Stuck = Stuck::Misplaced("the handshake has been answered alread
 const CLOSED: Stuck = Stuck::Misplaced("the application has closed the WebSocket already");
 const LOST: Stuck = Stuck::Lost(SinkError::Disconnected);
 
-impl Upgrade {
-    pub(super) fn new(exchange: Exchange, handshake: Handshake) -> Upgrade {
-        Upgrade {
+impl WebSocketState {
+    pub(super) fn new(exchange: Exchange, handshake: Handshake) -> WebSocketState {
+        WebSocketState {
             stage: Stage::Asked {
                 exchange: Box::new(exchange),
                 handshake: Box::new(handshake),
@@ -119,32 +119,32 @@ impl Upgrade {
         }
     }
 
-    pub(super) fn hear(&mut self) -> Heard {
+    pub(super) fn take_next(&mut self) -> Received {
         if !std::mem::replace(&mut self.told, true) {
-            return Heard::Connect;
+            return Received::Connect;
         }
         match &mut self.stage {
             Stage::Asked { exchange, .. } => match exchange.watch_gone() {
-                true => Heard::Disconnect(ABNORMAL, String::new()),
-                false => Heard::Nothing,
+                true => Received::Disconnect(ABNORMAL, String::new()),
+                false => Received::Nothing,
             },
             Stage::Denying(reply) => match reply.exchange().is_none_or(Exchange::watch_gone) {
-                true => Heard::Disconnect(ABNORMAL, String::new()),
-                false => Heard::Nothing,
+                true => Received::Disconnect(ABNORMAL, String::new()),
+                false => Received::Nothing,
             },
             Stage::Open(websocket) => match websocket.receive() {
-                None => Heard::Nothing,
-                Some(Incoming::Text(text)) => Heard::Text(text),
-                Some(Incoming::Binary(data)) => Heard::Binary(data),
+                None => Received::Nothing,
+                Some(Incoming::Text(text)) => Received::Text(text),
+                Some(Incoming::Binary(data)) => Received::Binary(data),
                 Some(Incoming::Closed(closure)) => {
                     let (code, reason) = (closure.code(), closure.reason().to_owned());
                     // The server writes its access line now, however long the application goes on.
                     self.stage = Stage::Ended(code, reason.clone());
-                    Heard::Disconnect(code, reason)
+                    Received::Disconnect(code, reason)
                 }
             },
             Stage::Closed(code, reason) | Stage::Ended(code, reason) => {
-                Heard::Disconnect(*code, reason.clone())
+                Received::Disconnect(*code, reason.clone())
             }
         }
     }
@@ -246,19 +246,19 @@ impl Upgrade {
     }
 
     /// The application has ended: whatever it left open is closed. Says whether it was to be expected to do that itself.
-    pub(super) fn part(&mut self, parting: Parting) -> Result<(), &'static str> {
-        match (&mut self.stage, parting) {
-            (Stage::Asked { exchange, .. }, Parting::Returned) => {
+    pub(super) fn end(&mut self, app_end: AppEnd) -> Result<(), &'static str> {
+        match (&mut self.stage, app_end) {
+            (Stage::Asked { exchange, .. }, AppEnd::Returned) => {
                 exchange.refuse(403, NOT_ACCEPTED);
             }
-            (Stage::Asked { exchange, .. }, Parting::Failed) => {
-                exchange.refuse(500, super::conversation::RULE);
+            (Stage::Asked { exchange, .. }, AppEnd::Failed) => {
+                exchange.refuse(500, super::http_cycle::RULE);
             }
             // Fails where there is nobody any more.
-            (Stage::Open(websocket), Parting::Returned) => drop(websocket.close(1000, "")),
-            (Stage::Open(websocket), Parting::Failed) => drop(websocket.close(1011, "")),
+            (Stage::Open(websocket), AppEnd::Returned) => drop(websocket.close(1000, "")),
+            (Stage::Open(websocket), AppEnd::Failed) => drop(websocket.close(1011, "")),
             (Stage::Denying(reply), _) => {
-                reply.give_up(500, super::conversation::RULE);
+                reply.give_up(500, super::http_cycle::RULE);
                 self.stage = Stage::Ended(ABNORMAL, String::new());
                 return Err("completing");
             }

@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::talk::Talk;
+use super::cycle::Cycle;
 
 /// What is awaited.
 #[derive(Debug)]
@@ -14,15 +14,15 @@ enum What {
     /// Nothing: it has been done.
     Nothing,
     /// The next message for the application.
-    Message(Talk),
+    Message(Cycle),
     /// Room for more of what it sends.
-    Room(Talk),
+    Room(Cycle),
 }
 
 /// One awaitable.
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
-pub(super) struct Promise(What);
+pub(super) struct Awaitable(What);
 
 /// Where a step has led.
 pub(super) enum Step {
@@ -32,38 +32,38 @@ pub(super) enum Step {
     Wait(Py<PyAny>),
 }
 
-impl Promise {
-    /// Has been kept already.
-    pub(super) fn kept() -> Promise {
-        Promise(What::Nothing)
+impl Awaitable {
+    /// One that is done already.
+    pub(super) fn completed() -> Awaitable {
+        Awaitable(What::Nothing)
     }
 
-    /// The next message that `talk` has for its application.
-    pub(super) fn message(talk: Talk) -> Promise {
-        Promise(What::Message(talk))
+    /// The next message that `cycle` has for its application.
+    pub(super) fn message(cycle: Cycle) -> Awaitable {
+        Awaitable(What::Message(cycle))
     }
 
     /// Room in the queue of the client.
-    pub(super) fn room(talk: Talk) -> Promise {
-        Promise(What::Room(talk))
+    pub(super) fn room(cycle: Cycle) -> Awaitable {
+        Awaitable(What::Room(cycle))
     }
 
     fn step(&self, py: Python<'_>) -> PyResult<Step> {
         match &self.0 {
             What::Nothing => Ok(Step::Done(None)),
-            What::Message(talk) => talk.next_message(py),
-            What::Room(talk) => talk.room(py),
+            What::Message(cycle) => cycle.next_message(py),
+            What::Room(cycle) => cycle.room(py),
         }
     }
 }
 
 #[pymethods]
-impl Promise {
-    fn __await__(promise: Py<Promise>) -> Py<Promise> {
+impl Awaitable {
+    fn __await__(promise: Py<Awaitable>) -> Py<Awaitable> {
         promise
     }
 
-    fn __iter__(promise: Py<Promise>) -> Py<Promise> {
+    fn __iter__(promise: Py<Awaitable>) -> Py<Awaitable> {
         promise
     }
 

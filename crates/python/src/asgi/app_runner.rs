@@ -11,19 +11,19 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use server::{Event, Exchange};
 
-use super::conversation::Conversation;
-use super::course::Course;
-use super::dialogue::Dialogue;
-use super::promise::Promise;
+use super::app_coroutine::AppCoroutine;
+use super::awaitable::Awaitable;
+use super::cycle::Cycle;
+use super::http_cycle::HttpCycle;
 use super::scope::{Constants, Scope, Template};
-use super::talk::Talk;
+use super::websocket_cycle::WebSocketCycle;
 use crate::unserved::Unserved;
 use crate::wsgi::{HookRequest, RequestHooks};
 
 /// A request or a WebSocket that is under way.
 #[derive(Debug)]
 struct Call {
-    talk: Talk,
+    cycle: Cycle,
     /// The event loop itself holds its tasks only weakly.
     task: Py<PyAny>,
 }
@@ -46,14 +46,14 @@ pub(super) struct Application {
     pub(super) call_apart: Py<PyAny>,
 }
 
-/// The desk of a worker.
+/// The runner of a worker.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct AppRunner {
     application: Application,
     event_loop: Py<PyAny>,
     create_future: Py<PyAny>,
     tasks: Tasks,
-    kept: Py<Promise>,
+    completed: Py<Awaitable>,
     /// What messages with the last piece of a body are copied from.
     last_message: Py<PyDict>,
     /// How long a task may run on after its client has left.
@@ -69,19 +69,19 @@ pub(crate) struct Desk {
     out_of_time: AtomicBool,
 }
 
-impl Desk {
+impl AppRunner {
     pub(super) fn new(
         py: Python<'_>,
         application: Application,
         event_loop: &Bound<'_, PyAny>,
         constants: Constants,
-    ) -> PyResult<Desk> {
-        Ok(Desk {
+    ) -> PyResult<AppRunner> {
+        Ok(AppRunner {
             application,
             create_future: event_loop.getattr("create_future")?.unbind(),
             tasks: Tasks::new(py, event_loop)?,
             event_loop: event_loop.clone().unbind(),
-            kept: Py::new(py, Promise::kept())?,
+            completed: Py::new(py, Awaitable::completed())?,
             last_message: last_message(py)?.unbind(),
             grace: Duration::ZERO,
             hooks: None,
@@ -93,9 +93,13 @@ impl Desk {
     }
 
     /// Starts the application on a request. Returns the exception that the worker must obey.
-    pub(super) fn start(self: &Arc<Desk>, py: Python<'_>, exchange: Exchange) -> Option<PyErr> {
-        let (talk, scope) = match self.receive(py, exchange) {
-            Ok(Some(talk_and_scope)) => talk_and_scope,
+    pub(super) fn start(
+        self: &Arc<AppRunner>,
+        py: Python<'_>,
+        exchange: Exchange,
+    ) -> Option<PyErr> {
+        let (cycle, scope) = match self.receive(py, exchange) {
+            Ok(Some(cycle_and_scope)) => cycle_and_scope,
             Ok(None) => return None,
             Err(error) => {
                 log::error!("A request could not be served: {error}");
@@ -103,15 +107,15 @@ impl Desk {
             }
         };
         match scope {
-            Ok(scope) => match talk.begin(py) {
-                Ok(()) => self.call(py, &talk, &scope),
-                Err(error) => talk.fail(py, error),
+            Ok(scope) => match cycle.begin(py) {
+                Ok(()) => self.call(py, &cycle, &scope),
+                Err(error) => cycle.fail(py, error),
             },
             Err(Unserved::Refused(status, rule)) => {
-                talk.refuse(status, rule);
+                cycle.refuse(status, rule);
                 None
             }
-            Err(Unserved::Raised(error)) => talk.fail(py, error),
+            Err(Unserved::Raised(error)) => cycle.fail(py, error),
         }
     }
 
@@ -120,10 +124,10 @@ impl Desk {
     /// # Errors
     /// There is no memory for the objects. The exchange is dropped, which answers it.
     fn receive<'py>(
-        self: &Arc<Desk>,
+        self: &Arc<AppRunner>,
         py: Python<'py>,
         mut exchange: Exchange,
-    ) -> PyResult<Option<(Talk, Scope<'py>)>> {
+    ) -> PyResult<Option<(Cycle, Scope<'py>)>> {
         let handshake = match exchange.handshake() {
             Ok(handshake) => handshake,
             Err(refusal) => {
@@ -133,11 +137,11 @@ impl Desk {
             }
         };
         let scope = self.scope(py, &exchange, handshake.as_ref())?;
-        let desk = Arc::clone(self);
-        let talk = match handshake {
+        let runner = Arc::clone(self);
+        let cycle = match handshake {
             Some(handshake) => {
-                let dialogue = Dialogue::new(desk, exchange, handshake);
-                Talk::WebSocket(Py::new(py, dialogue)?)
+                let cycle = WebSocketCycle::new(runner, exchange, handshake);
+                Cycle::WebSocket(Py::new(py, cycle)?)
             }
             None => {
                 let observed = match &self.hooks {
@@ -147,11 +151,11 @@ impl Desk {
                     }
                     None => None,
                 };
-                let conversation = Conversation::new(desk, exchange, observed);
-                Talk::Request(Py::new(py, conversation)?)
+                let cycle = HttpCycle::new(runner, exchange, observed);
+                Cycle::Http(Py::new(py, cycle)?)
             }
         };
-        Ok(Some((talk, scope)))
+        Ok(Some((cycle, scope)))
     }
 
     /// The template is taken away for as long as its scope is made, because new objects may set the garbage collector off, and with it
@@ -179,32 +183,32 @@ impl Desk {
         Ok(scope)
     }
 
-    fn call(&self, py: Python<'_>, talk: &Talk, scope: &Bound<'_, PyDict>) -> Option<PyErr> {
-        let course = self
-            .coroutine(py, talk, scope)
-            .and_then(|coroutine| Bound::new(py, Course::new(talk.clone_ref(py), coroutine)));
-        let course = match course {
-            Ok(course) => course,
-            Err(error) => return talk.fail(py, error),
+    fn call(&self, py: Python<'_>, cycle: &Cycle, scope: &Bound<'_, PyDict>) -> Option<PyErr> {
+        let wrapper = self.coroutine(py, cycle, scope).and_then(|coroutine| {
+            Bound::new(py, AppCoroutine::new(cycle.clone_ref(py), coroutine))
+        });
+        let wrapper = match wrapper {
+            Ok(wrapper) => wrapper,
+            Err(error) => return cycle.fail(py, error),
         };
-        match self.tasks.start(py, &self.event_loop, course.as_any()) {
+        match self.tasks.start(py, &self.event_loop, wrapper.as_any()) {
             // It ended in its first step, and what it leaves has been seen to.
-            task if course.get().is_over() => task.err(),
+            task if wrapper.get().is_over() => task.err(),
             Ok(task) => {
-                self.keep(py, talk, task);
+                self.keep(py, cycle, task);
                 None
             }
-            Err(error) => talk.fail(py, error),
+            Err(error) => cycle.fail(py, error),
         }
     }
 
     fn coroutine<'py>(
         &self,
         py: Python<'py>,
-        talk: &Talk,
+        cycle: &Cycle,
         scope: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let object = talk.object(py);
+        let object = cycle.object(py);
         let receive = object.getattr(intern!(py, "receive"))?;
         let send = object.getattr(intern!(py, "send"))?;
         let application = &self.application;
@@ -219,14 +223,14 @@ impl Desk {
     }
 
     /// Keeps a task until it has ended.
-    fn keep(&self, py: Python<'_>, talk: &Talk, task: Bound<'_, PyAny>) {
+    fn keep(&self, py: Python<'_>, cycle: &Cycle, task: Bound<'_, PyAny>) {
         let call = Call {
-            talk: talk.clone_ref(py),
+            cycle: cycle.clone_ref(py),
             task: task.unbind(),
         };
-        lock(&self.calls).insert(talk.id(), call);
-        if talk.watch_client() {
-            self.client_left(py, talk.id());
+        lock(&self.calls).insert(cycle.id(), call);
+        if cycle.watch_client() {
+            self.client_left(py, cycle.id());
         }
     }
 
@@ -235,29 +239,29 @@ impl Desk {
         let (Event::Body(id) | Event::Message(id) | Event::Room(id) | Event::Gone(id)) = event;
         match (event, self.find(py, id)) {
             (_, None) => {}
-            (Event::Body(_) | Event::Message(_), Some(talk)) => talk.waiters().wake(py),
-            (Event::Room(_), Some(talk)) => talk.waiters().note_room(py),
+            (Event::Body(_) | Event::Message(_), Some(cycle)) => cycle.waiters().wake(py),
+            (Event::Room(_), Some(cycle)) => cycle.waiters().note_room(py),
             (Event::Gone(_), Some(_)) => self.client_left(py, id),
         }
     }
 
-    fn find(&self, py: Python<'_>, id: u64) -> Option<Talk> {
+    fn find(&self, py: Python<'_>, id: u64) -> Option<Cycle> {
         lock(&self.calls)
             .get(&id)
-            .map(|call| call.talk.clone_ref(py))
+            .map(|call| call.cycle.clone_ref(py))
     }
 
     /// The client left: the application is told, and has the grace period to end.
     fn client_left(&self, py: Python<'_>, id: u64) {
-        let Some(talk) = self.find(py, id) else {
+        let Some(cycle) = self.find(py, id) else {
             return;
         };
-        if !talk.is_open() {
+        if !cycle.is_open() {
             return; // It has its answer; what still runs is the application's own business.
         }
-        let known_for = talk.note_gone(py);
+        let known_for = cycle.note_gone(py);
         let grace = self.grace.saturating_sub(known_for);
-        if let Err(error) = self.expire_later(talk.object(py), grace) {
+        if let Err(error) = self.expire_later(cycle.object(py), grace) {
             log::error!("A task that nobody waits for cannot be cancelled: {error}");
         }
     }
@@ -320,8 +324,8 @@ impl Desk {
     }
 
     /// An awaitable for what has been done.
-    pub(super) fn kept(&self, py: Python<'_>) -> Py<Promise> {
-        self.kept.clone_ref(py)
+    pub(super) fn completed(&self, py: Python<'_>) -> Py<Awaitable> {
+        self.completed.clone_ref(py)
     }
 
     /// The message with the last piece of a body, without the piece: to be copied.

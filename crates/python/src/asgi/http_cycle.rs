@@ -10,12 +10,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use server::{Exchange, Presence, Read, Room};
 
-use super::desk::Desk;
+use super::app_runner::AppRunner;
+use super::awaitable::{Awaitable, Step};
+use super::cycle::Cycle;
 use super::failure::{self, Standing, Verdict};
 use super::message::{self, Message};
-use super::promise::{Promise, Step};
 use super::reply::{Reply, Stage, Stuck};
-use super::talk::Talk;
 use super::waiters::Waiters;
 use crate::wsgi::{HookRequest, text};
 
@@ -55,8 +55,8 @@ impl State {
 /// One request.
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
-pub(crate) struct Conversation {
-    pub(super) desk: Arc<Desk>,
+pub(crate) struct HttpCycle {
+    pub(super) runner: Arc<AppRunner>,
     id: u64,
     target: Box<[u8]>,
     state: Mutex<State>,
@@ -64,54 +64,48 @@ pub(crate) struct Conversation {
 }
 
 /// What `receive()` has found.
-enum Heard {
+enum Received {
     Body(Vec<u8>, bool),
     Disconnect,
     Nothing,
 }
 
 #[pymethods]
-impl Conversation {
-    fn receive(conversation: Py<Conversation>) -> Promise {
-        Promise::message(Talk::Request(conversation))
+impl HttpCycle {
+    fn receive(cycle: Py<HttpCycle>) -> Awaitable {
+        Awaitable::message(Cycle::Http(cycle))
     }
 
     /// Acts when it is called; what it returns has to be awaited only where the client is slow.
-    fn send(
-        conversation: &Bound<'_, Conversation>,
-        message: &Bound<'_, PyAny>,
-    ) -> PyResult<Py<Promise>> {
-        let py = conversation.py();
-        let this = conversation.get();
-        match this.obey(py, message)? {
-            Room::Enough => Ok(this.desk.kept(py)),
-            Room::Full => Py::new(
-                py,
-                Promise::room(Talk::Request(conversation.clone().unbind())),
-            ),
+    fn send(cycle: &Bound<'_, HttpCycle>, message: &Bound<'_, PyAny>) -> PyResult<Py<Awaitable>> {
+        let py = cycle.py();
+        let this = cycle.get();
+        match this.perform(py, message)? {
+            Room::Enough => Ok(this.runner.completed(py)),
+            Room::Full => Py::new(py, Awaitable::room(Cycle::Http(cycle.clone().unbind()))),
         }
     }
 
     /// The grace period after the client's departure is over. A client that still takes what is sent has its answer to get.
-    fn expire(conversation: &Bound<'_, Conversation>) -> PyResult<()> {
-        let py = conversation.py();
-        let this = conversation.get();
+    fn expire(cycle: &Bound<'_, HttpCycle>) -> PyResult<()> {
+        let py = cycle.py();
+        let this = cycle.get();
         match this.probe() {
-            Presence::Lost => this.desk.cancel(py, this.id),
-            Presence::Doubtful => this.desk.expire_later(conversation.as_any(), AGAIN),
+            Presence::Lost => this.runner.cancel(py, this.id),
+            Presence::Doubtful => this.runner.expire_later(cycle.as_any(), AGAIN),
             Presence::Here => Ok(()),
         }
     }
 }
 
-impl Conversation {
+impl HttpCycle {
     pub(super) fn new(
-        desk: Arc<Desk>,
+        runner: Arc<AppRunner>,
         exchange: Exchange,
         observed: Option<Py<HookRequest>>,
-    ) -> Conversation {
-        Conversation {
-            desk,
+    ) -> HttpCycle {
+        HttpCycle {
+            runner,
             id: exchange.id(),
             target: exchange.request.target().into(),
             state: Mutex::new(State {
@@ -140,7 +134,7 @@ impl Conversation {
             Some(observed) => observed.clone_ref(py),
             None => return Ok(()),
         };
-        match &self.desk.hooks {
+        match &self.runner.hooks {
             Some(hooks) => hooks.before(py, &observed),
             None => Ok(()),
         }
@@ -149,7 +143,7 @@ impl Conversation {
     /// Calls the hook `post_request`: the application has returned, and its response is as complete as it will be.
     fn end(&self, py: Python<'_>) {
         let mut state = self.lock();
-        let (Some(observed), Some(hooks)) = (state.observed.take(), &self.desk.hooks) else {
+        let (Some(observed), Some(hooks)) = (state.observed.take(), &self.runner.hooks) else {
             return;
         };
         let response = state.reply.outcome();
@@ -208,15 +202,15 @@ impl Conversation {
 
     /// A step of `receive()`.
     pub(super) fn next_message(&self, py: Python<'_>) -> PyResult<Step> {
-        let message = match self.hear() {
-            Heard::Nothing => return self.waiters.wait(py, &self.desk),
-            Heard::Disconnect => {
+        let message = match self.take_next() {
+            Received::Nothing => return self.waiters.wait(py, &self.runner),
+            Received::Disconnect => {
                 let message = PyDict::new(py);
                 message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
                 message
             }
-            Heard::Body(data, more) => {
-                let message = self.desk.last_message(py).copy()?;
+            Received::Body(data, more) => {
+                let message = self.runner.last_message(py).copy()?;
                 message.set_item(intern!(py, "body"), PyBytes::new(py, &data))?;
                 if more {
                     message.set_item(intern!(py, "more_body"), true)?;
@@ -227,39 +221,39 @@ impl Conversation {
         Ok(Step::Done(Some(message.unbind())))
     }
 
-    fn hear(&self) -> Heard {
+    fn take_next(&self) -> Received {
         let mut state = self.lock();
         let (body_over, gone) = (state.body_over, state.gone);
         let Some(exchange) = state.reply.exchange() else {
-            return Heard::Disconnect;
+            return Received::Disconnect;
         };
         if body_over {
             return match gone.is_some() || exchange.watch_gone() {
-                true => Heard::Disconnect,
-                false => Heard::Nothing,
+                true => Received::Disconnect,
+                false => Received::Nothing,
             };
         }
         match exchange.read_body() {
             Read::Chunk { data, more } => {
                 state.body_over = !more;
-                Heard::Body(data, more)
+                Received::Body(data, more)
             }
-            Read::Pending => Heard::Nothing,
+            Read::Pending => Received::Nothing,
             Read::Gone => {
                 state.broken_off = true;
-                Heard::Disconnect
+                Received::Disconnect
             }
             Read::Refused { status, rule } => {
                 // The client's mistake is answered here; to the application it is as if the client had left.
                 state.gone = Some(Instant::now());
                 state.broken_off = true;
                 state.reply.give_up(status, rule);
-                Heard::Disconnect
+                Received::Disconnect
             }
         }
     }
 
-    fn obey(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+    fn perform(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
         let message = message::read(message)?;
         let mut state = self.lock();
         let reply = &mut state.reply;
@@ -299,7 +293,7 @@ impl Conversation {
     /// Sees to what an application leaves that has returned or raised. Returns the exception that the worker must obey: `SystemExit`
     /// and `KeyboardInterrupt`.
     pub(super) fn settle(&self, py: Python<'_>, outcome: PyResult<()>) -> Option<PyErr> {
-        self.desk.forget(self.id);
+        self.runner.forget(self.id);
         match outcome {
             Ok(()) => {
                 self.check_complete();
@@ -318,7 +312,7 @@ impl Conversation {
         let standing = Standing {
             told,
             broken_off,
-            out_of_time: self.desk.is_out_of_time(),
+            out_of_time: self.runner.is_out_of_time(),
             released: gone || !self.is_open(),
         };
         let exit = match failure::judge(py, &self.target, error, standing) {
