@@ -104,6 +104,31 @@ def test_empty_bodies_and_pieces(server: Server, view: str) -> None:
         assert wire.get("/").text == "Hello, world!"
 
 
+@parity("gthread")
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("given", ["bytes", "str", "bytearray", "memoryview", "subclass"])
+@pytest.mark.parametrize("status", [200, 204, 302, 304, 404])
+def test_an_empty_string_is_an_empty_body(server: Server, status: int, given: str, method: str) -> None:
+    with server.connect() as wire:
+        reply = wire.request(f"/empty_string/{status}?{given}", method=method).reply(to=method)
+        assert (reply.status, reply.reason, reply.body) == (status, "Given", b"")
+        assert reply.header("X-Kept") == "yes"
+        assert wire.get("/").text == "Hello, world!"
+
+
+@better
+@pytest.mark.parametrize("given", ["bytes", "str", "bytearray", "memoryview"])
+def test_a_string_with_characters_is_no_body(server: Server, given: str) -> None:
+    """Iterated, it would be numbers or characters."""
+    reply = server.get(f"/string?{given}")
+    assert reply.status == 500 and b"text" not in reply.body
+
+
+@parity("gthread")
+def test_an_empty_string_does_not_stand_for_start_response(server: Server) -> None:
+    assert server.get("/empty_string_without_start").status == 500
+
+
 @better
 def test_a_str_body_is_an_error_and_not_an_answer(server: Server) -> None:
     reply = server.get("/returns_str")

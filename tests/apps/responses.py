@@ -11,6 +11,10 @@ from lab import GATES, mark, wait_at
 TEXT = [("Content-Type", "text/plain")]
 
 
+class Text(str):
+    """As frameworks have strings of their own."""
+
+
 def write(environ, start_response):
     """The imperative way of PEP 3333, mixed with a returned body."""
     write = start_response("200 OK", TEXT)
@@ -80,6 +84,25 @@ def returns_str(environ, start_response):
 def empty(environ, start_response):
     start_response("200 OK", TEXT)
     return []
+
+
+EMPTY_STRINGS = {"bytes": b"", "str": "", "bytearray": bytearray(), "memoryview": memoryview(b""), "subclass": Text()}
+STRINGS = {"bytes": b"text", "str": "text", "bytearray": bytearray(b"text"), "memoryview": memoryview(b"text")}
+
+
+def empty_string(environ, start_response):
+    """Returns a string without characters; the path names the status, the query the type."""
+    start_response(environ["PATH_INFO"].rpartition("/")[2] + " Given", [("X-Kept", "yes")])
+    return EMPTY_STRINGS[environ["QUERY_STRING"]]
+
+
+def string(environ, start_response):
+    start_response("200 OK", TEXT)
+    return STRINGS[environ["QUERY_STRING"]]
+
+
+def empty_string_without_start(environ, start_response):
+    return b""
 
 
 def empty_pieces(environ, start_response):
@@ -358,7 +381,7 @@ def unrun_wrapper(environ, start_response):
 
 
 def application(environ, start_response):
-    view = globals().get(environ["PATH_INFO"].strip("/"))
+    view = globals().get(environ["PATH_INFO"].strip("/").partition("/")[0])
     if view is None:
         body = b"Hello, world!"
         start_response("200 OK", [*TEXT, ("Content-Length", str(len(body)))])

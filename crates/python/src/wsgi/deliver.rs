@@ -119,7 +119,9 @@ fn whole(py: Python<'_>, counter: &Counter, body: &[u8]) -> Result<(), Failure> 
 fn iterate(result: &Bound<'_, PyAny>, counter: &Counter) -> Result<(), Failure> {
     let py = result.py();
     let iterator = match result.try_iter() {
-        Ok(iterator) if !is_one_string(result) => iterator,
+        Ok(iterator) if !is_string(result) => iterator,
+        // `return b""` has the effect of `return []`: both are iterables without a chunk.
+        Ok(_) if result.len()? == 0 => return whole(py, counter, b""),
         _ => return Err(not_a_body(result).into()),
     };
     let mut only = None;
@@ -159,8 +161,8 @@ fn bytes_of<'a, 'py>(chunk: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, Py
         .map_err(|_| wrong_type("a chunk of the response body", "bytes", chunk))
 }
 
-/// Whether a body was returned without the list round it, which would be iterated into numbers or characters.
-fn is_one_string(result: &Bound<'_, PyAny>) -> bool {
+/// Whether the application returned a string where a list of them is due. Iterated, it would be numbers or characters.
+fn is_string(result: &Bound<'_, PyAny>) -> bool {
     result.is_instance_of::<PyBytes>() || result.is_instance_of::<PyString>()
 }
 
