@@ -518,6 +518,17 @@ def test_what_pre_request_changes_is_what_the_application_sees(serve: Serve) -> 
 
 
 @parity
+@pytest.mark.parametrize(
+    "headers",
+    ["tuple(req.headers)", "[list(pair) for pair in req.headers]", "dict(req.headers).items()"],
+)
+def test_pre_request_may_replace_the_headers_by_any_pairs(serve: Serve, headers: str) -> None:
+    _conf(serve, f"def pre_request(worker, req):\n    req.headers = {headers}\n")
+    server = _serve_lab(serve)
+    assert server.get("/environ", fields=[("X-Kept", "yes")]).json()["HTTP_X_KEPT"] == "yes"
+
+
+@parity
 def test_the_access_log_shows_fields_that_pre_request_adds(serve: Serve) -> None:
     _conf(
         serve,

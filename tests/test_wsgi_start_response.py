@@ -72,6 +72,46 @@ def test_a_bad_field_is_a_500_and_not_sent(server: Server, name: str) -> None:
     assert reply.header("X-Bad") is None and reply.header("X-Injected") is None
 
 
+GIVEN = [
+    "tuple",
+    "iterator",
+    "generator",
+    "items",
+    "object",
+    "lists",
+    "tuple-of-lists",
+    "pair-iterators",
+    "pair-objects",
+    "str-subclass",
+    "none",
+]
+
+
+@parity
+@pytest.mark.parametrize("given", GIVEN)
+def test_fields_may_be_any_iterable_of_pairs(server: Server, given: str) -> None:
+    reply = server.get(f"/given_fields?{given}")
+    assert (reply.status, reply.text) == (200, "body")
+    expected = {"none": [[], []], "items": [["1"], ["2"]]}.get(given, [["1"], ["2", "3"]])
+    assert [reply.all("X-One"), reply.all("X-Two")] == expected
+
+
+@parity
+@pytest.mark.parametrize("given", ["mapping", "str", "null", "number", "flat", "one", "three", "raising", "null-pair"])
+def test_what_gives_no_pairs_is_a_500(server: Server, given: str) -> None:
+    reply = server.get(f"/wrong_fields?{given}")
+    assert reply.status == 500
+    assert reply.header("X-Bad") is None and reply.header("X-One") is None
+
+
+def test_fields_that_start_the_response_themselves_are_a_second_start(server: Server) -> None:
+    """One head is on the wire, and never two."""
+    with server.connect() as wire:
+        received = wire.request("/fields_that_start").until(b"begun") + wire.rest_or_reset()
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"X-Inner: yes" in received and b"X-Outer" not in received and b"never" not in received
+
+
 @parity
 @pytest.mark.parametrize(
     "status",
@@ -177,6 +217,17 @@ def test_repeated_fields_stay_apart_and_in_order(server: Server) -> None:
 def test_status_and_reason_are_the_applications(server: Server) -> None:
     reply = server.get("/odd_reason")
     assert (reply.status, reply.reason) == (299, "All Is Well \u00fc")
+
+
+@parity
+@pytest.mark.parametrize("given", GIVEN)
+def test_early_hints_may_be_any_iterable_of_pairs(server: Server, given: str) -> None:
+    with server.connect() as wire:
+        wire.request(f"/early_hints_given?{given}")
+        hints = wire.interim()
+        assert hints.status == 103
+        assert hints.all("X-One") == ([] if given == "none" else ["1"])
+        assert wire.reply().text == "final"
 
 
 @parity

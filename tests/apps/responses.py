@@ -147,6 +147,82 @@ def bad_field(environ, start_response):
     return [b"bad"]
 
 
+PAIRS = [("X-One", "1"), ("X-Two", "2"), ("X-Two", "3")]
+
+
+class Headers:
+    """A mapping of a framework: iterated, it gives its pairs."""
+
+    def __iter__(self):
+        return iter(PAIRS)
+
+
+class PairOfTwo:
+    """Unpacks into two, and is neither a tuple nor a list."""
+
+    def __init__(self, pair):
+        self.pair = pair
+
+    def __iter__(self):
+        return iter(self.pair)
+
+
+def raising():
+    yield PAIRS[0]
+    raise ValueError("while the headers were read")
+
+
+#: Headers that are no list of tuples.
+GIVEN_FIELDS = {
+    "tuple": lambda: tuple(PAIRS),
+    "iterator": lambda: iter(PAIRS),
+    "generator": lambda: (pair for pair in PAIRS),
+    "items": lambda: {"X-One": "1", "X-Two": "2"}.items(),
+    "object": Headers,
+    "lists": lambda: [list(pair) for pair in PAIRS],
+    "tuple-of-lists": lambda: tuple(list(pair) for pair in PAIRS),
+    "pair-iterators": lambda: [iter(pair) for pair in PAIRS],
+    "pair-objects": lambda: [PairOfTwo(pair) for pair in PAIRS],
+    "str-subclass": lambda: [(Text(name), Text(value)) for name, value in PAIRS],
+    "none": lambda: (),
+}
+
+#: What is no headers, however it is read.
+WRONG_FIELDS = {
+    "mapping": lambda: {"X-Bad": "a"},
+    "str": lambda: "X-Bad: a",
+    "null": lambda: None,
+    "number": lambda: 7,
+    "flat": lambda: ("X-Bad", "a"),
+    "one": lambda: [("X-Bad",)],
+    "three": lambda: [["X-Bad", "a", "b"]],
+    "raising": raising,
+    "null-pair": lambda: [None],
+}
+
+
+def given_fields(environ, start_response):
+    start_response("200 OK", GIVEN_FIELDS[environ["QUERY_STRING"]]())
+    return [b"body"]
+
+
+def wrong_fields(environ, start_response):
+    start_response("200 OK", WRONG_FIELDS[environ["QUERY_STRING"]]())
+    return [b"bad"]
+
+
+def fields_that_start(environ, start_response):
+    """Headers that, while they are read, start the response themselves and send its first byte."""
+
+    def pairs():
+        yield ("X-Outer", "yes")
+        start_response("200 OK", [("X-Inner", "yes")])(b"begun")
+        yield ("X-Outer", "again")
+
+    start_response("200 OK", pairs())
+    return [b"never"]
+
+
 def hop_by_hop(environ, start_response):
     fields = [
         ("Connection", "upgrade"),
@@ -311,6 +387,12 @@ def read_after_write(environ, start_response):
 
 def early_hints(environ, start_response):
     environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload")])
+    start_response("200 OK", TEXT)
+    return [b"final"]
+
+
+def early_hints_given(environ, start_response):
+    environ["wsgi.early_hints"](GIVEN_FIELDS[environ["QUERY_STRING"]]())
     start_response("200 OK", TEXT)
     return [b"final"]
 

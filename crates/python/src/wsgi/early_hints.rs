@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyString};
 
 use super::counter::Counter;
 use super::failure::Failure;
+use super::pairs;
 use super::text;
 use crate::arguments::{misused, wrong_type};
 
@@ -33,11 +34,9 @@ impl EarlyHints {
         }
         let mut head = ResponseHead::default();
         head.set_status(b"103 Early Hints").map_err(misused)?;
-        for pair in headers.try_iter()? {
-            let (name, value) = pair?.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
-            let pushed = head.push(&octets(&name)?, &octets(&value)?);
-            pushed.map_err(misused)?;
-        }
+        pairs::visit(headers, |name, value| {
+            head.push(&octets(name)?, &octets(value)?).map_err(misused)
+        })?;
         self.counter
             .send(py, |reply| reply.interim(&head))
             .map_err(Failure::into_exception)

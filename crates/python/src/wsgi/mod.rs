@@ -12,6 +12,7 @@ mod fields;
 mod file_wrapper;
 mod hooks;
 mod input;
+mod pairs;
 mod reply;
 mod socket;
 mod start_response;

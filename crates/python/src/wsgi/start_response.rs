@@ -7,9 +7,10 @@ use proto::h1::ResponseHead;
 use pyo3::exceptions::{PyAssertionError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::PyBytes;
 
 use super::counter::Counter;
+use super::pairs;
 use super::reply::{Chunk, Stage};
 use super::text;
 use crate::arguments::{misused, string, wrong_type};
@@ -32,9 +33,23 @@ impl StartResponse {
         headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
+        // Like `if exc_info:` of the PEP's own server: an empty tuple counts as none.
+        let exc_info = match exc_info {
+            Some(exc_info) if exc_info.is_truthy()? => Some(exc_info),
+            _ => None,
+        };
         let mut head = self.draft(exc_info)?;
         fill(&mut head, status, headers)?;
-        self.counter.with(|reply| reply.install(head))?;
+        // Reading the headers may have run code of the application's, which may have started the response in the meantime.
+        self.counter
+            .with(|reply| match reply.stage() {
+                Stage::Unstarted => {
+                    reply.install(head);
+                    Ok(())
+                }
+                stage => Err(stage),
+            })?
+            .map_err(|stage| refused(stage, exc_info))?;
         Ok(self.write.clone_ref(py))
     }
 }
@@ -65,27 +80,23 @@ impl StartResponse {
 
     /// The head to fill, if the rules of PEP 3333 allow one now.
     fn draft(&self, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<ResponseHead> {
-        // Like `if exc_info:` of the PEP's own server: an empty tuple counts as none.
-        let exc_info = match exc_info {
-            Some(exc_info) if exc_info.is_truthy()? => Some(exc_info),
-            _ => None,
-        };
         let draft = self.counter.with(|reply| match reply.stage() {
             Stage::Unstarted => Ok(reply.draft()),
             Stage::Headed if exc_info.is_some() => Ok(reply.draft()),
             stage => Err(stage),
         })?;
-        draft.map_err(|stage| match (stage, exc_info) {
-            (Stage::Streaming | Stage::Complete | Stage::Ended, Some(exc_info)) => {
-                reraise(exc_info)
-            }
-            (Stage::Hijacked, _) => PyAssertionError::new_err(
-                "the application has taken the socket: it cannot use start_response",
-            ),
-            _ => PyAssertionError::new_err(
-                "start_response was called a second time without exc_info",
-            ),
-        })
+        draft.map_err(|stage| refused(stage, exc_info))
+    }
+}
+
+/// Why there is no head to be written at this stage.
+fn refused(stage: Stage, exc_info: Option<&Bound<'_, PyAny>>) -> PyErr {
+    match (stage, exc_info) {
+        (Stage::Streaming | Stage::Complete | Stage::Ended, Some(exc_info)) => reraise(exc_info),
+        (Stage::Hijacked, _) => PyAssertionError::new_err(
+            "the application has taken the socket: it cannot use start_response",
+        ),
+        _ => PyAssertionError::new_err("start_response was called a second time without exc_info"),
     }
 }
 
@@ -116,25 +127,11 @@ fn fill(
             "a 1xx status does not answer a request; wsgi.early_hints sends 103",
         ));
     }
-    let headers = headers
-        .cast::<PyList>()
-        .map_err(|_| wrong_type("the headers", "a list", headers))?;
-    for pair in headers.iter() {
-        push(head, &pair)?;
-    }
-    Ok(())
-}
-
-/// One `(name, value)` pair.
-fn push(head: &mut ResponseHead, pair: &Bound<'_, PyAny>) -> PyResult<()> {
-    let tuple = match pair.cast::<PyTuple>() {
-        Ok(tuple) if tuple.len() == 2 => tuple,
-        _ => return Err(wrong_type("a header", "a tuple (name, value)", pair)),
-    };
-    let (name, value) = (tuple.get_borrowed_item(0)?, tuple.get_borrowed_item(1)?);
-    let name = text::wire(string(&name, "a header's name")?, "a header's name")?;
-    let value = text::wire(string(&value, "a header's value")?, "a header's value")?;
-    head.push(&name, &value).map_err(misused)
+    pairs::visit(headers, |name, value| {
+        let name = text::wire(string(name, "a header's name")?, "a header's name")?;
+        let value = text::wire(string(value, "a header's value")?, "a header's value")?;
+        head.push(&name, &value).map_err(misused)
+    })
 }
 
 /// The object whose method is `write`.

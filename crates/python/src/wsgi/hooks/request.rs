@@ -9,9 +9,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use server::{Exchange, Peer};
 
+use crate::arguments::string;
 use crate::name_policy::{NamePolicy, tell_dropped};
 use crate::wsgi::input::Input;
-use crate::wsgi::text;
+use crate::wsgi::{pairs, text};
 
 /// `req`: a request with Gunicorn's attribute names. It takes further attributes, because hooks keep their own notes on it. What
 /// `pre_request` changes of method, target and scheme is what the application sees.
@@ -32,8 +33,8 @@ pub(crate) struct HookRequest {
     /// What stands behind `#` in the target; a client that sends it does wrong.
     fragment: Py<PyString>,
     version: (u8, u8),
-    /// `[(NAME, value), …]`. What `pre_request` changes here is what the application sees.
-    headers: Py<PyList>,
+    /// `[(NAME, value), …]`, or what `pre_request` puts in its place. The application sees it as the hook leaves it.
+    headers: Py<PyAny>,
     trailers: Py<PyList>,
     remote_addr: Py<PyAny>,
     peer_addr: Py<PyAny>,
@@ -106,7 +107,7 @@ impl HookRequest {
             } else {
                 (1, 1)
             },
-            headers: headers.unbind(),
+            headers: headers.into_any().unbind(),
             trailers: PyList::empty(py).unbind(),
             remote_addr: peer.clone_ref(py),
             peer_addr: peer,
@@ -128,15 +129,14 @@ impl HookRequest {
     /// What an access log wants of an environ, for a request that has none.
     pub(crate) fn environ<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let environ = PyDict::new(py);
-        for item in self.headers.bind(py) {
-            let (name, value) = item.extract::<(String, Bound<'_, PyAny>)>()?;
-            let name = name.replace('-', "_");
+        pairs::visit(self.headers.bind(py), |name, value| {
+            let name = name.extract::<String>()?.replace('-', "_");
             let name = match name.as_str() {
                 "CONTENT_TYPE" | "CONTENT_LENGTH" => name,
                 _ => format!("HTTP_{name}"),
             };
-            environ.set_item(name, value)?;
-        }
+            environ.set_item(name, value)
+        })?;
         self.enter(&environ)?;
         environ.set_item(intern!(py, "PATH_INFO"), &self.path)?;
         let peer = self.peer_addr.bind(py);
@@ -173,16 +173,18 @@ impl HookRequest {
     /// The fields as `pre_request` left them.
     ///
     /// # Errors
-    /// The hook left something else than a list of pairs of strings.
+    /// The hook left something else than pairs of strings.
     pub(in crate::wsgi) fn fields(&self, py: Python<'_>) -> PyResult<Vec<(Vec<u8>, Vec<u8>)>> {
-        let wire = |part: &Bound<'_, PyString>| {
-            Ok::<_, PyErr>(text::wire(part, "a header of the request")?.into_owned())
+        let wire = |part: &Bound<'_, PyAny>| {
+            let what = "a header of the request";
+            PyResult::Ok(text::wire(string(part, what)?, what)?.into_owned())
         };
-        let pair = |item: Bound<'_, PyAny>| {
-            let (name, value) = item.extract::<(Bound<'_, PyString>, Bound<'_, PyString>)>()?;
-            Ok((wire(&name)?, wire(&value)?))
-        };
-        self.headers.bind(py).iter().map(pair).collect()
+        let mut fields = Vec::new();
+        pairs::visit(self.headers.bind(py), |name, value| {
+            fields.push((wire(name)?, wire(value)?));
+            Ok(())
+        })?;
+        Ok(fields)
     }
 }
 
