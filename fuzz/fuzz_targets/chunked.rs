@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use proto::h1::{BodyDecoder, Framing, LAST_CHUNK, Limits, Violation, encode_chunk};
+use proto::h1::{BodyDecoder, LAST_CHUNK, encode_chunk};
+use proto::{Framing, Limits, Violation};
 
 const LIMITS: Limits = Limits {
     request_line: 100,

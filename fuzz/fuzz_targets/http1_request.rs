@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use proto::h1::{HeadParser, Limits, Request, Violation, parse_request};
+use proto::h1::{HeadParser, parse_request};
+use proto::{Limits, Request, Violation};
 
 type Outcome = Result<Option<(Request, usize)>, Violation>;
 

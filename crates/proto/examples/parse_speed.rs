@@ -10,7 +10,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use proto::h1::{HeadParser, Limits, Request, parse_request};
+use proto::h1::{HeadParser, parse_request};
+use proto::{Limits, Request};
 
 const HEAD: &[u8] = b"GET /articles/2024/a-page?tag=server&page=2 HTTP/1.1\r\n\
     Host: www.example.org\r\n\

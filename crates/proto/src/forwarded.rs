@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::h1::Violation;
+use crate::violation::Violation;
 
 /// How the client spoke to the outermost proxy, or to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

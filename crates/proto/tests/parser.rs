@@ -1,7 +1,8 @@
 //! What the vectors cannot say about the head parser and the body decoder: how they are used over time.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect")]
 
-use proto::h1::{BodyDecoder, Framing, HeadParser, Limits, Request, Violation, parse_request};
+use proto::h1::{BodyDecoder, HeadParser, parse_request};
+use proto::{Framing, Limits, Request, Violation};
 
 const ONE: &[u8] = b"GET /one HTTP/1.1\r\nHost: a\r\nX_Y: 1\r\n\r\n";
 const TWO: &[u8] = b"POST /two HTTP/1.1\r\nHost: b\r\nContent-Length: 0\r\n\r\n";
@@ -97,7 +98,7 @@ fn no_head_is_larger_than_all_heads_may_be() {
     line.extend_from_slice(b"GG");
     assert_eq!(
         parse_request(&line, &limits).unwrap_err(),
-        Violation::RequestLineTooLong
+        Violation::MethodTooLong
     );
 }
 

@@ -1,9 +1,10 @@
 //! Responses as bytes: every combination of status, method, version and lengths that changes a head.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect")]
 
+use proto::Version;
 use proto::h1::{
-    Additions, LAST_CHUNK, Misuse, ResponseContext, ResponseFraming, ResponseHead, Version,
-    encode_chunk, encode_chunk_size, encode_error, encode_head, encode_trailer,
+    Additions, LAST_CHUNK, Misuse, ResponseContext, ResponseFraming, ResponseHead, encode_chunk,
+    encode_chunk_size, encode_error, encode_head, encode_trailer,
 };
 
 const DATE: &[u8] = b"Sun, 06 Nov 1994 08:49:37 GMT";

@@ -6,7 +6,8 @@
     reason = "tests say what they expect"
 )]
 
-use proto::h1::{HeadParser, Limits, Request, Violation, parse_request};
+use proto::h1::{HeadParser, parse_request};
+use proto::{Limits, Request, Violation};
 
 type Outcome = Result<Option<(Request, usize)>, Violation>;
 

@@ -9,9 +9,8 @@
 mod cases;
 
 use cases::{Accepted, Case, Outcome, Part, read_all};
-use proto::h1::{
-    BodyDecoder, HeadParser, Limits, Request, TargetForm, Version, Violation, parse_request,
-};
+use proto::h1::{BodyDecoder, HeadParser, parse_request};
+use proto::{Limits, Request, TargetForm, Violation};
 
 /// What a peer may send behind a request without changing what that request means.
 const NEXT: [&[u8]; 4] = [
@@ -133,11 +132,8 @@ fn check(case: &Case, input: &[u8], feed: Feed) {
 
 fn compare(message: &Message, expected: &Accepted, context: &str) {
     let request = &message.request;
-    let version = match request.version() {
-        Version::Http10 => "HTTP/1.0",
-        Version::Http11 => "HTTP/1.1",
-    };
-    let line = [request.method(), request.target(), version.as_bytes()].join(&b' ');
+    let version = request.version().as_str().as_bytes();
+    let line = [request.method(), request.target(), version].join(&b' ');
     assert_bytes(&line, &expected.line, context);
     let form = match request.form() {
         TargetForm::Origin => "origin",

@@ -8,7 +8,8 @@
 
 mod ws_client;
 
-use proto::h1::{Limits, ResponseHead, parse_request};
+use proto::Limits;
+use proto::h1::{ResponseHead, parse_request};
 use proto::ws::handshake::{Acceptance, judge};
 use proto::ws::{Decoder, Deflate, DeflatePolicy, Encoder, Event, MESSAGE_BYTES};
 use ws_client::{Client, Parameters};

@@ -10,7 +10,8 @@
 mod blocks;
 
 use blocks::{Block, blocks, files_of, unescape};
-use proto::h1::{Limits, ResponseHead, parse_request};
+use proto::Limits;
+use proto::h1::{ResponseHead, parse_request};
 use proto::ws::handshake::{Acceptance, judge};
 use proto::ws::{Decoder, Deflate, DeflatePolicy, Event, MESSAGE_BYTES, Refusal, Violation};
 

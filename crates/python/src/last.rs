@@ -2,7 +2,7 @@
 //! is in the template already, and only the rest is made anew.
 
 use proto::forwarded::Scheme;
-use proto::h1::{Request, Version};
+use proto::{Request, Version};
 use pyo3::prelude::*;
 use server::{Exchange, Local, Peer};
 

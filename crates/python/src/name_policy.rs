@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use proto::h1::Violation;
+use proto::Violation;
 use settings::{Config, HeaderMap};
 
 /// Of so many names the log is told in one process. Clients choose names, and could fill it.

@@ -1,6 +1,6 @@
 //! Why an application does not get to see a request that the server has read.
 
-use proto::h1::Violation;
+use proto::Violation;
 use pyo3::prelude::*;
 
 /// The reason; whoever calls the application answers for it.

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use proto::Request;
 use proto::forwarded::Scheme;
-use proto::h1::Request;
 
 use destination::Destination;
 use format::Format;

@@ -16,8 +16,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use proto::Request;
 use proto::forwarded::Scheme;
-use proto::h1::{BodyDecoder, HeadParser, Request};
+use proto::h1::{BodyDecoder, HeadParser};
 
 use crate::body::Spool;
 use crate::inlet::Inlet;

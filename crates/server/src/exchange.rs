@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
+use proto::Request;
 use proto::forwarded::Scheme;
-use proto::h1::{Request, ResponseFraming};
+use proto::h1::ResponseFraming;
 
 pub use streaming::{Presence, Room};
 pub use websocket::{AcceptFailure, WebSocket};

@@ -43,7 +43,7 @@ pub struct Seat {
 /// Limits and time-outs.
 #[derive(Debug)]
 pub(crate) struct Options {
-    pub(crate) head: proto::h1::Limits,
+    pub(crate) head: proto::Limits,
     /// Bytes of a request body; 0 for no limit.
     pub(crate) body_limit: u64,
     pub(crate) keep_alive: Millis,
@@ -120,7 +120,7 @@ impl Options {
 
     pub(crate) fn new(config: &Config, seat: &Seat) -> Options {
         Options {
-            head: proto::h1::Limits {
+            head: proto::Limits {
                 request_line: config.limit_request_line,
                 fields: config.limit_request_fields,
                 field_size: config.limit_request_field_size,

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use proto::Request;
 use proto::forwarded::Scheme;
-use proto::h1::{self, Request};
+use proto::h1;
 
 use crate::access_log::Record;
 use crate::dispatcher::Dispatcher;

@@ -3,8 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
+use proto::Request;
 use proto::forwarded::{self, Scheme};
-use proto::h1::{self, Request};
+use proto::h1;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::Socket;
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use proto::forwarded::{self, Scheme};
-use proto::h1::{BodyDecoder, Framing, HeadParser, Request, Violation};
+use proto::h1::{BodyDecoder, HeadParser};
+use proto::{Framing, Request, Violation};
 
 use crate::body::{Body, Spool};
 use crate::connection::{Connection, Intake, Stage, Upload};

@@ -1,8 +1,9 @@
 //! Requests that no application sees: what they are answered, and their lines in the access log. What a client
 //! has begun to send has one line, whatever became of it.
 
+use proto::Request;
 use proto::forwarded::Scheme;
-use proto::h1::{self, Request};
+use proto::h1;
 
 use crate::access_log::Record;
 use crate::connection::{Connection, Stage, Then};

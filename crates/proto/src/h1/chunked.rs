@@ -6,11 +6,11 @@
 //! chunk-ext    = *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )
 //! ```
 
-use super::fields::is_token_byte;
-use super::framing::Framing;
-use super::limits::Limits;
 use super::trailers::{Section, Trailers};
-use super::violation::Violation;
+use crate::fields::is_token_byte;
+use crate::framing::Framing;
+use crate::limits::Limits;
+use crate::violation::Violation;
 
 /// Reads one body. Feed it what comes after the head until it is done.
 #[derive(Debug)]

@@ -5,35 +5,22 @@
 
 mod chunked;
 mod error_page;
-mod fields;
-mod framing;
-mod host;
-mod limits;
+mod head;
 mod misuse;
-mod request;
 mod request_line;
 mod response;
 mod response_head;
-mod status;
-mod target;
 mod tolerance;
 mod trailers;
-mod violation;
 mod walk;
 
 pub use chunked::{BodyDecoder, Decoded};
 pub use error_page::encode_error;
-pub(crate) use fields::{is_token, is_token_byte, list_elements};
-pub use framing::Framing;
-pub use limits::Limits;
+pub use head::{HeadParser, parse_request};
 pub use misuse::Misuse;
-pub use request::{HeadParser, Request, Version, parse_request};
 pub use response::{
     Additions, CONTINUE, LAST_CHUNK, ResponseContext, ResponseFraming, encode_chunk,
     encode_chunk_size, encode_head,
 };
 pub use response_head::ResponseHead;
-pub use status::reason_phrase;
-pub use target::TargetForm;
 pub use trailers::encode_trailer;
-pub use violation::Violation;

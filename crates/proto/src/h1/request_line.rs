@@ -1,35 +1,15 @@
 //! The request line: a method, a target and a version (RFC 9112, section 3).
 
-use super::fields::is_token;
-use super::limits::Limits;
-use super::request::Version;
-use super::target::{Target, parse_target};
-use super::violation::Violation;
-
-/// What a request line says. Spans count from its first byte.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RequestLine {
-    pub(super) method_length: usize,
-    pub(super) target: Target,
-    pub(super) version: Version,
-}
-
-impl RequestLine {
-    /// The line of a request that was not read yet.
-    pub(super) fn empty() -> Self {
-        Self {
-            method_length: 0,
-            target: Target::empty(),
-            version: Version::Http11,
-        }
-    }
-}
+use crate::limits::Limits;
+use crate::request::{RequestLine, Version, check_method};
+use crate::target::parse_target;
+use crate::violation::Violation;
 
 /// Judges the content of a request line, without its CRLF.
 ///
 /// The version comes first: what a line of another protocol contains cannot be judged by our grammar, and the preface of
 /// HTTP/2 deserves its 505.
-pub(super) fn parse_request_line(line: &[u8], limits: &Limits) -> Result<RequestLine, Violation> {
+pub(crate) fn parse_request_line(line: &[u8], limits: &Limits) -> Result<RequestLine, Violation> {
     let first = line
         .iter()
         .position(|&byte| byte == b' ')
@@ -81,24 +61,5 @@ fn parse_version(text: &[u8], limits: &Limits) -> Result<Version, Violation> {
         },
         _ if text.contains(&b'\r') => Err(Violation::BareCr),
         _ => Err(Violation::Version),
-    }
-}
-
-/// Gunicorn's rule: a token of 3 to 20 characters, without lower-case letters and `#`.
-///
-/// Methods are case-sensitive; a lower-case `get` is a method that nobody defined, and accepting it as GET is how filters
-/// are passed by. The operator can lift the rule, but never the token.
-fn check_method(method: &[u8], limits: &Limits) -> Result<(), Violation> {
-    if matches!(method, b"GET" | b"POST") {
-        return Ok(());
-    }
-    let conventional = (3..=20).contains(&method.len())
-        && !method
-            .iter()
-            .any(|byte| byte.is_ascii_lowercase() || *byte == b'#');
-    if is_token(method) && (conventional || limits.unconventional_method) {
-        Ok(())
-    } else {
-        Err(Violation::Method)
     }
 }

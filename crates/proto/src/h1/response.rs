@@ -1,7 +1,7 @@
 //! Responses to bytes: the head with the fields that are the server's to set, and the frames of a chunked body.
 
-use super::request::Version;
 use super::response_head::ResponseHead;
+use crate::request::Version;
 
 /// The interim answer to `Expect: 100-continue`.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -131,7 +131,8 @@ fn delimit(
     known_length: Option<u64>,
 ) -> (ResponseFraming, Length) {
     let chunks = match context.version {
-        Version::Http11 => ResponseFraming::Chunked,
+        // HTTP/2 delimits bodies by frames, and its responses are not encoded here.
+        Version::Http11 | Version::Http2 => ResponseFraming::Chunked,
         Version::Http10 => ResponseFraming::UntilClose,
     };
     match (head.status(), head.content_length(), known_length) {
@@ -160,7 +161,7 @@ fn falls_short(head: &ResponseHead, context: &ResponseContext, known_length: Opt
 /// Says only what the version does not imply (RFC 9112, section 9.3).
 fn append_connection(version: Version, keep_alive: bool, out: &mut Vec<u8>) {
     match (version, keep_alive) {
-        (Version::Http11, true) => {}
+        (Version::Http11 | Version::Http2, true) => {}
         (Version::Http10, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
         (_, false) => out.extend_from_slice(b"Connection: close\r\n"),
     }

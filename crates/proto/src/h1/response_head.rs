@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::fields::{FieldSpan, Span, is_field_content, is_token, list_elements, trim_blanks};
-use super::framing::parse_length;
 use super::misuse::{Misuse, quote};
+use crate::fields::{FieldSpan, Span, is_field_content, is_token, list_elements, trim_blanks};
+use crate::framing::parse_length;
 
 /// The memory for fields that is asked for at once, instead of piece by piece: that of the responses of most applications.
 const USUAL_FIELDS: usize = 8;

@@ -4,9 +4,9 @@
 
 use std::borrow::Cow;
 
-use super::fields::{check_value, split_field, trim_blanks};
-use super::limits::Limits;
-use super::violation::Violation;
+use crate::fields::{check_value, split_field, trim_blanks};
+use crate::limits::Limits;
+use crate::violation::Violation;
 
 /// The fields that decide where a message ends and whom it is for.
 const EXACT_FIELDS: [&[u8]; 3] = [b"Content-Length", b"Transfer-Encoding", b"Host"];

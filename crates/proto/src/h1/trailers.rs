@@ -1,10 +1,10 @@
 //! Trailer fields: collected after the last chunk, judged like fields, and refused where they would change what was said
-//! before (RFC 9110, section 6.5.1).
+//! before.
 
-use super::fields::{FieldSpan, Span, is_field_content, is_token, split_field, trim_blanks};
-use super::limits::{HEAD_BYTES, Limits};
 use super::misuse::{Misuse, quote};
-use super::violation::Violation;
+use crate::fields::{FieldSpan, Span, is_field_content, is_token, split_field, trim_blanks};
+use crate::limits::{HEAD_BYTES, Limits};
+use crate::violation::Violation;
 
 /// The trailer fields of one body.
 #[derive(Debug, Default)]
@@ -23,21 +23,18 @@ pub(super) enum Section {
     Ended,
 }
 
-/// Names that have to stand in the head, because something is decided by them before the body is read.
-const FORBIDDEN: &[&str] = &[
-    // framing and the connection
+/// Fields that decide, before the body is read, where a message ends, whom it is for, who sends it or what its body means. One
+/// reader would act on them in a trailer and another would not, so a peer that sends them there is refused.
+const REFUSED: &[&str] = &[
+    // framing, and whose the bytes behind the message are
     "connection",
     "content-length",
-    "keep-alive",
     "proxy-connection",
-    "te",
-    "trailer",
     "transfer-encoding",
     "upgrade",
     // routing
     "forwarded",
     "host",
-    "via",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-port",
@@ -45,17 +42,6 @@ const FORBIDDEN: &[&str] = &[
     "x-forwarded-protocol",
     "x-forwarded-ssl",
     "x-real-ip",
-    // request modifiers
-    "cache-control",
-    "expect",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    "max-forwards",
-    "pragma",
-    "range",
     // authentication
     "authorization",
     "cookie",
@@ -69,10 +55,30 @@ const FORBIDDEN: &[&str] = &[
     "content-type",
 ];
 
-fn is_forbidden(name: &[u8]) -> bool {
-    FORBIDDEN
+/// Further fields that a sender must not put into a trailer (RFC 9110, section 6.5.1). From a peer they are accepted: they say
+/// nothing there, and the application does not see trailers.
+const UNSENT: &[&str] = &[
+    "keep-alive",
+    "te",
+    "trailer",
+    "via",
+    // request modifiers
+    "cache-control",
+    "expect",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "max-forwards",
+    "pragma",
+    "range",
+];
+
+fn is_one_of(names: &[&str], name: &[u8]) -> bool {
+    names
         .iter()
-        .any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes()))
+        .any(|one| name.eq_ignore_ascii_case(one.as_bytes()))
 }
 
 /// Appends a trailer field of a response to `out`.
@@ -80,7 +86,7 @@ fn is_forbidden(name: &[u8]) -> bool {
 /// # Errors
 /// A [`Misuse`] when the name is no token or has to stand in the head, or the value has control characters.
 pub fn encode_trailer(name: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<(), Misuse> {
-    if !is_token(name) || is_forbidden(name) {
+    if !is_token(name) || is_one_of(REFUSED, name) || is_one_of(UNSENT, name) {
         return Err(Misuse::FieldName { name: quote(name) });
     }
     if !is_field_content(value) {
@@ -127,7 +133,7 @@ impl Trailers {
             return Err(Violation::HeadTooLarge);
         }
         let (name, value) = split_field(line)?;
-        if is_forbidden(name) {
+        if is_one_of(REFUSED, name) {
             return Err(Violation::TrailerForbidden);
         }
         let (name, value) = (self.keep(name), self.keep(value));

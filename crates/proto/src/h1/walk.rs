@@ -4,11 +4,12 @@
 //! against the unfinished line; and it decides which rule counts when several are broken: that of the first line that breaks
 //! one. The verdict is therefore the same however the bytes were cut.
 
-use super::fields::is_token_byte;
-use super::limits::{EMPTY_LINES, HEAD_BYTES, Limits};
 use super::request_line::parse_request_line;
 use super::tolerance::{continues, read_field, read_fold};
-use super::violation::Violation;
+use crate::fields::is_token_byte;
+use crate::limits::{EMPTY_LINES, HEAD_BYTES, Limits};
+use crate::request::refuse_length;
+use crate::violation::Violation;
 
 /// How far a head was read.
 #[derive(Debug, Default)]
@@ -169,7 +170,7 @@ impl Walk {
     fn check_request_line_length(&self, content: &[u8], limits: &Limits) -> Result<(), Violation> {
         let longest = limits.request_line_content().min(self.room());
         if content.len() > longest {
-            Err(Violation::RequestLineTooLong)
+            Err(refuse_length(content, longest))
         } else {
             Ok(())
         }

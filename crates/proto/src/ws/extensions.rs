@@ -5,7 +5,7 @@
 //! extension-param = token [ "=" ( token / quoted-string ) ]     ; unquoted, the string has to be a token too
 //! ```
 
-use crate::h1::{is_token, is_token_byte};
+use crate::fields::{is_token, is_token_byte};
 
 /// One extension that a client offers.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,10 @@ use super::deflate::{Deflate, DeflatePolicy};
 use super::extensions::{self, Extension};
 use super::misuse::Misuse;
 use super::refusal::Refusal;
-use crate::h1::{Framing, Request, ResponseHead, Version, is_token, list_elements};
+use crate::fields::{is_token, list_elements};
+use crate::framing::Framing;
+use crate::h1::ResponseHead;
+use crate::request::{Request, Version};
 
 /// What the key is joined with to prove that this server speaks WebSocket (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

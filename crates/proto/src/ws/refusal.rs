@@ -57,7 +57,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::h1::reason_phrase;
+    use crate::status::reason_phrase;
 
     #[test]
     fn every_rule_is_answered_with_a_known_error() {

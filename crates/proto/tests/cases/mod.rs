@@ -1,8 +1,9 @@
 //! Reads the vector files; `vectors/README.md` describes their format.
+#![allow(dead_code, reason = "each test crate uses a part of it")]
 
 mod blocks;
 
-use proto::h1::Limits;
+use proto::Limits;
 
 use blocks::{Block, blocks, files_of};
 

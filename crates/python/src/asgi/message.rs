@@ -7,7 +7,8 @@ use std::io::{Seek as _, SeekFrom};
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
-use proto::h1::{Misuse, ResponseHead, encode_trailer, reason_phrase};
+use proto::h1::{Misuse, ResponseHead, encode_trailer};
+use proto::reason_phrase;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;

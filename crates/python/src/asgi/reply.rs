@@ -4,7 +4,8 @@
 use std::fs::File;
 use std::io;
 
-use proto::h1::{ResponseHead, Version};
+use proto::Version;
+use proto::h1::ResponseHead;
 use proto::ws;
 use server::{Exchange, Room, SinkError};
 

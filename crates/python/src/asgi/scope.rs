@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use proto::forwarded::Scheme;
-use proto::h1::{Request, TargetForm, Version};
+use proto::{Request, TargetForm, Version};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
@@ -202,6 +202,7 @@ impl Entries for Keys<'_, '_> {
         let text = match version {
             Version::Http10 => intern!(py, "1.0"),
             Version::Http11 => intern!(py, "1.1"),
+            Version::Http2 => intern!(py, "2"),
         };
         self.dict.set_item(intern!(py, "http_version"), text)
     }

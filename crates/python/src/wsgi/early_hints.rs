@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proto::h1::{ResponseHead, Version};
+use proto::h1::ResponseHead;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -24,11 +24,10 @@ pub(super) struct EarlyHints {
 impl EarlyHints {
     /// As with Gunicorn, nothing is sent to an HTTP/1.0 client or once the response has begun.
     fn early_hints(&self, py: Python<'_>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
-        let understood = |version: Version| version == Version::Http11;
         if !self.counter.with(|reply| {
             reply
                 .exchange()
-                .is_some_and(|exchange| understood(exchange.request.version()))
+                .is_some_and(|exchange| exchange.request.version().is_current())
         })? {
             return Ok(());
         }

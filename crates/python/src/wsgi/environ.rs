@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use proto::forwarded::Scheme;
-use proto::h1::{Request, TargetForm, Version};
+use proto::{Request, TargetForm, Version};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -220,6 +220,7 @@ impl Entries for Variables<'_, '_> {
         let text = match version {
             Version::Http10 => intern!(py, "HTTP/1.0"),
             Version::Http11 => intern!(py, "HTTP/1.1"),
+            Version::Http2 => intern!(py, "HTTP/2.0"),
         };
         self.dict.set_item(intern!(py, "SERVER_PROTOCOL"), text)
     }

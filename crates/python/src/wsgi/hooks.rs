@@ -4,7 +4,7 @@
 mod request;
 mod response;
 
-use proto::h1::Request;
+use proto::Request;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};

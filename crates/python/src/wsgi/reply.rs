@@ -3,7 +3,8 @@
 
 use std::os::fd::OwnedFd;
 
-use proto::h1::{ResponseHead, Version};
+use proto::Version;
+use proto::h1::ResponseHead;
 use server::{Exchange, SinkError};
 
 use crate::open_file::FilePart;

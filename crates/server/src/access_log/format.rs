@@ -1,6 +1,6 @@
 //! The format of access log lines: Gunicorn's `%(atom)s` notation, compiled to a list of segments.
 
-use proto::h1::{Request, Version};
+use proto::Request;
 
 use super::Record;
 use super::pieces::{Clock, escaped, number, print, remote_address, text};
@@ -274,10 +274,7 @@ fn request_line(request: Option<&Request>, line: &mut Vec<u8>) {
 }
 
 fn protocol(request: &Request) -> &'static [u8] {
-    match request.version() {
-        Version::Http10 => b"HTTP/1.0",
-        Version::Http11 => b"HTTP/1.1",
-    }
+    request.version().as_str().as_bytes()
 }
 
 /// The user of Basic authentication (RFC 7617), as Gunicorn shows it.
@@ -345,7 +342,7 @@ mod tests {
 
     fn check_with(variables: &[Option<Vec<u8>>], format: &str, expected: &str) {
         let head = b"GET /a?b=1 HTTP/1.1\r\nHost: x\r\nReferer: \"r\\\"\r\nAuthorization: Basic dXNlcjpwYXNz\r\n\r\n";
-        let limits = proto::h1::Limits::default();
+        let limits = proto::Limits::default();
         let (request, _) = proto::h1::parse_request(head, &limits).unwrap().unwrap();
         let address = "192.0.2.1:5000".parse().unwrap();
         let ends = Ends {

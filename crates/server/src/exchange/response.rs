@@ -2,7 +2,8 @@
 
 use std::fs::File;
 
-use proto::h1::{self, Additions, ResponseContext, ResponseFraming, ResponseHead, Version};
+use proto::Version;
+use proto::h1::{self, Additions, ResponseContext, ResponseFraming, ResponseHead};
 
 use super::{Exchange, Response, SinkError};
 

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 
-use proto::h1::{self, ResponseFraming, Version};
+use proto::Version;
+use proto::h1::{self, ResponseFraming};
 
 use super::{Exchange, Response, SinkError};
 use crate::inlet::Read;

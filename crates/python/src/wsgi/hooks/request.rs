@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use proto::forwarded::Scheme;
-use proto::h1::{Request, Version};
+use proto::{Request, Version};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
@@ -102,10 +102,10 @@ impl HookRequest {
             path: text::native(py, request.path())?.unbind(),
             query: text::native(py, request.query())?.unbind(),
             fragment: text::native(py, fragment(request.target()))?.unbind(),
-            version: if request.version() == Version::Http10 {
-                (1, 0)
-            } else {
-                (1, 1)
+            version: match request.version() {
+                Version::Http10 => (1, 0),
+                Version::Http11 => (1, 1),
+                Version::Http2 => (2, 0),
             },
             headers: headers.into_any().unbind(),
             trailers: PyList::empty(py).unbind(),

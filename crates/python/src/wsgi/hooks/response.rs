@@ -1,6 +1,6 @@
 //! `resp`, as hooks see it: what became of a request.
 
-use proto::h1::{self, ResponseHead};
+use proto::h1::ResponseHead;
 use pyo3::prelude::*;
 use server::Entry;
 
@@ -53,7 +53,7 @@ impl HookResponse {
             .filter_map(field)
             .collect();
         HookResponse {
-            status: format!("{} {}", entry.status, h1::reason_phrase(entry.status)),
+            status: format!("{} {}", entry.status, proto::reason_phrase(entry.status)),
             status_code: entry.status,
             headers_sent: entry.status != 0,
             chunked: false,
@@ -72,7 +72,7 @@ impl HookResponse {
         let reason = if sent.status == head.status() {
             text(head.reason())
         } else {
-            h1::reason_phrase(sent.status).to_owned()
+            proto::reason_phrase(sent.status).to_owned()
         };
         HookResponse {
             status: format!("{} {reason}", sent.status),

@@ -4,17 +4,17 @@ use std::net::Ipv6Addr;
 
 /// A part of the authority that a request names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Authority<'a> {
+pub(crate) struct Authority<'a> {
     /// A registered name, an IPv4 address, or an IPv6 address in brackets.
-    pub(super) host: &'a [u8],
+    pub(crate) host: &'a [u8],
     /// Absent when there is no colon, or no digit after it.
-    pub(super) port: Option<u16>,
+    pub(crate) port: Option<u16>,
 }
 
 /// Reads `host [":" port]`. Refuses user information, empty hosts and ports above 65535.
 ///
 /// `IPvFuture` literals and zone identifiers are refused too: nothing that reaches this server can be named by them.
-pub(super) fn parse_authority(bytes: &[u8]) -> Option<Authority<'_>> {
+pub(crate) fn parse_authority(bytes: &[u8]) -> Option<Authority<'_>> {
     let (host, rest) = split_host(bytes)?;
     let port = match rest {
         [] | [b':'] => None,

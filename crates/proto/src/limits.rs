@@ -23,14 +23,14 @@ pub struct Limits {
 
 /// No head may be longer than this, whatever the operator allowed: the settings may say "unlimited", memory does not.
 /// 16 MiB is twenty times what the default limits add up to.
-pub(super) const HEAD_BYTES: usize = 16 << 20;
+pub(crate) const HEAD_BYTES: usize = 16 << 20;
 
 /// Most fields that can be allowed, which is Gunicorn's bound too.
 const FIELDS: usize = 32768;
 
 /// Empty lines that are skipped before a request line. RFC 9112, section 2.2 asks for "at least one", for the sake of old
 /// clients that end a body with a CRLF that they did not count. More than a few is an endless stream of nothing.
-pub(super) const EMPTY_LINES: usize = 4;
+pub(crate) const EMPTY_LINES: usize = 4;
 
 impl Default for Limits {
     /// Gunicorn's defaults.
@@ -50,7 +50,7 @@ impl Default for Limits {
 
 impl Limits {
     /// The greatest number of fields.
-    pub(super) fn field_count(&self) -> usize {
+    pub(crate) fn field_count(&self) -> usize {
         match self.fields {
             1..=FIELDS => self.fields,
             _ => FIELDS,
@@ -58,7 +58,7 @@ impl Limits {
     }
 
     /// The longest content (without line ending) of a field line.
-    pub(super) fn field_content(&self) -> usize {
+    pub(crate) fn field_content(&self) -> usize {
         match self.field_size {
             0 => usize::MAX,
             size => size.saturating_sub(b"\r\n".len()),
@@ -66,7 +66,7 @@ impl Limits {
     }
 
     /// The longest content (without line ending) of a request line.
-    pub(super) fn request_line_content(&self) -> usize {
+    pub(crate) fn request_line_content(&self) -> usize {
         match self.request_line {
             0 => usize::MAX,
             size => size,

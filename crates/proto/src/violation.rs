@@ -1,7 +1,7 @@
-//! Every way in which a peer can break HTTP/1, each with the answer it gets. The sentences echo no input.
+//! Every way in which a request can break the rules of HTTP, each with the answer it gets. The sentences echo no input.
 
-use super::status::reason_phrase;
 use crate::rules::rules;
+use crate::status::reason_phrase;
 
 rules! {
     /// A rule of HTTP that the peer has broken. The variant names the rule, not the input.
@@ -17,6 +17,8 @@ rules! {
         "A request line is a method, a target and a version, separated by single spaces.";
     RequestLineTooLong, 414, "RFC 9112, section 3",
         "The request line is longer than this server allows.";
+    MethodTooLong, 501, "RFC 9112, section 3",
+        "The method is longer than any that this server implements.";
     Method, 400, "RFC 9110, section 9.1",
         "The method is not a conventional method name.";
     Version, 400, "RFC 9112, section 2.3",
@@ -70,7 +72,7 @@ rules! {
     TransferEncodingWithLength, 400, "RFC 9112, section 6.3",
         "Transfer-Encoding and Content-Length exclude each other.";
     TransferEncodingVersion, 400, "RFC 9112, section 6.1",
-        "Transfer-Encoding does not exist in HTTP/1.0.";
+        "Transfer-Encoding exists in HTTP/1.1 alone.";
     TransferEncoding, 400, "RFC 9112, section 6.1",
         "Transfer-Encoding is not a list of transfer codings.";
     TransferEncodingNotChunked, 400, "RFC 9112, section 6.3",

@@ -3,10 +3,10 @@
 //! All of it is noted in one pass. The rules are those of RFC 9112, section 6, in their strict reading: a request whose
 //! length two readers could see differently is refused.
 
-use super::fields::{is_token, list_elements};
-use super::host::parse_authority;
-use super::request::Version;
-use super::violation::Violation;
+use crate::fields::{is_token, list_elements};
+use crate::host::parse_authority;
+use crate::request::Version;
+use crate::violation::Violation;
 
 /// How the body of a request is delimited (RFC 9112, section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +21,13 @@ pub enum Framing {
 
 /// What the fields read so far amount to.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     content_length: Option<u64>,
     transfer: Transfer,
     has_host: bool,
     host_is_empty: bool,
     /// The index of the Host field.
-    pub(super) host: Option<usize>,
+    pub(crate) host: Option<usize>,
     has_content_type: bool,
     close: bool,
     keep_alive: bool,
@@ -49,15 +49,15 @@ enum Transfer {
 
 /// The conclusions that a request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Conclusion {
-    pub(super) framing: Framing,
-    pub(super) keep_alive: bool,
-    pub(super) expects_continue: bool,
+pub(crate) struct Conclusion {
+    pub(crate) framing: Framing,
+    pub(crate) keep_alive: bool,
+    pub(crate) expects_continue: bool,
 }
 
 impl Conclusion {
     /// What is known of a request that was not read yet.
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
             framing: Framing::None,
             keep_alive: false,
@@ -68,7 +68,7 @@ impl Conclusion {
 
 impl Facts {
     /// Notes one field. Names are told apart by length and first letter before any comparison.
-    pub(super) fn note(
+    pub(crate) fn note(
         &mut self,
         index: usize,
         name: &[u8],
@@ -151,8 +151,8 @@ impl Facts {
     }
 
     /// Judges the request as a whole.
-    pub(super) fn conclude(&self, version: Version) -> Result<Conclusion, Violation> {
-        if version == Version::Http11 {
+    pub(crate) fn conclude(&self, version: Version) -> Result<Conclusion, Violation> {
+        if version.is_current() {
             match (self.has_host, self.host_is_empty) {
                 (false, _) => return Err(Violation::HostMissing),
                 (true, true) => return Err(Violation::Host),
@@ -163,10 +163,10 @@ impl Facts {
         let has_body = !matches!(framing, Framing::None | Framing::Length(0));
         Ok(Conclusion {
             framing,
-            keep_alive: !self.close && (version == Version::Http11 || self.keep_alive),
+            keep_alive: !self.close && (version.is_current() || self.keep_alive),
             // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation"
             // (RFC 9110, section 10.1.1); without a body there is nothing to wait for.
-            expects_continue: self.continues && has_body && version == Version::Http11,
+            expects_continue: self.continues && has_body && version.is_current(),
         })
     }
 
@@ -174,7 +174,7 @@ impl Facts {
         if self.transfer == Transfer::Absent {
             return Ok(self.content_length.map_or(Framing::None, Framing::Length));
         }
-        if version == Version::Http10 {
+        if version != Version::Http11 {
             return Err(Violation::TransferEncodingVersion);
         }
         if self.content_length.is_some() {
@@ -210,7 +210,7 @@ impl Transfer {
 const LENGTH_DIGITS: usize = 19;
 
 /// Reads `1*DIGIT`: no sign, no list, no white space, no overflow.
-pub(super) fn parse_length(value: &[u8]) -> Option<u64> {
+pub(crate) fn parse_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > LENGTH_DIGITS {
         return None;
     }

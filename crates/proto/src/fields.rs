@@ -1,10 +1,10 @@
 //! Field lines: the characters they may consist of, and the verdict over a line that httparse does not accept.
 
-use super::violation::Violation;
+use crate::violation::Violation;
 
 /// A part of a buffer. Numbers of 32 bits, because spans are many and heads are small.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Span {
+pub(crate) struct Span {
     start: u32,
     length: u32,
 }
@@ -12,14 +12,19 @@ pub(super) struct Span {
 impl Span {
     /// What peers send is bounded by `HEAD_BYTES`, so the casts lose nothing. An application that states 4 GiB of fields
     /// would read other ones back; what goes out does not depend on spans.
-    pub(super) fn new(start: usize, length: usize) -> Self {
+    pub(crate) fn new(start: usize, length: usize) -> Self {
         Self {
             start: start as u32,
             length: length as u32,
         }
     }
 
-    pub(super) fn of(self, buffer: &[u8]) -> &[u8] {
+    /// The span of `part`, which is a part of `whole`.
+    pub(crate) fn within(whole: &[u8], part: &[u8]) -> Self {
+        Self::new(offset(whole, part), part.len())
+    }
+
+    pub(crate) fn of(self, buffer: &[u8]) -> &[u8] {
         let start = self.start as usize;
         buffer
             .get(start..start + self.length as usize)
@@ -27,16 +32,21 @@ impl Span {
     }
 }
 
+/// Where `part`, which is a part of `whole`, begins in it.
+pub(crate) fn offset(whole: &[u8], part: &[u8]) -> usize {
+    part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr())
+}
+
 /// Where a field stands in its buffer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FieldSpan {
-    pub(super) name: Span,
-    pub(super) value: Span,
+pub(crate) struct FieldSpan {
+    pub(crate) name: Span,
+    pub(crate) value: Span,
 }
 
 impl FieldSpan {
     /// The name in the peer's spelling, and the value without the white space around it.
-    pub(super) fn of(self, buffer: &[u8]) -> (&[u8], &[u8]) {
+    pub(crate) fn of(self, buffer: &[u8]) -> (&[u8], &[u8]) {
         (self.name.of(buffer), self.value.of(buffer))
     }
 }
@@ -69,7 +79,7 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 
 /// Whether any byte is one of those. Looks at all of them without early exit, in the type of the bytes themselves: that is
 /// the form which the compiler turns into vector instructions.
-pub(super) fn any_byte(bytes: &[u8], is_one: impl Fn(u8) -> bool) -> bool {
+pub(crate) fn any_byte(bytes: &[u8], is_one: impl Fn(u8) -> bool) -> bool {
     bytes
         .iter()
         .fold(0, |found, &byte| found | u8::from(is_one(byte)))
@@ -77,12 +87,12 @@ pub(super) fn any_byte(bytes: &[u8], is_one: impl Fn(u8) -> bool) -> bool {
 }
 
 /// Free of control characters but HTAB, as a field value has to be (RFC 9110, section 5.5).
-pub(super) fn is_field_content(bytes: &[u8]) -> bool {
+pub(crate) fn is_field_content(bytes: &[u8]) -> bool {
     !any_byte(bytes, |byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)
 }
 
 /// Without the spaces and tabs at both ends ("optional white space", RFC 9110, section 5.6.3).
-pub(super) fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;
     }
@@ -98,21 +108,21 @@ pub(crate) fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Splits the content of a field line (without its CRLF) into name and value, or says which rule it breaks.
-pub(super) fn split_field(line: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
+pub(crate) fn split_field(line: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
     if let [b' ' | b'\t', ..] = line {
         return Err(Violation::ObsoleteFolding);
     }
     let colon = memchr::memchr(b':', line).ok_or_else(|| without_colon(line))?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
     if !is_token(name) {
-        return Err(bad_name(name));
+        return Err(refuse_name(name));
     }
     check_value(value)?;
     Ok((name, trim_blanks(value)))
 }
 
 /// Refuses control characters in a field value.
-pub(super) fn check_value(value: &[u8]) -> Result<(), Violation> {
+pub(crate) fn check_value(value: &[u8]) -> Result<(), Violation> {
     if is_field_content(value) {
         Ok(())
     } else if value.contains(&b'\r') {
@@ -130,7 +140,8 @@ fn without_colon(line: &[u8]) -> Violation {
     }
 }
 
-fn bad_name(name: &[u8]) -> Violation {
+/// The rule that a field name breaks which is no token.
+pub(crate) fn refuse_name(name: &[u8]) -> Violation {
     match name {
         [rest @ .., b' ' | b'\t'] if is_token(trim_blanks(rest)) => Violation::SpaceBeforeColon,
         _ if name.contains(&b'\r') => Violation::BareCr,

@@ -1,8 +1,8 @@
 //! The request target: which of its four forms it has, and which parts the application sees (RFC 9112, section 3.2).
 
-use super::fields::{Span, any_byte};
-use super::host::parse_authority;
-use super::violation::Violation;
+use crate::fields::{Span, any_byte};
+use crate::host::parse_authority;
+use crate::violation::Violation;
 
 /// The form of a request target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,19 +19,19 @@ pub enum TargetForm {
 
 /// Where the parts of a target stand in the head.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Target {
-    pub(super) form: TargetForm,
-    pub(super) whole: Span,
+pub(crate) struct Target {
+    pub(crate) form: TargetForm,
+    pub(crate) whole: Span,
     /// Without the query; empty for authority-form and for an absolute-form without a path.
-    pub(super) path: Span,
-    pub(super) query: Span,
+    pub(crate) path: Span,
+    pub(crate) query: Span,
     /// The host and port that an absolute-form or authority-form names.
-    pub(super) authority: Option<Span>,
+    pub(crate) authority: Option<Span>,
 }
 
 impl Target {
     /// The target of a request that was not read yet.
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let nothing = Span::default();
         Self {
             form: TargetForm::Origin,
@@ -44,7 +44,7 @@ impl Target {
 }
 
 /// Judges a target that stands at `start` of the head.
-pub(super) fn parse_target(
+pub(crate) fn parse_target(
     method: &[u8],
     target: &[u8],
     start: usize,
