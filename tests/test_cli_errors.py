@@ -151,6 +151,138 @@ def test_a_module_that_is_not_there(serve: Serve, write) -> None:
     assert "shop" in refusal.text, "the nearest one is suggested"
 
 
+DJANGO = {
+    "manage.py": """
+        import os
+        def main():
+            os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")
+        if __name__ == "__main__":
+            main()
+        """,
+    "mysite/__init__.py": "",
+    "mysite/settings.py": "",
+    "mysite/wsgi.py": "from mysite.made import get\napplication = get()\n",
+    "mysite/made.py": "def get():\n    return lambda environ, start_response: []\n",
+    "mysite/urls.py": "urlpatterns = []\n",
+}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *(
+            "mysite.wsgi.application",
+            "mysite",
+            "mysite/wsgi.py",
+            "manage",
+            "manage.py",
+            "mysite/wsgi",
+            "./mysite/wsgi.py",
+        ),
+        *("mysite.wsgi.py", "mysite/wsgi.py:application", "mysite/", "mysite.wsgi:app", "manage:application"),
+    ],
+)
+def test_a_name_that_is_nearly_an_application_leads_to_it(serve: Serve, write, spec: str) -> None:
+    for name, text in DJANGO.items():
+        write(name, text)
+    refusal = serve.refused(spec, cwd=serve.folder)
+    clear(refusal, refusal.code, 'did you mean "mysite.wsgi:application"?')
+    assert refusal.code in (3, 4)
+
+
+@pytest.mark.parametrize("spec", ["sight", "code", "queue:app", "tst", "jsn", "json.tol", "test", "asyncoi"])
+def test_a_project_that_is_mistyped_is_no_module_of_the_standard_library(serve: Serve, write, spec: str) -> None:
+    refusal = serve.refused(spec, cwd=serve.folder)
+    assert refusal.code in (3, 4)
+    said = refusal.text.partition("hint: ")[2]
+    assert "did you mean" not in said, refusal.text
+    write("shop.py", "async def app(scope, receive, send):\n    pass\n")
+    refusal = serve.refused(spec, cwd=serve.folder)
+    for name in re.findall(r'did you mean "([^"]+)"', refusal.text):
+        assert name == "shop:app", refusal.text
+
+
+@pytest.mark.parametrize(
+    ("spec", "leads"),
+    [
+        ("shop.py", "shop:app"),
+        ("shop.py:app", "shop:app"),
+        ("shop.app", "shop:app"),
+        ("shop", "shop:app"),
+        ("shop:create", "shop:create_app()"),
+        ("src/web.py", "src.web:application"),
+        ("src/web.py:application", "src.web:application"),
+        ("helpers", "shop:app"),
+    ],
+)
+def test_paths_and_dots_lead_to_the_application(serve: Serve, write, spec: str, leads: str) -> None:
+    write("shop.py", "app = lambda environ, start_response: []\ndef create_app():\n    return app\n")
+    write("src/web.py", "application = lambda environ, start_response: []\n")
+    write("helpers.py", "def main():\n    pass\n\ndef tidy(one):\n    pass\n")
+    refusal = serve.refused(spec, cwd=serve.folder)
+    assert refusal.code in (3, 4)
+    assert leads in refusal.text.partition("did you mean")[2], refusal.text
+
+
+def test_a_file_elsewhere_leads_there(serve: Serve, write, tmp_path: Path) -> None:
+    write("elsewhere/web.py", "app = lambda environ, start_response: []\n")
+    write("here/x", "")
+    refusal = serve.refused(f"{tmp_path}/elsewhere/web.py", cwd=tmp_path / "here")
+    clear(refusal, 4, f"--chdir {tmp_path}/elsewhere web:app")
+
+
+def test_no_application_leads_to_the_one_that_is_there(serve: Serve, write) -> None:
+    for name, text in DJANGO.items():
+        write(name, text)
+    clear(serve.refused(cwd=serve.folder), 1, "no application was named", "hint: oxicorn mysite.wsgi:application")
+
+
+@pytest.mark.parametrize(
+    ("bind", "leads"),
+    [
+        ("http://127.0.0.1:8000", "did you mean 127.0.0.1:8000?"),
+        ("8000", "did you mean 127.0.0.1:8000, or 0.0.0.0:8000"),
+        ("/run/x.sock", "did you mean unix:/run/x.sock?"),
+        ("*:8000", "did you mean 0.0.0.0:8000?"),
+        ("unix:/" + "x" * 107, "path too long (108 bytes)"),
+    ],
+)
+def test_an_address_of_another_program_is_corrected(serve: Serve, bind: str, leads: str) -> None:
+    refusal = clear(serve.refused("lab", "--bind", bind, bind=None), 1, "--bind", leads)
+    assert "SUN_LEN" not in refusal.text and "os error" not in refusal.text
+    clear(serve.refused("lab", "--check-config", "--bind", bind, bind=None), 1, leads)
+
+
+@pytest.mark.parametrize(
+    ("words", "leads"),
+    [
+        (["--reload-dir", "src"], "--reload-extra-file"),
+        (["--http2"], "HTTP/2"),
+        (["--interface", "asgi"], "-k asgi"),
+        (["--log-config", "log.yaml"], "logconfig_dict"),
+        (["--log-config", "log.json"], "--log-config-json"),
+        (["--blocking-threads", "4"], "--threads"),
+        (["--workers-max-rss", "400"], "--max-requests"),
+    ],
+    ids=lambda each: each[0] if isinstance(each, list) else None,
+)
+def test_an_option_of_another_server_is_refused_with_what_to_use(serve: Serve, words: list[str], leads: str) -> None:
+    refusal = serve.refused("lab", *words)
+    assert refusal.code in (1, 2)
+    clear(refusal, refusal.code, words[0], "hint: ", leads)
+
+
+def test_a_variable_of_another_server_is_pointed_out(serve: Serve) -> None:
+    server = serve("lab", env={"UVICORN_WORKERS": "3", "GRANIAN_PORT": "1", "UVICORN_NONSENSE": "1"})
+    server.wait_log(r"\[WARNING\] UVICORN_WORKERS is not read by Oxicorn: use WEB_CONCURRENCY or --workers")
+    server.wait_log(r"\[WARNING\] GRANIAN_PORT is not read by Oxicorn: use PORT or --port")
+    assert "NONSENSE" not in server.log
+
+
+def test_a_second_application_is_one_word_too_many(serve: Serve) -> None:
+    clear(serve.refused("lab", "extra"), 2, "extra is one word too many: the application is lab")
+
+
 @better
 def test_an_attribute_that_is_not_there(serve: Serve, write) -> None:
     write("shop.py", "def application(environ, start_response):\n    return []\n")

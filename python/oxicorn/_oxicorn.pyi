@@ -37,8 +37,8 @@ def settings(hook: Callable[..., Any]) -> list[tuple[str, str, list[str], Any]]:
 def check_setting(name: str, value: Any) -> Any:
     """Return the value that the setting `name` has when `value` is given to it."""
 
-def parse_arguments(argv: list[str]) -> tuple[dict[str, Any], str | None]:
-    """Return the options of the command line `argv`, by setting, and the application that it names."""
+def parse_arguments(argv: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the options of the command line `argv`, by setting, and its positional arguments."""
 
 def unknown_atoms(layout: str) -> list[str] | None:
     """Name the atoms of an access log format that do not exist; None for what the server does not understand."""

@@ -12,13 +12,12 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from oxicorn import nearby
 from oxicorn.dialect import dialect
-from oxicorn.errors import AppError, place, search_path, user_traceback
+from oxicorn.errors import AppError, is_library, place, search_path, user_traceback
 
 _log = logging.getLogger("gunicorn.error")
 
@@ -72,7 +71,7 @@ def parse(spec: str) -> Target:
     module, _, expression = spec.partition(":")
     if not module or "/" in module:
         hint = f"{_SHAPES}; --chdir DIRECTORY says where to look" if "/" in module else _SHAPES
-        raise AppError(f'"{spec}" does not name a module', hint)
+        raise AppError(f'"{spec}" does not name a module', _did_you_mean(nearby.meant(spec)) or hint)
     try:
         tree = ast.parse(expression.strip() or "application", mode="eval").body
         arguments = None
@@ -111,21 +110,29 @@ def _not_found(target: Target, missing: str) -> AppError:
     parent, _, last = missing.rpartition(".")
     module = sys.modules.get(parent) if parent else None
     message = f'cannot import "{target.module}"'
+    hint = _did_you_mean(nearby.meant(target.spec))
     if module is not None and not hasattr(module, "__path__"):
         # `app.py` is read as the module `py` in the package `app`.
         message += f': "{parent}" is a module, not a package'
-        guess = None if ":" in target.spec else nearby.defined(Path(str(module.__file__)))
-        hint = f'did you mean "{parent}:{guess or ".".join(target.names)}"?' if last == "py" else None
         return AppError(message, hint, exit_code=BOOT_ERROR)
     where = [str(entry) for entry in module.__path__] if module is not None else sys.path
     message += f"  (looked in {', '.join(where) if module is not None else search_path()})"
-    siblings = [info.name for info in pkgutil.iter_modules(where)]
-    near = difflib.get_close_matches(last, siblings, n=1)
-    hint = None
-    if near:
+    # A mistyped project is no module of the standard library, nor an installed package.
+    own = [entry for entry in where if not is_library(entry or ".") or (parent and not _is_standard(parent))]
+    near = difflib.get_close_matches(last, [info.name for info in pkgutil.iter_modules(own)], n=1)
+    if hint is None and near:
         suggestion = f"{parent}.{near[0]}" if parent else near[0]
-        hint = f'did you mean "{target.spec.replace(missing, suggestion, 1)}"?'
+        hint = _did_you_mean(_applied(target.spec.replace(missing, suggestion, 1)))
     return AppError(message, hint, exit_code=BOOT_ERROR)
+
+
+def _applied(spec: str) -> str:
+    """The name with the application that its file has, where the name alone does not say which."""
+    return spec if ":" in spec else nearby.meant(spec) or spec
+
+
+def _did_you_mean(words: str | None) -> str | None:
+    return None if words is None else f'did you mean "{words}"?'
 
 
 def _raised(target: Target, error: BaseException) -> AppError:
@@ -150,15 +157,30 @@ def _attribute(module: ModuleType, target: Target) -> Any:
 def _no_attribute(owner: Any, owner_name: str, name: str, target: Target) -> AppError:
     applications = dict(_applications(owner))
     message = f'{owner_name} has no attribute "{name}"'
-    if applications:
+    standard = _is_standard(target.module)
+    if applications and not standard:
         message += "; it has: " + ", ".join(f"{key} ({kind})" for key, kind in list(applications.items())[:6])
+    if standard:
+        # The project has no module of that name, and the standard library has.
+        return AppError(f"{message}; it is a module of Python's library", _did_you_mean(nearby.suggestion()))
     near = difflib.get_close_matches(name, [key for key in dir(owner) if not key.startswith("_")], n=1)
-    suggestion = near or list(applications)[:1]
-    hint = None
-    if suggestion:
-        dotted = ".".join([*target.names[:-1], suggestion[0]])
-        hint = f'did you mean "{target.module}:{dotted}"?'
-    return AppError(message, hint)
+    likely = near or [key for key in applications if key in nearby.NAMES or _is_application(getattr(owner, key))]
+    if likely:
+        dotted = ".".join([*target.names[:-1], likely[0]])
+        if dialect(getattr(owner, likely[0])) == "factory":
+            dotted += "()"
+        return AppError(message, f'did you mean "{target.module}:{dotted}"?')
+    return AppError(message, _did_you_mean(nearby.meant(target.module)))
+
+
+def _is_standard(module: str) -> bool:
+    """Whether the imported `module` is one of the standard library, not a file of the user's with such a name."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return module.partition(".")[0] in sys.stdlib_module_names and (file is None or is_library(file))
+
+
+def _is_application(found: Any) -> bool:
+    return dialect(found) in ("wsgi", "asgi3")
 
 
 def _applications(owner: Any) -> Iterable[tuple[str, str]]:

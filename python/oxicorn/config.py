@@ -62,10 +62,10 @@ class Parser:
         self._names, self.prog = names, prog
 
     def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:
-        """Return each option's value, None where it was not given; the application string is in `args`."""
-        given, app = _oxicorn.parse_arguments(list(sys.argv[1:] if args is None else args))
+        """Return each option's value, None where it was not given; the positional arguments are in `args`."""
+        given, words = _oxicorn.parse_arguments(list(sys.argv[1:] if args is None else args))
         values = {name: _oxicorn.check_setting(name, value) for name, value in given.items()}
-        return argparse.Namespace(**{**dict.fromkeys(self._names), **values, "args": [app] if app else []})
+        return argparse.Namespace(**{**dict.fromkeys(self._names), **values, "args": words})
 
 
 class Config:

@@ -3,7 +3,7 @@
 
 use pyo3::exceptions::{PySystemExit, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 use settings::{CommandLine, Layers, Parsed, Value};
 
 use crate::failure::{CONFIGURATION, Failure};
@@ -109,7 +109,7 @@ pub(crate) fn check_setting<'py>(
     }
 }
 
-/// A command line: the options that were given, by setting, and the application.
+/// A command line: the options that were given, by setting, and the positional arguments.
 ///
 /// # Errors
 ///
@@ -118,20 +118,25 @@ pub(crate) fn parse_arguments<'py>(
     py: Python<'py>,
     arguments: &[String],
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let command_line = parse(arguments).map_err(|code| PySystemExit::new_err((code,)))?;
+    let parsed = answered(settings::parse_arguments(arguments));
+    let command_line = parsed.map_err(|code| PySystemExit::new_err((code,)))?;
     let options = PyDict::new(py);
     for (name, value) in command_line.given() {
         options.set_item(name, values::to_python(py, value)?)?;
     }
-    let app = command_line.app.as_ref().map(|app| PyString::new(py, app));
-    (options, app).into_pyobject(py)
+    let positionals: Vec<_> = command_line.app.iter().chain(&command_line.extra).collect();
+    (options, positionals).into_pyobject(py)
 }
 
 /// Reads a command line that asks for the server; any other is answered, and the error is the exit code.
 pub(crate) fn parse(arguments: &[String]) -> Result<CommandLine, i32> {
+    answered(settings::parse_command_line(arguments))
+}
+
+fn answered(parsed: Parsed) -> Result<CommandLine, i32> {
     /// Exit code of arguments that cannot be understood, argparse's.
     const USAGE: i32 = 2;
-    match settings::parse_command_line(arguments) {
+    match parsed {
         Parsed::Run(command_line) => Ok(command_line),
         Parsed::Help(text) => Err(logging::say(&text)),
         Parsed::Version => Err(logging::say(&format!(

@@ -108,7 +108,7 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
 fn no_application(py: Python<'_>) -> Failure {
     let guess = || -> PyResult<Option<String>> {
         py.import("oxicorn.nearby")?
-            .call_method0("suggestion")?
+            .call_method0("command")?
             .extract()
     };
     // A hint that cannot be had is no error of its own.

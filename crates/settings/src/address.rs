@@ -7,6 +7,9 @@ use std::path::PathBuf;
 /// The port of an address that names none, Gunicorn's.
 const DEFAULT_PORT: u16 = 8000;
 
+/// Room for the path of a Unix socket and a final zero, from unix(7).
+const SUN_PATH_BYTES: usize = 108;
+
 /// One listening address, read from a spelling that Gunicorn takes: `HOST`, `HOST:PORT`, `:PORT`, `[V6]:PORT`,
 /// `tcp://HOST:PORT`, `unix:PATH`, `unix://PATH`, `fd://N`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +33,9 @@ impl Address {
 
     /// Reads one address; the error is a sentence about what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(correction) = correction(text) {
+            return Err(correction);
+        }
         if let Some(path) = text.strip_prefix("unix:") {
             return unix(path.strip_prefix("//").unwrap_or(path));
         }
@@ -60,9 +66,64 @@ impl fmt::Display for Address {
     }
 }
 
+/// The hint for a spelling that another program takes, or that people write by mistake. None of them is an address that
+/// Gunicorn could listen on.
+fn correction(text: &str) -> Option<String> {
+    let meant = |spelling: &str| Some(format!("did you mean {spelling}?"));
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let authority = rest.split('/').next().unwrap_or(rest);
+        return match scheme.to_ascii_lowercase().as_str() {
+            "http" | "ws" => meant(authority),
+            "https" | "wss" => Some(format!(
+                "--bind names no protocol: {authority} is the address, and TLS is a matter of --certfile and --keyfile"
+            )),
+            "tcp" | "unix" | "fd" => None,
+            other => Some(format!("'{other}://' is not known here")),
+        };
+    }
+    if text.starts_with("unix:") {
+        return None;
+    }
+    if let Some(number) = text.strip_prefix("fd:").or(text.strip_prefix("fd=")) {
+        return meant(&format!("fd://{number}"));
+    }
+    if is_path(text) {
+        return meant(&format!("unix:{text}"));
+    }
+    if let Some((address, _path)) = text.split_once('/')
+        && let Some((_, digits)) = address.rsplit_once(':')
+        && port(digits).is_ok()
+    {
+        return meant(address);
+    }
+    if text.contains([',', ' ']) {
+        return Some(
+            "one address each: the option can be repeated, and a conf file takes a list".to_owned(),
+        );
+    }
+    if let Some(rest) = text.strip_prefix("*:") {
+        return meant(&format!("0.0.0.0:{rest}"));
+    }
+    let is_a_port =
+        text != "0" && text.bytes().all(|byte| byte.is_ascii_digit()) && port(text).is_ok();
+    is_a_port
+        .then(|| format!("did you mean 127.0.0.1:{text}, or 0.0.0.0:{text} for every interface?"))
+}
+
+/// Whether the text looks like the path of a Unix socket.
+fn is_path(text: &str) -> bool {
+    text.starts_with(['/', '.', '~']) || text.ends_with(".sock") || text.ends_with(".socket")
+}
+
 fn unix(path: &str) -> Result<Address, String> {
     if path.is_empty() {
         return Err("the path of the unix socket is missing".to_owned());
+    }
+    let length = path.len() + 1;
+    if length > SUN_PATH_BYTES {
+        return Err(format!(
+            "path too long ({SUN_PATH_BYTES} bytes): this one takes {length} with its final zero"
+        ));
     }
     Ok(Address::Unix(PathBuf::from(path)))
 }
@@ -170,11 +231,38 @@ mod tests {
         check("[::1", "closing bracket");
         check("[::1]x", "'x'");
         check("[nope]:1", "'nope' is not an IPv6 address");
-        check("http://h:80", "brackets");
         check("a/b:80", "'a/b' is not a host");
         check("unix:", "path");
         check("fd://x", "'x'");
         check("fd://-1", "'-1'");
+    }
+
+    #[test]
+    fn what_was_probably_meant_is_said() {
+        let check = |text: &str, reason: &str| {
+            let error = Address::parse(text).expect_err(text);
+            assert!(error.contains(reason), "{text}: {error}");
+        };
+        check("http://127.0.0.1:80", "did you mean 127.0.0.1:80?");
+        check("HTTP://h:80/", "did you mean h:80?");
+        check("https://h:443", "h:443 is the address");
+        check("file:///run/s", "'file://' is not known");
+        check("8000", "did you mean 127.0.0.1:8000");
+        check("/run/x.sock", "did you mean unix:/run/x.sock?");
+        check("./x", "did you mean unix:./x?");
+        check("x.sock", "did you mean unix:x.sock?");
+        check("fd:3", "did you mean fd://3?");
+        check("127.0.0.1:80/", "did you mean 127.0.0.1:80?");
+        check("*:80", "did you mean 0.0.0.0:80?");
+        check("a:1,b:2", "one address each");
+    }
+
+    #[test]
+    fn the_path_of_a_unix_socket_has_to_fit() {
+        let path = |length: usize| format!("unix:/{}", "x".repeat(length - 1));
+        assert!(Address::parse(&path(107)).is_ok());
+        let error = Address::parse(&path(108)).expect_err("108");
+        assert!(error.starts_with("path too long (108 bytes)"), "{error}");
     }
 
     #[test]

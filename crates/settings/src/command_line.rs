@@ -3,6 +3,7 @@
 //! this file what they mean together. Values are only brought into the form that argparse gives them.
 
 use crate::error::{Rejection, SettingsError, Source, report};
+use crate::foreign::{foreign, refused_value};
 use crate::kind::Kind;
 use crate::near_miss::near_option;
 use crate::render::help;
@@ -33,6 +34,8 @@ pub enum Parsed {
 pub struct CommandLine {
     /// The first positional argument.
     pub app: Option<String>,
+    /// Further positional arguments. argparse accepts them, and only a program that embeds the server has a use for them.
+    pub extra: Vec<String>,
     pub(crate) options: Vec<Chosen>,
     /// Options that nothing comes of, each with the reason.
     pub(crate) without_effect: Vec<(&'static str, &'static str)>,
@@ -97,6 +100,21 @@ impl Stop {
 /// Parses the arguments that follow the program's name. What values mean is checked later, by
 /// [`crate::Layers::resolve`].
 pub fn parse_command_line(arguments: &[String]) -> Parsed {
+    let parsed = parse_arguments(arguments);
+    if let Parsed::Run(CommandLine {
+        app: Some(app),
+        extra,
+        ..
+    }) = &parsed
+        && let Some(word) = extra.first()
+    {
+        return Parsed::Usage(report(&too_many(word, app), Some(ONE_APPLICATION)));
+    }
+    parsed
+}
+
+/// The same for a program that embeds the server and may have a use for several positional arguments.
+pub fn parse_arguments(arguments: &[String]) -> Parsed {
     match parse(arguments) {
         Ok(command_line) => Parsed::Run(command_line),
         Err(Stop::Help) => Parsed::Help(help()),
@@ -220,6 +238,9 @@ impl<'a> Reader<'a> {
             Meaning::Alias(alias) => alias,
         };
         let text = text.unwrap_or_default();
+        if let Some((sentence, instead)) = refused_value(alias.flag, text) {
+            return Err(Stop::usage(sentence, instead.to_owned()));
+        }
         match alias.purpose {
             Purpose::Setting(name) => {
                 let Some(setting) = find(name) else {
@@ -294,6 +315,7 @@ impl<'a> Reader<'a> {
         });
         Ok(CommandLine {
             app: app.map(str::to_owned),
+            extra: positionals.map(str::to_owned).collect(),
             options,
             without_effect: self.without_effect,
         })
@@ -377,16 +399,25 @@ fn contradiction(one: &str, other: &str) -> Stop {
     )
 }
 
+const ONE_APPLICATION: &str = "one application is served; options begin with a hyphen";
+
+fn too_many(word: &str, app: &str) -> String {
+    format!("{word} is one word too many: the application is {app}")
+}
+
 /// The sentence about a word that is neither an option nor the application.
 fn unwanted(word: &str, app: Option<&str>) -> Stop {
     if !word.starts_with('-') || word == "--" {
         let app = app.unwrap_or_default();
         return Stop::usage(
-            format!("{word} is one word too many: the application is {app}"),
+            too_many(word, app),
             "the application stands before or after the options, not on both sides".to_owned(),
         );
     }
     let option = word.split([' ', '=']).next().unwrap_or_default();
+    if let Some(foreign) = foreign(option) {
+        return Stop::usage(foreign.sentence(), foreign.instead.to_owned());
+    }
     let hint = near_option(option).map_or("oxicorn --help lists the options".to_owned(), |near| {
         format!("did you mean {near}?")
     });

@@ -8,6 +8,7 @@ use crate::choice::WorkerClass;
 use crate::command_line::{self, CommandLine, Stop};
 use crate::config::Config;
 use crate::error::{Problem, SettingsError, Source};
+use crate::foreign::ignored_variables;
 use crate::origins::{Origin, Origins};
 use crate::setting::{Setting, Status, find};
 use crate::table::table;
@@ -86,6 +87,7 @@ impl Layers {
                 }
             }
         }
+        self.cautions.extend(ignored_variables(lookup));
         self.working_directory = lookup("PWD");
         self
     }

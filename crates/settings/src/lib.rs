@@ -34,6 +34,7 @@ mod config;
 mod env_file;
 mod error;
 mod field;
+mod foreign;
 mod kind;
 mod layers;
 mod near_miss;
@@ -49,7 +50,7 @@ mod words;
 
 pub use address::Address;
 pub use choice::{AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass};
-pub use command_line::{CommandLine, Parsed, parse_command_line};
+pub use command_line::{CommandLine, Parsed, parse_arguments, parse_command_line};
 pub use config::Config;
 pub use env_file::parse_env_file;
 pub use error::{Problem, SettingsError, Source};

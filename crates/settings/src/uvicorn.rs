@@ -95,6 +95,7 @@ pub(crate) const ALIASES: &[Alias] = &[
         "--ws-max-queue",
         Purpose::Nothing("messages wait with the client until the application asks for them"),
     ),
+    // Any other value is refused.
     alias(
         "--interface",
         Purpose::Nothing("the application shows which interface it has"),

@@ -212,6 +212,67 @@ fn a_mistake_has_one_line_and_a_hint() {
 }
 
 #[test]
+fn the_command_takes_one_application_and_embedding_programs_take_more() {
+    assert_eq!(
+        usage("a b -w 4"),
+        "error: b is one word too many: the application is a\n  hint: one application is served; options begin with a hyphen"
+    );
+    let Parsed::Run(line) = parse_arguments(&words("a b c")) else {
+        panic!("refused")
+    };
+    assert_eq!((line.app.as_deref(), line.extra.len()), (Some("a"), 2));
+}
+
+#[test]
+fn options_of_other_servers_are_refused_by_name() {
+    let check = |line: &str, sentence: &str, hint: &str| {
+        let message = usage(line);
+        assert!(
+            message.starts_with(&format!("error: {sentence}\n  hint: ")),
+            "{message}"
+        );
+        assert!(message.contains(hint), "{message}");
+    };
+    let uvicorn =
+        |flag: &str| format!("{flag} is an option of uvicorn's that Oxicorn does not have");
+    check(
+        "a --reload-dir src",
+        &uvicorn("--reload-dir"),
+        "--reload-extra-file",
+    );
+    check(
+        "--reload-dir=src a",
+        &uvicorn("--reload-dir"),
+        "--reload-extra-file",
+    );
+    check("a --http2", &uvicorn("--http2"), "HTTP/2");
+    check("a --http 2", "--http 2 is not taken", "HTTP/2");
+    check(
+        "a --interface asgi3",
+        "--interface asgi3 is not taken",
+        "-k asgi",
+    );
+    check(
+        "a --interface=wsgi",
+        "--interface wsgi is not taken",
+        "-k sync",
+    );
+    let granian =
+        |flag: &str| format!("{flag} is an option of Granian's that Oxicorn does not have");
+    check(
+        "a --blocking-threads 4",
+        &granian("--blocking-threads"),
+        "--threads",
+    );
+    check(
+        "a --workers-lifetime 60",
+        &granian("--workers-lifetime"),
+        "--max-requests",
+    );
+    assert!(options("--interface auto --http h11").is_empty());
+}
+
+#[test]
 fn the_names_of_uvicorn_are_understood() {
     assert_eq!(options("--timeout-keep-alive 5"), ["keepalive=5"]);
     assert_eq!(options("--limit-max-requests=9"), ["max_requests=9"]);

@@ -2,6 +2,7 @@
 //! them are looked at before the first is acted on, so that an option that is not clear is a mistake wherever it stands.
 
 use super::Stop;
+use crate::foreign::foreign;
 use crate::setting::Setting;
 use crate::table::table;
 use crate::uvicorn::{ALIASES, Alias};
@@ -65,6 +66,9 @@ fn word<'a>(argument: &'a str, next: Option<&String>) -> Result<Word<'a>, Stop> 
     }
     if let Some(word) = exact(argument).filter(|_| !is_header_map(argument, next)) {
         return Ok(word);
+    }
+    if foreign(argument.split('=').next().unwrap_or(argument)).is_some() {
+        return Ok(Word::Unknown(argument));
     }
     let found = match argument.starts_with("--") {
         true => prefix(argument)?,

@@ -1,6 +1,8 @@
 //! Accesses to the fields whose type alone does not say how they are read, and the environment variables that stand
 //! for settings.
 
+use std::path::Path;
+
 use crate::choice::WorkerClass;
 use crate::config::Config;
 use crate::error::Rejection;
@@ -41,6 +43,28 @@ pub(super) const BIND: Access = Access {
         }
     },
     read: |config| config.bind.to_value(),
+};
+
+/// uvicorn's option of the same name takes JSON and YAML.
+pub(super) const LOGCONFIG: Access = Access {
+    write: |config, value| {
+        let file = Option::<String>::from_value(value)?;
+        let extension = file
+            .as_deref()
+            .and_then(|file| Path::new(file).extension()?.to_str());
+        let hint = match extension.map(str::to_ascii_lowercase).as_deref() {
+            Some("json") => "--log-config-json reads JSON",
+            Some("yaml" | "yml") => {
+                "YAML goes into a conf file: logconfig_dict = yaml.safe_load(open(\"log.yaml\"))"
+            }
+            _ => {
+                config.logconfig = file;
+                return Ok(());
+            }
+        };
+        Err(Rejection::unacceptable("a file for logging.config.fileConfig").hint(hint))
+    },
+    read: |config| config.logconfig.to_value(),
 };
 
 /// A pool of no threads is one of one.

@@ -118,7 +118,7 @@ pub(super) const ROWS: &[Setting] = &[
         flags: &["--log-config"],
         metavar: "FILE",
         kind: Kind::Text,
-        access: field!(logconfig),
+        access: Some(custom::LOGCONFIG),
         summary: "A file for logging.config.fileConfig.",
         details: "The loggers are `gunicorn.error` and `gunicorn.access`. `logconfig_json` is stronger than this, \
                   `logconfig_dict` stronger than both.",
