@@ -9,9 +9,9 @@ use super::{Problem, files, shown};
 /// Lines of one file, its tests not counted.
 const LONGEST_FILE: usize = 800;
 
-/// Lines of all of `python/oxicorn` together: a thousand for the thin face itself, and the rest for what programs written for
-/// Gunicorn import and subclass, its logger class among it, which has to be Python.
-const LONGEST_FACE: usize = 2_700;
+/// Lines of all of `python/oxicorn` together: about 1,400 for the thin face itself, the hints of the first minutes among
+/// them, and the rest for what programs written for Gunicorn and uvicorn import and subclass, which has to be Python.
+const LONGEST_FACE: usize = 3_600;
 
 /// Where `unsafe` is ruled out for good.
 const SAFE: &[&str] = &[
