@@ -54,6 +54,7 @@ run: build
 
 test: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	test -d $(VENV)/old-packages || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/old-packages -r tests/requirements-old.txt
 	$(CARGO_TEST)
 	$(BIN)/python -m pytest tests/
 

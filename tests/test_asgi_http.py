@@ -56,11 +56,7 @@ def test_the_scope_of_a_request(server: Server) -> None:
         "client": ["tuple", client[0], client[1]],
         "server": ["tuple", host, port],
         "state": {},
-        "extensions": {
-            "http.response.pathsend": {},
-            "http.response.zerocopysend": {},
-            "http.response.early_hint": {},
-        },
+        "extensions": {"http.response.early_hint": {}},
     }
 
 
@@ -303,7 +299,12 @@ def test_a_client_that_takes_nothing_is_disconnected(serve: Serve) -> None:
 
 
 def test_pathsend(serve: Serve) -> None:
-    server = serve("asgi_lab", *ASGI)
+    server = serve("asgi_lab", *ASGI, "--asgi-pathsend")
+    assert scope_of(server)["extensions"] == {
+        "http.response.early_hint": {},
+        "http.response.pathsend": {},
+        "http.response.zerocopysend": {},
+    }
     content = b"0123456789" * 100_000
     (serve.gates.folder / "file").write_bytes(content)
     (serve.gates.folder / "empty").write_bytes(b"")

@@ -52,6 +52,9 @@
 # How many seconds an ASGI application may run on after its client has left.
 # asgi_disconnect_grace_period = 3
 
+# Offer ASGI applications to send files for them (http.response.pathsend, http.response.zerocopysend).
+# asgi_pathsend = False
+
 # How many requests one worker answers at a time before it turns more away; 0 is unlimited.
 # limit_concurrency = 0
 

@@ -187,6 +187,8 @@ fields! {
     asgi_lifespan: AsgiLifespan,
     /// Seconds that an ASGI application may run on after its client has left.
     asgi_disconnect_grace_period: u32,
+    /// Whether the scope offers the extensions that send files.
+    asgi_pathsend: bool,
     /// Longest WebSocket message in bytes, after decompression; 0 is unlimited.
     websocket_max_message_size: usize,
     /// Time between two pings of the server on a WebSocket; zero is never.

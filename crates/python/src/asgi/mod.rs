@@ -62,6 +62,7 @@ impl AsgiGateway {
             root_path: config.root_path.clone(),
             names: NamePolicy::of(config),
             state,
+            pathsend: config.asgi_pathsend,
         };
         let application = Application {
             is_coroutine_function: py

@@ -31,13 +31,18 @@ pub(super) struct Constants {
     pub(super) names: NamePolicy,
     /// The dictionary that the lifespan fills.
     pub(super) state: Py<PyDict>,
+    /// The setting `asgi_pathsend`.
+    pub(super) pathsend: bool,
 }
 
 /// The template, and the memory of names.
 #[derive(Debug)]
 pub(super) struct Template {
     dict: Py<PyDict>,
-    extensions: Py<PyDict>,
+    /// What `scope["asgi"]` is a copy of.
+    asgi: Py<PyDict>,
+    /// Whether the extensions that send files are offered.
+    pathsend: bool,
     /// What the lifespan left; each request gets a copy.
     state: Py<PyDict>,
     /// The setting `root_path`.
@@ -53,16 +58,12 @@ impl Template {
         let asgi = PyDict::new(py);
         asgi.set_item(intern!(py, "version"), "3.0")?;
         asgi.set_item(intern!(py, "spec_version"), SPEC_VERSION)?;
-        let extensions = PyDict::new(py);
-        extensions.set_item(intern!(py, "http.response.pathsend"), PyDict::new(py))?;
-        extensions.set_item(intern!(py, "http.response.zerocopysend"), PyDict::new(py))?;
-        extensions.set_item(intern!(py, "http.response.early_hint"), PyDict::new(py))?;
         let dict = PyDict::new(py);
         dict.set_item(intern!(py, "type"), intern!(py, "http"))?;
-        dict.set_item(intern!(py, "asgi"), asgi)?;
         dict.set_item(intern!(py, "root_path"), root)?;
         // What each request has of its own has its place, which costs less than to make one in every copy.
         for key in [
+            intern!(py, "asgi"),
             intern!(py, "headers"),
             intern!(py, "extensions"),
             intern!(py, "state"),
@@ -71,7 +72,8 @@ impl Template {
         }
         Ok(Template {
             dict: dict.unbind(),
-            extensions: extensions.unbind(),
+            asgi: asgi.unbind(),
+            pathsend: constants.pathsend,
             state: constants.state.clone_ref(py),
             root: root.into(),
             names: Names::new(constants.names.clone()),
@@ -92,14 +94,34 @@ impl Template {
         let headers = self.headers(py, exchange)?;
         let scope = self.dict.bind(py).copy()?;
         scope.set_item(intern!(py, "headers"), headers)?;
-        // Applications and middleware write into these two.
-        let extensions = self.extensions.bind(py).copy()?;
-        if exchange.request.takes_trailers() {
-            extensions.set_item(intern!(py, "http.response.trailers"), PyDict::new(py))?;
-        }
-        scope.set_item(intern!(py, "extensions"), extensions)?;
+        // Applications and middleware write into dictionaries and lists, so each request has its own.
+        scope.set_item(intern!(py, "asgi"), self.asgi.bind(py).copy()?)?;
+        scope.set_item(intern!(py, "extensions"), self.extensions(py, exchange)?)?;
         scope.set_item(intern!(py, "state"), self.state.bind(py).copy()?)?;
         Ok(scope)
+    }
+
+    fn extensions<'py>(
+        &self,
+        py: Python<'py>,
+        exchange: &Exchange,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let extensions = PyDict::new(py);
+        let early_hint = intern!(py, "http.response.early_hint");
+        extensions.set_item(early_hint, PyDict::new(py))?;
+        if self.pathsend {
+            for name in [
+                intern!(py, "http.response.pathsend"),
+                intern!(py, "http.response.zerocopysend"),
+            ] {
+                extensions.set_item(name, PyDict::new(py))?;
+            }
+        }
+        if exchange.request.takes_trailers() {
+            let trailers = intern!(py, "http.response.trailers");
+            extensions.set_item(trailers, PyDict::new(py))?;
+        }
+        Ok(extensions)
     }
 
     /// Makes the scope of a handshake, in which these sub-protocols are offered.

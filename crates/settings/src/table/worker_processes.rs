@@ -178,6 +178,19 @@ pub(super) const ASGI: &[Setting] = &[
         ..ROW
     },
     Setting {
+        name: "asgi_pathsend",
+        flags: &["--asgi-pathsend"],
+        kind: Kind::Flag,
+        default: Literal::Bool(false),
+        own: true,
+        access: field!(asgi_pathsend),
+        summary: "Offer ASGI applications to send files for them (http.response.pathsend, http.response.zerocopysend).",
+        details: "Frameworks that see the offer send files without reading them. Middleware that compresses or changes \
+                  bodies then finds none: some of it fails, some sends the files as they are. So it is for applications \
+                  without such middleware.",
+        ..ROW
+    },
+    Setting {
         name: "limit_concurrency",
         flags: &["--limit-concurrency"],
         metavar: "INT",
