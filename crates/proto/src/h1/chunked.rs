@@ -109,6 +109,16 @@ impl BodyDecoder {
         self.state == State::Done
     }
 
+    /// How many bytes are still to come, framing included; `None` where only the end of the body tells.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
+        match self.state {
+            State::Done => Some(0),
+            State::Fixed { remaining } => Some(remaining),
+            _ => None,
+        }
+    }
+
     /// The trailer fields, once the body is complete.
     pub fn trailers(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
         self.trailers.iter()

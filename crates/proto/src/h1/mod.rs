@@ -10,6 +10,7 @@ mod misuse;
 mod request_line;
 mod response;
 mod response_head;
+pub mod session;
 mod tolerance;
 mod trailers;
 mod walk;
@@ -23,4 +24,5 @@ pub use response::{
     encode_chunk_size, encode_head,
 };
 pub use response_head::ResponseHead;
+pub use session::Session;
 pub use trailers::encode_trailer;

@@ -1,0 +1,681 @@
+//! One connection of HTTP/1, without its socket and its clock: what may be read and written when, what follows the end of an
+//! exchange, and when something is overdue. Every transition of a connection is in this file.
+//!
+//! The connection has two sides. The caller feeds what it reads to [`Session::hear`], says [`Session::begin`] when it makes an
+//! exchange of a request, and [`Session::over`] when the exchange is over; [`Session::sent`] and [`Session::took`] tell what
+//! became of bytes that the client did not take at once. Bodies go to the caller piece by piece: whether it collects them
+//! before it begins the exchange or begins at once and passes them on is its own choice.
+
+use super::chunked::BodyDecoder;
+use super::head::HeadParser;
+use super::response::CONTINUE;
+use crate::framing::Framing;
+use crate::limits::Limits;
+use crate::request::Request;
+use crate::violation::Violation;
+
+/// A moment, or a span of time, in milliseconds of the caller's clock.
+pub type Millis = u64;
+
+/// No time-out.
+pub const NEVER: Millis = Millis::MAX;
+
+/// What of a body may still be to come when its request has been answered, so that it is read and dropped and the connection
+/// is kept. More costs the client and the network more than a new connection. The bound is that of Go's server.
+pub const DISCARDED: u64 = 256 * 1024;
+
+/// How long what a client sends after its last answer is read and dropped. Gunicorn's value.
+pub const LINGER: Millis = 2000;
+
+/// The bounds that hold for the connections of a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Bounds of heads and trailers.
+    pub limits: Limits,
+    /// Bytes of a request body; 0 for no limit.
+    pub body_limit: u64,
+    /// How long a connection may be idle between two requests.
+    pub keep_alive: Millis,
+    /// How long a head may take from its first byte on.
+    pub header_timeout: Millis,
+    /// How long a client may be silent within a body.
+    pub body_timeout: Millis,
+    /// How long a client may take nothing of what waits for it.
+    pub send_timeout: Millis,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Session {
+    reading: Reading,
+    writing: Writing,
+    /// When the client has to have sent what it is expected to send.
+    read_by: Millis,
+    /// When it has to have taken something of what waits for it. While something does, nothing is expected of it.
+    send_by: Millis,
+}
+
+/// What the bytes of the client are.
+///
+/// ```text
+///                first byte         head complete           body complete
+///  ┌──► Idle ──────────────► Head ────────────────► Body ────────────────► Complete
+///  │    │  ▲                  │      no body         │ │                     ▲    │
+///  │    ▼  │                  ├──────────────────────┼─┼─────────────────────┘    │
+///  │  Deferred                │                      │ └─ over, the rest is small │
+///  │                          │                      │                  │         │ over,
+///  │                          │ violation, time-out, │                  ▼         │ keep-alive
+///  ├── the rest has come ─────┼──────────────────────┼───────────── Unwanted      │
+///  ├──────────────────────────┼──────────────────────┼────────────────────────────┘
+///  │                          ▼                      ▼
+///                        Discarding ── end of stream ──► Ended
+/// ```
+#[derive(Debug)]
+enum Reading {
+    /// Nothing of the next request has been read.
+    Idle,
+    /// The next request is there, and stays unread until the caller has a place for it.
+    Deferred,
+    /// Part of a head; the parser remembers how far it has looked.
+    Head(HeadParser),
+    /// A body that the caller wants.
+    Body(Incoming),
+    /// The request is complete. What follows is the next one, and is read when this one has been answered.
+    Complete,
+    /// The rest of a body whose request has been answered; the next request stands behind it.
+    Unwanted(Incoming),
+    /// Nothing that the client sends matters any more, or can be understood. It is read and dropped, so that the answer is not
+    /// destroyed by a reset (RFC 9112, section 9.6).
+    Discarding,
+    /// The client has ended its side, within a body or after everything.
+    Ended,
+}
+
+/// What the client is sent.
+///
+/// ```text
+///             begin             over, bytes wait                 all taken
+///  ┌─► Silent ─────► Exchange ──────────────────► Draining ─┬─► (keep-alive) ──┐
+///  │                    │ over, nothing waits               ├─► Shut           │
+///  │                    └───────────────────────────────────┴─► closed         │
+///  └───────────────────────────────────────────────────────────────────────────┘
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    /// No exchange is under way.
+    Silent,
+    /// A request is being answered.
+    Exchange,
+    /// The answer is complete, and bytes of it still wait for the client.
+    Draining(Then),
+    /// Our side is shut.
+    Shut,
+}
+
+/// What follows once all is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// The next request.
+    KeepAlive,
+    /// The end, after what the client still sends has been read.
+    Linger,
+    /// The end.
+    Close,
+}
+
+/// A body on its way in.
+#[derive(Debug)]
+struct Incoming {
+    decoder: BodyDecoder,
+    /// Bytes of it so far.
+    length: u64,
+    permission: Permission,
+}
+
+/// Whether the client waits for [`CONTINUE`] before it sends its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Permission {
+    /// It does not, or it has begun to send without.
+    NotAwaited,
+    Awaited,
+}
+
+/// What became of bytes that were read.
+#[derive(Debug)]
+pub struct Heard<'a> {
+    /// How many of them were used. Those that were not are to be presented again, with more behind them: part of a head, or a
+    /// request that comes after the present one.
+    pub consumed: usize,
+    /// What they brought.
+    pub event: Event<'a>,
+}
+
+/// What bytes can bring.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Nothing that the caller has to know.
+    Nothing,
+    /// A request head. Its body follows, if its framing says that it has one.
+    Request(Request),
+    /// A piece of the body, possibly empty.
+    Body {
+        /// The bytes.
+        data: &'a [u8],
+        /// Whether the body goes on.
+        more: bool,
+    },
+}
+
+/// A request that is not served. Nothing that follows it is read as HTTP.
+#[derive(Debug)]
+pub struct Refused {
+    /// The rule that was broken.
+    pub violation: Violation,
+    /// The request, where its head could be read and the caller does not have it already.
+    pub request: Option<Box<Request>>,
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The response lets the client send its next request.
+    KeepAlive,
+    /// The connection ends with the response.
+    Close,
+}
+
+/// What there is at the end of an exchange beside what the session knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leftover {
+    /// Bytes of the response that the client has not taken yet.
+    pub output: bool,
+    /// Bytes of the client that have not been heard, or may have arrived.
+    pub input: bool,
+}
+
+/// What the caller has to do with the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Step {
+    /// Nothing: it goes on.
+    Stay,
+    /// Shut its sending side, and go on reading.
+    Shut,
+    /// Close it.
+    Close,
+}
+
+/// What is overdue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overdue {
+    /// A request, or the end of a connection that has been answered: it is to be closed.
+    Connection,
+    /// The rest of a head: it is to be answered with 408.
+    Head,
+    /// The rest of a body: 408 too, as far as an answer can still be given.
+    Body,
+    /// The client takes nothing of what it is sent.
+    Send,
+}
+
+impl Session {
+    /// A connection whose client has until `read_by` for its first byte.
+    #[must_use]
+    pub fn new(read_by: Millis) -> Self {
+        Self {
+            reading: Reading::Idle,
+            writing: Writing::Silent,
+            read_by,
+            send_by: NEVER,
+        }
+    }
+
+    /// A connection of which only the end is left: what waits for the client is sent, and what it still sends is dropped. The
+    /// caller says [`Session::sent`] when nothing waits.
+    #[must_use]
+    pub fn ending() -> Self {
+        Self {
+            reading: Reading::Discarding,
+            writing: Writing::Draining(Then::Linger),
+            read_by: NEVER,
+            send_by: NEVER,
+        }
+    }
+
+    /// Takes bytes that were read, up to the end of the first thing among them that the caller has to know.
+    ///
+    /// # Errors
+    /// The rule that they break. The caller answers as far as it still can, and says [`Session::over`].
+    pub fn hear<'a>(
+        &mut self,
+        input: &'a [u8],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Heard<'a>, Refused> {
+        match &mut self.reading {
+            Reading::Idle | Reading::Head(_) => self.hear_head(input, settings, now),
+            Reading::Body(_) => self.hear_body(input, settings, now),
+            Reading::Unwanted(_) => Ok(self.discard_body(input, settings, now)),
+            Reading::Discarding => Ok(Heard::nothing(input.len())),
+            Reading::Deferred | Reading::Complete | Reading::Ended => Ok(Heard::nothing(0)),
+        }
+    }
+
+    fn hear_head<'a>(
+        &mut self,
+        input: &'a [u8],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Heard<'a>, Refused> {
+        let (is_first, mut parser) = match std::mem::replace(&mut self.reading, Reading::Idle) {
+            Reading::Head(parser) => (false, parser),
+            _ => (true, HeadParser::default()),
+        };
+        if is_first && input.is_empty() {
+            return Ok(Heard::nothing(0));
+        }
+        match parser.parse(input, &settings.limits) {
+            Ok(Some((request, consumed))) => {
+                if let Err(violation) = self.expect_body(&request, settings, now) {
+                    let mut refused = self.refused(violation);
+                    refused.request = Some(Box::new(request));
+                    return Err(refused);
+                }
+                Ok(Heard {
+                    consumed,
+                    event: Event::Request(request),
+                })
+            }
+            Ok(None) => {
+                if is_first {
+                    // The whole head has to arrive in time, however many pieces it comes in.
+                    self.read_by = now.saturating_add(settings.header_timeout);
+                }
+                self.reading = Reading::Head(parser);
+                Ok(Heard::nothing(0))
+            }
+            Err(violation) => Err(self.refused(violation)),
+        }
+    }
+
+    fn expect_body(
+        &mut self,
+        request: &Request,
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<(), Violation> {
+        let framing = request.framing();
+        if matches!(framing, Framing::None | Framing::Length(0)) {
+            self.reading = Reading::Complete;
+            self.read_by = NEVER;
+            return Ok(());
+        }
+        if let Framing::Length(length) = framing
+            && exceeds(length, settings.body_limit)
+        {
+            return Err(Violation::BodyTooLarge);
+        }
+        self.reading = Reading::Body(Incoming {
+            decoder: BodyDecoder::new(framing, &settings.limits),
+            length: 0,
+            permission: match request.expects_continue() {
+                true => Permission::Awaited,
+                false => Permission::NotAwaited,
+            },
+        });
+        self.read_by = now.saturating_add(settings.body_timeout);
+        Ok(())
+    }
+
+    fn hear_body<'a>(
+        &mut self,
+        input: &'a [u8],
+        settings: &Settings,
+        now: Millis,
+    ) -> Result<Heard<'a>, Refused> {
+        let Reading::Body(body) = &mut self.reading else {
+            return Ok(Heard::nothing(0));
+        };
+        let (consumed, data, more) = match body.take(input) {
+            Ok(taken) => taken,
+            Err(violation) => return Err(self.refused(violation)),
+        };
+        if exceeds(body.length, settings.body_limit) {
+            return Err(self.refused(Violation::BodyTooLarge));
+        }
+        if !more {
+            self.reading = Reading::Complete;
+            self.read_by = NEVER;
+        } else if consumed > 0 {
+            self.read_by = now.saturating_add(settings.body_timeout);
+        }
+        Ok(Heard {
+            consumed,
+            event: Event::Body { data, more },
+        })
+    }
+
+    fn discard_body<'a>(&mut self, input: &'a [u8], settings: &Settings, now: Millis) -> Heard<'a> {
+        let Reading::Unwanted(body) = &mut self.reading else {
+            return Heard::nothing(0);
+        };
+        match body.take(input) {
+            Ok((consumed, _, true)) => {
+                if consumed > 0 {
+                    self.read_by = now.saturating_add(settings.body_timeout);
+                }
+                Heard::nothing(consumed)
+            }
+            Ok((consumed, _, false)) => {
+                self.become_idle(settings, now);
+                Heard::nothing(consumed)
+            }
+            // Only chunks can be wrong, and the rest of those is never waited for; see [`Session::over`].
+            Err(_) => {
+                self.reading = Reading::Discarding;
+                Heard::nothing(input.len())
+            }
+        }
+    }
+
+    fn refused(&mut self, violation: Violation) -> Refused {
+        self.refuse();
+        Refused {
+            violation,
+            request: None,
+        }
+    }
+
+    /// The request is not served, whatever it is: nothing that follows it is read as HTTP.
+    pub fn refuse(&mut self) {
+        self.reading = Reading::Discarding;
+        self.read_by = NEVER;
+    }
+
+    /// The interim response that permits the client to send the body that it announced, if it waits for that; once. A client that
+    /// has begun to send does not (RFC 9110, section 10.1.1).
+    pub fn permit_body(&mut self) -> Option<&'static [u8]> {
+        match &mut self.reading {
+            Reading::Body(body) if body.permission == Permission::Awaited => {
+                body.permission = Permission::NotAwaited;
+                Some(CONTINUE)
+            }
+            _ => None,
+        }
+    }
+
+    /// The next request is there, and the caller has no place for it.
+    pub fn defer(&mut self) {
+        if matches!(self.reading, Reading::Idle) {
+            self.reading = Reading::Deferred;
+            self.read_by = NEVER;
+        }
+    }
+
+    /// The next request may be read again.
+    pub fn end_deferral(&mut self, settings: &Settings, now: Millis) {
+        if self.is_deferred() {
+            self.become_idle(settings, now);
+        }
+    }
+
+    /// An exchange has been made of the request: with its head, or when its body has arrived.
+    pub fn begin(&mut self) {
+        self.writing = Writing::Exchange;
+    }
+
+    /// The exchange is over, and its response complete or as complete as it will be.
+    pub fn over(
+        &mut self,
+        outcome: Outcome,
+        leftover: Leftover,
+        settings: &Settings,
+        now: Millis,
+    ) -> Step {
+        let reading = std::mem::replace(&mut self.reading, Reading::Discarding);
+        let (reading, then) = match (outcome, reading) {
+            (Outcome::KeepAlive, Reading::Complete) => (Reading::Complete, Then::KeepAlive),
+            (Outcome::KeepAlive, Reading::Body(rest)) if rest.is_small() => {
+                (Reading::Unwanted(rest), Then::KeepAlive)
+            }
+            // Nothing says where the next request begins, or it is far behind.
+            (_, Reading::Body(_) | Reading::Unwanted(_)) => (Reading::Discarding, Then::Linger),
+            // The client ended its side within its body: nothing comes that could destroy the answer.
+            (_, Reading::Ended) => (Reading::Ended, Then::Close),
+            (_, Reading::Discarding) => (Reading::Discarding, Then::Linger),
+            (_, _) if leftover.input => (Reading::Discarding, Then::Linger),
+            (_, _) => (Reading::Discarding, Then::Close),
+        };
+        self.reading = reading;
+        self.read_by = NEVER;
+        if leftover.output {
+            self.writing = Writing::Draining(then);
+            return Step::Stay;
+        }
+        self.proceed(then, settings, now)
+    }
+
+    /// The client has taken everything that waited for it.
+    pub fn sent(&mut self, settings: &Settings, now: Millis) -> Step {
+        self.send_by = NEVER;
+        match self.writing {
+            Writing::Draining(then) => self.proceed(then, settings, now),
+            Writing::Silent | Writing::Exchange | Writing::Shut => {
+                if matches!(self.reading, Reading::Body(_)) {
+                    // It had nothing to send as long as it had something to take.
+                    self.read_by = now.saturating_add(settings.body_timeout);
+                }
+                Step::Stay
+            }
+        }
+    }
+
+    fn proceed(&mut self, then: Then, settings: &Settings, now: Millis) -> Step {
+        self.send_by = NEVER;
+        match then {
+            Then::KeepAlive => {
+                self.writing = Writing::Silent;
+                match self.reading {
+                    Reading::Unwanted(_) => {
+                        self.read_by = now.saturating_add(settings.body_timeout);
+                    }
+                    _ => self.become_idle(settings, now),
+                }
+                Step::Stay
+            }
+            Then::Linger => {
+                self.writing = Writing::Shut;
+                self.read_by = now.saturating_add(LINGER);
+                Step::Shut
+            }
+            Then::Close => Step::Close,
+        }
+    }
+
+    fn become_idle(&mut self, settings: &Settings, now: Millis) {
+        self.reading = Reading::Idle;
+        self.read_by = now.saturating_add(settings.keep_alive);
+    }
+
+    /// Something waits for the client, and it has taken some of it, or it has just begun to wait.
+    pub fn took(&mut self, settings: &Settings, now: Millis) {
+        self.send_by = now.saturating_add(settings.send_timeout);
+    }
+
+    /// Whether the time for taking something runs.
+    #[must_use]
+    pub fn is_sending(&self) -> bool {
+        self.send_by != NEVER
+    }
+
+    /// The application is slower than the client: the rest of the body is not waited for.
+    pub fn pause(&mut self) {
+        self.read_by = NEVER;
+    }
+
+    /// The rest of the body is waited for, from now on if it was not.
+    pub fn resume(&mut self, settings: &Settings, now: Millis) {
+        if matches!(self.reading, Reading::Body(_)) && self.read_by == NEVER {
+            self.read_by = now.saturating_add(settings.body_timeout);
+        }
+    }
+
+    /// The client has ended its side of the connection.
+    pub fn ended(&mut self) -> Step {
+        match self.writing {
+            Writing::Silent | Writing::Shut => Step::Close,
+            // It may still take its answer. The body, if it was within one, will not come.
+            Writing::Exchange => {
+                if !matches!(self.reading, Reading::Complete) {
+                    self.reading = Reading::Ended;
+                    self.read_by = NEVER;
+                }
+                Step::Stay
+            }
+            Writing::Draining(_) => {
+                self.reading = Reading::Ended;
+                self.writing = Writing::Draining(Then::Close);
+                Step::Stay
+            }
+        }
+    }
+
+    /// The server comes to its end: a client that may still send a request has as long as `settings` now says.
+    pub fn wind_down(&mut self, settings: &Settings, now: Millis) {
+        if matches!(self.reading, Reading::Idle | Reading::Unwanted(_)) {
+            self.read_by = self.read_by.min(now.saturating_add(settings.keep_alive));
+        }
+    }
+
+    /// When [`Session::handle_timeout`] has to be called; [`NEVER`] where nothing is awaited.
+    #[must_use]
+    pub fn timeout(&self) -> Millis {
+        match self.send_by {
+            NEVER => self.read_by,
+            send_by => send_by,
+        }
+    }
+
+    /// Says what is overdue, if anything is. Where the client takes nothing, the caller may know better, and then says
+    /// [`Session::took`].
+    pub fn handle_timeout(&mut self, now: Millis) -> Option<Overdue> {
+        if self.timeout() > now {
+            return None;
+        }
+        if self.is_sending() {
+            return Some(Overdue::Send);
+        }
+        self.read_by = NEVER;
+        match self.reading {
+            Reading::Head(_) => {
+                self.reading = Reading::Discarding;
+                Some(Overdue::Head)
+            }
+            Reading::Body(_) => {
+                self.reading = Reading::Discarding;
+                Some(Overdue::Body)
+            }
+            Reading::Idle | Reading::Unwanted(_) | Reading::Discarding => Some(Overdue::Connection),
+            Reading::Deferred | Reading::Complete | Reading::Ended => None,
+        }
+    }
+
+    /// Whether what the client sends is to be read now. Bytes of the next request wait until this one is answered.
+    #[must_use]
+    pub fn may_read(&self) -> bool {
+        match (&self.reading, self.writing) {
+            (Reading::Deferred | Reading::Complete | Reading::Ended, _) => false,
+            (Reading::Body(_), _) => true,
+            (_, Writing::Silent | Writing::Shut) => true,
+            (_, Writing::Exchange | Writing::Draining(_)) => false,
+        }
+    }
+
+    /// Whether nothing of a request has been read, and none is known to wait.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        matches!(self.reading, Reading::Idle)
+    }
+
+    /// Whether a request is there and stays unread.
+    #[must_use]
+    pub fn is_deferred(&self) -> bool {
+        matches!(self.reading, Reading::Deferred)
+    }
+
+    /// Whether part of a request has been read of which no exchange has been made.
+    #[must_use]
+    pub fn is_receiving(&self) -> bool {
+        self.writing == Writing::Silent
+            && matches!(self.reading, Reading::Head(_) | Reading::Body(_))
+    }
+
+    /// Whether a request is being answered.
+    #[must_use]
+    pub fn is_answering(&self) -> bool {
+        self.writing == Writing::Exchange
+    }
+
+    /// Whether the body of the request is on its way.
+    #[must_use]
+    pub fn is_within_body(&self) -> bool {
+        matches!(self.reading, Reading::Body(_))
+    }
+
+    /// What of the body is still to come, as far as it is known; nothing where there is no body.
+    #[must_use]
+    pub fn rest_of_body(&self) -> Option<u64> {
+        match &self.reading {
+            Reading::Body(body) => body.decoder.remaining(),
+            _ => Some(0),
+        }
+    }
+
+    /// Whether the exchange is over and only bytes of its response keep the connection from what comes next.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        matches!(self.writing, Writing::Draining(_))
+    }
+
+    /// Whether our side is shut, and the client's end is all that is waited for.
+    #[must_use]
+    pub fn is_shut(&self) -> bool {
+        self.writing == Writing::Shut
+    }
+}
+
+impl Heard<'_> {
+    fn nothing(consumed: usize) -> Self {
+        Self {
+            consumed,
+            event: Event::Nothing,
+        }
+    }
+}
+
+impl Incoming {
+    /// Decodes the first piece of data. Gives what was used, the piece, and whether the body goes on.
+    fn take<'a>(&mut self, input: &'a [u8]) -> Result<(usize, &'a [u8], bool), Violation> {
+        let decoded = self.decoder.decode(input)?;
+        self.length += decoded.data.len() as u64;
+        if !input.is_empty() {
+            self.permission = Permission::NotAwaited;
+        }
+        Ok((decoded.consumed, decoded.data, !decoded.done))
+    }
+
+    /// Whether the rest is worth reading for the sake of the request behind it.
+    fn is_small(&self) -> bool {
+        may_discard(self.decoder.remaining())
+    }
+}
+
+/// Whether a connection is kept with so much of a body unread. Of a chunked body nothing is known before its end.
+#[must_use]
+pub fn may_discard(rest: Option<u64>) -> bool {
+    rest.is_some_and(|rest| rest <= DISCARDED)
+}
+
+fn exceeds(length: u64, limit: u64) -> bool {
+    limit != 0 && length > limit
+}
