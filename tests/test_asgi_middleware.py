@@ -1,4 +1,4 @@
-"""Middleware of others works as it does elsewhere: files pass through it as bodies, unless the operator offers otherwise."""
+"""Middleware of others works as it does elsewhere: files pass through it as bodies, unless the operator offers more."""
 
 from __future__ import annotations
 

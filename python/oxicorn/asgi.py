@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import inspect
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -52,25 +51,26 @@ async def call_apart(application: Application, scope: Message, receive: Any, sen
     await application(scope, receive, send)
 
 
-def receive(cycle: Any) -> Awaitable[Message]:
-    """The `receive` of a WebSocket; see `send`."""
-    return cycle.next()  # type: ignore[no-any-return]
+async def receive() -> Message:
+    """What `receive` looks like to those who ask; it is native."""
+    raise NotImplementedError
 
 
-def send(cycle: Any, message: Message) -> Awaitable[None]:
-    """The `send` of a WebSocket.
+async def send(message: Message) -> None:
+    """What `send` looks like to those who ask; it is native."""
+    raise NotImplementedError
 
-    In Python, because native methods cannot be marked as coroutine functions, and Channels warns of a `send` that is
-    none where a consumer is synchronous. For HTTP nobody looks, and every call counts.
+
+def mark_coroutine_function(native: type, model: Callable[..., Any]) -> None:
+    """Have instances of `native` pass for coroutine functions like `model`.
+
+    asgiref warns of a `send` that is none, and others choose by it how to call. Before Python 3.12 `inspect` asks the
+    code object, which it takes from everything that has the attributes of a function.
     """
-    return cycle.obey(message)  # type: ignore[no-any-return]
-
-
-for _function in (receive, send):
-    if sys.version_info >= (3, 12):
-        inspect.markcoroutinefunction(_function)
-    else:
-        _function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[union-attr, attr-defined]
+    for name in ("__code__", "__defaults__", "__kwdefaults__", "__annotations__", "__doc__"):
+        setattr(native, name, getattr(model, name))
+    if sys.version_info < (3, 12):
+        native._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
 
 
 class Lifespan:

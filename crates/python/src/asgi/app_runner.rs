@@ -12,8 +12,8 @@ use pyo3::types::PyDict;
 use server::{Event, Exchange};
 
 use super::app_coroutine::AppCoroutine;
-use super::awaitable::Awaitable;
 use super::cycle::Cycle;
+use super::functions::{ReceiveFunction, SendFunction};
 use super::http_cycle::HttpCycle;
 use super::scope::{Constants, Scope, Template};
 use super::websocket_cycle::WebSocketCycle;
@@ -53,7 +53,6 @@ pub(crate) struct AppRunner {
     event_loop: Py<PyAny>,
     create_future: Py<PyAny>,
     tasks: Tasks,
-    completed: Py<Awaitable>,
     /// What messages with the last piece of a body are copied from.
     last_message: Py<PyDict>,
     /// How long a task may run on after its client has left.
@@ -81,7 +80,6 @@ impl AppRunner {
             create_future: event_loop.getattr("create_future")?.unbind(),
             tasks: Tasks::new(py, event_loop)?,
             event_loop: event_loop.clone().unbind(),
-            completed: Py::new(py, Awaitable::completed())?,
             last_message: last_message(py)?.unbind(),
             grace: Duration::ZERO,
             hooks: None,
@@ -208,9 +206,8 @@ impl AppRunner {
         cycle: &Cycle,
         scope: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let object = cycle.object(py);
-        let receive = object.getattr(intern!(py, "receive"))?;
-        let send = object.getattr(intern!(py, "send"))?;
+        let receive = Bound::new(py, ReceiveFunction(cycle.clone_ref(py)))?;
+        let send = Bound::new(py, SendFunction(cycle.clone_ref(py)))?;
         let application = &self.application;
         let callable = application.callable.bind(py);
         match application.is_coroutine_function {
@@ -321,11 +318,6 @@ impl AppRunner {
         let call = lock(&self.calls).remove(&id);
         // What it held is freed without the lock: a destructor may run the application's code.
         drop(call);
-    }
-
-    /// An awaitable for what has been done.
-    pub(super) fn completed(&self, py: Python<'_>) -> Py<Awaitable> {
-        self.completed.clone_ref(py)
     }
 
     /// The message with the last piece of a body, without the piece: to be copied.

@@ -1,28 +1,35 @@
-//! What `receive()` and `send()` return: an awaitable that needs no future where nothing has to be waited for, which is nearly always.
-//! It has a coroutine's methods, so that `asyncio.create_task(receive())` takes it for one.
+//! What `receive()` and `send()` return: an awaitable that acts when it is awaited, as a coroutine does, and needs a future only where
+//! something has to be waited for, which is rare. It has a coroutine's methods, so that `asyncio.create_task(send(message))` and
+//! `asyncio.gather` take it for one.
 
-use pyo3::exceptions::PyStopIteration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::{PyRuntimeError, PyRuntimeWarning, PyStopIteration, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use server::Room;
 
 use super::cycle::Cycle;
 
-/// What is awaited.
+/// How far it has come.
 #[derive(Debug)]
-enum What {
-    /// Nothing: it has been done.
-    Nothing,
-    /// The next message for the application.
-    Message(Cycle),
-    /// Room for more of what it sends.
+enum Stage {
+    /// `send()` was called and not awaited.
+    Send(Cycle, Py<PyAny>),
+    /// The message is sent; the client has to take some of what is queued.
     Room(Cycle),
+    /// `receive()` was called, or waits.
+    Receive(Cycle),
+    /// A step is being made. Reading a message may run Python code, which may come back here.
+    Running,
+    Over,
 }
 
 /// One awaitable.
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
-pub(super) struct Awaitable(What);
+pub(super) struct Awaitable(Mutex<Stage>);
 
 /// Where a step has led.
 pub(super) enum Step {
@@ -33,38 +40,68 @@ pub(super) enum Step {
 }
 
 impl Awaitable {
-    /// One that is done already.
-    pub(super) fn completed() -> Awaitable {
-        Awaitable(What::Nothing)
-    }
-
     /// The next message that `cycle` has for its application.
-    pub(super) fn message(cycle: Cycle) -> Awaitable {
-        Awaitable(What::Message(cycle))
+    pub(super) fn of_receive(cycle: Cycle) -> Awaitable {
+        Awaitable(Mutex::new(Stage::Receive(cycle)))
     }
 
-    /// Room in the queue of the client.
-    pub(super) fn room(cycle: Cycle) -> Awaitable {
-        Awaitable(What::Room(cycle))
+    /// Sends `message`.
+    pub(super) fn of_send(cycle: Cycle, message: Py<PyAny>) -> Awaitable {
+        Awaitable(Mutex::new(Stage::Send(cycle, message)))
     }
 
     fn step(&self, py: Python<'_>) -> PyResult<Step> {
-        match &self.0 {
-            What::Nothing => Ok(Step::Done(None)),
-            What::Message(cycle) => cycle.next_message(py),
-            What::Room(cycle) => cycle.room(py),
-        }
+        let stage = std::mem::replace(&mut *self.lock(), Stage::Running);
+        let (step, stage) = match stage {
+            Stage::Receive(cycle) => (cycle.next_message(py), Stage::Receive(cycle)),
+            Stage::Room(cycle) => (cycle.room(py), Stage::Room(cycle)),
+            Stage::Send(cycle, message) => match cycle.perform(py, message.bind(py)) {
+                Ok(Room::Enough) => (Ok(Step::Done(None)), Stage::Over),
+                Ok(Room::Full) => (cycle.room(py), Stage::Room(cycle)),
+                Err(error) => (Err(error), Stage::Over),
+            },
+            Stage::Running => (Err(executing()), Stage::Running),
+            Stage::Over => (Err(reused()), Stage::Over),
+        };
+        let stage = match step {
+            Ok(Step::Wait(_)) => stage,
+            // What it held is dropped here, without the lock: a destructor may run the application's code.
+            Ok(Step::Done(_)) => Stage::Over,
+            Err(_) if matches!(stage, Stage::Running) => Stage::Running,
+            Err(_) => Stage::Over,
+        };
+        *self.lock() = stage;
+        step
     }
+
+    /// The lock is never held while Python code can run.
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self) {
+        let stage = std::mem::replace(&mut *self.lock(), Stage::Over);
+        drop(stage);
+    }
+}
+
+/// The words are CPython's for its own coroutines.
+fn executing() -> PyErr {
+    PyValueError::new_err("coroutine already executing")
+}
+
+fn reused() -> PyErr {
+    PyRuntimeError::new_err("cannot reuse already awaited coroutine")
 }
 
 #[pymethods]
 impl Awaitable {
-    fn __await__(promise: Py<Awaitable>) -> Py<Awaitable> {
-        promise
+    fn __await__(awaitable: Py<Awaitable>) -> Py<Awaitable> {
+        awaitable
     }
 
-    fn __iter__(promise: Py<Awaitable>) -> Py<Awaitable> {
-        promise
+    fn __iter__(awaitable: Py<Awaitable>) -> Py<Awaitable> {
+        awaitable
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
@@ -94,11 +131,37 @@ impl Awaitable {
         traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let _ = traceback;
+        self.end();
         let thrown = value.filter(|value| !value.is_none()).unwrap_or(kind);
         Err(PyErr::from_value(thrown.clone()))
     }
 
-    fn close(&self) {}
+    fn close(&self) {
+        self.end();
+    }
+}
+
+impl Drop for Awaitable {
+    /// A message that is given to `send()` without an `await` is never sent: Python warns of such coroutines, and so does this.
+    fn drop(&mut self) {
+        let stage = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if matches!(stage, Stage::Send(..)) {
+            Python::attach(warn_of_a_message_unsent);
+        }
+    }
+}
+
+fn warn_of_a_message_unsent(py: Python<'_>) {
+    // It may be freed while an exception is on its way.
+    let pending = PyErr::take(py);
+    let kind = py.get_type::<PyRuntimeWarning>();
+    let told = PyErr::warn(py, &kind, c"coroutine 'send' was never awaited", 1);
+    if let Err(error) = told {
+        error.write_unraisable(py, None);
+    }
+    if let Some(pending) = pending {
+        pending.restore(py);
+    }
 }
 
 /// Raises `StopIteration(value)`. Before Python 3.12 the value alone is raised, and whoever awaits takes it as it is, so that

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pyo3::prelude::*;
+use server::Room;
 
 use super::app_runner::AppRunner;
 use super::awaitable::Step;
@@ -99,6 +100,14 @@ impl Cycle {
         match self {
             Cycle::Http(cycle) => cycle.get().next_message(py),
             Cycle::WebSocket(cycle) => cycle.get().next_message(py),
+        }
+    }
+
+    /// A message of the application.
+    pub(super) fn perform(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+        match self {
+            Cycle::Http(cycle) => cycle.get().perform(py, message),
+            Cycle::WebSocket(cycle) => cycle.get().perform(py, message),
         }
     }
 

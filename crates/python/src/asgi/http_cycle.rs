@@ -11,8 +11,7 @@ use pyo3::types::{PyBytes, PyDict};
 use server::{Exchange, Presence, Read, Room};
 
 use super::app_runner::AppRunner;
-use super::awaitable::{Awaitable, Step};
-use super::cycle::Cycle;
+use super::awaitable::Step;
 use super::failure::{self, Standing, Verdict};
 use super::message::{self, Message};
 use super::reply::{Reply, Stage, Stuck};
@@ -72,20 +71,6 @@ enum Received {
 
 #[pymethods]
 impl HttpCycle {
-    fn receive(cycle: Py<HttpCycle>) -> Awaitable {
-        Awaitable::message(Cycle::Http(cycle))
-    }
-
-    /// Acts when it is called; what it returns has to be awaited only where the client is slow.
-    fn send(cycle: &Bound<'_, HttpCycle>, message: &Bound<'_, PyAny>) -> PyResult<Py<Awaitable>> {
-        let py = cycle.py();
-        let this = cycle.get();
-        match this.perform(py, message)? {
-            Room::Enough => Ok(this.runner.completed(py)),
-            Room::Full => Py::new(py, Awaitable::room(Cycle::Http(cycle.clone().unbind()))),
-        }
-    }
-
     /// The grace period after the client's departure is over. A client that still takes what is sent has its answer to get.
     fn expire(cycle: &Bound<'_, HttpCycle>) -> PyResult<()> {
         let py = cycle.py();
@@ -253,7 +238,8 @@ impl HttpCycle {
         }
     }
 
-    fn perform(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+    /// A message of the application.
+    pub(super) fn perform(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
         let message = message::read(message)?;
         let mut state = self.lock();
         let reply = &mut state.reply;

@@ -6,6 +6,7 @@ mod app_runner;
 mod awaitable;
 mod cycle;
 mod failure;
+mod functions;
 mod http_cycle;
 mod message;
 mod names;
@@ -28,7 +29,6 @@ use crate::name_policy::NamePolicy;
 use crate::wsgi::RequestHooks;
 use app_runner::{AppRunner, Application};
 use scope::Constants;
-use websocket_cycle::WebSocketCycle;
 
 /// An application with its event loop and its lifespan.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl AsgiGateway {
         hooks: Option<RequestHooks>,
     ) -> PyResult<AsgiGateway> {
         let module = py.import("oxicorn.asgi")?;
-        WebSocketCycle::complete(&module)?;
+        functions::mark(&module)?;
         let event_loop = module.call_method1("new_loop", (config.asgi_loop.name(),))?;
         let application = module.call_method1("single_callable", (application,))?;
         let lifespan = module

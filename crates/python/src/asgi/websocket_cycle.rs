@@ -10,8 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use server::{Exchange, Room};
 
 use super::app_runner::AppRunner;
-use super::awaitable::{Awaitable, Step};
-use super::cycle::Cycle;
+use super::awaitable::Step;
 use super::failure::{self, Standing, Verdict};
 use super::reply::Stuck;
 use super::waiters::Waiters;
@@ -42,27 +41,6 @@ pub(crate) struct WebSocketCycle {
 
 #[pymethods]
 impl WebSocketCycle {
-    /// What `receive()` returns.
-    fn next(cycle: Py<WebSocketCycle>) -> Awaitable {
-        Awaitable::message(Cycle::WebSocket(cycle))
-    }
-
-    /// Acts when it is called; what it returns has to be awaited only where the client is slow.
-    fn obey(
-        cycle: &Bound<'_, WebSocketCycle>,
-        message: &Bound<'_, PyAny>,
-    ) -> PyResult<Py<Awaitable>> {
-        let py = cycle.py();
-        let this = cycle.get();
-        match this.perform(py, message)? {
-            Room::Enough => Ok(this.runner.completed(py)),
-            Room::Full => {
-                let cycle = Cycle::WebSocket(cycle.clone().unbind());
-                Py::new(py, Awaitable::room(cycle))
-            }
-        }
-    }
-
     /// The grace period after the client's departure is over. An application that has taken the news is left to its work.
     fn expire(&self, py: Python<'_>) -> PyResult<()> {
         match self.is_open() {
@@ -89,16 +67,6 @@ impl WebSocketCycle {
             }),
             waiters: Waiters::default(),
         }
-    }
-
-    /// Gives all cycles the methods that the application calls.
-    ///
-    /// # Errors
-    /// They are not there.
-    pub(super) fn complete(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        let class = module.py().get_type::<WebSocketCycle>();
-        class.setattr("receive", module.getattr("receive")?)?;
-        class.setattr("send", module.getattr("send")?)
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -149,7 +117,8 @@ impl WebSocketCycle {
         Ok(Step::Done(Some(message.unbind())))
     }
 
-    fn perform(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+    /// A message of the application.
+    pub(super) fn perform(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
         let message = websocket_message::read(message)?;
         let is_news = !matches!(message, Message::Text(_) | Message::Binary(_));
         let mut state = self.lock();
