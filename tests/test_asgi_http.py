@@ -317,6 +317,29 @@ def test_pathsend(serve: Serve) -> None:
         assert wire.get("/").text == "Hello, world!"
 
 
+def test_a_path_without_a_true_size_is_read(serve: Serve) -> None:
+    """The files of procfs say that they are empty, those of sysfs that they have 4096 bytes."""
+    server = serve("asgi_lab", *ASGI, "--asgi-pathsend")
+    with server.connect() as wire:
+        for path in (Path("/proc/version"), Path("/sys/kernel/mm/transparent_hugepage/enabled")):
+            for view in ("pathsend", "zero_copy_whole"):
+                reply = wire.get(f"/{view}/{path}")
+                assert (reply.body, reply.complete) == (path.read_bytes(), True)
+        with (serve.gates.folder / "sparse").open("wb") as file:
+            file.truncate(300_000)
+        assert wire.get("/pathsend/sparse").body == bytes(300_000)
+
+
+def test_a_path_to_no_regular_file_raises_at_once(serve: Serve) -> None:
+    """Opening a pipe that no process writes to would hold the event loop."""
+    server = serve("asgi_lab", *ASGI, "--asgi-pathsend")
+    os.mkfifo(serve.gates.folder / "fifo")
+    for path in ("fifo", "/dev/null", str(serve.gates.folder)):
+        assert server.get(f"/pathsend/{path}").status == 500
+    server.wait_log("not a regular file: .*/fifo")
+    assert server.get("/").text == "Hello, world!"
+
+
 def test_early_hints(server: Server) -> None:
     with server.connect() as wire:
         wire.request("/early_hint")
@@ -399,6 +422,7 @@ def test_what_is_for_test_clients_is_ignored(server: Server) -> None:
         ("no_file", "FileNotFoundError: "),
         ("no_descriptor", "TypeError: the file must be an open file"),
         ("no_regular_file", "ValueError: the file of http.response.zerocopysend has to be a regular one"),
+        ("no_reader", "ValueError: the file of http.response.zerocopysend has to be open for reading"),
         ("early_trailers", "RuntimeError: http.response.trailers has to follow the end of the body"),
         ("forbidden_trailer", "ValueError: invalid response field name"),
     ],

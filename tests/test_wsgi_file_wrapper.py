@@ -125,3 +125,65 @@ def test_a_compressed_file_is_read_and_not_sent_as_it_stands(serve: Serve, write
         """,
     )
     assert serve("packed", cwd=serve.folder).get().body == b"unpacked " * 1000
+
+
+@pytest.fixture(scope="module")
+def files(serve_module: Serve, kind: str) -> Server:
+    return serve_module("files", kind=kind)
+
+
+WITHOUT_POSITION = ["pipe", "raw-pipe", "fifo", "process", "socket", "socket-number"]
+WITHOUT_TRUE_SIZE = ["proc", "raw-proc", "sys", "null"]
+REGULAR = ["file", "raw", "read-on", "behind-its-end", "sparse"]
+WRITTEN_TO = ["unflushed", "append", "write-then-read"]
+LIKE_FILES = ["mapped", "memory", "no-number", "odd", "upper"]
+TEMPORARY = ["temporary", "named-temporary", "spooled", "spooled-to-disk"]
+
+
+@pytest.mark.parametrize("name", WITHOUT_POSITION + WITHOUT_TRUE_SIZE + REGULAR + WRITTEN_TO + LIKE_FILES + TEMPORARY)
+def test_what_is_sent_is_what_read_returns(files: Server, name: str) -> None:
+    with files.connect() as wire:
+        expected = wire.get(f"/read/{name}").body
+        reply = wire.get(f"/wrapped/{name}")
+        assert (reply.status, reply.body, reply.complete) == (200, expected, True)
+        assert expected or name in ("null", "behind-its-end", "append")
+        assert wire.get("/").text == "Hello, world!"
+
+
+@parity("gthread")
+@pytest.mark.parametrize("name", ["pipe", "process", "proc", "file", "memory"])
+def test_a_stated_length_limits_it(files: Server, name: str) -> None:
+    with files.connect() as wire:
+        reply = wire.get(f"/wrapped/{name}?20")
+        assert (reply.header("Content-Length"), len(reply.body)) == ("20", 20)
+        assert wire.get("/").text == "Hello, world!"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "write-only",
+        "raw-write-only",
+        "write-only-number",
+        "text",
+        "closed",
+        "raw-closed",
+        "detached",
+    ],
+)
+def test_what_cannot_be_read_as_bytes_is_a_500(files: Server, name: str) -> None:
+    reply = files.get(f"/wrapped/{name}")
+    assert reply.status == 500 and b"0123" not in reply.body
+    assert files.get("/").text == "Hello, world!"
+
+
+@parity("gthread")
+def test_a_file_that_shrinks_while_it_is_sent_is_cut(serve: Serve, kind: str) -> None:
+    server = serve("files", kind=kind)
+    with server.connect(receive_buffer=8192) as wire:
+        wire.request("/shrinking").until(b"\r\n\r\n")
+        serve.gates.open("shrink")
+        serve.gates.wait_marked("shrunk")
+        rest = wire.rest_or_reset()
+        assert len(rest) < 20_000_000 and not rest.strip(b"s")
+    assert server.get("/").text == "Hello, world!"

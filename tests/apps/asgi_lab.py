@@ -271,6 +271,8 @@ async def late_system_exit(scope, receive, send, _):
 
 
 PIPE = os.pipe()[0]
+WRITE_ONLY = os.open(GATES / "write-only", os.O_WRONLY | os.O_CREAT)
+os.write(WRITE_ONLY, b"cannot be read")
 WRONG = {
     "body_first": [{"type": "http.response.body", "body": b"x"}],
     "two_starts": [{"type": "http.response.start", "status": 200}] * 2,
@@ -296,6 +298,10 @@ WRONG = {
     "no_regular_file": [
         {"type": "http.response.start", "status": 200},
         {"type": "http.response.zerocopysend", "file": PIPE},
+    ],
+    "no_reader": [
+        {"type": "http.response.start", "status": 200},
+        {"type": "http.response.zerocopysend", "file": WRITE_ONLY},
     ],
     "early_trailers": [
         {"type": "http.response.start", "status": 200},

@@ -1,9 +1,24 @@
-//! Whether files could be written, without writing them.
+//! What could be done with files, without doing it.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, OFlags, access, fcntl_getfl};
+
+/// The flag for opening a file without waiting: a pipe that no process writes to opens at once.
+pub const NONBLOCK: i32 = libc::O_NONBLOCK;
+
+/// Whether the descriptor was opened for reading.
+///
+/// # Errors
+///
+/// What `fcntl(2)` says.
+pub fn is_readable(file: &File) -> io::Result<bool> {
+    let flags = fcntl_getfl(file)?;
+    let mode = flags & OFlags::RWMODE;
+    Ok(!flags.contains(OFlags::PATH) && (mode == OFlags::RDONLY || mode == OFlags::RDWR))
+}
 
 /// Whether the file could be opened for writing, or made where it is not there yet.
 ///
@@ -40,6 +55,21 @@ pub fn check_folder(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_was_opened_for_writing_cannot_be_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        let check = |options: &mut std::fs::OpenOptions, expected: bool| {
+            let file = options.open(&path).expect("it opens");
+            assert_eq!(is_readable(&file).expect("its flags"), expected);
+        };
+        check(File::options().write(true).create(true), false);
+        check(File::options().read(true), true);
+        check(File::options().read(true).write(true), true);
+        check(File::options().append(true), false);
+        check(File::options().read(true).append(true), true);
+    }
 
     #[test]
     fn what_could_be_written_is_told_from_what_could_not() {

@@ -79,7 +79,6 @@ pub(super) fn exception(stuck: Stuck) -> PyErr {
         Stuck::Lost(SinkError::TimedOut) => {
             PyTimeoutError::new_err("the client takes nothing any more")
         }
-        Stuck::File(error) => error.into(),
         Stuck::Misuse(misuse) => PyValueError::new_err(misuse.to_string()),
     }
 }

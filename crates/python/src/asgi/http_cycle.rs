@@ -1,7 +1,6 @@
 //! One request's way through its application: the object behind `receive` and `send`, and what becomes of the response when the task
 //! has ended.
 
-use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -248,10 +247,7 @@ impl HttpCycle {
         let room = match message {
             Message::Start(head) => reply.start(head).map(|()| Room::Enough),
             Message::Body(piece, more) => reply.body(piece.as_bytes(), more),
-            Message::File(path) => File::open(path)
-                .map_err(Stuck::File)
-                .and_then(|file| reply.file(file))
-                .map(|()| Room::Enough),
+            Message::File(content) => reply.file(content).map(|()| Room::Enough),
             Message::EarlyHint(head) => reply.interim(&head).map(|()| Room::Enough),
             Message::ZeroCopy(part, more) => reply.part(part, more),
             Message::Trailers(fields, more) => reply.trailers(&fields, more).map(|()| Room::Enough),

@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::arguments::{misused, string, wrong_type};
-use crate::open_file::{self, FilePart};
+use crate::open_file::{self, Content, FilePart};
 
 /// One message.
 pub(super) enum Message<'py> {
@@ -25,7 +25,7 @@ pub(super) enum Message<'py> {
     /// `http.response.body`: the piece, and whether more follow.
     Body(Piece<'py>, bool),
     /// `http.response.pathsend`
-    File(PathBuf),
+    File(Content),
     /// `http.response.early_hint`
     EarlyHint(ResponseHead),
     /// `http.response.zerocopysend`: the range of a file, and whether more follows.
@@ -39,7 +39,7 @@ pub(super) enum Message<'py> {
 /// Bytes of a body.
 pub(super) enum Piece<'py> {
     Bytes(Bound<'py, PyBytes>),
-    /// From a `bytearray` or `memoryview`.
+    /// From a `bytearray`, a `memoryview`, or a file that sendfile(2) cannot send.
     Copied(Vec<u8>),
     /// The message has no body.
     Nothing,
@@ -73,7 +73,7 @@ pub(super) fn read<'py>(message: &Bound<'py, PyAny>) -> PyResult<Message<'py>> {
     match kind.to_str()? {
         "http.response.body" => body(message).map(|(piece, more)| Message::Body(piece, more)),
         "http.response.start" => start(message).map(Message::Start),
-        "http.response.pathsend" => path(message).map(Message::File),
+        "http.response.pathsend" => file(message).map(Message::File),
         "http.response.early_hint" => early_hint(message).map(Message::EarlyHint),
         "http.response.zerocopysend" => zero_copy(message),
         "http.response.trailers" => trailers(message),
@@ -220,30 +220,37 @@ fn zero_copy<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
         number(intern!(py, "count"))?,
     );
     let mut file = duplicate(&required(message, intern!(py, "file"))?)?;
-    let end = file.metadata()?;
-    if !end.is_file() {
+    if !file.metadata()?.is_file() {
         return Err(PyValueError::new_err(
             "the file of http.response.zerocopysend has to be a regular one",
+        ));
+    }
+    if !sys::files::is_readable(&file)? {
+        return Err(PyValueError::new_err(
+            "the file of http.response.zerocopysend has to be open for reading",
         ));
     }
     let start = match offset {
         Some(offset) => offset,
         None => file.stream_position()?,
     };
-    let left = end.len().saturating_sub(start);
-    let length = count.map_or(left, |count| count.min(left));
-    if offset.is_none() {
-        file.seek(SeekFrom::Start(start + length))?;
-    }
     let more = flag(message, intern!(py, "more_body"))?;
-    Ok(Message::ZeroCopy(
-        FilePart {
-            file,
-            offset: start,
-            length,
-        },
-        more,
-    ))
+    // The descriptor shares its position with the application's, which moves on with what is sent.
+    let mut position = file.try_clone()?;
+    let (message, length) = match open_file::content(file, start, count)? {
+        Content::Part(part) => {
+            let length = part.length;
+            (Message::ZeroCopy(part, more), length)
+        }
+        Content::Bytes(bytes) => {
+            let length = bytes.len() as u64;
+            (Message::Body(Piece::Copied(bytes), more), length)
+        }
+    };
+    if offset.is_none() {
+        position.seek(SeekFrom::Start(start + length))?;
+    }
+    Ok(message)
 }
 
 /// A piece of a body, and whether more follow.
@@ -256,17 +263,17 @@ pub(super) fn body<'py>(message: &Bound<'py, PyDict>) -> PyResult<(Piece<'py>, b
     Ok((piece, flag(message, intern!(py, "more_body"))?))
 }
 
-fn path(message: &Bound<'_, PyDict>) -> PyResult<PathBuf> {
+fn file(message: &Bound<'_, PyDict>) -> PyResult<Content> {
     let path = required(message, intern!(message.py(), "path"))?;
     let path: PathBuf = path
         .extract()
         .map_err(|_| wrong_type("the path", "a str", &path))?;
-    match path.is_absolute() {
-        true => Ok(path),
-        false => Err(PyValueError::new_err(
+    if !path.is_absolute() {
+        return Err(PyValueError::new_err(
             "the path of http.response.pathsend has to be absolute",
-        )),
+        ));
     }
+    Ok(open_file::content(open_file::open(&path)?, 0, None)?)
 }
 
 fn early_hint(message: &Bound<'_, PyDict>) -> PyResult<ResponseHead> {

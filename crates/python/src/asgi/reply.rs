@@ -1,15 +1,12 @@
 //! The response that an application is giving to one request: its exchange, its head, and how far it has come. All transitions are
 //! here; nothing here runs Python code, and nothing waits for a client.
 
-use std::fs::File;
-use std::io;
-
 use proto::Version;
 use proto::h1::ResponseHead;
 use proto::ws;
 use server::{Exchange, Room, SinkError};
 
-use crate::open_file::FilePart;
+use crate::open_file::{Content, FilePart};
 use crate::wsgi::{HookResponse, Sent};
 
 /// How far a response has come.
@@ -36,8 +33,6 @@ pub(super) enum Stuck {
     Misplaced(&'static str),
     /// The client.
     Lost(SinkError),
-    /// The file.
-    File(io::Error),
     /// What was asked of a WebSocket.
     Misuse(ws::Misuse),
 }
@@ -132,7 +127,7 @@ impl Reply {
     }
 
     /// A file for a whole body. The Content-Length of the application limits it; without one the file's length becomes it.
-    pub(super) fn file(&mut self, file: File) -> Result<(), Stuck> {
+    pub(super) fn file(&mut self, content: Content) -> Result<(), Stuck> {
         match self.stage {
             Stage::Headed => {}
             Stage::Ended => return Err(Stuck::Lost(SinkError::Disconnected)),
@@ -142,7 +137,10 @@ impl Reply {
                 ));
             }
         }
-        let length = file.metadata().map_err(Stuck::File)?.len();
+        let FilePart { file, length, .. } = match content {
+            Content::Part(part) => part,
+            Content::Bytes(bytes) => return self.body(&bytes, false).map(drop),
+        };
         let stated = self.head.content_length();
         self.stage = Stage::Streaming;
         self.sink(|exchange, head| exchange.begin(head, stated.is_none().then_some(length)))?;

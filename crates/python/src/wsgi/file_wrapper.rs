@@ -54,26 +54,38 @@ impl FileWrapper {
 }
 
 impl FileWrapper {
-    /// What of an open regular file `read` would return from here to its end; `None` where that cannot be known, and the wrapper must be
-    /// iterated.
+    /// What of an open regular file `read` would return from its position to its end; `None` where that cannot be known, and the
+    /// wrapper must be iterated.
     pub(super) fn part(&self, py: Python<'_>) -> PyResult<Option<FilePart>> {
         let Some(file) = plain_file(self.filelike.bind(py))? else {
             return Ok(None);
         };
+        if file.is_exact_instance(io_type(py, &BUFFERED_RANDOM, "BufferedRandom")?) {
+            // As `read` does: what was written is in the file first, and moves its position where the file is open for appending.
+            file.call_method0(intern!(py, "flush"))?;
+        }
+        if !file
+            .call_method0(intern!(py, "readable"))?
+            .extract::<bool>()?
+        {
+            return Ok(None);
+        }
         let fd = file
             .call_method0(intern!(py, "fileno"))?
             .extract::<RawFd>()?;
         let Some(copy) = open_file::duplicate(py, fd)? else {
             return Ok(None);
         };
+        // Before the position is asked for: a pipe has none, and raises.
+        let Some(size) = open_file::true_size(&copy)? else {
+            return Ok(None);
+        };
         // A buffered reader may have read ahead, so its own position counts, not the descriptor's. Asking for it lets other threads run.
         let offset = file.call_method0(intern!(py, "tell"))?.extract::<u64>()?;
-        let metadata = copy.metadata()?;
-        let regular = metadata.is_file();
-        Ok(regular.then(|| FilePart {
+        Ok(Some(FilePart {
             file: copy,
             offset,
-            length: metadata.len().saturating_sub(offset),
+            length: size.saturating_sub(offset),
         }))
     }
 }
@@ -88,8 +100,8 @@ fn plain_file<'py>(filelike: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, P
     let Some(mut read) = filelike.getattr_opt(intern!(py, "read"))? else {
         return Ok(None);
     };
-    if let Some(wrapped) = read.getattr_opt(intern!(py, "__wrapped__"))? {
-        read = wrapped;
+    if let Some(handed_on) = handed_on(&read)? {
+        read = handed_on;
     }
     let Some(owner) = read.getattr_opt(intern!(py, "__self__"))? else {
         return Ok(None);
@@ -107,6 +119,20 @@ fn plain_file<'py>(filelike: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, P
         return Ok(Some(owner));
     }
     Ok(None)
+}
+
+/// The method that `tempfile` hands on: its wrappers put a function of theirs in front, which keeps the file alive and calls the method.
+/// The functions of others that have a `__wrapped__` may do more than that.
+fn handed_on<'py>(read: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = read.py();
+    let Some(globals) = read.getattr_opt(intern!(py, "__globals__"))? else {
+        return Ok(None);
+    };
+    let tempfile = py.import(intern!(py, "tempfile"))?;
+    if !globals.is(tempfile.dict()) {
+        return Ok(None);
+    }
+    read.getattr_opt(intern!(py, "__wrapped__"))
 }
 
 static FILE_IO: PyOnceLock<Py<PyType>> = PyOnceLock::new();
