@@ -7,16 +7,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use pyo3::prelude::*;
-
-/// A range of an open file.
-#[derive(Debug)]
-pub(crate) struct FilePart {
-    pub(crate) file: File,
-    /// Where it begins.
-    pub(crate) offset: u64,
-    /// Its length in bytes.
-    pub(crate) length: u64,
-}
+use server::FilePart;
 
 /// A file whose size is not known is read into memory up to this, because nothing says where it ends. What the kernel tells of
 /// processes and devices is shorter.

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::exchange::SinkError;
+use crate::sink::SinkError;
 
 /// More than this in memory goes to a temporary file, or where that may not be, makes the thread that streams wait.
 pub(crate) const HIGH_WATER: usize = 1024 * 1024;

@@ -21,6 +21,7 @@ use proto::forwarded::Scheme;
 use proto::h1::{BodyDecoder, HeadParser};
 
 use crate::body::Spool;
+use crate::exchange::ExchangeId;
 use crate::inlet::Inlet;
 use crate::link::Link;
 use crate::peer::Ends;
@@ -43,8 +44,8 @@ pub(crate) struct Connection {
     pub(crate) readable: bool,
     /// The client has ended its side; what is readable ends with the end of the stream.
     pub(crate) half_closed: bool,
-    /// The number of the exchange that it is or was last in.
-    pub(crate) exchange: u64,
+    /// The exchange that it is or was last in.
+    pub(crate) exchange: ExchangeId,
     /// Where the application reads the body of its exchange, and learns that the client left.
     pub(crate) inlet: Option<Arc<Inlet>>,
     pub(crate) deadline: Deadline,
@@ -124,7 +125,7 @@ impl Connection {
             // The request often is there already when a connection is accepted: a look costs less than another wait.
             readable: true,
             half_closed: false,
-            exchange: 0,
+            exchange: ExchangeId::default(),
             inlet: None,
             deadline: Deadline::NONE,
             unsent: 0,

@@ -14,12 +14,13 @@ use sys::scoreboard::{Slot, State};
 
 use crate::access_log::AccessLog;
 use crate::date::DateText;
-use crate::exchange::{Exchange, SinkError};
+use crate::exchange::{Exchange, ExchangeId};
 use crate::link::Link;
 use crate::options::Options;
 use crate::overdue::UnderWay;
 use crate::server::Shutdown;
 use crate::shared_websocket::SharedWebSocket;
+use crate::sink::SinkError;
 use crate::statsd::Statsd;
 use crate::watchdog::Watchdog;
 
@@ -61,19 +62,11 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) enum Message {
     /// An exchange is over.
-    Finished {
-        key: usize,
-        serial: u64,
-        outcome: Outcome,
-    },
+    Finished(ExchangeId, Outcome),
     /// Bytes wait for this client, or for the application: go on, and watch the time.
-    Pending { key: usize, serial: u64 },
+    Pending(ExchangeId),
     /// An exchange has become a WebSocket.
-    Upgraded {
-        key: usize,
-        serial: u64,
-        shared: Arc<SharedWebSocket>,
-    },
+    Upgraded(ExchangeId, Arc<SharedWebSocket>),
 }
 
 /// The part of the [`Dispatcher`] that the lock guards.
@@ -324,8 +317,8 @@ impl Dispatcher {
         if state.leader != Leader::Loop {
             self.slot.set_busy_since_ms(0);
         }
-        if let Message::Finished { key, serial, .. } = message {
-            state.under_way.end(key, serial);
+        if let Message::Finished(id, _) = message {
+            state.under_way.end(id);
         }
         state.inbox.push(message);
         let led = state.leader != Leader::Nobody;

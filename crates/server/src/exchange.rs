@@ -1,8 +1,7 @@
-//! One request and the sink for its response. It belongs to one thread at a time, needs no reactor to answer, and completes
-//! when it is dropped: whatever the application did, the connection ends in a state that the client can understand.
+//! One request with the way to answer it. It belongs to one thread at a time, needs no reactor to answer, and completes when it
+//! is dropped: whatever the application did, the connection ends in a state that the client can understand.
 
 mod end;
-mod response;
 mod streaming;
 mod websocket;
 
@@ -14,89 +13,49 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use proto::Request;
 use proto::forwarded::Scheme;
-use proto::h1::ResponseFraming;
 
-pub use streaming::{Presence, Room};
+pub use streaming::Presence;
 pub use websocket::{AcceptFailure, WebSocket};
 
 use crate::body::Body;
 use crate::dispatcher::{Dispatcher, Message, Outcome};
 use crate::inlet::Inlet;
-use crate::link::{Flushed, Link};
+use crate::link::Link;
 use crate::overdue::Call;
 use crate::peer::{Ends, Local, Peer};
+use crate::reply::{Asked, Reply};
+use crate::sink::Sink;
 
-/// Why a response cannot go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SinkError {
-    /// The client closed or reset the connection.
-    Disconnected,
-    /// The client took nothing for `send_timeout`.
-    TimedOut,
+/// Names one exchange; the default names none.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId {
+    /// The key of its connection, which another connection may have later.
+    pub(crate) key: usize,
+    /// Distinguishes the connection from others that have had the same key.
+    pub(crate) serial: u64,
+    /// Distinguishes the exchange from all others of the server's life.
+    pub(crate) number: u64,
 }
-
-impl std::fmt::Display for SinkError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            SinkError::Disconnected => "the client closed the connection",
-            SinkError::TimedOut => "the client read nothing for send_timeout",
-        })
-    }
-}
-
-impl std::error::Error for SinkError {}
 
 /// One request and its response-to-be.
 #[derive(Debug)]
 pub struct Exchange {
     /// The request head.
     pub request: Request,
+    /// The response.
+    pub reply: Reply,
     body: Body,
     inlet: Option<Arc<Inlet>>,
     /// The client waits for permission to send its body, which it gets once the application wants it.
     owes_continue: bool,
     scheme: Scheme,
     ends: Arc<Ends>,
-    link: Arc<Link>,
-    dispatcher: Arc<Dispatcher>,
-    key: usize,
-    serial: u64,
-    number: u64,
-    keep_alive: bool,
     arrived: Instant,
     departed: Option<Instant>,
-    response: Response,
-    status: u16,
-    sent: u64,
-    /// What of `sent` was sent before the client's side ended, and whether it was probed since; see [`Exchange::probe`].
+    /// What was sent before the client's side ended, and whether it was probed since; see [`Exchange::probe`].
     sent_before: u64,
-    /// Body bytes beyond the Content-Length, which were not sent.
-    excess: u64,
     probed: bool,
-    fields: Vec<u8>,
     variables: Vec<Option<Vec<u8>>>,
-}
-
-/// How far the response has come.
-#[derive(Debug)]
-enum Response {
-    /// Nothing has been said.
-    Unstarted,
-    /// The head is written down and goes out with the first chunk.
-    Staged {
-        head: Vec<u8>,
-        framing: ResponseFraming,
-    },
-    /// The head is out.
-    Streaming(ResponseFraming),
-    /// All is out.
-    Complete,
-    /// It broke off.
-    Cut,
-    /// The application has the socket.
-    Hijacked,
-    /// It has become a WebSocket.
-    Upgraded,
 }
 
 /// Where an exchange comes from.
@@ -104,39 +63,41 @@ pub(crate) struct Origin {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) ends: Arc<Ends>,
     pub(crate) link: Arc<Link>,
-    pub(crate) key: usize,
-    pub(crate) serial: u64,
-    pub(crate) number: u64,
+    pub(crate) id: ExchangeId,
     pub(crate) arrived: Instant,
     pub(crate) inlet: Option<Arc<Inlet>>,
 }
 
 impl Exchange {
     pub(crate) fn new(origin: Origin, request: Request, body: Body, scheme: Scheme) -> Exchange {
-        Exchange {
+        let asked = Asked {
+            version: request.version(),
+            head_request: request.is_head(),
             keep_alive: request.keep_alive(),
+        };
+        let sink = Sink::h1(origin.link);
+        Exchange {
             owes_continue: request.expects_continue(),
+            reply: Reply::new(origin.dispatcher, origin.id, sink, asked),
             inlet: origin.inlet,
             request,
             body,
             scheme,
             ends: origin.ends,
-            link: origin.link,
-            dispatcher: origin.dispatcher,
-            key: origin.key,
-            serial: origin.serial,
-            number: origin.number,
             arrived: origin.arrived,
             departed: None,
-            response: Response::Unstarted,
-            status: 0,
-            sent: 0,
             sent_before: 0,
-            excess: 0,
             probed: false,
-            fields: Vec::new(),
             variables: Vec::new(),
         }
+    }
+
+    fn link(&self) -> &Arc<Link> {
+        self.reply.sink().link()
+    }
+
+    fn dispatcher(&self) -> &Dispatcher {
+        self.reply.dispatcher()
     }
 
     /// Marks the moment at which a thread took it.
@@ -146,15 +107,14 @@ impl Exchange {
 
     /// What is to be known of it while it is with the application.
     pub(crate) fn call(&self, mut head: Vec<u8>) -> Option<Call> {
-        let taken = self.link.taken()?;
+        let taken = self.link().taken()?;
         head.extend_from_slice(self.request.head());
         Some(Call {
-            key: self.key,
-            serial: self.serial,
+            id: self.id(),
             arrived: self.arrived,
             scheme: self.scheme,
             ends: Arc::clone(&self.ends),
-            link: Arc::clone(&self.link),
+            link: Arc::clone(self.link()),
             taken,
             head,
         })
@@ -162,12 +122,8 @@ impl Exchange {
 
     /// What the reactor has to be told where the client left before a thread took the exchange.
     pub(crate) fn withdraw(&self) -> Option<Message> {
-        let left = self.link.taken().is_none();
-        left.then_some(Message::Finished {
-            key: self.key,
-            serial: self.serial,
-            outcome: Outcome::Close,
-        })
+        let left = self.link().taken().is_none();
+        left.then_some(Message::Finished(self.id(), Outcome::Close))
     }
 
     /// The buffered body, once.
@@ -175,10 +131,10 @@ impl Exchange {
         std::mem::take(&mut self.body)
     }
 
-    /// Tells this exchange from all others of the server's life.
+    /// Its name.
     #[must_use]
-    pub fn id(&self) -> u64 {
-        self.number
+    pub fn id(&self) -> ExchangeId {
+        self.reply.id()
     }
 
     /// Who sent the request.
@@ -205,18 +161,6 @@ impl Exchange {
         self.scheme
     }
 
-    /// Whether the head of the response is on its way, so that no other answer can be given.
-    #[must_use]
-    pub fn started(&self) -> bool {
-        !matches!(self.response, Response::Unstarted | Response::Staged { .. })
-    }
-
-    /// The status that was answered; 0 before there is one.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
     /// How long ago the first byte of the request was read.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
@@ -228,57 +172,31 @@ impl Exchange {
         self.variables = values;
     }
 
-    /// Body bytes sent, framing not counted.
-    #[must_use]
-    pub fn sent(&self) -> u64 {
-        self.sent
-    }
-
     /// Gives the socket to the application, which answers by itself. The server forgets the connection.
     ///
     /// # Errors
     /// The descriptor could not be duplicated, or something still waits to be sent.
     pub fn hijack(&mut self) -> io::Result<OwnedFd> {
-        if self.link.has_pending() {
+        if self.link().has_pending() {
             // The socket is about to block, and nobody but the reactor could send what waits.
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let copy = self.link.socket().try_clone()?;
-        self.dispatcher
+        let copy = self.link().socket().try_clone()?;
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&**self.link());
+        self.dispatcher()
             .registry
-            .deregister(&mut SourceFd(&std::os::fd::AsRawFd::as_raw_fd(&*self.link)))?;
+            .deregister(&mut SourceFd(&descriptor))?;
         copy.set_nonblocking(false)?;
         // What goes over the socket from here on is no HTTP.
-        self.dispatcher.state().under_way.end(self.key, self.serial);
-        self.response = Response::Hijacked;
-        self.keep_alive = false;
+        self.dispatcher().state().under_way.end(self.id());
+        self.reply.note_hijacked();
         Ok(copy.into())
     }
 
-    fn send(&mut self, parts: &[&[u8]]) -> Result<(), SinkError> {
-        match self.link.send(parts) {
-            Ok(flushed) => {
-                self.note_pending(flushed);
-                Ok(())
-            }
-            Err(error) => {
-                self.abort();
-                Err(error)
-            }
-        }
-    }
-
-    fn note_pending(&self, flushed: Flushed) {
-        if flushed != Flushed::Empty {
-            self.dispatcher.tell(self.pending());
-        }
-    }
-
-    /// There is something to do for this connection that the poller will not report.
-    fn pending(&self) -> Message {
-        Message::Pending {
-            key: self.key,
-            serial: self.serial,
-        }
+    /// Gives up on a client that has left: nothing more is sent to it. Where no response has begun, the access log has nginx's
+    /// statuses: 400 for a request that was not complete, else 499.
+    pub fn forsake(&mut self) {
+        let is_whole = self.inlet.as_ref().is_none_or(|inlet| inlet.is_whole());
+        self.reply.forsake(if is_whole { 499 } else { 400 });
     }
 }

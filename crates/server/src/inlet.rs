@@ -3,6 +3,8 @@
 
 use parking_lot::Mutex;
 
+use crate::exchange::ExchangeId;
+
 /// Bytes that are read ahead of the application. TCP's own window holds the client beyond it.
 const WINDOW: usize = 64 * 1024;
 
@@ -33,13 +35,13 @@ pub enum Read {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A body that was [`Read::Pending`] has something, or has come to its end.
-    Body(u64),
+    Body(ExchangeId),
     /// A WebSocket has a message.
-    Message(u64),
+    Message(ExchangeId),
     /// A response that had too much queued may go on.
-    Room(u64),
+    Room(ExchangeId),
     /// The client left, or a WebSocket has come to its end.
-    Gone(u64),
+    Gone(ExchangeId),
 }
 
 #[derive(Debug, Default)]

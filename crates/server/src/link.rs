@@ -12,7 +12,7 @@ use socket2::Socket;
 use sys::send::Follow;
 
 use crate::backlog::{Backlog, HIGH_WATER, LOW_WATER, Piece, Spool};
-use crate::exchange::{Room, SinkError};
+use crate::sink::{Room, SinkError};
 
 /// The most that is sent on in one go, so that one fast download does not hold up the other connections of a turn.
 const FLUSH_BYTES: u64 = 1024 * 1024;

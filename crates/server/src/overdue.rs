@@ -10,6 +10,7 @@ use proto::h1;
 
 use crate::access_log::Record;
 use crate::dispatcher::Dispatcher;
+use crate::exchange::ExchangeId;
 use crate::link::Link;
 use crate::peer::{Ends, Peer};
 
@@ -22,8 +23,7 @@ const SHOWN: usize = 200;
 /// A request that is with the application.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) key: usize,
-    pub(crate) serial: u64,
+    pub(crate) id: ExchangeId,
     pub(crate) arrived: Instant,
     pub(crate) scheme: Scheme,
     pub(crate) ends: Arc<Ends>,
@@ -58,18 +58,18 @@ impl UnderWay {
     }
 
     pub(crate) fn begin(&mut self, call: Call) {
-        if call.key >= self.calls.len() {
-            self.calls.resize_with(call.key + 1, || None);
+        let key = call.id.key;
+        if key >= self.calls.len() {
+            self.calls.resize_with(key + 1, || None);
         }
-        let key = call.key;
         self.calls[key] = Some(call);
     }
 
-    pub(crate) fn end(&mut self, key: usize, serial: u64) {
-        let Some(place) = self.calls.get_mut(key) else {
+    pub(crate) fn end(&mut self, id: ExchangeId) {
+        let Some(place) = self.calls.get_mut(id.key) else {
             return;
         };
-        let Some(mut over) = place.take_if(|call| call.serial == serial) else {
+        let Some(mut over) = place.take_if(|call| call.id == id) else {
             return;
         };
         if self.spare.len() < SPARE && over.head.capacity() <= SPARE_BYTES {

@@ -11,13 +11,14 @@ use socket2::Socket;
 
 use crate::body::Body;
 use crate::connection::{Connection, Stage};
-use crate::exchange::{Exchange, Origin, SinkError};
+use crate::exchange::{Exchange, ExchangeId, Origin};
 use crate::inlet::{Departure, Event, Inlet};
 use crate::options::Bodies;
 use crate::peer::Ends;
 use crate::reactor::{Life, Reactor};
 use crate::receive::{Fed, Refusal};
 use crate::server::Shutdown;
+use crate::sink::SinkError;
 use crate::timers::{Due, Millis};
 use crate::websockets::CloseReason;
 
@@ -163,15 +164,18 @@ impl Reactor {
         self.number += 1;
         let ends = self.ends_of(key, &request);
         let connection = &mut self.connections[key];
-        connection.exchange = self.number;
+        let id = ExchangeId {
+            key,
+            serial: connection.serial,
+            number: self.number,
+        };
+        connection.exchange = id;
         connection.inlet.clone_from(&inlet);
         let origin = Origin {
             dispatcher: Arc::clone(&self.dispatcher),
             ends,
             link: Arc::clone(&connection.link),
-            key,
-            serial: connection.serial,
-            number: self.number,
+            id,
             arrived: connection.since,
             inlet,
         };

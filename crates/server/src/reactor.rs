@@ -16,12 +16,13 @@ use crate::accept::Listener;
 use crate::alarm::Alarm;
 use crate::connection::{Connection, Stage, Then};
 use crate::dispatcher::{Dispatcher, Message, Outcome};
-use crate::exchange::{Exchange, SinkError};
+use crate::exchange::{Exchange, ExchangeId};
 use crate::handover::{Handover, RECHECK};
 use crate::inlet::Event;
 use crate::link::Flushed;
 use crate::progress::LAST_REQUEST;
 use crate::server::{Shutdown, Watched};
+use crate::sink::SinkError;
 use crate::timers::{Millis, Timers};
 use crate::websockets::CloseReason;
 
@@ -318,28 +319,27 @@ impl Reactor {
             }
             for message in messages {
                 match message {
-                    Message::Finished {
-                        key,
-                        serial,
-                        outcome,
-                    } if self.is_current(key, serial) => {
-                        self.finished(key, outcome);
+                    Message::Finished(id, outcome) if self.is_in(id) => {
+                        self.finished(id.key, outcome);
                     }
-                    Message::Pending { key, serial } if self.is_current(key, serial) => {
-                        self.again.push((key, serial))
+                    Message::Pending(id) if self.is_in(id) => {
+                        self.again.push((id.key, id.serial));
                     }
-                    Message::Upgraded {
-                        key,
-                        serial,
-                        shared,
-                    } => match self.is_current(key, serial) {
-                        true => self.upgrade(key, shared),
+                    Message::Upgraded(id, shared) => match self.is_in(id) {
+                        true => self.upgrade(id.key, shared),
                         false => drop(shared.lose()),
                     },
-                    Message::Finished { .. } | Message::Pending { .. } => {}
+                    Message::Finished(..) | Message::Pending(_) => {}
                 }
             }
         }
+    }
+
+    /// Whether the connection of an exchange is still there, and in that exchange.
+    fn is_in(&self, id: ExchangeId) -> bool {
+        self.connections
+            .get(id.key)
+            .is_some_and(|connection| connection.exchange == id)
     }
 
     pub(crate) fn is_current(&self, key: usize, serial: u64) -> bool {

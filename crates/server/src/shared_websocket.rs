@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use proto::ws::{Closure, Incoming, SendError, Session};
 
-use crate::exchange::SinkError;
 use crate::link::{Flushed, Link};
+use crate::sink::SinkError;
 
 /// Messages that are read ahead of the application, in bytes; TCP's own window holds the client beyond it. One message is
 /// always taken, however long, so it is this and the longest message that a connection can hold.

@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 
 use crate::connection::{Stage, Then};
-use crate::exchange::SinkError;
 use crate::inlet::Event;
 use crate::link::Flushed;
 use crate::progress::{READS, receive};
 use crate::reactor::Reactor;
 use crate::shared_websocket::{SharedWebSocket, Taken};
+use crate::sink::SinkError;
 use crate::timers::Millis;
 
 /// How long a client may take to answer the close frame of a server that ends, in milliseconds; less where

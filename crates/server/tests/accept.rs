@@ -12,8 +12,8 @@ use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::mpsc;
 
-use double::Double;
 use double::wire::{GET, hear, ok, until};
+use double::{Double, Respond};
 use server::{Exchange, Shutdown};
 use settings::Config;
 

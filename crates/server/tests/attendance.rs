@@ -13,8 +13,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use double::Double;
 use double::wire::{HEADER_TIMEOUT, ok, until};
+use double::{Double, Respond};
 use server::{Exchange, Next, Shutdown, Watched};
 use settings::Config;
 

@@ -12,8 +12,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use double::Double;
 use double::wire::{GET, HEADER_TIMEOUT, LAST_GET, hear, ok, until};
+use double::{Double, Respond};
 use proto::h1::ResponseHead;
 use server::{Body, Exchange, Shutdown};
 use settings::Config;
@@ -159,9 +159,9 @@ fn a_body_shorter_than_promised_closes_the_connection() {
     let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
         let mut head = ok();
         head.push(b"Content-Length", b"10").unwrap();
-        exchange.begin(&head, None).unwrap();
-        exchange.write(b"12345").unwrap();
-        exchange.finish().unwrap();
+        exchange.reply.start(head);
+        exchange.reply.write(b"12345").unwrap();
+        exchange.reply.finish().unwrap();
     });
     assert!(double.ask(GET).ends_with("\r\n\r\n12345"));
     double.stop(Shutdown::Quick);
@@ -172,11 +172,11 @@ fn each_chunk_is_on_the_wire_before_the_next_is_asked_for() {
     let (send, receive) = mpsc::channel::<()>();
     let receive = Mutex::new(receive);
     let double = Double::start(&Config::default(), 1, move |mut exchange: Exchange| {
-        exchange.begin(&ok(), None).unwrap();
-        exchange.write(b"first").unwrap();
+        exchange.reply.start(ok());
+        exchange.reply.write(b"first").unwrap();
         receive.lock().unwrap().recv().unwrap();
-        exchange.write(b"second").unwrap();
-        exchange.finish().unwrap();
+        exchange.reply.write(b"second").unwrap();
+        exchange.reply.finish().unwrap();
     });
     let mut stream = double.connect();
     stream.write_all(GET).unwrap();

@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use double::wire::{GET, hear, ok, until};
-use double::{Double, Shared};
+use double::{Double, Respond, Shared};
 use server::{Exchange, Shutdown};
 use settings::Config;
 

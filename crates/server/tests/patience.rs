@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use double::Double;
 use double::wire::{GET, LAST_GET, hear, ok, until};
+use double::{Double, Respond};
 use server::{Exchange, Next, Shutdown, Watched};
 use settings::Config;
 
@@ -112,12 +112,12 @@ fn a_thread_that_waits_for_a_slow_reader_does_not_count_as_stuck() {
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
     let double = Double::start(&without_spool(), 1, move |mut exchange: Exchange| {
-        exchange.begin(&ok(), None).unwrap();
+        exchange.reply.start(ok());
         for _ in 0..20 {
-            exchange.write(&vec![b'x'; 1_000_000]).unwrap();
+            exchange.reply.write(&vec![b'x'; 1_000_000]).unwrap();
         }
         released.lock().unwrap().recv().unwrap();
-        exchange.finish().unwrap();
+        exchange.reply.finish().unwrap();
     });
     let mut slow = double.connect();
     slow.write_all(LAST_GET).unwrap();
@@ -153,9 +153,9 @@ fn an_interruption_ends_the_wait_for_a_slow_reader() {
     let server = Arc::clone(&double.server);
     let thread = std::thread::spawn(move || {
         while let Next::Exchange(mut exchange) = server.next() {
-            exchange.begin(&ok(), None).unwrap();
+            exchange.reply.start(ok());
             // The kernel takes some of it, the queue one more, and the next one waits.
-            while exchange.write(&vec![b'x'; 8_000_000]).is_ok() {
+            while exchange.reply.write(&vec![b'x'; 8_000_000]).is_ok() {
                 tell.send(()).unwrap();
             }
         }
@@ -179,11 +179,11 @@ fn a_stream_that_outruns_its_client_frees_its_thread() {
         if exchange.request.path() != b"/stream" {
             return exchange.respond(&ok(), b"hello").unwrap();
         }
-        exchange.begin(&ok(), None).unwrap();
+        exchange.reply.start(ok());
         for number in 0..100u8 {
-            exchange.write(&vec![number; CHUNK]).unwrap();
+            exchange.reply.write(&vec![number; CHUNK]).unwrap();
         }
-        exchange.finish().unwrap();
+        exchange.reply.finish().unwrap();
     });
     let mut slow = double.connect();
     slow.write_all(b"GET /stream HTTP/1.0\r\n\r\n").unwrap();

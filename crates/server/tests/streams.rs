@@ -13,17 +13,17 @@ use std::net::Shutdown as Side;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
-use double::Double;
 use double::wire::{GET, HEADER_TIMEOUT, hear, ok};
-use server::{Event, Exchange, Read, Room, Shutdown};
+use double::{Double, Respond};
+use server::{Event, Exchange, ExchangeId, Read, Room, Shutdown};
 use settings::Config;
 
 /// Reads every body as it comes, says what it read, and answers with its length.
 fn counting(config: &Config) -> (Double, Receiver<Vec<u8>>) {
     let (tell, told): (Sender<Vec<u8>>, _) = mpsc::channel();
-    let mut open: HashMap<u64, (Exchange, usize)> = HashMap::new();
+    let mut open: HashMap<ExchangeId, (Exchange, usize)> = HashMap::new();
     let double = Double::looped(config, move |look| {
-        let mut due: Vec<u64> = Vec::new();
+        let mut due: Vec<ExchangeId> = Vec::new();
         for exchange in look.exchanges {
             due.push(exchange.id());
             open.insert(exchange.id(), (exchange, 0));
@@ -114,11 +114,11 @@ fn a_client_that_asks_is_told_to_continue_once_its_body_is_wanted() {
 fn nobody_is_told_to_continue_in_the_middle_of_a_response() {
     let double = Double::looped(&Config::default(), move |look| {
         for mut exchange in look.exchanges {
-            exchange.begin(&ok(), None).unwrap();
-            exchange.push(b"begun").unwrap();
+            exchange.reply.start(ok());
+            exchange.reply.push(b"begun").unwrap();
             assert_eq!(exchange.read_body(), Read::Pending);
-            exchange.push(b"done").unwrap();
-            exchange.finish().unwrap();
+            exchange.reply.push(b"done").unwrap();
+            exchange.reply.finish().unwrap();
         }
     });
     let mut stream = double.connect();
@@ -168,8 +168,8 @@ fn a_body_that_stops_arriving_during_its_response_is_given_up() {
     let double = Double::looped(&config, move |look| {
         for mut exchange in look.exchanges {
             assert!(matches!(exchange.read_body(), Read::Chunk { .. }));
-            exchange.begin(&ok(), None).unwrap();
-            exchange.push(&vec![b'x'; LONG]).unwrap();
+            exchange.reply.start(ok());
+            exchange.reply.push(&vec![b'x'; LONG]).unwrap();
             open.push(exchange);
         }
         open.retain_mut(|exchange| match exchange.read_body() {
@@ -210,8 +210,8 @@ fn a_client_that_leaves_during_a_long_response_is_noticed() {
     let double = Double::looped(&Config::default(), move |look| {
         for mut exchange in look.exchanges {
             assert!(!exchange.watch_gone());
-            exchange.begin(&ok(), None).unwrap();
-            exchange.push(b"event").unwrap();
+            exchange.reply.start(ok());
+            exchange.reply.push(b"event").unwrap();
             open.push(exchange);
         }
         for event in look.events {
@@ -231,11 +231,11 @@ fn a_client_that_leaves_during_a_long_response_is_noticed() {
 fn a_response_that_outruns_its_client_waits_for_room() {
     const CHUNK: usize = 100_000;
     let (tell, told) = mpsc::channel();
-    let mut open: HashMap<u64, (Exchange, usize)> = HashMap::new();
+    let mut open: HashMap<ExchangeId, (Exchange, usize)> = HashMap::new();
     let double = Double::looped(&Config::default(), move |look| {
         let mut due = Vec::new();
         for mut exchange in look.exchanges {
-            exchange.begin(&ok(), None).unwrap();
+            exchange.reply.start(ok());
             due.push(exchange.id());
             open.insert(exchange.id(), (exchange, 0));
         }
@@ -247,7 +247,7 @@ fn a_response_that_outruns_its_client_waits_for_room() {
             let (mut exchange, mut sent) = open.remove(&id).unwrap();
             while sent < 200 {
                 sent += 1;
-                if exchange.push(&[b'x'; CHUNK]).unwrap() == Room::Full {
+                if exchange.reply.push(&[b'x'; CHUNK]).unwrap() == Room::Full {
                     tell.send(sent).unwrap();
                     open.insert(id, (exchange, sent));
                     break;

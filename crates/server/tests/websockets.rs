@@ -45,7 +45,7 @@ fn echo(
     mut take: impl FnMut() -> bool + Send + 'static,
 ) -> (Double, Receiver<u16>) {
     let (tell, told) = mpsc::channel();
-    let mut open: HashMap<u64, WebSocket> = HashMap::new();
+    let mut open: HashMap<server::ExchangeId, WebSocket> = HashMap::new();
     let double = Double::looped(config, move |look| {
         for exchange in look.exchanges {
             let handshake = exchange.handshake().unwrap().unwrap();

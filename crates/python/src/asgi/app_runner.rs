@@ -9,7 +9,7 @@ use proto::ws::handshake::Handshake;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use server::{Event, Exchange};
+use server::{Event, Exchange, ExchangeId};
 
 use super::app_coroutine::AppCoroutine;
 use super::cycle::Cycle;
@@ -63,7 +63,7 @@ pub(crate) struct AppRunner {
     /// Not there while a scope is made of it.
     template: Mutex<Option<Box<Template>>>,
     /// By the numbers of their exchanges, which ascend.
-    calls: Mutex<BTreeMap<u64, Call>>,
+    calls: Mutex<BTreeMap<ExchangeId, Call>>,
     /// What was under way has been cancelled, because the worker has to go.
     out_of_time: AtomicBool,
 }
@@ -242,14 +242,14 @@ impl AppRunner {
         }
     }
 
-    fn find(&self, py: Python<'_>, id: u64) -> Option<Cycle> {
+    fn find(&self, py: Python<'_>, id: ExchangeId) -> Option<Cycle> {
         lock(&self.calls)
             .get(&id)
             .map(|call| call.cycle.clone_ref(py))
     }
 
     /// The client left: the application is told, and has the grace period to end.
-    fn client_left(&self, py: Python<'_>, id: u64) {
+    fn client_left(&self, py: Python<'_>, id: ExchangeId) {
         let Some(cycle) = self.find(py, id) else {
             return;
         };
@@ -280,7 +280,7 @@ impl AppRunner {
     ///
     /// # Errors
     /// The task says so.
-    pub(super) fn cancel(&self, py: Python<'_>, id: u64) -> PyResult<()> {
+    pub(super) fn cancel(&self, py: Python<'_>, id: ExchangeId) -> PyResult<()> {
         let task = lock(&self.calls)
             .get(&id)
             .map(|call| call.task.clone_ref(py));
@@ -314,7 +314,7 @@ impl AppRunner {
     }
 
     /// A request has ended.
-    pub(super) fn forget(&self, id: u64) {
+    pub(super) fn forget(&self, id: ExchangeId) {
         let call = lock(&self.calls).remove(&id);
         // What it held is freed without the lock: a destructor may run the application's code.
         drop(call);

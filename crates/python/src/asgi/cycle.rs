@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use server::Room;
+use server::{ExchangeId, Room};
 
 use super::app_runner::AppRunner;
 use super::awaitable::Step;
@@ -36,8 +36,8 @@ impl Cycle {
         }
     }
 
-    /// The number of its exchange.
-    pub(super) fn id(&self) -> u64 {
+    /// The name of its exchange.
+    pub(super) fn id(&self) -> ExchangeId {
         match self {
             Cycle::Http(cycle) => cycle.get().id(),
             Cycle::WebSocket(cycle) => cycle.get().id(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use server::{Exchange, Presence, Read, Room};
+use server::{Exchange, ExchangeId, Presence, Read, Room};
 
 use super::app_runner::AppRunner;
 use super::awaitable::Step;
@@ -55,7 +55,7 @@ impl State {
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
 pub(crate) struct HttpCycle {
     pub(super) runner: Arc<AppRunner>,
-    id: u64,
+    id: ExchangeId,
     target: Box<[u8]>,
     state: Mutex<State>,
     pub(super) waiters: Waiters,
@@ -105,7 +105,7 @@ impl HttpCycle {
         }
     }
 
-    pub(super) fn id(&self) -> u64 {
+    pub(super) fn id(&self) -> ExchangeId {
         self.id
     }
 

@@ -14,9 +14,10 @@ use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use server::FilePart;
 
 use crate::arguments::{misused, string, wrong_type};
-use crate::open_file::{self, Content, FilePart};
+use crate::open_file::{self, Content};
 
 /// One message.
 pub(super) enum Message<'py> {

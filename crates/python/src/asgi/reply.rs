@@ -1,13 +1,12 @@
-//! The response that an application is giving to one request: its exchange, its head, and how far it has come. All transitions are
-//! here; nothing here runs Python code, and nothing waits for a client.
+//! The response that an application is giving to one request, as ASGI sees it: which message may come after which. What goes out, and
+//! how, is [`server::Reply`]'s business. Nothing here runs Python code, and nothing waits for a client.
 
-use proto::Version;
 use proto::h1::ResponseHead;
 use proto::ws;
-use server::{Exchange, Room, SinkError};
+use server::{Exchange, FilePart, ReplyError, Room, Sent, SinkError};
 
-use crate::open_file::{Content, FilePart};
-use crate::wsgi::{HookResponse, Sent};
+use crate::open_file::Content;
+use crate::wsgi::HookResponse;
 
 /// How far a response has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,31 +42,39 @@ impl From<SinkError> for Stuck {
     }
 }
 
+impl From<ReplyError> for Stuck {
+    fn from(error: ReplyError) -> Stuck {
+        match error {
+            ReplyError::Headless => UNSTARTED,
+            ReplyError::Lost(error) => Stuck::Lost(error),
+        }
+    }
+}
+
 /// The response to one request.
 #[derive(Debug)]
 pub(super) struct Reply {
     /// `None` once it has been given back to the server.
     exchange: Option<Exchange>,
-    head: ResponseHead,
     stage: Stage,
     /// Trailer fields so far, as they go out.
     trailers: Vec<u8>,
-    /// The length of the body was not known when it began.
-    unmeasured: bool,
-    /// What had been sent when the exchange was given back.
+    /// The head, and what had been sent, when the exchange was given back.
+    head: ResponseHead,
     sent: Sent,
 }
 
-const AFTER_THE_END: &str = "the response was already complete";
+const UNSTARTED: Stuck = Stuck::Misplaced("the response has not been started");
+const AFTER_THE_END: Stuck = Stuck::Misplaced("the response was already complete");
+const LOST: Stuck = Stuck::Lost(SinkError::Disconnected);
 
 impl Reply {
     pub(super) fn new(exchange: Exchange) -> Reply {
         Reply {
             exchange: Some(exchange),
-            head: ResponseHead::default(),
             stage: Stage::Unstarted,
             trailers: Vec::new(),
-            unmeasured: false,
+            head: ResponseHead::default(),
             sent: Sent::default(),
         }
     }
@@ -84,45 +91,36 @@ impl Reply {
     pub(super) fn start(&mut self, head: ResponseHead) -> Result<(), Stuck> {
         match self.stage {
             Stage::Unstarted => {
-                self.head = head;
                 self.stage = Stage::Headed;
-                Ok(())
+                self.act(|reply| {
+                    reply.start(head);
+                    Ok(())
+                })
             }
             Stage::Headed | Stage::Streaming | Stage::Trailing => {
                 Err(Stuck::Misplaced("the response has already been started"))
             }
-            Stage::Complete => Err(Stuck::Misplaced(AFTER_THE_END)),
-            Stage::Ended => Err(Stuck::Lost(SinkError::Disconnected)),
+            Stage::Complete => Err(AFTER_THE_END),
+            Stage::Ended => Err(LOST),
         }
     }
 
     /// One piece of the body; without `more` it is the last.
     pub(super) fn body(&mut self, piece: &[u8], more: bool) -> Result<Room, Stuck> {
         match (self.stage, more) {
-            (Stage::Unstarted, _) => Err(Stuck::Misplaced("the response has not been started")),
+            (Stage::Unstarted, _) => Err(UNSTARTED),
             (Stage::Headed, false) if !self.has_trailers() => {
-                self.stage = Stage::Complete;
-                self.sink(|exchange, head| exchange.respond(head, piece))?;
-                self.release();
+                self.end(|reply| reply.respond(piece))?;
                 Ok(Room::Enough)
             }
-            (Stage::Headed, more) => {
-                self.unmeasured = true;
-                self.stage = Stage::Streaming;
-                self.sink(|exchange, head| exchange.begin(head, None))?;
+            (Stage::Headed | Stage::Streaming, _) => {
                 // An empty first piece is how frameworks ask for the head to go out before the body is there.
-                let room = self.sink(|exchange, _| exchange.push(piece))?;
+                self.stage = Stage::Streaming;
+                let room = self.act(|reply| reply.push(piece))?;
                 self.go_on(more, room)
             }
-            (Stage::Streaming, true) => self.sink(|exchange, _| exchange.push(piece)),
-            (Stage::Streaming, false) => {
-                if !piece.is_empty() {
-                    self.sink(|exchange, _| exchange.push(piece))?;
-                }
-                self.go_on(false, Room::Enough)
-            }
-            (Stage::Complete | Stage::Trailing, _) => Err(Stuck::Misplaced(AFTER_THE_END)),
-            (Stage::Ended, _) => Err(Stuck::Lost(SinkError::Disconnected)),
+            (Stage::Complete | Stage::Trailing, _) => Err(AFTER_THE_END),
+            (Stage::Ended, _) => Err(LOST),
         }
     }
 
@@ -130,50 +128,35 @@ impl Reply {
     pub(super) fn file(&mut self, content: Content) -> Result<(), Stuck> {
         match self.stage {
             Stage::Headed => {}
-            Stage::Ended => return Err(Stuck::Lost(SinkError::Disconnected)),
+            Stage::Ended => return Err(LOST),
             _ => {
                 return Err(Stuck::Misplaced(
                     "http.response.pathsend has to follow http.response.start at once",
                 ));
             }
         }
-        let FilePart { file, length, .. } = match content {
-            Content::Part(part) => part,
-            Content::Bytes(bytes) => return self.body(&bytes, false).map(drop),
-        };
-        let stated = self.head.content_length();
-        self.stage = Stage::Streaming;
-        self.sink(|exchange, head| exchange.begin(head, stated.is_none().then_some(length)))?;
-        if !self.is_bodiless() {
-            let length = stated.map_or(length, |stated| stated.min(length));
-            self.sink(|exchange, _| exchange.send_file(file, 0, length))?;
+        match content {
+            Content::Part(part) => self.end(|reply| reply.respond_file(part)),
+            Content::Bytes(bytes) => self.body(&bytes, false).map(drop),
         }
-        self.finish()
     }
 
     /// A range of a file as a piece of the body; without `more` it is the last.
     pub(super) fn part(&mut self, part: FilePart, more: bool) -> Result<Room, Stuck> {
-        match self.stage {
-            Stage::Headed => {
-                let known = (!more && !self.has_trailers()).then_some(part.length);
-                self.unmeasured = known.is_none();
+        match (self.stage, more) {
+            (Stage::Headed, false) if !self.has_trailers() => {
+                self.end(|reply| reply.respond_file(part))?;
+                Ok(Room::Enough)
+            }
+            (Stage::Headed | Stage::Streaming, _) => {
                 self.stage = Stage::Streaming;
-                self.sink(|exchange, head| exchange.begin(head, known))?;
+                let room = self.act(|reply| reply.push_file(part))?;
+                self.go_on(more, room)
             }
-            Stage::Streaming => {}
-            Stage::Unstarted => {
-                return Err(Stuck::Misplaced("the response has not been started"));
-            }
-            Stage::Complete | Stage::Trailing => return Err(Stuck::Misplaced(AFTER_THE_END)),
-            Stage::Ended => return Err(Stuck::Lost(SinkError::Disconnected)),
+            (Stage::Unstarted, _) => Err(UNSTARTED),
+            (Stage::Complete | Stage::Trailing, _) => Err(AFTER_THE_END),
+            (Stage::Ended, _) => Err(LOST),
         }
-        let FilePart {
-            file,
-            offset,
-            length,
-        } = part;
-        let room = self.sink(|exchange, _| exchange.push_file(file, offset, length))?;
-        self.go_on(more, room)
     }
 
     /// Trailer fields; without `more` they are the last. Where nobody takes them they are left out.
@@ -190,14 +173,15 @@ impl Reply {
             Stage::Unstarted | Stage::Headed | Stage::Streaming => Err(Stuck::Misplaced(
                 "http.response.trailers has to follow the end of the body",
             )),
-            Stage::Ended => Err(Stuck::Lost(SinkError::Disconnected)),
+            Stage::Ended => Err(LOST),
         }
     }
 
     /// Whether trailer fields will follow, for a client that takes them.
     fn has_trailers(&self) -> bool {
-        let takes = |exchange: &Exchange| exchange.request.takes_trailers();
-        self.head.announces_trailers() && self.exchange.as_ref().is_some_and(takes)
+        self.exchange.as_ref().is_some_and(|exchange| {
+            exchange.reply.head().announces_trailers() && exchange.request.takes_trailers()
+        })
     }
 
     /// After a piece of the body has gone out.
@@ -215,18 +199,16 @@ impl Reply {
     /// An interim response (103). It comes too late once the real one is on its way.
     pub(super) fn interim(&mut self, head: &ResponseHead) -> Result<(), Stuck> {
         match self.stage {
-            Stage::Unstarted | Stage::Headed => self.sink(|exchange, _| exchange.interim(head)),
+            Stage::Unstarted | Stage::Headed => self.act(|reply| reply.interim(head)),
             Stage::Streaming | Stage::Trailing | Stage::Complete | Stage::Ended => Ok(()),
         }
     }
 
     /// Gives the answer up: an error page if nothing has been sent, else the connection is cut, so that the client can tell.
     pub(super) fn give_up(&mut self, status: u16, rule: &str) {
-        let stage = std::mem::replace(&mut self.stage, Stage::Ended);
-        match (stage, &mut self.exchange) {
-            (Stage::Unstarted | Stage::Headed, Some(exchange)) => exchange.refuse(status, rule),
-            (Stage::Streaming | Stage::Trailing, Some(exchange)) => exchange.abort(),
-            _ => self.stage = stage,
+        if let Some(exchange) = &mut self.exchange {
+            self.stage = Stage::Ended;
+            exchange.reply.refuse(status, rule);
         }
         self.release();
     }
@@ -241,48 +223,46 @@ impl Reply {
     }
 
     fn finish(&mut self) -> Result<(), Stuck> {
-        self.stage = Stage::Complete;
         let trailers = std::mem::take(&mut self.trailers);
-        self.sink(|exchange, _| exchange.finish_with(&trailers))?;
+        self.end(|reply| reply.finish_with(&trailers))
+    }
+
+    /// Something that completes the response.
+    fn end(
+        &mut self,
+        act: impl FnOnce(&mut server::Reply) -> Result<(), ReplyError>,
+    ) -> Result<(), Stuck> {
+        self.act(act)?;
+        self.stage = Stage::Complete;
         self.release();
         Ok(())
     }
 
     /// Gives the exchange back to the server, which may then read the connection's next request.
     fn release(&mut self) {
-        if let Some(exchange) = self.exchange.take() {
-            self.sent = Sent {
-                status: exchange.status(),
-                bytes: exchange.sent(),
-                chunked: self.unmeasured
-                    && self.head.content_length().is_none()
-                    && exchange.request.version() == Version::Http11,
-            };
+        if let Some(mut exchange) = self.exchange.take() {
+            self.sent = exchange.reply.sent();
+            self.head = exchange.reply.take_head();
         }
     }
 
     /// What became of it, for the operator's hooks.
     pub(super) fn outcome(&self) -> HookResponse {
-        HookResponse::answered(&self.head, self.sent)
+        match &self.exchange {
+            Some(exchange) => HookResponse::answered(exchange.reply.head(), exchange.reply.sent()),
+            None => HookResponse::answered(&self.head, self.sent),
+        }
     }
 
-    fn sink<R>(
+    fn act<R>(
         &mut self,
-        act: impl FnOnce(&mut Exchange, &ResponseHead) -> Result<R, SinkError>,
+        act: impl FnOnce(&mut server::Reply) -> Result<R, ReplyError>,
     ) -> Result<R, Stuck> {
-        let lost = Stuck::Lost(SinkError::Disconnected);
-        let exchange = self.exchange.as_mut().ok_or(lost)?;
-        act(exchange, &self.head).map_err(|error| {
+        let exchange = self.exchange.as_mut().ok_or(LOST)?;
+        act(&mut exchange.reply).map_err(|error| {
             self.stage = Stage::Ended;
             self.release();
-            Stuck::Lost(error)
+            error.into()
         })
-    }
-
-    /// RFC 9110, section 6.4.1: these responses have no content, whatever the application gives.
-    fn is_bodiless(&self) -> bool {
-        let head_request = |exchange: &Exchange| exchange.request.is_head();
-        self.exchange.as_ref().is_some_and(head_request)
-            || matches!(self.head.status(), 100..=199 | 204 | 304)
     }
 }

@@ -7,7 +7,7 @@ use proto::ws::handshake::Handshake;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use server::{Exchange, Room};
+use server::{Exchange, ExchangeId, Room};
 
 use super::app_runner::AppRunner;
 use super::awaitable::Step;
@@ -33,7 +33,7 @@ struct State {
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
 pub(crate) struct WebSocketCycle {
     pub(super) runner: Arc<AppRunner>,
-    id: u64,
+    id: ExchangeId,
     target: Box<[u8]>,
     state: Mutex<State>,
     pub(super) waiters: Waiters,
@@ -69,7 +69,7 @@ impl WebSocketCycle {
         }
     }
 
-    pub(super) fn id(&self) -> u64 {
+    pub(super) fn id(&self) -> ExchangeId {
         self.id
     }
 

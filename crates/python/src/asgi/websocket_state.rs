@@ -200,7 +200,7 @@ impl WebSocketState {
     pub(super) fn close(&mut self, code: u16, reason: &str) -> Result<Room, Stuck> {
         match &mut self.stage {
             Stage::Asked { exchange, .. } => {
-                exchange.refuse(403, NOT_ACCEPTED);
+                exchange.reply.refuse(403, NOT_ACCEPTED);
                 self.stage = Stage::Closed(ABNORMAL, String::new());
             }
             Stage::Open(websocket) => match websocket.close(code, reason) {
@@ -249,10 +249,10 @@ impl WebSocketState {
     pub(super) fn end(&mut self, app_end: AppEnd) -> Result<(), &'static str> {
         match (&mut self.stage, app_end) {
             (Stage::Asked { exchange, .. }, AppEnd::Returned) => {
-                exchange.refuse(403, NOT_ACCEPTED);
+                exchange.reply.refuse(403, NOT_ACCEPTED);
             }
             (Stage::Asked { exchange, .. }, AppEnd::Failed) => {
-                exchange.refuse(500, super::http_cycle::RULE);
+                exchange.reply.refuse(500, super::http_cycle::RULE);
             }
             // Fails where there is nobody any more.
             (Stage::Open(websocket), AppEnd::Returned) => drop(websocket.close(1000, "")),
@@ -271,7 +271,7 @@ impl WebSocketState {
     /// Refuses a handshake that the application does not get to see.
     pub(super) fn refuse(&mut self, status: u16, rule: &str) {
         if let Stage::Asked { exchange, .. } = &mut self.stage {
-            exchange.refuse(status, rule);
+            exchange.reply.refuse(status, rule);
         }
         self.stage = Stage::Ended(ABNORMAL, String::new());
     }

@@ -6,10 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use server::Exchange;
+use server::{Exchange, ReplyError};
 
 use super::failure::Failure;
-use super::reply::{Reply, Stage, Stuck};
+use super::reply::Reply;
 
 /// Where the reply is. It stays in its box for as long as the desk lives, so that taking it away moves a pointer.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Counter {
     /// `RuntimeError`: the request is over, or another thread is sending.
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Reply) -> R) -> PyResult<R> {
         match &mut *self.lock() {
-            Held::Here(reply) if reply.stage() == Stage::Closed => Err(over()),
+            Held::Here(reply) if reply.is_closed() => Err(over()),
             Held::Here(reply) => Ok(act(reply)),
             Held::Away => Err(busy()),
         }
@@ -77,7 +77,7 @@ impl Counter {
     pub(super) fn send<R: Send>(
         &self,
         py: Python<'_>,
-        act: impl FnOnce(&mut Reply) -> Result<R, Stuck> + Send,
+        act: impl FnOnce(&mut Reply) -> Result<R, ReplyError> + Send,
     ) -> Result<R, Failure> {
         let mut reply = self.take()?;
         let outcome = py.detach(|| act(&mut reply));
@@ -88,7 +88,7 @@ impl Counter {
     fn take(&self) -> PyResult<Box<Reply>> {
         let mut held = self.lock();
         match std::mem::replace(&mut *held, Held::Away) {
-            Held::Here(reply) if reply.stage() == Stage::Closed => {
+            Held::Here(reply) if reply.is_closed() => {
                 *held = Held::Here(reply);
                 Err(over())
             }

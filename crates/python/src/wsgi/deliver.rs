@@ -5,10 +5,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use pyo3::{ffi, intern};
 
+use server::{Progress, Stage};
+
 use super::counter::Counter;
 use super::failure::Failure;
 use super::file_wrapper::FileWrapper;
-use super::reply::{Chunk, Progress, Stage};
+use super::reply::Chunk;
 use crate::arguments::wrong_type;
 
 /// A list of several chunks is joined up to this, to leave in one system call; copying 64 KB costs less than a second one.
@@ -32,7 +34,7 @@ pub(super) fn deliver(
     }
     // After write(), the body may be chunked already; sendfile knows no chunks.
     if sendfile == Sendfile::Allowed
-        && counter.with(|reply| reply.stage() == Stage::Headed)?
+        && counter.with(|reply| reply.stage() == Stage::Stated)?
         && let Ok(wrapper) = result.cast_exact::<FileWrapper>()
         && let Some(part) = wrapper.get().part(py)?
     {

@@ -7,12 +7,11 @@ use pyo3::exceptions::{
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use server::{Exchange, SinkError};
+use server::{Exchange, ReplyError, SinkError};
 
 use crate::metrics;
 
 use super::counter::Counter;
-use super::reply::Stuck;
 use super::text;
 
 /// What the client reads on the error page. The reason is for the operator, in the log.
@@ -33,13 +32,13 @@ impl From<PyErr> for Failure {
     }
 }
 
-impl From<Stuck> for Failure {
-    fn from(stuck: Stuck) -> Failure {
-        match stuck {
-            Stuck::Headless => Failure::Raised(PyAssertionError::new_err(
+impl From<ReplyError> for Failure {
+    fn from(error: ReplyError) -> Failure {
+        match error {
+            ReplyError::Headless => Failure::Raised(PyAssertionError::new_err(
                 "the application gave a body before it called start_response(status, headers)",
             )),
-            Stuck::Sink(error) => Failure::Lost(error),
+            ReplyError::Lost(error) => Failure::Lost(error),
         }
     }
 }
@@ -82,7 +81,7 @@ pub(super) fn settle(
         }
         Failure::Raised(error) => error,
     };
-    let lost = counter.with(|reply| reply.lost()).unwrap_or(false);
+    let lost = counter.with(|reply| reply.is_lost()).unwrap_or(false);
     if lost && error.is_instance_of::<PyOSError>(py) {
         log::debug!("Client of {request} is gone: {error}");
         return None;

@@ -6,8 +6,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
+use server::FilePart;
 
-use crate::open_file::{self, FilePart};
+use crate::open_file;
 
 /// The iterable. `filelike` and `blksize` are Gunicorn's names.
 #[derive(Debug)]

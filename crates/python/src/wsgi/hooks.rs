@@ -13,7 +13,7 @@ use server::{Entry, Exchange};
 use super::counter::Counter;
 use super::failure;
 pub(crate) use request::HookRequest;
-pub(crate) use response::{HookResponse, Sent};
+pub(crate) use response::HookResponse;
 
 /// The operator's hooks.
 #[derive(Debug)]

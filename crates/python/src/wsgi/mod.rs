@@ -37,7 +37,7 @@ use deliver::Sendfile;
 use desk::Desk;
 use environ::{Constants, Seen};
 use failure::Failure;
-pub(crate) use hooks::{HookRequest, HookResponse, RequestHooks, Sent};
+pub(crate) use hooks::{HookRequest, HookResponse, RequestHooks};
 use input::Input;
 use reply::Reply;
 

@@ -8,10 +8,11 @@ use pyo3::exceptions::{PyAssertionError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use server::Stage;
 
 use super::counter::Counter;
 use super::pairs;
-use super::reply::{Chunk, Stage};
+use super::reply::Chunk;
 use super::text;
 use crate::arguments::{misused, string, wrong_type};
 
@@ -82,7 +83,7 @@ impl StartResponse {
     fn draft(&self, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<ResponseHead> {
         let draft = self.counter.with(|reply| match reply.stage() {
             Stage::Unstarted => Ok(reply.draft()),
-            Stage::Headed if exc_info.is_some() => Ok(reply.draft()),
+            Stage::Stated if exc_info.is_some() => Ok(reply.draft()),
             stage => Err(stage),
         })?;
         draft.map_err(|stage| refused(stage, exc_info))
@@ -92,11 +93,13 @@ impl StartResponse {
 /// Why there is no head to be written at this stage.
 fn refused(stage: Stage, exc_info: Option<&Bound<'_, PyAny>>) -> PyErr {
     match (stage, exc_info) {
-        (Stage::Streaming | Stage::Complete | Stage::Ended, Some(exc_info)) => reraise(exc_info),
         (Stage::Hijacked, _) => PyAssertionError::new_err(
             "the application has taken the socket: it cannot use start_response",
         ),
-        _ => PyAssertionError::new_err("start_response was called a second time without exc_info"),
+        (Stage::Unstarted | Stage::Stated, _) | (_, None) => {
+            PyAssertionError::new_err("start_response was called a second time without exc_info")
+        }
+        (_, Some(exc_info)) => reraise(exc_info),
     }
 }
 

@@ -3,72 +3,75 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Exchange, Response};
+use super::Exchange;
 use crate::access_log::Record;
 use crate::dispatcher::{Message, Outcome};
+use crate::reply::{Mismatch, Stage};
 
 impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(departed) = self.departed else {
             return; // It never left the queue: the server is going down, or its client left.
         };
-        match self.response {
-            Response::Unstarted | Response::Staged { .. } => self.refuse(500, ""),
-            Response::Streaming(_) => self.abort(),
-            Response::Complete | Response::Cut | Response::Hijacked | Response::Upgraded => {}
+        match self.reply.stage() {
+            Stage::Unstarted | Stage::Stated => self.reply.refuse(500, ""),
+            _ => self.reply.abort(),
         }
+        self.tell_mismatch();
         let now = Instant::now();
         self.log_access(now.duration_since(self.arrived));
-        let outcome = self.outcome();
-        let urgent = outcome != Outcome::KeepAlive || self.link.take_attention();
-        let message = Message::Finished {
-            key: self.key,
-            serial: self.serial,
-            outcome,
-        };
-        self.dispatcher
+        let outcome = self.reply.outcome();
+        let urgent = outcome != Outcome::KeepAlive || self.link().take_attention();
+        let message = Message::Finished(self.id(), outcome);
+        self.dispatcher()
             .come_back(message, now.duration_since(departed), urgent);
         // The reactor may have seen something between the look above and the message: it notes it before it takes the
         // message, so a second look after the message cannot miss it.
-        if !urgent && self.link.take_attention() {
-            self.dispatcher.wake();
+        if !urgent && self.link().take_attention() {
+            self.dispatcher().wake();
         }
     }
 }
 
 impl Exchange {
-    fn outcome(&self) -> Outcome {
-        match self.response {
-            Response::Hijacked => Outcome::Hijacked,
-            Response::Upgraded => Outcome::Upgraded,
-            Response::Complete if self.keep_alive => Outcome::KeepAlive,
-            _ => Outcome::Close,
+    fn tell_mismatch(&self) {
+        let target = self.request.target().escape_ascii();
+        match self.reply.mismatch() {
+            None => {}
+            Some(Mismatch::Shorter) => log::warn!(
+                "The response to {target} was shorter than its Content-Length; the connection is closed."
+            ),
+            Some(Mismatch::Longer(excess)) => log::warn!(
+                "The response to {target} was longer than its Content-Length; {excess} bytes were cut off."
+            ),
         }
     }
 
     fn log_access(&self, took: Duration) {
-        if self.link.is_overdue() {
+        if self.link().is_overdue() {
             return; // Whoever answered in its place has written the line.
         }
-        if !matches!(self.response, Response::Upgraded) {
-            self.dispatcher.measure(self.status, took);
+        let dispatcher = self.dispatcher();
+        let sent = self.reply.sent();
+        if self.reply.stage() != Stage::Upgraded {
+            dispatcher.measure(sent.status, took);
         }
-        if !self.dispatcher.access_log.is_on() {
+        if !dispatcher.access_log.is_on() {
             return;
         }
-        self.dispatcher.access_log.note(&Record {
+        dispatcher.access_log.note(&Record {
             request: Some(&self.request),
             ends: &self.ends,
-            status: self.status,
-            sent: self.sent,
+            status: sent.status,
+            sent: sent.bytes,
             took,
-            response_fields: &self.fields,
+            response_fields: self.reply.fields(),
             scheme: self.scheme,
             variables: &self.variables,
         });
-        if self.dispatcher.is_led() && !self.dispatcher.access_log.is_held() {
+        if dispatcher.is_led() && !dispatcher.access_log.is_held() {
             // The leader may sleep in the poller for long; nobody else writes the line meanwhile.
-            self.dispatcher.access_log.flush();
+            dispatcher.access_log.flush();
         }
     }
 }

@@ -1,22 +1,11 @@
 //! The exchange as an event loop uses it: the body is read while it arrives, and nothing waits.
 
-use std::fs::File;
+use proto::{Version, h1};
 
-use proto::Version;
-use proto::h1::{self, ResponseFraming};
-
-use super::{Exchange, Response, SinkError};
+use super::Exchange;
+use crate::dispatcher::Message;
 use crate::inlet::Read;
 use crate::peer::Local;
-
-/// Whether a response may go on at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
-    /// It may.
-    Enough,
-    /// Too much is queued for the client; an [`crate::Event::Room`] tells when it has taken some.
-    Full,
-}
 
 /// What is known of a client whose side has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,20 +25,20 @@ impl Exchange {
     /// nothing is sent for so long counts as gone. Of a Unix socket the kernel tells the two apart. To be called twice, with a pause
     /// that is longer than the way to the client and back.
     pub fn probe(&mut self) -> Presence {
-        if self.link.is_broken() {
+        if self.is_lost() {
             return Presence::Lost;
         }
         if matches!(self.ends.local, Local::Unix(_)) {
             return Presence::Here;
         }
         let probed = std::mem::replace(&mut self.probed, true);
-        let is_silent = self.sent == self.sent_before;
-        match (self.started(), probed) {
+        let is_silent = self.reply.sent().bytes == self.sent_before;
+        match (self.reply.is_started(), probed) {
             (true, _) if is_silent => Presence::Lost,
             (false, _) if self.request.version() == Version::Http10 => Presence::Here,
             (_, true) => Presence::Here,
             (true, false) => Presence::Doubtful,
-            (false, false) => match self.send(&[h1::CONTINUE]) {
+            (false, false) => match self.reply.send_aside(h1::CONTINUE) {
                 Ok(()) => Presence::Doubtful,
                 Err(_) => Presence::Lost,
             },
@@ -58,7 +47,7 @@ impl Exchange {
 
     /// Notes how much the client has been sent when its side ended, for [`Exchange::probe`].
     pub fn note_departure(&mut self) {
-        self.sent_before = self.sent;
+        self.sent_before = self.reply.sent().bytes;
     }
 
     /// What there is of the body of a server whose bodies are streamed.
@@ -68,11 +57,12 @@ impl Exchange {
         };
         let (read, resume) = inlet.read();
         if resume {
-            self.dispatcher.tell(self.pending());
+            self.dispatcher().tell(Message::Pending(self.id()));
         }
-        if read == Read::Pending && std::mem::take(&mut self.owes_continue) && !self.started() {
+        let waits = read == Read::Pending && std::mem::take(&mut self.owes_continue);
+        if waits && !self.reply.is_started() {
             // A client that is gone is noticed by the reactor.
-            let _ = self.send(&[h1::CONTINUE]);
+            let _ = self.reply.send_aside(h1::CONTINUE);
         }
         read
     }
@@ -80,42 +70,12 @@ impl Exchange {
     /// Whether the client is known to be gone. One that has only ended its own side may still take the response.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.link.is_broken()
+        self.link().is_broken()
     }
 
     /// Asks for an [`crate::Event::Gone`] when the client leaves, and another when it is known to be gone. Says whether
     /// it has left already.
     pub fn watch_gone(&mut self) -> bool {
         self.inlet.as_ref().is_some_and(|inlet| inlet.await_gone())
-    }
-
-    /// As [`Exchange::push`], with a range of a file, which has to be there in full.
-    ///
-    /// # Errors
-    /// The client is gone, or took nothing for `send_timeout`.
-    pub fn push_file(&mut self, file: File, offset: u64, length: u64) -> Result<Room, SinkError> {
-        let (mut bytes, framing) = self.take_staged();
-        let chunked = framing == ResponseFraming::Chunked && length > 0;
-        if chunked {
-            h1::encode_chunk_size(length, &mut bytes);
-        }
-        self.response = Response::Staged {
-            head: bytes,
-            framing,
-        };
-        self.send_file(file, offset, length)?;
-        if chunked {
-            self.send(&[b"\r\n"])?;
-        }
-        self.link.ask_for_room()
-    }
-
-    /// As [`Exchange::write`], but never waits.
-    ///
-    /// # Errors
-    /// The client is gone, or took nothing for `send_timeout`.
-    pub fn push(&mut self, chunk: &[u8]) -> Result<Room, SinkError> {
-        self.send_chunk(chunk)?;
-        self.link.ask_for_room()
     }
 }

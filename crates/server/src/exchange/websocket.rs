@@ -9,10 +9,11 @@ use proto::h1::ResponseHead;
 use proto::ws::handshake::{self, Acceptance, Handshake};
 use proto::ws::{Incoming, Misuse, Refusal, SendError, Session};
 
-use super::{Exchange, Response, Room, SinkError};
+use super::Exchange;
 use crate::dispatcher::Message;
 use crate::link::Flushed;
 use crate::shared_websocket::{SendFailure, SharedWebSocket};
+use crate::sink::{Room, SinkError};
 
 /// The close code for an application that goes without closing (RFC 6455, section 7.4.1: an unexpected condition).
 const ABANDONED: u16 = 1011;
@@ -45,10 +46,10 @@ impl Exchange {
     /// Answers a handshake that breaks a rule.
     pub fn refuse_handshake(&mut self, refusal: Refusal) {
         let mut page = Vec::with_capacity(512);
-        let date = self.dispatcher.date.now();
-        let length = refusal.encode(self.dispatcher.options.additions(&date), &mut page);
-        self.sent = length as u64;
-        self.answer_with(refusal.status(), &page);
+        let date = self.dispatcher().date.now();
+        let added = self.dispatcher().options.additions(&date);
+        let length = refusal.encode(added, &mut page);
+        self.reply.answer_with(refusal.status(), page, length);
     }
 
     /// Completes the handshake.
@@ -61,7 +62,7 @@ impl Exchange {
         protocol: Option<&str>,
         fields: &ResponseHead,
     ) -> Result<WebSocket, AcceptFailure> {
-        let settings = &self.dispatcher.options.websockets;
+        let settings = &self.dispatcher().options.websockets;
         let deflate = settings
             .deflate
             .as_ref()
@@ -77,21 +78,16 @@ impl Exchange {
             return Err(AcceptFailure::Misuse(Box::new(self), misuse));
         }
         let session = |now| Session::new(message_bytes, deflate, timing, now);
-        let link = Arc::clone(&self.link);
+        let link = Arc::clone(self.link());
         let shared = Arc::new(SharedWebSocket::new(link, session, Instant::now()));
-        self.status = 101;
-        if self.dispatcher.access_log.wants_response_fields() {
-            self.fields = fields.encoded_fields().to_vec();
-        }
-        self.send(&[&head]).map_err(AcceptFailure::Lost)?;
-        self.response = Response::Upgraded;
+        self.reply
+            .upgrade(&head, fields)
+            .map_err(AcceptFailure::Lost)?;
         // Metrics tell how long answers take, and this was the answer; the access line tells how long it lasted.
-        self.dispatcher.measure(self.status, self.arrived.elapsed());
-        self.dispatcher.tell(Message::Upgraded {
-            key: self.key,
-            serial: self.serial,
-            shared: Arc::clone(&shared),
-        });
+        let status = self.reply.sent().status;
+        self.dispatcher().measure(status, self.arrived.elapsed());
+        self.dispatcher()
+            .tell(Message::Upgraded(self.id(), Arc::clone(&shared)));
         Ok(WebSocket {
             exchange: self,
             shared,
@@ -135,14 +131,14 @@ impl WebSocket {
         length: usize,
         make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<Room, SendFailure> {
-        let turn = self.exchange.dispatcher.turns.load(Ordering::Relaxed);
+        let turn = self.exchange.dispatcher().turns.load(Ordering::Relaxed);
         let flushed = self.shared.say(turn, make)?;
-        self.exchange.sent += length as u64;
+        self.exchange.reply.count(length as u64);
         if flushed == Flushed::Empty {
             return Ok(Room::Enough);
         }
         self.tell();
-        Ok(self.exchange.link.ask_for_room()?)
+        Ok(self.exchange.link().ask_for_room()?)
     }
 
     /// Closes it. The client has some seconds to answer, which nobody waits for: all that is left to do is to drop it.
@@ -157,7 +153,8 @@ impl WebSocket {
 
     /// There is something to do for the reactor that the poller will not report.
     fn tell(&self) {
-        self.exchange.dispatcher.tell(self.exchange.pending());
+        let message = Message::Pending(self.exchange.id());
+        self.exchange.dispatcher().tell(message);
     }
 }
 

@@ -11,11 +11,26 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use server::{Bodies, Exchange, Listener, Look, Next, Seat, Server, Shutdown, Siblings};
+use proto::h1::ResponseHead;
+use server::{
+    Bodies, Exchange, Listener, Look, Next, ReplyError, Seat, Server, Shutdown, Siblings,
+};
 use settings::{Address, Config};
 use sys::fdpass::Queue;
 use sys::pipe::Notifier;
 use sys::scoreboard::{Scoreboard, Slot, State};
+
+/// Answers in one go.
+pub(crate) trait Respond {
+    fn respond(&mut self, head: &ResponseHead, body: &[u8]) -> Result<(), ReplyError>;
+}
+
+impl Respond for Exchange {
+    fn respond(&mut self, head: &ResponseHead, body: &[u8]) -> Result<(), ReplyError> {
+        self.reply.start(head.clone());
+        self.reply.respond(body)
+    }
+}
 
 /// A server on a port of its own, with threads that answer.
 pub(crate) struct Double {

@@ -2,7 +2,7 @@
 
 use proto::h1::ResponseHead;
 use pyo3::prelude::*;
-use server::Entry;
+use server::{Entry, Sent};
 
 use crate::wsgi::counter::Counter;
 use crate::wsgi::reply::Reply;
@@ -27,15 +27,6 @@ pub(crate) struct HookResponse {
     sent: u64,
     response_length: Option<u64>,
     chunked: bool,
-}
-
-/// What has been sent of a response.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Sent {
-    pub(crate) status: u16,
-    /// Bytes of the body.
-    pub(crate) bytes: u64,
-    pub(crate) chunked: bool,
 }
 
 impl HookResponse {
@@ -89,15 +80,7 @@ impl HookResponse {
     }
 
     pub(super) fn of(counter: &Counter) -> HookResponse {
-        let read = |reply: &mut Reply| {
-            let record = reply.record();
-            let sent = Sent {
-                status: record.status,
-                bytes: record.sent,
-                chunked: reply.is_chunked(),
-            };
-            HookResponse::answered(reply.head(), sent)
-        };
+        let read = |reply: &mut Reply| HookResponse::answered(reply.head(), reply.sent());
         let unknown = HookResponse {
             status: String::new(),
             status_code: 0,
