@@ -4,7 +4,13 @@
 installed or not.
 """
 
-from __future__ import annotations
+import sys
+
+from oxicorn import imports
+
+if __name__ == "__main__":
+    # Here too, `python -m` has put the current directory on the path.
+    imports.prepare()
 
 import importlib
 import importlib.abc
@@ -12,7 +18,6 @@ import importlib.machinery
 import importlib.util
 import logging
 import runpy
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -46,7 +51,7 @@ class GunicornFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(fullname, self, is_package=not rest)
 
     def _is_wanted(self) -> bool:
-        installed = importlib.machinery.PathFinder.find_spec("gunicorn")
+        installed = importlib.machinery.PathFinder.find_spec("gunicorn", imports.installed_path())
         # A mere directory of that name, with conf files perhaps, is no package.
         return self._replaces or installed is None or installed.loader is None
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from oxicorn import _oxicorn
+from oxicorn import _oxicorn, imports
 from oxicorn.errors import SettingError
 from oxicorn.syslog import SYSLOG_FACILITIES, SyslogHandler, parse_syslog_address
 
@@ -410,7 +410,12 @@ def _load_class(given: Any) -> Any:
 
 def _entry_point(uri: str) -> Any:
     distribution, _, name = uri.removeprefix("egg:").partition("#")
-    for point in metadata.distribution(distribution).entry_points:
+    # A project may name a distribution as one that is installed.
+    path = [*imports.installed_path(), *sys.path]
+    found = next(iter(metadata.distributions(name=distribution, path=path)), None)
+    if found is None:
+        raise metadata.PackageNotFoundError(distribution)
+    for point in found.entry_points:
         if point.group == "gunicorn.loggers" and point.name == (name or "main"):
             return point.load()
     raise LookupError(f"{distribution} has no gunicorn.loggers entry point {name or 'main'}")

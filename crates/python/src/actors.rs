@@ -6,24 +6,12 @@ use std::os::fd::AsRawFd as _;
 use arbiter::Listener;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use settings::{Config, Source, WorkerClass};
+use settings::{Config, Source};
 
 use crate::accounts::Accounts;
 use crate::embedding::Embedder;
 use crate::hooks::Hooks;
-use crate::{logging, values};
-
-/// What a worker uses of Python's library and ours. Imported before the fork, its memory is shared, and a worker whose
-/// user may not read the installation finds it there.
-const WORKERS_NEED: &[&str] = &[
-    "faulthandler",
-    "inspect",
-    "oxicorn.app_loader",
-    "oxicorn.reloader",
-    "oxicorn.workers.base",
-    "signal",
-    "traceback",
-];
+use crate::{application, imports, logging, values};
 
 /// The objects of one process, shared by all hooks.
 pub(crate) struct Actors {
@@ -55,11 +43,9 @@ impl Actors {
         hooks: &Hooks,
         embedder: Option<&Embedder>,
     ) -> PyResult<Self> {
-        for module in WORKERS_NEED {
-            py.import(*module)?;
-        }
-        if config.worker_class == WorkerClass::Asgi {
-            py.import("oxicorn.asgi")?;
+        if application::wanted(config) != Some("wsgi") {
+            // Where the application decides, it has imported modules of its own before it is known.
+            imports::load(py, "oxicorn.asgi")?;
         }
         let cfg = settings_object(py, config, hooks)?;
         let log = py

@@ -6,12 +6,14 @@ use std::path::Path;
 
 use pyo3::prelude::*;
 use settings::{Address, Config};
+use sys::users::Identity;
 
 use crate::actors::check_logging;
 use crate::application::{self, Loaded};
 use crate::embedding::Embedder;
 use crate::failure::Failure;
 use crate::hooks::Hooks;
+use crate::imports;
 use crate::logging;
 
 /// The settings that only Python can check. The others of their kind name files, which a check does not make.
@@ -34,6 +36,7 @@ pub(crate) fn check(
     hooks: &Hooks,
     embedder: Option<&Embedder>,
     slips: &[String],
+    workers: &Identity,
 ) -> Result<i32, Failure> {
     for sentence in config.notices.iter().chain(&config.cautions).chain(slips) {
         logging::write_plain(&format!("warning: {sentence}\n"));
@@ -43,11 +46,19 @@ pub(crate) fn check(
         check_logging(py, config, hooks).map_err(|error| Failure::of_logging(py, &error))?;
     }
     let refused = |report: String| Err(Failure::configuration(report));
+    become_worker(py, workers)?;
     match application::load(py, config, embedder) {
         Ok(Loaded::Application(_)) => Ok(0),
         Ok(Loaded::Refused(failure)) => refused(failure.report),
         Err(error) => refused(application::raised(py, &error).report),
     }
+}
+
+/// The application is imported with the rights that it will have, and this process does nothing else any more.
+fn become_worker(py: Python<'_>, workers: &Identity) -> Result<(), Failure> {
+    sys::users::become_user(workers)
+        .map_err(|error| Failure::configuration(format!("user: {}", reason(&error))))?;
+    imports::release(py).map_err(|error| Failure::configuration(error.to_string()))
 }
 
 fn files(config: &Config) -> Result<(), Failure> {

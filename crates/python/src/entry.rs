@@ -14,7 +14,7 @@ use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
 use crate::logging::{self, Banner};
-use crate::{banner, check, driver, host, metrics};
+use crate::{banner, check, driver, host, imports, metrics};
 
 /// Runs a command line and returns the exit code: the arbiter's, or in a forked worker that worker's.
 ///
@@ -28,6 +28,7 @@ pub(crate) fn main(py: Python<'_>, arguments: &[String]) -> PyResult<i32> {
         Err(code) => return Ok(code),
     };
     let launch = Launch::note(py)?;
+    imports::prepare(py)?;
     py.import("oxicorn.compat")?.call_method0("install")?;
     if let Some(directory) = environment::working_directory() {
         environment::import_from(py, &directory)?;
@@ -44,6 +45,7 @@ pub(crate) fn main(py: Python<'_>, arguments: &[String]) -> PyResult<i32> {
 pub(crate) fn serve(py: Python<'_>, application: Py<PyAny>) -> PyResult<i32> {
     sys::fds::fill_standard_streams()?;
     let launch = Launch::note(py)?;
+    imports::prepare(py)?;
     py.import("oxicorn.compat")?.call_method0("install")?;
     let sources = Sources::embedded(Embedder::new(application));
     Ok(start(py, launch, sources).unwrap_or_else(told))
@@ -71,9 +73,9 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
     if config.print_config {
         print_config(py, &config, &hooks)?;
     }
-    identity(&config)?;
+    let identity = identity(&config)?;
     if config.check_config || config.print_config {
-        return check::check(py, &config, &hooks, sources.embedder(), &slips);
+        return check::check(py, &config, &hooks, sources.embedder(), &slips, &identity);
     }
     logging::set_up(&config).map_err(|error| host::unwritable(&config, &error))?;
     metrics::set_up(&config);

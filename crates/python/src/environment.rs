@@ -42,17 +42,17 @@ fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// Puts a directory at the front of `sys.path`, once.
+/// Has modules of a directory found, before all others unless `sys.path` has it already: PYTHONPATH may name directories
+/// that come first, as with Gunicorn.
 pub(crate) fn import_from(py: Python<'_>, directory: &Path) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?;
-    if path
+    let is_known = path
         .call_method1("__contains__", (directory.as_os_str(),))?
-        .is_truthy()?
-    {
-        path.call_method1("remove", (directory.as_os_str(),))?;
+        .is_truthy()?;
+    if !is_known {
+        path.call_method1("insert", (0, directory.as_os_str()))?;
     }
-    path.call_method1("insert", (0, directory.as_os_str()))
-        .map(drop)
+    Ok(())
 }
 
 impl Environment {

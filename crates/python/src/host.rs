@@ -17,7 +17,7 @@ use crate::embedding::Embedder;
 use crate::failure::{Failure, traceback};
 use crate::logging::{self, Banner};
 use crate::worker::Worker;
-use crate::{banner, failure, metrics, title};
+use crate::{banner, failure, imports, metrics, title};
 
 impl Host for Composition {
     fn load_config(&mut self) -> Result<Config, String> {
@@ -60,7 +60,9 @@ impl Host for Composition {
 
     fn preload(&mut self) -> Result<(), Boot> {
         Python::attach(|py| {
-            let application = import_for_all(py, &self.config, self.sources.embedder())?;
+            let embedder = self.sources.embedder();
+            let application = imports::trusting(py, || import_for_all(py, &self.config, embedder))
+                .map_err(|error| Boot::Raised(error.to_string()))??;
             self.preloaded = Some(application);
             freeze(py).map_err(|error| Boot::Raised(error.to_string()))
         })

@@ -18,6 +18,7 @@ mod environment;
 mod failure;
 mod hooks;
 mod host;
+mod imports;
 mod last;
 mod logging;
 mod metrics;

@@ -5,6 +5,8 @@ use std::fs;
 use pyo3::prelude::*;
 use settings::Config;
 
+use crate::imports;
+
 /// The fields of `/proc/self/stat` behind the process's name, counted from the state, that say where the kernel has laid
 /// the arguments: proc(5) has them as fields 48 and 49, the state as field 3.
 const ARGUMENTS_START: usize = 45;
@@ -25,10 +27,11 @@ pub(crate) fn set(py: Python<'_>, role: &str, config: &Config) {
         "oxicorn: {role} [{}]",
         name.map(String::as_str).unwrap_or_default()
     );
-    let titled = py
-        .import("setproctitle")
-        .and_then(|module| module.call_method1("setproctitle", (&title,)));
-    if titled.is_err() {
+    let titled = imports::setproctitle(py).and_then(|module| match module {
+        Some(module) => module.call_method1("setproctitle", (&title,)).map(Some),
+        None => Ok(None),
+    });
+    if !matches!(titled, Ok(Some(_))) {
         sys::process::set_name(&format!("oxicorn: {role}"));
         replace_arguments(title.as_bytes());
     }

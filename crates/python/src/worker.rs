@@ -21,6 +21,7 @@ use crate::driver::Crew;
 use crate::embedding::Embedder;
 use crate::failure::{BOOT, Failure, traceback};
 use crate::hooks::Hooks;
+use crate::imports;
 use crate::logging::{self, Access};
 use crate::metrics;
 use crate::reload::{Place, Reloader, Stamp};
@@ -140,6 +141,7 @@ impl Worker {
             own_class::hand_over_signals(py, &self.object)?;
         }
         sys::users::become_user(&self.identity)?;
+        imports::release(py)?;
         let reloader = self.reloader(py, || Place {
             addressee: Arc::clone(&addressee),
             board,

@@ -1,1 +1,5 @@
 """Embedding: programs that configure and run the server themselves."""
+
+from oxicorn import imports
+
+imports.prepare()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import configparser
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from oxicorn import imports
 from oxicorn.app.base import Application
 from oxicorn.app_loader import load_by
 from oxicorn.config import get_default_config_file
@@ -18,7 +18,7 @@ def get_wsgi_app(
     config_uri: str, name: str | None = None, defaults: dict[str, str] | None = None
 ) -> Callable[..., Any]:
     """Load the application of `FILE.ini[#SECTION]`; `defaults` are variables for the file."""
-    loadapp = importlib.import_module("paste.deploy").loadapp
+    loadapp = imports.load("paste.deploy").loadapp
     uri = config_uri if ":" in config_uri else f"config:{config_uri}"
     return loadapp(uri, name=name, relative_to=str(Path.cwd()), global_conf=defaults)  # type: ignore[no-any-return]
 
@@ -41,7 +41,7 @@ def check(uri: str) -> str | None:
     if not Path(file).is_file():
         raise AppError(f"paste: the file {file} does not exist")
     try:
-        importlib.import_module("paste.deploy")
+        imports.load("paste.deploy")
     except ImportError as error:
         raise AppError("paste: PasteDeploy is not installed", "pip install PasteDeploy") from error
     return file if has_logging_config(file) else None
