@@ -111,7 +111,14 @@ def test_a_unix_socket_has_no_client(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_a_trusted_proxy_tells_the_scheme(server: Server) -> None:
-    assert scope_of(server, fields=[("X-Forwarded-Proto", "https")])["scheme"] == "https"
+    for said, scheme in [("https", "https"), ("wss", "https"), ("http", "http"), ("ws", "http"), ("https", "https")]:
+        assert scope_of(server, fields=[("X-Forwarded-Proto", said)])["scheme"] == scheme
+
+
+def test_an_untrusted_peer_tells_no_scheme(serve: Serve) -> None:
+    server = serve("asgi_lab", *ASGI, "--forwarded-allow-ips", "192.0.2.1")
+    for said in ("https", "wss"):
+        assert scope_of(server, fields=[("X-Forwarded-Proto", said)])["scheme"] == "http"
 
 
 def test_names_with_an_underscore_are_dropped(server: Server) -> None:

@@ -94,10 +94,13 @@ def test_a_unix_socket(serve: Serve, tmp_path) -> None:
         assert read_frame(wire).payload == b"local"
 
 
-def test_a_trusted_proxy_tells_the_scheme(server: Server) -> None:
+@pytest.mark.parametrize(
+    ("said", "scheme"), [("https", b"wss"), ("wss", b"wss"), ("http", b"ws"), ("ws", b"ws"), ("other", b"ws")]
+)
+def test_a_trusted_proxy_tells_the_scheme(server: Server, said: str, scheme: bytes) -> None:
     with server.connect() as wire:
-        upgrade(wire, "/dump/x", ("X-Forwarded-Proto", "https"))
-        assert b'"scheme": "wss"' in read_frame(wire).payload
+        upgrade(wire, "/dump/x", ("X-Forwarded-Proto", said))
+        assert b'"scheme": "%b"' % scheme in read_frame(wire).payload
 
 
 # Frames

@@ -212,6 +212,12 @@ def test_only_allowed_peers_set_the_scheme(server: Server, trusting: Server, fie
     assert get(server, "/environ", field)["wsgi.url_scheme"] == "http"
 
 
+@better
+@pytest.mark.parametrize(("said", "scheme"), [("wss", "https")])
+def test_the_secure_scheme_of_a_websocket_is_secure(trusting: Server, said: str, scheme: str) -> None:
+    assert get(trusting, "/environ", ("X-Forwarded-Proto", said))["wsgi.url_scheme"] == scheme
+
+
 @parity
 def test_forwarded_schemes_that_disagree_are_refused(trusting: Server) -> None:
     fields = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "off")]

@@ -25,7 +25,8 @@ impl Scheme {
 }
 
 /// Reads the scheme from the fields of a trusted peer, with Gunicorn's rule: a field of `secure_scheme_headers` (upper-case
-/// name, value) means https when its value is exactly that one and http when it is another; without any of them, http.
+/// name, value) means https when its value is exactly that one and http when it is another; without any of them, http. Proxies
+/// that name the scheme of a WebSocket write `wss` for `https` (HAProxy, Traefik).
 ///
 /// # Errors
 /// [`Violation::SchemeConflict`] when two of the fields disagree.
@@ -39,7 +40,8 @@ pub fn scheme<'a>(
             .iter()
             .find(|(header, _)| name.eq_ignore_ascii_case(header.as_bytes()));
         let Some((_, secure)) = secure else { continue };
-        let says = if value == secure.as_bytes() {
+        let is_wss = secure == "https" && value == b"wss";
+        let says = if is_wss || value == secure.as_bytes() {
             Scheme::Https
         } else {
             Scheme::Http
@@ -114,6 +116,17 @@ mod tests {
         check(&[("X-Forwarded-Proto", "https")], Ok(Scheme::Https));
         check(&[("x-forwarded-proto", "http")], Ok(Scheme::Http));
         check(&[("X-Forwarded-Proto", "HTTPS")], Ok(Scheme::Http));
+        check(&[("X-Forwarded-Proto", "wss")], Ok(Scheme::Https));
+        check(&[("X-Forwarded-Proto", "ws")], Ok(Scheme::Http));
+        check(&[("X-Forwarded-Ssl", "wss")], Ok(Scheme::Http));
+        check(
+            &[("X-Forwarded-Proto", "wss"), ("X-Forwarded-Ssl", "on")],
+            Ok(Scheme::Https),
+        );
+        check(
+            &[("X-Forwarded-Proto", "ws"), ("X-Forwarded-Ssl", "on")],
+            Err(Violation::SchemeConflict),
+        );
         check(
             &[("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "on")],
             Ok(Scheme::Https),

@@ -7,18 +7,33 @@ use pyo3::exceptions::{
 };
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
 use server::SinkError;
 
 use super::reply::Stuck;
 use crate::wsgi::{report, text};
 
-/// How far back in the chain of an exception its cause is looked for.
-const CHAIN: usize = 16;
+/// How many exceptions are looked at, in chains and groups, to tell where one comes from.
+const LOOKS: usize = 256;
+
+/// The attribute by which an exception that `send()` has raised for a client that has left is known again. An application's own
+/// `OSError`, of a file or a database, must not pass for one.
+const MARK: &str = "_oxicorn_client_left";
+
+/// What frameworks raise for a disconnect that `receive()` has told them of: Starlette, FastAPI and Litestar, Django, BlackSheep.
+/// Few applications catch it, and a reload that closes thousands of WebSockets would fill the log with their tracebacks.
+const DISCONNECTS: [&str; 4] = [
+    "WebSocketDisconnect",
+    "ClientDisconnect",
+    "RequestAborted",
+    "MessageAborted",
+];
 
 /// How things stood with the client when its application raised.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
-    /// The application was told, by an exception out of `send`, that there is nobody any more.
+    /// The application was told, by an exception out of `send`, that its client is gone. One that is there is owed an answer, and
+    /// its application is at fault where it fails for another's departure.
     pub(super) told: bool,
     /// The client left before its request was complete, and the application was told.
     pub(super) broken_off: bool,
@@ -49,10 +64,7 @@ pub(super) fn judge(py: Python<'_>, target: &[u8], error: PyErr, standing: Stand
         log::warn!("{target} was cut off: it has outlasted graceful_timeout.");
         return Verdict::OfTheApplication(None);
     }
-    // What frameworks make of a request that broke off is of many types.
-    let of_the_client = standing.broken_off
-        || standing.told && comes_of_the_client(py, &error)
-        || standing.released && names_the_disconnect(py, &error);
+    let of_the_client = comes_of_the_client(error.value(py).as_any(), standing);
     if of_the_client && !exit {
         log::debug!("Client of {target} is gone: {error}");
         return Verdict::OfTheClient;
@@ -69,41 +81,89 @@ pub(super) fn judge(py: Python<'_>, target: &[u8], error: PyErr, standing: Stand
 }
 
 /// What `send()` raises.
-pub(super) fn exception(stuck: Stuck) -> PyErr {
+pub(super) fn exception(py: Python<'_>, stuck: Stuck) -> PyErr {
     match stuck {
         Stuck::Misplaced(rule) => PyRuntimeError::new_err(rule),
         // ASGI, HTTP version 2.4: an OSError tells that nobody listens any more.
-        Stuck::Lost(SinkError::Disconnected) => {
-            PyBrokenPipeError::new_err("the client has closed the connection")
-        }
-        Stuck::Lost(SinkError::TimedOut) => {
-            PyTimeoutError::new_err("the client takes nothing any more")
-        }
+        Stuck::Lost(SinkError::Disconnected) => marked(
+            py,
+            PyBrokenPipeError::new_err("the client has closed the connection"),
+        ),
+        Stuck::Lost(SinkError::TimedOut) => marked(
+            py,
+            PyTimeoutError::new_err("the client takes nothing any more"),
+        ),
         Stuck::Misuse(misuse) => PyValueError::new_err(misuse.to_string()),
     }
 }
 
-/// Whether an exception is what Starlette and Litestar make of a disconnect that `receive()` has told them of. Few applications
-/// catch it, and a reload that closes thousands of WebSockets would fill the log with their tracebacks.
-fn names_the_disconnect(py: Python<'_>, error: &PyErr) -> bool {
-    let name = error.get_type(py).name();
-    name.is_ok_and(|name| name == "WebSocketDisconnect")
+fn marked(py: Python<'_>, error: PyErr) -> PyErr {
+    // Without the mark there is a traceback too many in the log.
+    let _ = error.value(py).setattr(MARK, true);
+    error
 }
 
-/// Whether an exception is what `send()` raised, or was raised because of it, as Starlette's `ClientDisconnect` is.
-fn comes_of_the_client(py: Python<'_>, error: &PyErr) -> bool {
-    let mut next = Some(error.value(py).clone().into_any());
-    for _ in 0..CHAIN {
-        let Some(exception) = next else {
+/// Whether an exception is the client's departure: what `send()` raised for it, what a framework raises when `receive()` tells of
+/// it, anything of which one of these is the cause or the context, or a group of nothing else.
+fn comes_of_the_client(error: &Bound<'_, PyAny>, standing: Standing) -> bool {
+    let mut search = Search {
+        standing,
+        looks: LOOKS,
+    };
+    match members(error) {
+        // What frameworks make of a request that broke off is of many types.
+        None if standing.broken_off => true,
+        _ => search.finds_the_client(error),
+    }
+}
+
+/// The exceptions in a group (PEP 654, or its backport); `None` for what is no group.
+fn members<'py>(error: &Bound<'py, PyAny>) -> Option<Bound<'py, PyTuple>> {
+    let py = error.py();
+    if !error.hasattr(intern!(py, "derive")).ok()? {
+        return None;
+    }
+    let members = error.getattr(intern!(py, "exceptions")).ok()?;
+    members.cast_into().ok()
+}
+
+struct Search {
+    standing: Standing,
+    looks: usize,
+}
+
+impl Search {
+    fn finds_the_client(&mut self, error: &Bound<'_, PyAny>) -> bool {
+        let Some(left) = self.looks.checked_sub(1) else {
             return false;
         };
-        if exception.is_instance_of::<PyOSError>() {
-            return true;
+        self.looks = left;
+        if let Some(members) = members(error) {
+            return members.iter().all(|member| self.finds_the_client(&member));
         }
-        next = exception
-            .getattr(intern!(py, "__context__"))
-            .ok()
-            .filter(|context| !context.is_none());
+        self.is_of_the_client(error)
+            || self.follow(error, intern!(error.py(), "__cause__"))
+            || self.follow(error, intern!(error.py(), "__context__"))
     }
-    false
+
+    fn follow(&mut self, error: &Bound<'_, PyAny>, link: &Bound<'_, PyString>) -> bool {
+        match error.getattr(link) {
+            Ok(next) if !next.is_none() => self.finds_the_client(&next),
+            _ => false,
+        }
+    }
+
+    fn is_of_the_client(&self, error: &Bound<'_, PyAny>) -> bool {
+        let standing = self.standing;
+        if error.is_instance_of::<PyOSError>() {
+            let is_gone = standing.told || standing.released;
+            return is_gone && error.hasattr(MARK).unwrap_or(false);
+        }
+        if error.is_instance_of::<CancelledError>() {
+            return standing.released;
+        }
+        let is_told = standing.released || standing.broken_off;
+        let named = |name: Bound<'_, PyString>| DISCONNECTS.iter().any(|one| name == *one);
+        is_told && error.get_type().name().is_ok_and(named)
+    }
 }

@@ -267,7 +267,7 @@ impl HttpCycle {
             Err(stuck) => {
                 state.told |= matches!(stuck, Stuck::Lost(_));
                 drop(state);
-                Err(failure::exception(stuck))
+                Err(failure::exception(py, stuck))
             }
         }
     }

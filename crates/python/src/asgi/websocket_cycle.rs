@@ -140,7 +140,7 @@ impl WebSocketCycle {
             // Whoever waits for the next message waits for another thing now, or learns that there will be none.
             self.waiters.wake(py);
         }
-        room.map_err(failure::exception)
+        room.map_err(|stuck| failure::exception(py, stuck))
     }
 
     /// Sees to what an application leaves that has returned or raised. Returns the exception that the worker must obey: `SystemExit`

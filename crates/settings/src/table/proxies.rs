@@ -22,6 +22,7 @@ pub(super) const ROWS: &[Setting] = &[
         access: Some(custom::SCHEME_FIELDS),
         summary: "Fields, and their values, with which a trusted proxy says that the client used https.",
         details: "Where one of the fields says https and another does not, the request is refused with 400.",
+        difference: "Where `https` is the value, `wss` is as good: some proxies name the scheme of a WebSocket.",
         ..ROW
     },
     Setting {
