@@ -87,6 +87,150 @@ def test_a_subclass_in_a_conf_file_survives_a_reload(serve: Serve, write) -> Non
     assert server.get("/dump").json()["root_path"] == "/dump"
 
 
+CLASS_IN_CONF = {
+    "imported": """
+        from uvicorn.workers import UvicornWorker
+        worker_class = UvicornWorker
+    """,
+    "imported from the package of its own": """
+        from uvicorn_worker import UvicornH11Worker
+        worker_class = UvicornH11Worker
+    """,
+    "subclassed in the conf file": """
+        import uvicorn.workers
+        class MyWorker(uvicorn.workers.UvicornWorker):
+            CONFIG_KWARGS = {"root_path": "/dump"}
+        worker_class = MyWorker
+    """,
+    "made in a function": """
+        from uvicorn.workers import UvicornWorker
+        def make(root):
+            class MyWorker(UvicornWorker):
+                CONFIG_KWARGS = {**UvicornWorker.CONFIG_KWARGS, "root_path": root}
+            return MyWorker
+        worker_class = make("/dump")
+    """,
+    "made with type()": """
+        from uvicorn_worker import UvicornWorker
+        worker_class = type("Made", (UvicornWorker,), {"CONFIG_KWARGS": {"root_path": "/dump"}})
+    """,
+    "imported from a module": """
+        from worker import MyWorker
+        worker_class = MyWorker
+    """,
+    "inside another class": """
+        from uvicorn.workers import UvicornWorker
+        class Workers:
+            class Mine(UvicornWorker):
+                CONFIG_KWARGS = {"root_path": "/dump"}
+        worker_class = Workers.Mine
+    """,
+    "by the name of uvicorn's own class": """
+        class UvicornWorker:
+            CONFIG_KWARGS = {"root_path": "/dump"}
+        UvicornWorker.__module__ = "uvicorn.workers"
+        class MyWorker(UvicornWorker):
+            pass
+        worker_class = MyWorker
+    """,
+}
+
+
+@pytest.mark.parametrize("way", CLASS_IN_CONF)
+def test_a_class_of_the_family_is_recognised_however_it_comes(serve: Serve, write, way: str) -> None:
+    write("worker.py", WORKER)
+    conf = write("conf.py", CLASS_IN_CONF[way])
+    environment = {"PYTHONPATH": str(serve.folder)}
+    shown = serve.refused("asgi_lab", "-c", str(conf), "--print-config", env=environment)
+    assert shown.code == 0, shown.text
+    server = serve("asgi_lab", "-c", str(conf), env=environment)
+    server.wait_log("Using worker: asgi")
+    seen_by_the_app = server.get("/dump").json()
+    has_root = "root_path" in CLASS_IN_CONF[way] or "from a module" in way
+    assert (seen_by_the_app["root_path"] == "/dump") == has_root
+
+
+def test_nothing_of_the_stand_ins_is_left_for_the_application(serve: Serve, write) -> None:
+    conf = write(
+        "conf.py",
+        """
+        import importlib.util
+        assert importlib.util.find_spec("uvicorn") is None and importlib.util.find_spec("uvicorn_worker") is None
+        try:
+            import uvicorn
+        except ImportError:
+            pass
+        else:
+            raise AssertionError("there is no uvicorn")
+        from uvicorn.workers import UvicornWorker as worker_class
+
+        def post_fork(server, worker):
+            from uvicorn.workers import UvicornWorker
+            assert worker_class is UvicornWorker
+        """,
+    )
+    write(
+        "asks.py",
+        """
+        import importlib.util, sys
+        found = [name for name in ("uvicorn", "uvicorn_worker") if importlib.util.find_spec(name)]
+        async def application(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": repr(found).encode()})
+        """,
+    )
+    server = serve("asks", "-c", str(conf), cwd=serve.folder)
+    assert server.get("/").text in ("[]", "['uvicorn']")  # The hook has imported it.
+    assert "Traceback" not in server.log
+
+
+# uvicorn's limits
+
+LONG = "x" * 60_000
+FAMILY = ["uvicorn.workers.UvicornWorker", "uvicorn.workers.UvicornH11Worker", "uvicorn_worker.UvicornWorker"]
+
+
+@pytest.mark.parametrize("name", [*FAMILY, "worker.MyWorker"])
+def test_uvicorn_s_limits_hold_under_its_names(serve: Serve, write, name: str) -> None:
+    write("worker.py", WORKER.replace('"/dump"', '""'))
+    server = serve("asgi_lab", "-k", name, "--pythonpath", str(serve.folder))
+    with server.connect() as wire:
+        assert len(wire.get(f"/dump?{'q' * 65_000}").json()["query_string"]) == 65_002
+        fields = [("X_Under_Score", "passes"), ("X-Long", LONG), *((f"X-{number}", "v") for number in range(500))]
+        headers = wire.get("/dump", fields=fields).json()["headers"]
+        assert ["tuple", "b:x_under_score", "b:passes"] in headers
+        assert ["tuple", "b:x-long", f"b:{LONG}"] in headers and ["tuple", "b:x-499", "b:v"] in headers
+    assert "header_map" not in server.log
+
+
+@pytest.mark.parametrize(
+    ("options", "target", "fields", "status"),
+    [
+        (("--limit-request-line", "4094"), f"/?{'q' * 5000}", [], 414),
+        (("--limit-request-fields", "10"), "/", [(f"X-{number}", "v") for number in range(20)], 431),
+        (("--limit-request-field-size", "8190"), "/", [("X-Long", "x" * 9000)], 431),
+        (("--header-map", "refuse"), "/", [("X_Y", "z")], 400),
+    ],
+)
+def test_what_is_set_holds_under_uvicorn_s_names_too(
+    serve: Serve, options: tuple[str, str], target: str, fields: list[tuple[str, str]], status: int
+) -> None:
+    server = serve("asgi_lab", "-k", FAMILY[0], *options)
+    with server.connect() as wire:
+        assert wire.get(target, fields=fields).status == status
+
+
+def test_gunicorn_s_limits_hold_under_other_names(serve: Serve) -> None:
+    server = serve("asgi_lab", "-k", "asgi")
+    for target, fields, status in [
+        (f"/?{'q' * 5000}", [], 414),
+        ("/", [("X-Long", "x" * 9000)], 431),
+        ("/", [(f"X-{number}", "v") for number in range(150)], 431),
+    ]:
+        with server.connect() as wire:
+            assert wire.get(target, fields=fields).status == status
+
+
 # Options
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import oxicorn
+from oxicorn.workers import uvicorn
 
 _EXTENDED = {"workers.base", "workers.sync", "workers.gthread"}
 """Ours beside an installed Gunicorn too: a worker class that extends them can run here only if it extends ours."""
@@ -88,6 +89,7 @@ def install(*, replaces: bool = False) -> None:
     """Put the finder in place, once."""
     if not any(isinstance(finder, GunicornFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, GunicornFinder(replaces=replaces))
+    uvicorn.install()
 
 
 def renamed(name: str) -> str | None:

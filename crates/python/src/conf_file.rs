@@ -98,10 +98,15 @@ pub(crate) struct ConfFile {
 /// The file does not exist, cannot be read, raises, or defines a hook that cannot be called.
 pub(crate) fn load(py: Python<'_>, location: &Location) -> Result<ConfFile, Failure> {
     let names = match location {
-        Location::File { name, path } => run(py, name, path)?,
-        Location::Module(module) => import(py, module)?,
+        Location::File { name, path } => run(py, name, path),
+        Location::Module(module) => import(py, module),
     };
-    collect(&names, location.name())
+    // An application that asks whether uvicorn is there must be told the truth.
+    let withdrawn = py
+        .import("oxicorn.workers.uvicorn")
+        .and_then(|module| module.call_method0("withdraw"));
+    withdrawn.map_err(|error| raised(py, location.name(), &error))?;
+    collect(&names?, location.name())
 }
 
 /// Sorts what `source` defines into values, hooks and slips.
@@ -122,8 +127,8 @@ pub(crate) fn collect(names: &Bound<'_, PyDict>, source: &str) -> Result<ConfFil
         if name.starts_with("__") {
             continue;
         }
-        let value = match class_path(&name, &value) {
-            Some(path) => Value::Str(path),
+        let value = match class_name(&name, &value) {
+            Some(name) => Value::Str(name),
             None => values::from_python(&value),
         };
         if let (Some(setting), false) =
@@ -138,17 +143,16 @@ pub(crate) fn collect(names: &Bound<'_, PyDict>, source: &str) -> Result<ConfFil
     Ok(file)
 }
 
-/// Where a worker class is found that is given as itself. The conf file is a module as well.
-fn class_path(name: &str, value: &Bound<'_, PyAny>) -> Option<String> {
-    let class = value.cast::<PyType>().ok()?;
-    let path = || {
-        Some(format!(
-            "{}.{}",
-            class.module().ok()?,
-            class.qualname().ok()?
-        ))
-    };
-    (name == "worker_class").then(path)?
+/// A name for a worker class that is given as itself, under which it is found again.
+fn class_name(name: &str, value: &Bound<'_, PyAny>) -> Option<String> {
+    if name != "worker_class" || !value.is_instance_of::<PyType>() {
+        return None;
+    }
+    let named = value
+        .py()
+        .import("oxicorn.workers.uvicorn")
+        .and_then(|module| module.call_method1("name_class", (value,))?.extract());
+    named.ok()
 }
 
 fn run<'py>(py: Python<'py>, name: &str, path: &Path) -> Result<Bound<'py, PyDict>, Failure> {

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use crate::cautions::cautions;
-use crate::choice::WorkerClass;
+use crate::choice::{HeaderMap, WorkerClass};
 use crate::command_line::{self, CommandLine, Stop};
 use crate::config::Config;
 use crate::error::{Problem, SettingsError, Source};
 use crate::foreign::ignored_variables;
 use crate::origins::{Origin, Origins};
 use crate::setting::{Setting, Status, find};
-use crate::table::table;
+use crate::table::{MOST_FIELDS, table};
 use crate::uvicorn::ClassSettings;
 use crate::value::Value;
 
@@ -259,8 +259,7 @@ impl Layers {
             config.notices.push(RELOAD_WITH_PRELOAD.to_owned());
         }
         if WorkerClass::is_uvicorn(&config.worker_class_name) {
-            // A deployment with uvicorn's classes has relied on the client's address so far.
-            config.proxy_headers |= !settled.contains_key("proxy_headers");
+            as_uvicorn(&mut config, |name| settled.contains_key(name));
         }
         config.origins = Origins::new(
             settled
@@ -272,6 +271,30 @@ impl Layers {
         Ok(config)
     }
 }
+
+/// What a deployment with uvicorn's classes has relied on so far, unless a source says otherwise: the client's address behind a
+/// proxy, names with an underscore, and uvicorn's limits in place of those of Gunicorn's parser.
+fn as_uvicorn(config: &mut Config, is_given: impl Fn(&str) -> bool) {
+    if !is_given("proxy_headers") {
+        config.proxy_headers = true;
+    }
+    if !is_given("header_map") {
+        config.header_map = HeaderMap::Dangerous;
+    }
+    if !is_given("limit_request_line") {
+        config.limit_request_line = UVICORN_LINE;
+    }
+    if !is_given("limit_request_field_size") {
+        config.limit_request_field_size = UVICORN_LINE;
+    }
+    if !is_given("limit_request_fields") {
+        config.limit_request_fields = MOST_FIELDS;
+    }
+}
+
+/// The bound of uvicorn's parser in Python is 64 KiB for what is not whole yet, the one in C has none. So a URL and a field may be as
+/// long, and what stands round them is not counted.
+const UVICORN_LINE: usize = 65 * 1024;
 
 /// Which of two settings counts that cannot both be had.
 const RELOAD_WITH_PRELOAD: &str = "reload has no effect with preload_app: the arbiter has imported the application, and \

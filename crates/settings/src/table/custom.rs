@@ -14,7 +14,7 @@ use crate::value::Value;
 pub(super) const DEFAULT_CONF: &str = "./gunicorn.conf.py";
 
 /// Most fields that a request head can be allowed, Gunicorn's bound.
-pub(super) const MOST_FIELDS: usize = 32_768;
+pub(crate) const MOST_FIELDS: usize = 32_768;
 
 /// The default location counts as nobody's choice: a file that is not there is a mistake only where it was asked for.
 pub(super) const CONF: Access = Access {

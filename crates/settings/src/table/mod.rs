@@ -17,6 +17,8 @@ mod worker_processes;
 
 use std::sync::LazyLock;
 
+pub(crate) use custom::MOST_FIELDS;
+
 use crate::setting::Setting;
 
 /// Every setting, each once. The order is the one of the manual and of `--help`.
