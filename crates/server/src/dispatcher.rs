@@ -32,6 +32,10 @@ const USUALLY_LASTS: Duration = Duration::from_millis(1);
 /// kept-alive connections must not starve the clients that wait to be accepted. nginx re-adds its listener as often.
 const LOOK_AFTER: u32 = 16;
 
+/// Messages that the reactor takes from its inbox at once: those that come while it works wait for the next turn, lest
+/// threads that tell faster than it follows keep it from its poller.
+const MESSAGES: usize = 1024;
+
 /// Who turns the reactor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leader {
@@ -73,7 +77,8 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) struct DispatchState {
     pub(crate) ready: VecDeque<Exchange>,
-    pub(crate) inbox: Vec<Message>,
+    /// What threads have told the reactor; a connection has at most a few messages in it.
+    inbox: VecDeque<Message>,
     /// The reactor has been woken for what is in the inbox.
     pub(crate) rung: bool,
     /// What the application is about.
@@ -145,7 +150,7 @@ impl Dispatcher {
     pub(crate) fn new(parts: Parts) -> Dispatcher {
         let state = DispatchState {
             ready: VecDeque::new(),
-            inbox: Vec::new(),
+            inbox: VecDeque::new(),
             rung: false,
             under_way: UnderWay::default(),
             leader: Leader::Nobody,
@@ -283,7 +288,7 @@ impl Dispatcher {
             match exchange.withdraw() {
                 None => return Some(exchange),
                 Some(message) => {
-                    state.inbox.push(message);
+                    state.inbox.push_back(message);
                     if state.ring() {
                         self.wake();
                     }
@@ -320,7 +325,7 @@ impl Dispatcher {
         if let Message::Finished(id, _) = message {
             state.under_way.end(id);
         }
-        state.inbox.push(message);
+        state.inbox.push_back(message);
         let led = state.leader != Leader::Nobody;
         drop(state);
         if led && (urgent || self.stopping().is_some()) {
@@ -358,10 +363,24 @@ impl Dispatcher {
         self.slot.set_busy_since_ms(since.unwrap_or(0));
     }
 
+    /// What threads have told, for the reactor, as much as one turn may take.
+    pub(crate) fn take_messages(&self) -> Vec<Message> {
+        let mut state = self.state.lock();
+        let count = state.inbox.len().min(MESSAGES);
+        let messages = state.inbox.drain(..count).collect();
+        state.rung = !state.inbox.is_empty();
+        let rest = state.rung;
+        drop(state);
+        if rest {
+            self.wake();
+        }
+        messages
+    }
+
     /// Tells the reactor something that it must see soon.
     pub(crate) fn tell(&self, message: Message) {
         let mut state = self.state.lock();
-        state.inbox.push(message);
+        state.inbox.push_back(message);
         let sleeps = state.ring();
         drop(state);
         if sleeps {

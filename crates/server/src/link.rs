@@ -1,5 +1,8 @@
-//! The write side of a connection, shared by the reactor and the thread that answers. A thread inside the application writes
-//! here without the reactor; what the client does not take at once stays queued and the reactor sends it on.
+//! One client's socket and what waits for it, shared by the reactor and the thread that answers. A thread inside the
+//! application writes here without the reactor; what the client does not take at once waits and the reactor sends it on.
+//!
+//! All bytes of a connection pass [`Link::recv`] and [`Outgoing`], so TLS belongs behind these two: its state inside the
+//! lock of `out`, because one object serves both directions. A plain connection reads without a lock.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -7,26 +10,65 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use socket2::Socket;
 use sys::send::Follow;
 
-use crate::backlog::{Backlog, HIGH_WATER, LOW_WATER, Piece, Spool};
+use crate::backlog::{BUFFERS, Backlog, Front, HIGH_WATER, LOW_WATER, Range, Spool};
 use crate::sink::{Room, SinkError};
 
 /// The most that is sent on in one go, so that one fast download does not hold up the other connections of a turn.
 const FLUSH_BYTES: u64 = 1024 * 1024;
 
-/// The write side.
+/// A socket with what waits for its client.
 #[derive(Debug)]
 pub(crate) struct Link {
     socket: Socket,
-    backlog: Mutex<Backlog>,
+    out: Mutex<Outgoing>,
     drained: Condvar,
     /// The reactor saw something on the connection while the application had it; see [`Link::call_attention`].
     attention: AtomicBool,
     /// A request was answered in place of its thread; see [`Link::answer_overdue`].
     overdue: AtomicBool,
+}
+
+/// The way to the client.
+#[derive(Debug, Default)]
+struct Outgoing {
+    backlog: Backlog,
+    broken: Option<SinkError>,
+    /// The socket took nothing more and has not reported since: an attempt would cost a system call in vain.
+    blocked: bool,
+    /// The reactor has been told that something waits here, and has not found the backlog empty since.
+    told: bool,
+    /// How often something was sent: tells whether anything was since an earlier look.
+    taken: u64,
+    /// A stream that does not wait wants to be told when there is room.
+    awaits_room: bool,
+    /// The thread that waits for room has something else to look at.
+    interrupted: bool,
+}
+
+/// What became of something that was to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The socket took all of it.
+    Done,
+    /// Some of it waits for the client, and the reactor knows that something does.
+    Waiting,
+    /// Some of it waits for the client, and the reactor has to be told.
+    Untold,
+}
+
+impl Delivery {
+    /// What became of two things that were to be sent one behind the other.
+    pub(crate) fn and(self, next: Delivery) -> Delivery {
+        match (self, next) {
+            (Delivery::Untold, _) | (_, Delivery::Untold) => Delivery::Untold,
+            (Delivery::Waiting, _) | (_, Delivery::Waiting) => Delivery::Waiting,
+            (Delivery::Done, Delivery::Done) => Delivery::Done,
+        }
+    }
 }
 
 /// How far a flush came.
@@ -42,11 +84,32 @@ pub(crate) enum Flushed {
     Broken,
 }
 
+impl Outgoing {
+    /// What the sender has to know where something waits.
+    fn waiting(&mut self) -> Delivery {
+        match std::mem::replace(&mut self.told, true) {
+            true => Delivery::Waiting,
+            false => Delivery::Untold,
+        }
+    }
+
+    fn give_up(&mut self, error: SinkError) {
+        self.broken.get_or_insert(error);
+        self.backlog.clear();
+    }
+
+    fn fail(&mut self, error: &io::Error) -> SinkError {
+        log::debug!("a client went away: {error}");
+        self.give_up(SinkError::Disconnected);
+        SinkError::Disconnected
+    }
+}
+
 impl Link {
     pub(crate) fn new(socket: Socket) -> Link {
         Link {
             socket,
-            backlog: Mutex::default(),
+            out: Mutex::default(),
             drained: Condvar::new(),
             attention: AtomicBool::new(false),
             overdue: AtomicBool::new(false),
@@ -57,25 +120,32 @@ impl Link {
         &self.socket
     }
 
-    /// Sends the parts in order, at once as far as the socket takes them, and queues the rest.
-    pub(crate) fn send(&self, parts: &[&[u8]]) -> Result<Flushed, SinkError> {
-        let mut backlog = self.backlog.lock();
-        if let Some(error) = backlog.broken {
+    /// Sends the parts in order, at once as far as the socket takes them; the rest waits.
+    pub(crate) fn send(&self, parts: &[&[u8]]) -> Result<Delivery, SinkError> {
+        let mut out = self.out.lock();
+        if let Some(error) = out.broken {
             return Err(error);
         }
-        backlog.taken += 1;
+        out.taken += 1;
         let mut sent = 0;
-        if backlog.pieces.is_empty() {
+        if out.backlog.is_empty() {
             sent = match self.send_now(parts) {
+                Ok(0) => {
+                    out.blocked = true;
+                    0
+                }
                 Ok(sent) => sent,
-                Err(error) => return Err(self.fail(&mut backlog, &error)),
+                Err(error) => return Err(out.fail(&error)),
             };
         }
-        if sent == parts.iter().map(|part| part.len()).sum::<usize>() {
-            return Ok(Flushed::Empty);
+        out.backlog.push(parts, sent);
+        match out.backlog.is_empty() {
+            true => {
+                out.blocked = false; // There was nothing to be sent.
+                Ok(Delivery::Done)
+            }
+            false => Ok(out.waiting()),
         }
-        backlog.push_rest(parts, sent);
-        Ok(Flushed::Blocked)
     }
 
     /// One `sendmsg`; a socket that is full has taken nothing.
@@ -85,155 +155,158 @@ impl Link {
             *slice = IoSlice::new(part);
         }
         let count = parts.len().min(slices.len());
-        match sys::send::send_vectored(self.socket.as_fd(), &slices[..count], Follow::Nothing) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            other => other,
-        }
+        full_is_zero(sys::send::send_vectored(
+            self.socket.as_fd(),
+            &slices[..count],
+            Follow::Nothing,
+        ))
     }
 
-    /// Queues a range of a file and sends what the socket takes of it.
+    /// Sends a range of a file, at once as far as the socket takes it; the rest waits.
     pub(crate) fn send_file(
         &self,
         file: File,
         offset: u64,
         left: u64,
-    ) -> Result<Flushed, SinkError> {
-        let mut backlog = self.backlog.lock();
-        if let Some(error) = backlog.broken {
+    ) -> Result<Delivery, SinkError> {
+        let mut out = self.out.lock();
+        if let Some(error) = out.broken {
             return Err(error);
         }
-        backlog.taken += 1;
-        backlog.pieces.push_back(Piece::File {
-            file,
-            offset,
-            left,
-            grows: false,
-        });
-        match self.flush_backlog(&mut backlog) {
-            Flushed::Broken => Err(backlog.broken.unwrap_or(SinkError::Disconnected)),
-            flushed => Ok(flushed),
+        out.taken += 1;
+        out.backlog.push_file(Range::new(file, offset, left));
+        match self.flush_out(&mut out) {
+            Flushed::Broken => Err(out.broken.unwrap_or(SinkError::Disconnected)),
+            Flushed::Empty => Ok(Delivery::Done),
+            Flushed::Blocked | Flushed::More => Ok(out.waiting()),
         }
     }
 
-    /// Sends on what is queued. `moved` of the result says whether the client took anything.
+    /// Notes that the socket reports room; says whether anything waits for it.
+    pub(crate) fn unblock(&self) -> bool {
+        let mut out = self.out.lock();
+        out.blocked = false;
+        !out.backlog.is_empty()
+    }
+
+    /// Sends on what waits. `moved` of the result says whether the client took anything.
     pub(crate) fn flush(&self) -> (Flushed, bool) {
-        let mut backlog = self.backlog.lock();
-        if backlog.broken.is_some() {
+        let mut out = self.out.lock();
+        if out.broken.is_some() {
             return (Flushed::Broken, false);
         }
-        let before = backlog.left();
-        let flushed = self.flush_backlog(&mut backlog);
-        let moved = backlog.left() < before;
-        if backlog.bytes <= LOW_WATER || flushed == Flushed::Broken {
+        let before = out.backlog.left();
+        let flushed = self.flush_out(&mut out);
+        let moved = out.backlog.left() < before;
+        if out.backlog.memory() <= LOW_WATER || flushed == Flushed::Broken {
             self.drained.notify_all();
         }
         (flushed, moved)
     }
 
-    fn flush_backlog(&self, backlog: &mut MutexGuard<'_, Backlog>) -> Flushed {
+    fn flush_out(&self, out: &mut Outgoing) -> Flushed {
         let mut budget = FLUSH_BYTES;
-        while let Some(piece) = backlog.pieces.front_mut() {
+        while !out.backlog.is_empty() {
+            if out.blocked {
+                return Flushed::Blocked;
+            }
             if budget == 0 {
                 return Flushed::More;
             }
-            match self.send_piece(piece, budget) {
-                Ok(0) => return Flushed::Blocked,
+            match self.send_front(&out.backlog, budget) {
+                Ok(0) => out.blocked = true,
                 Ok(sent) => {
                     budget = budget.saturating_sub(sent);
-                    backlog.account(sent);
+                    out.backlog.advance(sent);
                 }
                 Err(error) => {
-                    self.fail(backlog, &error);
+                    out.fail(&error);
                     return Flushed::Broken;
                 }
             }
         }
+        out.told = false;
         Flushed::Empty
     }
 
-    /// Sends at most `budget` bytes of one piece; 0 means that the socket is full.
-    fn send_piece(&self, piece: &mut Piece, budget: u64) -> io::Result<u64> {
-        let result = match piece {
-            Piece::Bytes { data, sent } => self.send_now(&[&data[*sent..]]).map(|count| {
-                *sent += count;
-                count as u64
-            }),
-            Piece::File {
-                file, offset, left, ..
-            } => {
-                let count = (*left).min(budget);
-                match sys::send::send_file(self.socket.as_fd(), file.as_fd(), offset, count) {
+    /// Sends what comes first in the backlog, of a file at most `budget` bytes; 0 means that the socket is full.
+    fn send_front(&self, backlog: &Backlog, budget: u64) -> io::Result<u64> {
+        let mut buffers = [IoSlice::new(&[]); BUFFERS];
+        let sent = match backlog.front(&mut buffers) {
+            None => Ok(0),
+            Some(Front::Bytes(count)) => {
+                let buffers = &buffers[..count];
+                sys::send::send_vectored(self.socket.as_fd(), buffers, Follow::Nothing)
+            }
+            Some(Front::File(range)) => {
+                let (file, mut offset) = (range.file.as_fd(), range.offset);
+                let count = range.left.min(budget);
+                match sys::send::send_file(self.socket.as_fd(), file, &mut offset, count) {
                     // The file is shorter than was promised: the framing is lost, so the connection goes.
                     Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-                    Ok(count) => {
-                        *left -= count as u64;
-                        Ok(count as u64)
-                    }
-                    Err(error) => Err(error),
+                    other => other,
                 }
             }
         };
-        match result {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            other => other,
-        }
+        full_is_zero(sent).map(|count| count as u64)
     }
 
     /// Makes room in memory for a stream whose client is slow.
     pub(crate) fn spill(&self, spool: Spool<'_>) {
-        self.backlog.lock().spill(spool);
+        self.out.lock().backlog.spill(spool);
     }
 
     /// Whether a thread that streams may go on without waiting.
     pub(crate) fn has_room(&self) -> bool {
-        let backlog = self.backlog.lock();
-        backlog.broken.is_none() && backlog.bytes <= HIGH_WATER
+        let out = self.out.lock();
+        out.broken.is_none() && out.backlog.memory() <= HIGH_WATER
     }
 
-    /// Holds the calling thread while too much is queued. The reactor must be attended meanwhile.
+    /// Holds the calling thread while too much waits. The reactor must be attended meanwhile.
     /// Says also whether [`Link::interrupt`] ended the wait.
     pub(crate) fn wait_for_room(&self) -> (Result<(), SinkError>, bool) {
-        let mut backlog = self.backlog.lock();
-        if backlog.bytes > HIGH_WATER {
-            self.drained.wait_while(&mut backlog, |backlog| {
-                backlog.broken.is_none() && backlog.bytes > LOW_WATER && !backlog.interrupted
+        let mut out = self.out.lock();
+        if out.backlog.memory() > HIGH_WATER {
+            self.drained.wait_while(&mut out, |out| {
+                out.broken.is_none() && out.backlog.memory() > LOW_WATER && !out.interrupted
             });
         }
-        let interrupted = std::mem::take(&mut backlog.interrupted);
-        (backlog.broken.map_or(Ok(()), Err), interrupted)
+        let interrupted = std::mem::take(&mut out.interrupted);
+        (out.broken.map_or(Ok(()), Err), interrupted)
     }
 
     /// Ends the wait of the thread that waits for room.
     pub(crate) fn interrupt(&self) {
-        self.backlog.lock().interrupted = true;
+        self.out.lock().interrupted = true;
         self.drained.notify_all();
     }
 
     /// Whether a stream may go on. If not, the reactor is asked to tell when it may; see [`Link::take_room`].
     pub(crate) fn ask_for_room(&self) -> Result<Room, SinkError> {
-        let mut backlog = self.backlog.lock();
-        if let Some(error) = backlog.broken {
+        let mut out = self.out.lock();
+        if let Some(error) = out.broken {
             return Err(error);
         }
-        backlog.awaits_room = backlog.bytes > HIGH_WATER;
-        Ok(if backlog.awaits_room {
+        out.awaits_room = out.backlog.memory() > HIGH_WATER;
+        Ok(if out.awaits_room {
             Room::Full
         } else {
             Room::Enough
         })
     }
 
-    /// Whether somebody who asked for room can be told that there is some, or that there will never be.
+    /// Whether a stream that asked for room can be told that there is some, or that there will never be.
     pub(crate) fn take_room(&self) -> bool {
-        let mut backlog = self.backlog.lock();
-        let told = backlog.awaits_room && (backlog.bytes <= LOW_WATER || backlog.broken.is_some());
-        backlog.awaits_room &= !told;
+        let mut out = self.out.lock();
+        let has_room = out.backlog.memory() <= LOW_WATER || out.broken.is_some();
+        let told = out.awaits_room && has_room;
+        out.awaits_room &= !told;
         told
     }
 
     /// Whether anything waits for the client.
     pub(crate) fn has_pending(&self) -> bool {
-        !self.backlog.lock().pieces.is_empty()
+        !self.out.lock().backlog.is_empty()
     }
 
     /// How many bytes the kernel holds for the client.
@@ -249,49 +322,40 @@ impl Link {
 
     /// Why the connection was given up, if it was.
     pub(crate) fn failure(&self) -> Option<SinkError> {
-        self.backlog.lock().broken
+        self.out.lock().broken
     }
 
     /// How often something was sent; `None` where the connection was given up.
     pub(crate) fn taken(&self) -> Option<u64> {
-        let backlog = self.backlog.lock();
-        backlog.broken.is_none().then_some(backlog.taken)
+        let out = self.out.lock();
+        out.broken.is_none().then_some(out.taken)
     }
 
     /// Answers in place of a thread that does not, if nothing was sent since [`Link::taken`] said `taken`, and tells
     /// whether that was so. Either way the thread finds the connection gone.
     pub(crate) fn answer_overdue(&self, taken: u64, answer: &[u8]) -> bool {
-        let mut backlog = self.backlog.lock();
-        let silent =
-            backlog.broken.is_none() && backlog.taken == taken && backlog.pieces.is_empty();
+        let mut out = self.out.lock();
+        let silent = out.broken.is_none() && out.taken == taken && out.backlog.is_empty();
         // An error page fits into the buffer of a socket that has nothing else to send; one that is gone needs none.
         let answered = silent && self.send_now(&[answer]).is_ok();
         // Before the thread can find the connection gone, lest it writes a second line into the access log.
         self.overdue.store(answered, Ordering::SeqCst);
-        backlog.give_up(SinkError::TimedOut);
-        drop(backlog);
+        out.give_up(SinkError::TimedOut);
+        drop(out);
         self.drained.notify_all();
         self.shut_write();
         answered
     }
 
-    /// Whether somebody has answered in place of the thread.
+    /// Whether the request was answered in place of its thread.
     pub(crate) fn is_overdue(&self) -> bool {
         self.overdue.load(Ordering::SeqCst)
     }
 
-    /// Gives the connection up: nothing more is sent, and whoever waits for room is told.
+    /// Gives the connection up: nothing more is sent, and a thread that waits for room is told.
     pub(crate) fn give_up(&self, error: SinkError) {
-        let mut backlog = self.backlog.lock();
-        backlog.give_up(error);
-        drop(backlog);
+        self.out.lock().give_up(error);
         self.drained.notify_all();
-    }
-
-    fn fail(&self, backlog: &mut MutexGuard<'_, Backlog>, error: &io::Error) -> SinkError {
-        log::debug!("a client went away: {error}");
-        backlog.give_up(SinkError::Disconnected);
-        SinkError::Disconnected
     }
 
     /// The client is told that nothing more will come. Errors do not matter: the connection is over either way.
@@ -307,6 +371,14 @@ impl Link {
     /// Takes the note of [`Link::call_attention`].
     pub(crate) fn take_attention(&self) -> bool {
         self.attention.load(Ordering::SeqCst) && self.attention.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// A socket that is full has taken nothing.
+fn full_is_zero(sent: io::Result<usize>) -> io::Result<usize> {
+    match sent {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        other => other,
     }
 }
 
@@ -334,13 +406,14 @@ mod tests {
     fn what_the_client_does_not_take_is_queued_and_arrives_in_order() {
         let (link, mut far) = pair();
         let body: Vec<u8> = (0..4_000_000u32).map(|index| index as u8).collect();
-        assert_eq!(link.send(&[b"head", &body]), Ok(Flushed::Blocked));
+        assert_eq!(link.send(&[b"head", &body]), Ok(Delivery::Untold));
         let reader = std::thread::spawn(move || {
             let mut read = Vec::new();
             far.read_to_end(&mut read).unwrap();
             read
         });
         while link.has_pending() {
+            link.unblock();
             link.flush();
         }
         link.shut_write();
@@ -356,8 +429,44 @@ mod tests {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| link.wait_for_room().0);
             drop(far);
-            while link.flush().0 != Flushed::Broken {}
+            while link.flush().0 != Flushed::Broken {
+                link.unblock();
+            }
             assert_eq!(waiting.join().unwrap(), Err(SinkError::Disconnected));
         });
+    }
+
+    #[test]
+    fn the_reactor_is_told_once_of_many_small_pieces() {
+        let (link, mut far) = pair();
+        let mut untold = 0;
+        for _ in 0..100_000 {
+            untold += u32::from(link.send(&[b"3\r\n", b"abc", b"\r\n"]) == Ok(Delivery::Untold));
+        }
+        assert_eq!(untold, 1);
+        assert_eq!(link.flush(), (Flushed::Blocked, false));
+        link.unblock();
+        let mut block = vec![0; 1 << 20];
+        while link.has_pending() {
+            let _ = far.read(&mut block).unwrap();
+            link.unblock();
+            link.flush();
+        }
+        let whole = vec![0; 8 * HIGH_WATER];
+        assert_eq!(
+            link.send(&[&whole]),
+            Ok(Delivery::Untold),
+            "it has drained since"
+        );
+    }
+
+    #[test]
+    fn a_socket_that_is_full_is_not_tried_before_it_reports() {
+        let (link, mut far) = pair();
+        while link.send(&[b"x"]) == Ok(Delivery::Done) {}
+        far.read_exact(&mut [0; 100]).unwrap();
+        assert_eq!(link.flush(), (Flushed::Blocked, false));
+        link.unblock();
+        assert_eq!(link.flush(), (Flushed::Empty, true));
     }
 }

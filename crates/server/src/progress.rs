@@ -13,6 +13,7 @@ use crate::body::Body;
 use crate::connection::{Connection, Stage};
 use crate::exchange::{Exchange, ExchangeId, Origin};
 use crate::inlet::{Departure, Event, Inlet};
+use crate::link::Delivery;
 use crate::options::Bodies;
 use crate::peer::Ends;
 use crate::reactor::{Life, Reactor};
@@ -289,8 +290,13 @@ impl Reactor {
             Stage::Body(_) => self.set_deadline(key, self.dispatcher.options.body_timeout),
             _ => {}
         }
-        if continue_wanted && self.connections[key].link.send(&[h1::CONTINUE]).is_err() {
-            self.close(key);
+        if continue_wanted {
+            let connection = &self.connections[key];
+            match connection.link.send(&[h1::CONTINUE]) {
+                Ok(Delivery::Untold) => self.again.push((key, connection.serial)),
+                Ok(Delivery::Done | Delivery::Waiting) => {}
+                Err(_) => self.close(key),
+            }
         }
     }
 
@@ -345,7 +351,7 @@ impl Reactor {
             return false;
         }
         connection.readable |= readiness != PollFlags::OUT;
-        if pending {
+        if connection.link.unblock() {
             self.flush(key);
         }
         self.progress(key);

@@ -309,28 +309,19 @@ impl Reactor {
     // What threads report.
 
     fn read_inbox(&mut self) {
-        loop {
-            let mut state = self.dispatcher.state();
-            state.rung = false;
-            let messages = std::mem::take(&mut state.inbox);
-            drop(state);
-            if messages.is_empty() {
-                return;
-            }
-            for message in messages {
-                match message {
-                    Message::Finished(id, outcome) if self.is_in(id) => {
-                        self.finished(id.key, outcome);
-                    }
-                    Message::Pending(id) if self.is_in(id) => {
-                        self.again.push((id.key, id.serial));
-                    }
-                    Message::Upgraded(id, shared) => match self.is_in(id) {
-                        true => self.upgrade(id.key, shared),
-                        false => drop(shared.lose()),
-                    },
-                    Message::Finished(..) | Message::Pending(_) => {}
+        for message in self.dispatcher.take_messages() {
+            match message {
+                Message::Finished(id, outcome) if self.is_in(id) => {
+                    self.finished(id.key, outcome);
                 }
+                Message::Pending(id) if self.is_in(id) => {
+                    self.again.push((id.key, id.serial));
+                }
+                Message::Upgraded(id, shared) => match self.is_in(id) {
+                    true => self.upgrade(id.key, shared),
+                    false => drop(shared.lose()),
+                },
+                Message::Finished(..) | Message::Pending(_) => {}
             }
         }
     }
@@ -438,7 +429,7 @@ impl Reactor {
         };
         connection.half_closed |= event.is_read_closed();
         connection.readable |= event.is_readable() || event.is_read_closed();
-        if event.is_writable() && connection.link.has_pending() {
+        if event.is_writable() && connection.link.unblock() {
             self.flush(key);
         }
         self.progress(key);

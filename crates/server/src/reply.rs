@@ -17,7 +17,7 @@ use proto::h1::{ResponseContext, ResponseFraming, ResponseHead};
 
 use crate::dispatcher::{Dispatcher, Message, Outcome};
 use crate::exchange::ExchangeId;
-use crate::link::Flushed;
+use crate::link::Delivery;
 use crate::sink::{FilePart, Room, Sink, SinkError};
 
 /// Where a response stands.
@@ -289,7 +289,7 @@ impl Reply {
             link.spill(self.dispatcher.options.response_spool());
             if !link.has_room() {
                 let room = self.dispatcher.wait_for_room(link);
-                self.note(room.map(|()| Flushed::Empty))?;
+                self.note(room.map(|()| Delivery::Done))?;
             }
         }
         Ok(progress)
@@ -569,10 +569,10 @@ impl Reply {
     }
 
     /// What became of an attempt to send: the reactor sends on what waits, and a client that is gone ends the response.
-    fn note(&mut self, sent: Result<Flushed, SinkError>) -> Result<(), SinkError> {
+    fn note(&mut self, sent: Result<Delivery, SinkError>) -> Result<(), SinkError> {
         match sent {
-            Ok(Flushed::Empty) => Ok(()),
-            Ok(_) => {
+            Ok(Delivery::Done | Delivery::Waiting) => Ok(()),
+            Ok(Delivery::Untold) => {
                 self.dispatcher.tell(Message::Pending(self.id));
                 Ok(())
             }

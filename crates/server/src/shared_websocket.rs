@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use proto::ws::{Closure, Incoming, SendError, Session};
 
-use crate::link::{Flushed, Link};
+use crate::link::{Delivery, Link};
 use crate::sink::SinkError;
 
 /// Messages that are read ahead of the application, in bytes; TCP's own window holds the client beyond it. One message is
@@ -148,10 +148,10 @@ impl SharedWebSocket {
     }
 
     /// Frames go out in the order in which the session made them, so this is done while the session is locked.
-    fn send(&self, state: &mut State, frames: &[u8]) -> Result<Flushed, SinkError> {
+    fn send(&self, state: &mut State, frames: &[u8]) -> Result<Delivery, SinkError> {
         let held = std::mem::take(&mut state.held);
         match (&held[..], frames) {
-            ([], []) => Ok(Flushed::Empty),
+            ([], []) => Ok(Delivery::Done),
             ([], frames) => self.link.send(&[frames]),
             (held, frames) => self.link.send(&[held, frames]),
         }
@@ -175,10 +175,10 @@ impl SharedWebSocket {
         room
     }
 
-    /// Sends what was held back in the last turn; says whether the client has to take something first.
+    /// Sends what was held back in the last turn; says whether it is the first that has to wait for the client.
     pub(crate) fn flush(&self) -> bool {
         let mut state = self.state.lock();
-        matches!(self.send(&mut state, &[]), Ok(Flushed::Blocked))
+        matches!(self.send(&mut state, &[]), Ok(Delivery::Untold))
     }
 
     /// Takes bytes that were read.
@@ -298,12 +298,12 @@ impl SharedWebSocket {
 
     /// Has the session make a frame of a message, and sends it: the first in a turn of the reactor at once, what follows
     /// it together, in the next turn. A broadcast of many messages to many clients then needs two system calls for each
-    /// client and turn, and a single answer is not delayed. [`Flushed::More`] says that the reactor has to be told.
+    /// client and turn, and a single answer is not delayed. [`Delivery::Untold`] says that the reactor has to be told.
     pub(crate) fn say(
         &self,
         turn: u64,
         make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
-    ) -> Result<Flushed, SendFailure> {
+    ) -> Result<Delivery, SendFailure> {
         let mut state = self.state.lock();
         self.check_open(&state)?;
         let mut frames = Vec::new();
@@ -312,8 +312,8 @@ impl SharedWebSocket {
             let is_first = state.held.is_empty();
             state.held.append(&mut frames);
             return Ok(match is_first {
-                true => Flushed::More,
-                false => Flushed::Empty,
+                true => Delivery::Untold,
+                false => Delivery::Done,
             });
         }
         state.turn = turn;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proto::Version;
 use proto::h1::{self, Additions, ResponseContext, ResponseFraming, ResponseHead};
 
-use crate::link::{Flushed, Link};
+use crate::link::{Delivery, Link};
 
 /// Why a response cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Sink {
     }
 
     /// Sends an interim response.
-    pub(crate) fn interim(&self, head: &ResponseHead) -> Result<Flushed, SinkError> {
+    pub(crate) fn interim(&self, head: &ResponseHead) -> Result<Delivery, SinkError> {
         let mut bytes = Vec::with_capacity(256);
         let context = ResponseContext {
             version: Version::Http11,
@@ -120,7 +120,7 @@ impl Sink {
     }
 
     /// Sends `head`, which may be empty, and behind it a piece of the body.
-    pub(crate) fn data(&self, mut head: Vec<u8>, piece: &[u8]) -> Result<Flushed, SinkError> {
+    pub(crate) fn data(&self, mut head: Vec<u8>, piece: &[u8]) -> Result<Delivery, SinkError> {
         if self.is_chunked() && !piece.is_empty() {
             h1::encode_chunk_size(piece.len() as u64, &mut head);
             return self.send(&[&head, piece, b"\r\n"]);
@@ -129,34 +129,36 @@ impl Sink {
     }
 
     /// As [`Sink::data`], with a range of a file that is not empty.
-    pub(crate) fn file(&self, mut head: Vec<u8>, part: FilePart) -> Result<Flushed, SinkError> {
+    pub(crate) fn file(&self, mut head: Vec<u8>, part: FilePart) -> Result<Delivery, SinkError> {
         let chunked = self.is_chunked();
         if chunked {
             h1::encode_chunk_size(part.length, &mut head);
         }
+        let mut delivery = Delivery::Done;
         if !head.is_empty() {
-            self.send(&[&head])?;
+            delivery = self.send(&[&head])?;
         }
-        let flushed = self.link().send_file(part.file, part.offset, part.length)?;
-        match chunked {
-            true => self.send(&[b"\r\n"]),
-            false => Ok(flushed),
+        let sent = self.link().send_file(part.file, part.offset, part.length)?;
+        delivery = delivery.and(sent);
+        if chunked {
+            delivery = delivery.and(self.send(&[b"\r\n"])?);
         }
+        Ok(delivery)
     }
 
     /// Ends the body. Only chunks have a place for trailer fields, which are left out elsewhere.
-    pub(crate) fn finish(&self, trailers: &[u8]) -> Result<Flushed, SinkError> {
+    pub(crate) fn finish(&self, trailers: &[u8]) -> Result<Delivery, SinkError> {
         match self.is_chunked() {
             true => {
                 let (last_chunk, end) = h1::LAST_CHUNK.split_at(h1::LAST_CHUNK.len() - 2);
                 self.send(&[last_chunk, trailers, end])
             }
-            false => Ok(Flushed::Empty),
+            false => Ok(Delivery::Done),
         }
     }
 
     /// Sends bytes as they are.
-    pub(crate) fn send(&self, parts: &[&[u8]]) -> Result<Flushed, SinkError> {
+    pub(crate) fn send(&self, parts: &[&[u8]]) -> Result<Delivery, SinkError> {
         self.link().send(parts)
     }
 }

@@ -11,7 +11,7 @@ use proto::ws::{Incoming, Misuse, Refusal, SendError, Session};
 
 use super::Exchange;
 use crate::dispatcher::Message;
-use crate::link::Flushed;
+use crate::link::Delivery;
 use crate::shared_websocket::{SendFailure, SharedWebSocket};
 use crate::sink::{Room, SinkError};
 
@@ -132,12 +132,13 @@ impl WebSocket {
         make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<Room, SendFailure> {
         let turn = self.exchange.dispatcher().turns.load(Ordering::Relaxed);
-        let flushed = self.shared.say(turn, make)?;
+        let delivery = self.shared.say(turn, make)?;
         self.exchange.reply.count(length as u64);
-        if flushed == Flushed::Empty {
-            return Ok(Room::Enough);
+        match delivery {
+            Delivery::Done => return Ok(Room::Enough),
+            Delivery::Waiting => {}
+            Delivery::Untold => self.tell(),
         }
-        self.tell();
         Ok(self.exchange.link().ask_for_room()?)
     }
 
