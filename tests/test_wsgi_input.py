@@ -162,3 +162,54 @@ def test_a_client_that_leaves_within_its_body_calls_nothing(lab: Server, serve_m
 @parity("gthread")
 def test_reads_of_a_large_body_in_pieces(lab: Server) -> None:
     assert lab.post("/length", b"z" * 5_000_000).text == "5000000"
+
+
+#: A body that stays in memory, and one that is spooled to a file.
+BODIES = pytest.mark.parametrize(
+    "body", [TEXT, TEXT + b"\n" + b"line of a long body\n" * 40_000], ids=["short", "long"]
+)
+
+
+@FRAMINGS
+@BODIES
+@pytest.mark.parametrize(
+    "case",
+    ["sought", "beyond", "wrong_seeks", "read_into", "as_text", "buffered", "copied", "described"],
+)
+def test_it_does_what_bytes_in_memory_do(server: Server, framing, body: bytes, case: str) -> None:
+    request = framing(f"/compared?{case}", body) if framing is fixed else chunked(f"/compared?{case}", body, 65_536)
+    got, expected = ask(server, request)
+    assert got == expected
+
+
+@pytest.mark.parametrize("case", ["wrong_seeks", "copied", "described"])
+def test_an_empty_one_does_so_too(server: Server, case: str) -> None:
+    got, expected = ask(server, head(f"/compared?{case}"))
+    assert got == expected
+
+
+@BODIES
+def test_sizes_may_be_given_by_keyword(server: Server, body: bytes) -> None:
+    got = ask(server, fixed("/keywords", body))
+    assert got[:3] == ["fir", "st", ["\n"]]
+    assert got[3].startswith("second\n") and got[4:] == [["first\n"], "second\n"]
+
+
+@BODIES
+def test_streams_over_it_leave_no_noise(server: Server, body: bytes) -> None:
+    assert ask(server, fixed("/dropped", body)) == [False, "first\n"]
+
+
+def test_the_position_ends_with_its_request(server: Server) -> None:
+    for request in (head("/position_left"), fixed("/position_left", TEXT), head("/position_left")):
+        assert ask(server, request) == [0]
+
+
+def test_errors_is_a_text_stream(serve: Serve, kind: str) -> None:
+    server = serve("inputs", kind=kind)
+    facts, unsupported, more, named, errors, mode, iterated = ask(server, head("/errors"))
+    assert facts == [False, True, False, False, False]
+    assert unsupported == ["UnsupportedOperation"] * 7
+    assert more == ["TypeError", 4, "utf-8", False, True]
+    assert (named, errors, mode, iterated) == (True, "backslashreplace", "w", "UnsupportedOperation")
+    server.wait_log("written within with\nprinted\na lone \\\\udcff surrogate\nfour")

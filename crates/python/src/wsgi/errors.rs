@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::text;
+use super::unsupported::unsupported;
 use crate::arguments::wrong_type;
 
 /// The stream. It has no state: all requests share one.
@@ -15,13 +17,12 @@ pub(super) struct ErrorStream;
 
 #[pymethods]
 impl ErrorStream {
-    /// Writes at once, so that the line stands in the log before whatever the application does next.
+    /// Writes at once, so that the line stands in the log before the application does anything else.
     fn write(&self, py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<usize> {
         let text = text
             .cast::<PyString>()
             .map_err(|_| wrong_type("what is written to wsgi.errors", "a str", text))?;
-        // Lone surrogates are replaced: a message that cannot be encoded is still better than an exception in an error handler.
-        let message = text.to_string_lossy();
+        let message = text::escaped(text);
         py.detach(|| emit(&message));
         text.len()
     }
@@ -35,6 +36,114 @@ impl ErrorStream {
 
     /// Nothing is buffered.
     fn flush(&self) {}
+
+    /// The log is the server's, so it stays open.
+    fn close(&self) {}
+
+    #[getter]
+    fn closed(&self) -> bool {
+        false
+    }
+
+    fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyAny>) {}
+
+    fn writable(&self) -> bool {
+        true
+    }
+
+    fn readable(&self) -> bool {
+        false
+    }
+
+    fn seekable(&self) -> bool {
+        false
+    }
+
+    /// The text becomes lines of a log, wherever that goes.
+    fn isatty(&self) -> bool {
+        false
+    }
+
+    #[getter]
+    fn name(&self) -> &'static str {
+        "<wsgi.errors>"
+    }
+
+    #[getter]
+    fn mode(&self) -> &'static str {
+        "w"
+    }
+
+    #[getter]
+    fn encoding(&self) -> &'static str {
+        "utf-8"
+    }
+
+    #[getter]
+    fn errors(&self) -> &'static str {
+        "backslashreplace"
+    }
+
+    #[getter]
+    fn newlines(&self) -> Option<&'static str> {
+        None
+    }
+
+    #[getter]
+    fn line_buffering(&self) -> bool {
+        true
+    }
+
+    /// The descriptor of the log is the server's.
+    fn fileno(&self, py: Python<'_>) -> PyResult<()> {
+        unsupported(py, "fileno")
+    }
+
+    fn detach(&self, py: Python<'_>) -> PyResult<()> {
+        unsupported(py, "detach")
+    }
+
+    #[pyo3(signature = (*_arguments))]
+    fn read(&self, py: Python<'_>, _arguments: &Bound<'_, PyAny>) -> PyResult<()> {
+        unsupported(py, "read")
+    }
+
+    #[pyo3(signature = (*_arguments))]
+    fn readline(&self, py: Python<'_>, _arguments: &Bound<'_, PyAny>) -> PyResult<()> {
+        unsupported(py, "readline")
+    }
+
+    #[pyo3(signature = (*_arguments))]
+    fn readlines(&self, py: Python<'_>, _arguments: &Bound<'_, PyAny>) -> PyResult<()> {
+        unsupported(py, "readlines")
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<()>> {
+        unsupported(py, "readline")
+    }
+
+    #[pyo3(signature = (*_arguments))]
+    fn seek(&self, py: Python<'_>, _arguments: &Bound<'_, PyAny>) -> PyResult<()> {
+        unsupported(py, "seek")
+    }
+
+    fn tell(&self, py: Python<'_>) -> PyResult<()> {
+        unsupported(py, "tell")
+    }
+
+    #[pyo3(signature = (*_arguments))]
+    fn truncate(&self, py: Python<'_>, _arguments: &Bound<'_, PyAny>) -> PyResult<()> {
+        unsupported(py, "truncate")
+    }
 }
 
 /// Where the text goes.

@@ -17,6 +17,7 @@ mod reply;
 mod socket;
 mod start_response;
 pub(crate) mod text;
+mod unsupported;
 mod variables;
 
 use std::os::unix::ffi::OsStringExt;

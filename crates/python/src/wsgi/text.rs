@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyBytes, PyString};
 use pyo3::{ffi, intern};
 
 /// The native string of some bytes off the wire.
@@ -43,6 +43,22 @@ pub(super) fn wire<'a>(text: &'a Bound<'_, PyString>, what: &str) -> PyResult<Co
         .map(|character| u8::try_from(u32::from(character)).map_err(|_| unfit()))
         .collect::<PyResult<Vec<u8>>>()
         .map(Cow::Owned)
+}
+
+/// The UTF-8 of a string for a log. A lone surrogate has none and is written as its escape sequence, `\\udcff`: a message that cannot be
+/// encoded is still better than an exception in an error handler.
+pub(crate) fn escaped<'a>(text: &'a Bound<'_, PyString>) -> Cow<'a, str> {
+    if let Ok(utf8) = text.to_str() {
+        return Cow::Borrowed(utf8);
+    }
+    let py = text.py();
+    let encoded = text.call_method1(intern!(py, "encode"), ("utf-8", "backslashreplace"));
+    let decoded = encoded.and_then(|bytes| {
+        let bytes = bytes.cast::<PyBytes>()?.as_bytes();
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    });
+    // The conversion fails only where memory is out.
+    decoded.map_or_else(|_| text.to_string_lossy(), Cow::Owned)
 }
 
 /// The string of a method: shared for those that occur, so that nothing is allocated.

@@ -40,6 +40,6 @@ fn value(environ: &Bound<'_, PyDict>, name: &str) -> Option<Vec<u8>> {
 fn bytes(shown: &Bound<'_, PyString>) -> Vec<u8> {
     match text::wire(shown, "a variable") {
         Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => Cow::into_owned(bytes),
-        _ => shown.to_string_lossy().into_owned().into_bytes(),
+        _ => text::escaped(shown).into_owned().into_bytes(),
     }
 }
