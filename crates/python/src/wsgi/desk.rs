@@ -6,17 +6,21 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{ffi, intern};
+use server::Body;
 
 use super::counter::Counter;
 use super::early_hints::EarlyHints;
 use super::environ::{Constants, Template};
+use super::input::Input;
 use super::socket::ClientSocket;
 use super::start_response::StartResponse;
 
-/// The objects through which an application reaches its response.
+/// The objects through which an application reaches its request and its response.
 ///
-/// They are used again only while nobody else refers to them: an application that keeps one (in a global, a thread, a traceback) keeps a
-/// dead one, which raises, and cannot speak into somebody else's response.
+/// A request gets them from the one before only where no way leads to them: no reference, no weak reference, none to the object that a
+/// method is bound to. So an application that keeps one (in a global, a thread, a traceback) keeps a dead one, which raises, and cannot
+/// speak into the response to another client. That is looked at when the next request takes them, not when the last one ends: in between
+/// an application may find them through the garbage collector.
 #[derive(Debug)]
 pub(super) struct Kit {
     pub(super) counter: Arc<Counter>,
@@ -24,6 +28,8 @@ pub(super) struct Kit {
     write: Py<PyAny>,
     early_hints: Py<PyAny>,
     socket: Py<ClientSocket>,
+    /// `wsgi.input` of a request without a body.
+    empty_input: Py<Input>,
 }
 
 impl Kit {
@@ -32,12 +38,14 @@ impl Kit {
         let (start_response, write) = StartResponse::callables(py, &counter)?;
         let early_hints = EarlyHints::callable(py, &counter)?;
         let socket = Py::new(py, ClientSocket::new(&counter))?;
+        let empty_input = Py::new(py, Input::new(Body::Empty))?;
         Ok(Kit {
             counter,
             start_response,
             write,
             early_hints,
             socket,
+            empty_input,
         })
     }
 
@@ -45,23 +53,54 @@ impl Kit {
     pub(super) fn enter(&self, template: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = template.py();
         template.set_item(intern!(py, "wsgi.early_hints"), &self.early_hints)?;
-        template.set_item(intern!(py, "gunicorn.socket"), &self.socket)
+        template.set_item(intern!(py, "gunicorn.socket"), &self.socket)?;
+        template.set_item(intern!(py, "wsgi.input"), &self.empty_input)
     }
 
-    /// Whether only the desk refers to the kit: the kit itself, the `StartResponse` to its `write`, and the template.
-    fn is_ours_alone(&self, py: Python<'_>) -> bool {
-        references(py, self.start_response.as_ptr()) == 1
-            && references(py, self.write.as_ptr()) == 2
-            && references(py, self.early_hints.as_ptr()) == 2
+    /// Whether nothing leads to the kit but the desk: the kit itself, the `StartResponse` to its `write`, and the template.
+    fn is_unreachable(&self, py: Python<'_>) -> bool {
+        is_unreachable_method(py, &self.start_response, 1)
+            && is_unreachable_method(py, &self.write, 2)
+            && is_unreachable_method(py, &self.early_hints, 2)
             && references(py, self.socket.as_ptr()) == 2
-            && !self.socket.get().is_taken()
+            && references(py, self.empty_input.as_ptr()) == 2
     }
 }
 
-/// How many references there are to an object that the kit holds.
-fn references(_attached: Python<'_>, object: *mut ffi::PyObject) -> ffi::Py_ssize_t {
+/// Whether `known` references are all that leads to a method, and the method is all that leads to the object it is bound to.
+fn is_unreachable_method(py: Python<'_>, method: &Py<PyAny>, known: ffi::Py_ssize_t) -> bool {
+    let method = method.as_ptr();
     // SAFETY: the pointer comes from a `Py` of the kit, which is alive, and we are attached.
+    if unsafe { ffi::PyCFunction_CheckExact(method) } == 0 {
+        return false;
+    }
+    // SAFETY: as above, and the object is a `PyCFunctionObject`. The reference that is returned is borrowed from it.
+    let owner = unsafe { ffi::PyCFunction_GetSelf(method) };
+    references(py, method) == known
+        && !is_weakly_referenced(py, method)
+        && references(py, owner) == 1
+}
+
+/// How many references there are to an object that a desk holds.
+pub(super) fn references(_attached: Python<'_>, object: *mut ffi::PyObject) -> ffi::Py_ssize_t {
+    // SAFETY: the pointer comes from a `Py` of the desk, or from an object that such a one holds; it is alive, and we are attached.
     unsafe { ffi::Py_REFCNT(object) }
+}
+
+/// Whether there are weak references to an object that the kit holds.
+fn is_weakly_referenced(_attached: Python<'_>, object: *mut ffi::PyObject) -> bool {
+    // SAFETY: as in `references`.
+    let kind = unsafe { ffi::Py_TYPE(object) };
+    // SAFETY: the type of a live object is alive.
+    let offset = unsafe { (*kind).tp_weaklistoffset };
+    if offset <= 0 {
+        // The methods of extension types have a list at a fixed place. What does not is treated as reachable.
+        return true;
+    }
+    // SAFETY: CPython keeps the head of the list at that offset within the object.
+    let list = unsafe { object.byte_offset(offset) }.cast::<*mut ffi::PyObject>();
+    // SAFETY: as above; the GIL guards the list.
+    !unsafe { *list }.is_null()
 }
 
 /// One desk.
@@ -69,24 +108,56 @@ fn references(_attached: Python<'_>, object: *mut ffi::PyObject) -> ffi::Py_ssiz
 pub(super) struct Desk {
     pub(super) kit: Kit,
     pub(super) template: Template,
+    /// The input of the request, where it has a body.
+    input: Option<Py<Input>>,
 }
 
 impl Desk {
     pub(super) fn new(py: Python<'_>, constants: &Constants) -> PyResult<Desk> {
         let kit = Kit::new(py)?;
         let template = Template::new(py, constants, &kit)?;
-        Ok(Desk { kit, template })
+        Ok(Desk {
+            kit,
+            template,
+            input: None,
+        })
     }
 
-    /// Ends the request and makes the desk fit for the next one.
+    /// Makes the desk fit for a request: what an earlier one may still reach is replaced.
     ///
     /// # Errors
     /// Python is out of memory; the desk is not fit then.
+    pub(super) fn open(&mut self, py: Python<'_>, constants: &Constants) -> PyResult<()> {
+        if !self.template.is_unreachable(py) {
+            *self = Desk::new(py, constants)?;
+        } else if !self.kit.is_unreachable(py) {
+            self.renew_kit(py)?;
+        }
+        self.kit.empty_input.borrow_mut(py).rewind();
+        Ok(())
+    }
+
+    /// Notes the input of the request, which ends with it.
+    pub(super) fn note_input(&mut self, input: Option<&Bound<'_, Input>>) {
+        self.input = input.map(|input| input.clone().unbind());
+    }
+
+    /// Ends the request.
+    ///
+    /// # Errors
+    /// Python is out of memory; the desk must not be used again then.
     pub(super) fn clear(&mut self, py: Python<'_>) -> PyResult<()> {
+        if let Some(input) = self.input.take() {
+            Input::end(input.bind(py));
+        }
         let closed = self.kit.counter.close(py);
-        if closed && self.kit.is_ours_alone(py) {
+        if closed && !self.kit.socket.get().is_taken() {
             return Ok(());
         }
+        self.renew_kit(py)
+    }
+
+    fn renew_kit(&mut self, py: Python<'_>) -> PyResult<()> {
         let kit = Kit::new(py)?;
         self.template.replace_kit(py, &kit)?;
         self.kit = kit;

@@ -9,9 +9,9 @@ use proto::{Request, TargetForm, Version};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use server::{Body, Exchange, Local, Peer};
+use server::{Exchange, Local, Peer};
 
-use super::desk::Kit;
+use super::desk::{Kit, references};
 use super::errors::ErrorStream;
 use super::failure;
 use super::fields::FieldNames;
@@ -60,10 +60,6 @@ impl Template {
     pub(super) fn new(py: Python<'_>, constants: &Constants, kit: &Kit) -> PyResult<Template> {
         let dict = PyDict::new(py);
         dict.set_item(intern!(py, "wsgi.version"), (1, 0))?;
-        dict.set_item(
-            intern!(py, "wsgi.input"),
-            Input::new(Body::Empty).into_pyobject(py)?,
-        )?;
         dict.set_item(intern!(py, "wsgi.errors"), ErrorStream.into_pyobject(py)?)?;
         dict.set_item(intern!(py, "wsgi.multithread"), constants.multithread)?;
         dict.set_item(intern!(py, "wsgi.multiprocess"), constants.multiprocess)?;
@@ -89,6 +85,12 @@ impl Template {
             forwards_script_name: constants.names.passes_from_trusted(b"SCRIPT_NAME"),
             last: Last::default(),
         })
+    }
+
+    /// Whether nothing but the template leads to its dictionary. An application that found it through the garbage collector would see in
+    /// it what later requests have sent.
+    pub(super) fn is_unreachable(&self, py: Python<'_>) -> bool {
+        references(py, self.dict.as_ptr()) == 1
     }
 
     /// The last request, for log lines.

@@ -227,6 +227,25 @@ impl Input {
         }
     }
 
+    /// Ends with the request: the memory or the file of the body is given back, whoever still refers to the input.
+    pub(super) fn end(input: &Bound<'_, Input>) {
+        // A thread of the application's that is reading at this moment keeps the body until it has let go of the input.
+        let Ok(mut input) = input.try_borrow_mut() else {
+            return;
+        };
+        let source = std::mem::replace(&mut input.source, Source::Over);
+        if matches!(source, Source::File { .. }) {
+            // Giving back the blocks of a long file takes a while.
+            let py = input.py();
+            py.detach(|| drop(source));
+        }
+    }
+
+    /// Goes back to the beginning.
+    pub(super) fn rewind(&mut self) {
+        self.position = 0;
+    }
+
     fn check_open(&self) -> PyResult<()> {
         match self.source {
             Source::Over => Err(over()),

@@ -208,6 +208,7 @@ impl Gateway {
     ) -> PyResult<Observed<'py>> {
         let names = &self.constants.names;
         let input = input_of(py, body)?;
+        desk.note_input(input.as_ref());
         let request = HookRequest::new(py, exchange, names, input.as_ref())?;
         let broken = |(name, _): (&[u8], &[u8])| names.rules(name).pass(exchange.trusted()).err();
         let environ = match exchange.request.fields().find_map(broken) {
@@ -249,7 +250,11 @@ impl Gateway {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        spare.map_or_else(|| Desk::new(py, &self.constants), Ok)
+        let Some(mut desk) = spare else {
+            return Desk::new(py, &self.constants);
+        };
+        desk.open(py, &self.constants)?;
+        Ok(desk)
     }
 
     fn put_back(&self, desk: Desk) {
@@ -268,6 +273,7 @@ fn prepare<'py>(
     body: Body,
 ) -> Result<Bound<'py, PyDict>, Unserved> {
     let input = input_of(py, body)?;
+    desk.note_input(input.as_ref());
     let seen = Seen {
         fields: exchange.request.fields(),
         path: None,
