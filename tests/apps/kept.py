@@ -60,7 +60,8 @@ def collect(environ, start_response, _):
         wait_at("collect")
         everything = gc.get_objects()
         methods = [each for each in everything if type(each) is type(print)]
-        KEPT["found"] = [each for each in methods if each.__module__ is None and type(each.__self__).__module__ == "oxicorn._oxicorn"]
+        ours = [each for each in methods if type(each.__self__).__module__ == "oxicorn._oxicorn"]
+        KEPT["found"] = [each for each in ours if each.__name__ in ("start_response", "write", "early_hints")]
         KEPT["found"] += [each for each in everything if type(each) is dict and "wsgi.early_hints" in each]
         mark("collected")
 
