@@ -1,11 +1,11 @@
 //! What the arbiter asks of the program that it is part of, and what it tells it.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use settings::Config;
 use sys::fdpass::Queue;
+use sys::forks::Private;
 use sys::pipe::Notifier;
 use sys::process::Fork;
 use sys::scoreboard::{Scoreboard, Slot};
@@ -115,7 +115,7 @@ pub struct WorkerSeat {
     /// Rung by the worker when its slot's state has changed.
     pub notifier: Notifier,
     /// At its end when the arbiter is gone.
-    pub lifeline: OwnedFd,
+    pub lifeline: Private,
     /// Where to accept.
     pub listeners: Vec<Listener>,
     /// The configuration of this worker's generation.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use settings::{Address, Config};
 use socket2::{Domain, SockAddr, Socket, Type};
+use sys::forks::Private;
 
 use crate::failure::Failure;
 use crate::upgrade::Inherited;
@@ -29,7 +30,7 @@ const TAKEOVER_PAUSE: Duration = Duration::from_secs(1);
 /// A socket that connections are accepted from. Copies share the socket; it closes with the last.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    socket: Arc<OwnedFd>,
+    socket: Arc<Private>,
     /// As the settings have it, by which a reload recognises it.
     configured: Address,
     /// As the system has it.
@@ -56,7 +57,7 @@ impl Listener {
 
     /// The socket, which does not block.
     #[must_use]
-    pub fn socket(&self) -> &Arc<OwnedFd> {
+    pub fn socket(&self) -> &Arc<Private> {
         &self.socket
     }
 
@@ -384,7 +385,7 @@ fn listen(socket: &Socket, config: &Config) -> io::Result<()> {
 impl Listener {
     fn new(socket: Socket, configured: Address, address: Address, origin: Origin) -> Self {
         Self {
-            socket: Arc::new(socket.into()),
+            socket: Arc::new(OwnedFd::from(socket).into()),
             configured,
             address,
             origin,

@@ -7,6 +7,7 @@ use settings::{Config, WorkerClass};
 
 use crate::embedding::Embedder;
 use crate::failure::{BOOT, Failure};
+use crate::forks;
 
 /// How an application is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +102,7 @@ pub(crate) fn load(
             loader.call_method("load", (spec, wanted(config)), Some(&options))
         }
     };
+    forks::leave_if_stray(py, &loaded);
     let loaded = loaded.and_then(|pair| Application::of(&pair));
     match loaded {
         Ok(application) => Ok(Loaded::Application(application)),

@@ -163,7 +163,11 @@ impl Composition {
         for stream in ["stdout", "stderr"] {
             let _ = sys.getattr(stream)?.call_method0("flush");
         }
-        match py.import("os")?.call_method0("fork")?.extract()? {
+        let os = py.import("os")?;
+        let expected = sys::forks::expect();
+        let forked = os.call_method0("fork");
+        drop(expected);
+        match forked?.extract()? {
             0 => Ok(Fork::Child),
             pid => {
                 // The child is there, whatever the objects for hooks say: the arbiter has to know it.

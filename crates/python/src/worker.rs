@@ -20,6 +20,7 @@ use crate::driver;
 use crate::driver::Crew;
 use crate::embedding::Embedder;
 use crate::failure::{BOOT, Failure, traceback};
+use crate::forks;
 use crate::hooks::Hooks;
 use crate::imports;
 use crate::logging::{self, Access};
@@ -82,6 +83,7 @@ impl Worker {
             Some(_) => own_class::live(py, &worker, seat),
             None => worker.live(py, seat),
         };
+        forks::leave_if_forked();
         worker.leave(py);
         code
     }
@@ -140,6 +142,7 @@ impl Worker {
         if self.hooks.worker_class.is_some() {
             own_class::hand_over_signals(py, &self.object)?;
         }
+        forks::disarm_children(py)?;
         sys::users::become_user(&self.identity)?;
         imports::release(py)?;
         let reloader = self.reloader(py, || Place {
@@ -258,6 +261,7 @@ impl Worker {
         }
         server.stream_bodies();
         let opened = self.event_loop_for(py, &application.callable);
+        forks::leave_if_forked();
         match opened {
             Ok(crew) => Ok(crew),
             Err(error) if addressee.leaving.load(Ordering::Relaxed) => Err(End::Raised(error)),
@@ -290,7 +294,7 @@ impl Worker {
     fn server(&self, seat: WorkerSeat) -> std::io::Result<Arc<Server>> {
         let listeners = seat.listeners.iter().map(|listener| {
             Ok(server::Listener {
-                socket: listener.duplicate()?,
+                socket: listener.duplicate()?.into(),
                 address: listener.address().clone(),
             })
         });

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use socket2::Socket;
+use sys::forks::Withheld;
 use sys::send::Follow;
 
 use crate::backlog::{BUFFERS, Backlog, Front, HIGH_WATER, LOW_WATER, Range, Spool};
@@ -23,6 +24,8 @@ const FLUSH_BYTES: u64 = 1024 * 1024;
 /// A socket with what waits for its client.
 #[derive(Debug)]
 pub(crate) struct Link {
+    /// Stands before the socket, to be dropped before it.
+    _withheld: Withheld,
     socket: Socket,
     out: Mutex<Outgoing>,
     drained: Condvar,
@@ -108,6 +111,7 @@ impl Outgoing {
 impl Link {
     pub(crate) fn new(socket: Socket) -> Link {
         Link {
+            _withheld: Withheld::new(&socket),
             socket,
             out: Mutex::default(),
             drained: Condvar::new(),

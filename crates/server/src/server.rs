@@ -3,12 +3,13 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
 use settings::Config;
+use sys::forks::Private;
 
 use crate::accept::Listener;
 use crate::access_log::{AccessLog, Entry, Left};
@@ -124,7 +125,7 @@ impl Server {
     ///
     /// # Errors
     /// The descriptor cannot be polled.
-    pub fn watch(&self, descriptor: OwnedFd, what: Watched) -> io::Result<()> {
+    pub fn watch(&self, descriptor: Private, what: Watched) -> io::Result<()> {
         self.reactor.lock().watch(descriptor, what)
     }
 

@@ -11,6 +11,7 @@ pub mod epoll;
 pub mod fdpass;
 pub mod fds;
 pub mod files;
+pub mod forks;
 pub mod holder;
 pub mod local_time;
 pub mod memory;

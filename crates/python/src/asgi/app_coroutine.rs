@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
 use super::cycle::Cycle;
+use crate::forks;
 
 /// One call of the application. What it has no word for, such as `cr_frame`, is asked of the application's coroutine.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ impl AppCoroutine {
         py: Python<'_>,
         step: PyResult<Option<Py<PyAny>>>,
     ) -> PyResult<Option<Py<PyAny>>> {
+        forks::leave_if_stray(py, &step);
         let outcome = match step {
             Ok(Some(future)) => return Ok(Some(future)),
             Ok(None) => Ok(()),

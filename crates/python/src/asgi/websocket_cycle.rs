@@ -194,6 +194,8 @@ impl WebSocketCycle {
 
     /// The lock is never held while Python code can run.
     fn lock(&self) -> MutexGuard<'_, State> {
+        // The client of a process that the application has forked is its parent's.
+        crate::forks::leave_if_forked();
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
