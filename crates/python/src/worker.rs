@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arbiter::WorkerSeat;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
@@ -110,7 +111,19 @@ impl Worker {
         if let Err(error) = signals::ignore_all(py) {
             log::error!("Signals cannot be ignored: {error}");
         }
+        if let Err(error) = self.tell_of_threads(py) {
+            log::error!("Threads that the worker waits for cannot be named: {error}");
+        }
         logging::deliver(py);
+    }
+
+    /// The interpreter waits for threads of the application at its end. One that does not end keeps the worker until the
+    /// arbiter kills it, so the log has to say which.
+    fn tell_of_threads(&self, py: Python<'_>) -> PyResult<()> {
+        let patience = (self.config.graceful_timeout / 4).min(Duration::from_secs(1));
+        py.import("oxicorn.workers.threads")?
+            .call_method1("tell_of_those_that_stay", (patience.as_secs_f64(),))
+            .map(drop)
     }
 
     /// Everything up to the first request.

@@ -362,6 +362,11 @@ impl Link {
         self.drained.notify_all();
     }
 
+    /// Ends both directions at once, whoever holds the connection. Errors do not matter: the connection is over either way.
+    pub(crate) fn shut(&self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
     /// The client is told that nothing more will come. Errors do not matter: the connection is over either way.
     pub(crate) fn shut_write(&self) {
         let _ = self.socket.shutdown(Shutdown::Write);
