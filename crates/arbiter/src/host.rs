@@ -74,8 +74,12 @@ pub enum Moment {
     OnStarting,
     /// All sockets are bound, no worker is forked. An error ends the start.
     WhenReady,
-    /// As many workers as were asked for serve, for the first time. Not a hook of Gunicorn's. An error is logged.
-    Serving,
+    /// As many workers as were asked for serve, for the first time since the start or since a reload. Not a hook of
+    /// Gunicorn's. An error is logged.
+    Serving {
+        /// How many.
+        workers: u32,
+    },
     /// The configuration has been read again. An error gives the reload up.
     OnReload,
     /// The number of workers that there shall be has changed. An error is logged, or ends the start.

@@ -275,7 +275,8 @@ fn bind_tcp(
     config: &Config,
     port_use: PortUse,
 ) -> Result<Listener, Refusal> {
-    let wanted = resolve(host, port).map_err(|error| cannot_listen(address, error))?;
+    let wanted = resolve(host, port)
+        .map_err(|error| cannot_listen(address, sys::files::sentence(&error)))?;
     let make = || -> io::Result<Socket> {
         let socket = Socket::new(Domain::for_address(wanted), Type::STREAM, None)?;
         // Without it a restart within the minute that closed connections linger in TIME_WAIT would fail.
@@ -330,7 +331,7 @@ fn refusal_of_tcp(address: &Address, wanted: SocketAddr, error: &io::Error) -> R
                 .with_hint("use a port from 1024 on, or give the server CAP_NET_BIND_SERVICE")
                 .into()
         }
-        _ => cannot_listen(address, error).into(),
+        _ => cannot_listen(address, sys::files::sentence(error)).into(),
     }
 }
 
@@ -367,7 +368,8 @@ fn bind_unix(address: &Address, path: &Path, config: &Config) -> Result<Listener
         listen(&socket, config)?;
         Ok((socket, name))
     };
-    let (socket, name) = make().map_err(|error| cannot_listen(address, error))?;
+    let (socket, name) =
+        make().map_err(|error| cannot_listen(address, sys::files::reason(path, &error)))?;
     let origin = Origin::Server(Some(Arc::new(name)));
     Ok(Listener::new(
         socket,
@@ -397,7 +399,7 @@ impl Listener {
 fn adopt(number: i32, config: &Config, origin: Origin) -> Result<Listener, Failure> {
     let shown = Address::Fd(number);
     let socket: Socket = sys::fds::adopt_socket(number)
-        .map_err(|error| cannot_listen(&shown, error))?
+        .map_err(|error| cannot_listen(&shown, sys::files::sentence(&error)))?
         .into();
     // Listening again on a socket that listens may be forbidden (SELinux).
     let is_listening = socket.is_listener().unwrap_or(false);
@@ -406,7 +408,7 @@ fn adopt(number: i32, config: &Config, origin: Origin) -> Result<Listener, Failu
     } else {
         listen(&socket, config)
     };
-    ready.map_err(|error| cannot_listen(&shown, error))?;
+    ready.map_err(|error| cannot_listen(&shown, sys::files::sentence(&error)))?;
     let address = address_of(&socket).unwrap_or_else(|| shown.clone());
     Ok(Listener::new(socket, shown, address, origin))
 }

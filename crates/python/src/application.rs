@@ -18,6 +18,16 @@ pub(crate) enum Interface {
     Asgi,
 }
 
+impl Interface {
+    /// The number under which a worker reports it; not zero.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::Wsgi => 1,
+            Self::Asgi => 2,
+        }
+    }
+}
+
 /// An application.
 #[derive(Debug)]
 pub(crate) struct Application {
@@ -71,6 +81,14 @@ pub(crate) fn worker_class(config: &Config) -> String {
     match wanted(config) {
         Some(_) => class.to_owned(),
         None => format!("{class} (asgi for an ASGI application)"),
+    }
+}
+
+/// The class of the workers that run, whose number of an interface is `interface`.
+pub(crate) fn running_class(config: &Config, interface: u32) -> &'static str {
+    match interface == Interface::Asgi.number() {
+        true => WorkerClass::Asgi.name(),
+        false => config.effective_worker_class().name(),
     }
 }
 

@@ -241,6 +241,9 @@ fn unreadable(name: &str, error: &std::io::Error) -> Failure {
         std::io::ErrorKind::NotFound => {
             Failure::configuration(format!("the conf file {name} does not exist"))
         }
-        _ => Failure::configuration(format!("the conf file {name} cannot be read: {error}")),
+        _ => {
+            let reason = sys::files::sentence(error);
+            Failure::configuration(format!("the conf file {name} cannot be read: {reason}"))
+        }
     }
 }

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arbiter::WorkerSeat;
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 use server::{Left, Seat, Server, Siblings, Watched};
 use settings::{Config, WorkerClass};
+use sys::boot_report::BootReport;
 use sys::scoreboard::State;
 use sys::users::Identity;
 
@@ -20,7 +21,7 @@ use crate::controls::Controls;
 use crate::driver;
 use crate::driver::Crew;
 use crate::embedding::Embedder;
-use crate::failure::{BOOT, Failure, traceback};
+use crate::failure::{self, BOOT, Failure, traceback};
 use crate::forks;
 use crate::hooks::Hooks;
 use crate::imports;
@@ -51,6 +52,8 @@ pub(crate) struct Worker {
     pub(crate) conf_file: Option<(PathBuf, Stamp)>,
     /// Whose rights it takes on.
     pub(crate) identity: Identity,
+    /// Where it reports how its boot goes.
+    pub(crate) boot: BootReport,
 }
 
 /// Why a worker ends early.
@@ -95,8 +98,26 @@ impl Worker {
                 let served = driver::run(py, &server, &crew);
                 served.unwrap_or_else(|error| code_of(py, &End::Raised(error), CRASH))
             }
-            Err(end) => code_of(py, &end, BOOT),
+            Err(end) => self.cannot_boot(py, &end),
         }
+    }
+
+    /// Tells the arbiter and the log why this worker cannot boot, and returns the exit code. What another worker has told
+    /// already is not told at length again; and what ends a worker on purpose is no failure.
+    fn cannot_boot(&self, py: Python<'_>, end: &End) -> i32 {
+        let (report, code) = match end {
+            End::Failed(failure) => (failure.report.clone(), failure.code),
+            End::Raised(error) if error.is_instance_of::<PyException>(py) => {
+                let failure = Failure::raised(py, "while a worker booted", error, BOOT);
+                (failure.report, BOOT)
+            }
+            End::Raised(_) => return code_of(py, end, BOOT),
+        };
+        if self.boot.note_failure(&failure::cause(&report)) {
+            return code_of(py, end, BOOT);
+        }
+        log::error!("This worker cannot boot either, for the same reason");
+        code
     }
 
     /// What comes last, whatever was before.
@@ -224,6 +245,7 @@ impl Worker {
         access: Access,
         variables: Vec<String>,
     ) -> PyResult<Crew> {
+        self.boot.note_interface(Interface::Wsgi.number());
         wsgi::set_error_stream(logging::write_text);
         let multithread = self.config.effective_worker_class() == WorkerClass::Gthread;
         let multiprocess = self.config.workers > 1;
@@ -292,7 +314,8 @@ impl Worker {
 
     /// An event loop that serves an ASGI application, which has started in it.
     fn event_loop_for(&self, py: Python<'_>, application: &Py<PyAny>) -> PyResult<Crew> {
-        if self.config.worker_class != WorkerClass::Asgi {
+        let is_news = self.boot.note_interface(Interface::Asgi.number());
+        if is_news && self.config.worker_class != WorkerClass::Asgi && !logging::is_on_terminal() {
             log::info!("The application speaks ASGI: an asgi worker serves it");
         }
         // The logger is told by the server's access log.

@@ -12,7 +12,7 @@ use settings::Config;
 use sys::forks::Private;
 
 use crate::accept::Listener;
-use crate::access_log::{AccessLog, Entry, Left};
+use crate::access_log::{AccessLog, Colours, Entry, Left};
 use crate::dispatcher::{Dispatcher, Leader, Parts};
 use crate::exchange::Exchange;
 use crate::handover::Handover;
@@ -93,7 +93,14 @@ impl Server {
             waker: Waker::new(poll.registry(), WAKER)?,
             registry: poll.registry().try_clone()?,
             options,
-            access_log: AccessLog::open(config.accesslog.as_deref(), &config.access_log_format),
+            access_log: AccessLog::open(
+                config.accesslog.as_deref(),
+                &config.access_log_format,
+                match config.coloured_statuses {
+                    true => Colours::On,
+                    false => Colours::Off,
+                },
+            ),
             slot: seat.slot,
             notifier: seat.notifier,
         };

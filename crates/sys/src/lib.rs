@@ -6,6 +6,7 @@
 //! Linux only, as `epoll`, `eventfd` and `/proc` are.
 
 pub mod accept_queue;
+pub mod boot_report;
 pub mod clock;
 pub mod epoll;
 pub mod fdpass;
