@@ -55,3 +55,35 @@ def test_an_address_that_is_taken_changes_nothing(serve: Serve, write: Write) ->
         eventually(lambda: load.total > seen + 50, what="requests of the old")
     assert load.failures == []
     assert server.workers() == workers
+
+
+def test_a_descriptor_of_the_servers_own_cannot_be_named(serve: Serve, write: Write) -> None:
+    """`fd://N` means a socket that the server was started with: any other number is taken by what it opened itself."""
+    port = free_port()
+    conf = write("conf.py", f"bind = '127.0.0.1:{port}'\nstatsd_host = '127.0.0.1:{free_port()}'\n")
+    server = serve("lab", "-c", str(conf), bind=None, ready=False)
+    server.address = ("127.0.0.1", port)
+    workers = server.wait_ready().wait_workers(1)
+    descriptors = [entry.name for entry in Path(f"/proc/{server.pid}/fd").iterdir()]
+    sockets = [number for number in descriptors if "socket" in str(Path(f"/proc/{server.pid}/fd/{number}").readlink())]
+    assert len(sockets) >= 2, "a listener and the way to statsd"
+    for number in sorted(descriptors, key=int):
+        conf.write_text(f"bind = ['127.0.0.1:{port}', 'fd://{number}']\nworkers = 3\n")
+        server.signal(SIGHUP).wait_log(rf"cannot listen on fd://{number}: it (is not a socket|was not open when)")
+    assert server.workers() == workers
+    assert server.get().status == 200
+
+
+def test_a_descriptor_that_was_passed_can_be_named_later(serve: Serve, write: Write) -> None:
+    port = free_port()
+    conf = write("conf.py", f"bind = '127.0.0.1:{port}'\n")
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        number = passed.fileno()
+        server = serve("lab", "-c", str(conf), bind=None, ready=False, pass_fds=(number,))
+        server.address = ("127.0.0.1", port)
+        old = server.wait_ready().wait_workers(1)
+        conf.write_text(f"bind = ['127.0.0.1:{port}', 'fd://{number}']\n")
+        server.signal(SIGHUP).wait_replaced(old, 1)
+        address = passed.getsockname()
+    with Wire(address) as wire:
+        assert wire.get("/").status == 200

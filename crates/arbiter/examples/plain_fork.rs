@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let _ = log::set_logger(&StandardError);
     log::set_max_level(log::LevelFilter::Debug);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    sys::fds::note_inherited();
     let outcome = match load(&arguments) {
         Ok(config) => arbiter::run(config, &mut PlainFork { arguments }),
         Err(error) => {

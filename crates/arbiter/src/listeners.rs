@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -182,7 +182,6 @@ impl Listener {
             return true;
         }
         match (address, &self.address) {
-            (Address::Fd(number), _) => self.socket.as_raw_fd() == *number,
             (Address::Unix(wanted), Address::Unix(path)) => {
                 std::path::absolute(wanted).ok() == std::path::absolute(path).ok()
             }

@@ -23,6 +23,7 @@ use crate::{check, driver, host, imports, metrics};
 ///
 /// Python itself is broken: a module of its library or of ours cannot be imported.
 pub(crate) fn main(py: Python<'_>, arguments: &[String]) -> PyResult<i32> {
+    sys::fds::note_inherited();
     sys::fds::fill_standard_streams()?;
     sys::forks::claim()?;
     let command_line = match embedding::parse(arguments) {
@@ -45,6 +46,7 @@ pub(crate) fn main(py: Python<'_>, arguments: &[String]) -> PyResult<i32> {
 ///
 /// As for [`main`].
 pub(crate) fn serve(py: Python<'_>, application: Py<PyAny>) -> PyResult<i32> {
+    sys::fds::note_inherited();
     sys::fds::fill_standard_streams()?;
     sys::forks::claim()?;
     let launch = Launch::note(py)?;

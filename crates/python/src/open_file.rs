@@ -2,11 +2,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use pyo3::prelude::*;
 use server::FilePart;
 
 /// A file whose size is not known is read into memory up to this, because nothing says where it ends. What the kernel tells of
@@ -88,17 +87,17 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
-/// A descriptor of our own for one that Python code has just named as open: the application closes its own when it likes. `None` for a
+/// A descriptor of our own for one that Python code has named as open: the application closes its own when it likes. `None` for a
 /// negative number, by which some files say that they have none.
+///
+/// The number is only a number: a thread closes a file without the GIL, perhaps at this moment. The kernel then says that nothing is
+/// open, or gives the file that the application has opened under the number since.
 ///
 /// # Errors
 /// It is not open, or the process may have no more.
-pub(crate) fn duplicate(_attached: Python<'_>, descriptor: RawFd) -> io::Result<Option<File>> {
+pub(crate) fn duplicate(descriptor: RawFd) -> io::Result<Option<File>> {
     if descriptor < 0 {
         return Ok(None);
     }
-    // SAFETY: the number is not negative. We hold the GIL and run no Python code until the descriptor is duplicated, so whoever has
-    // named it as open cannot close it meanwhile; one that never was open makes the system call fail.
-    let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
-    Ok(Some(File::from(descriptor.try_clone_to_owned()?)))
+    Ok(Some(File::from(sys::fds::duplicate_number(descriptor)?)))
 }

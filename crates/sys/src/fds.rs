@@ -69,46 +69,119 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(fcntl_setfl(fd, flags | OFlags::NONBLOCK)?)
 }
 
-/// Numbers that were adopted, so that none gets two owners.
-static ADOPTED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+/// A descriptor that was open before this program opened any of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Inherited {
+    number: RawFd,
+    /// Device and inode, which tell a file that was opened later under the same number.
+    file: (u64, u64),
+    /// Only what is kept on exec can have come from the process that started this program. The rest belongs to an object of the
+    /// program that this server is a part of.
+    on_exec: OnExec,
+    /// So that none gets two owners.
+    is_adopted: bool,
+}
+
+static INHERITED: Mutex<Vec<Inherited>> = Mutex::new(Vec::new());
+
+/// How far descriptors are looked for where `/proc` is not there.
+const NUMBERS_WITHOUT_PROC: RawFd = 1100;
+
+/// Notes which descriptors are open: those that [`adopt_socket`] may take. To be called before this program opens anything.
+pub fn note_inherited() {
+    let mut found = Vec::new();
+    // The descriptor that the directory is read by is closed before any is adopted.
+    for number in open_numbers().unwrap_or_else(|_| (0..NUMBERS_WITHOUT_PROC).collect()) {
+        if let (Ok(status), Ok(on_exec)) = (status(number), on_exec(number)) {
+            found.push(Inherited {
+                number,
+                file: (status.st_dev, status.st_ino),
+                on_exec,
+                is_adopted: false,
+            });
+        }
+    }
+    inherited().append(&mut found);
+}
+
+fn open_numbers() -> io::Result<Vec<RawFd>> {
+    let entries = std::fs::read_dir("/proc/self/fd")?;
+    let number =
+        |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    Ok(entries.filter_map(number).collect())
+}
+
+fn inherited() -> std::sync::MutexGuard<'static, Vec<Inherited>> {
+    INHERITED
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
 
 /// Takes ownership of a socket that the process inherited under this number (`fd://N`, `LISTEN_FDS`, `GUNICORN_FD`), and
-/// has it closed on exec.
+/// has it closed on exec. One that belongs to an object of this program is duplicated.
 ///
 /// # Errors
 ///
-/// `NotFound` when nothing is open under the number, `InvalidInput` when it is not a socket, `AlreadyExists` when it
-/// has been adopted before.
+/// `NotFound` when nothing is open under the number, `InvalidInput` when it is not a socket or not one that was open when
+/// the program began, `AlreadyExists` when it has been adopted before.
 pub fn adopt_socket(number: RawFd) -> io::Result<OwnedFd> {
-    if !is_socket(number)? {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a socket",
-        ));
+    let invalid = |reason| io::Error::new(io::ErrorKind::InvalidInput, reason);
+    let status = status(number)?;
+    if status.st_mode & libc::S_IFMT != libc::S_IFSOCK {
+        return Err(invalid("it is not a socket"));
     }
-    if number < FIRST_INHERITED {
-        // SAFETY: it was just found open, and the standard streams stay open while the process lives.
-        let standard = unsafe { BorrowedFd::borrow_raw(number) };
-        return duplicate(standard);
+    let file = (status.st_dev, status.st_ino);
+    let mut inherited = inherited();
+    let is_it = |known: &Inherited| known.number == number && known.file == file;
+    let Some(known) = inherited.iter_mut().find(|known| is_it(known)) else {
+        return Err(invalid("it was not open when the server was started"));
+    };
+    if number < FIRST_INHERITED || known.on_exec == OnExec::Close {
+        return duplicate_number(number);
     }
-    let mut adopted = ADOPTED
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    if adopted.contains(&number) {
+    if known.is_adopted {
         return Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
             "it is in use already",
         ));
     }
-    adopted.push(number);
-    // SAFETY: it is an open socket that whoever started this process meant for it, and the list above makes sure that
-    // it is taken once. Everything that this process opens itself is owned elsewhere and not named by an operator.
+    known.is_adopted = true;
+    // SAFETY: nothing in this process owns it. It was open before this program opened anything, it was kept on exec, as nothing is
+    // that belongs to an object, its inode says that no other file has taken its number since, and the list says that it
+    // is adopted for the first time.
     let socket = unsafe { OwnedFd::from_raw_fd(number) };
     set_on_exec(std::os::fd::AsFd::as_fd(&socket), OnExec::Close)?;
     Ok(socket)
 }
 
-fn is_socket(number: RawFd) -> io::Result<bool> {
+/// A second descriptor, closed on exec, for the file that is open under this number now.
+///
+/// It claims nothing of the number: another thread may close it at any moment. Then there is an error, or a descriptor
+/// of the file that has taken the number meanwhile.
+///
+/// # Errors
+///
+/// Nothing is open under it, or the process has no descriptor left.
+pub fn duplicate_number(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl takes integers here, and answers EBADF for a number that is not open.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, FIRST_INHERITED) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made it for this call.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+fn on_exec(number: RawFd) -> io::Result<OnExec> {
+    // SAFETY: fcntl takes integers here, and answers EBADF for a number that is not open.
+    match unsafe { libc::fcntl(number, libc::F_GETFD) } {
+        -1 => Err(io::Error::last_os_error()),
+        flags if flags & libc::FD_CLOEXEC != 0 => Ok(OnExec::Close),
+        _ => Ok(OnExec::Keep),
+    }
+}
+
+fn status(number: RawFd) -> io::Result<libc::stat> {
     // SAFETY: all-zero bytes are a valid stat structure.
     let mut status: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: fstat writes to the structure, and answers EBADF for a number that is not open.
@@ -119,7 +192,7 @@ fn is_socket(number: RawFd) -> io::Result<bool> {
             _ => error,
         });
     }
-    Ok(status.st_mode & libc::S_IFMT == libc::S_IFSOCK)
+    Ok(status)
 }
 
 #[cfg(test)]
@@ -130,21 +203,11 @@ mod tests {
 
     use super::*;
 
-    fn on_exec(fd: BorrowedFd<'_>) -> OnExec {
-        match rustix::io::fcntl_getfd(fd)
-            .expect("fcntl")
-            .contains(FdFlags::CLOEXEC)
-        {
-            true => OnExec::Close,
-            false => OnExec::Keep,
-        }
-    }
-
     #[test]
     fn a_duplicate_is_the_same_file_and_closes_on_exec() {
         let (left, mut right) = UnixStream::pair().expect("socketpair");
         let copy = duplicate(left.as_fd()).expect("dup");
-        assert_eq!(on_exec(copy.as_fd()), OnExec::Close);
+        assert_eq!(on_exec(copy.as_raw_fd()).expect("fcntl"), OnExec::Close);
         drop(left);
         UnixStream::from(copy).write_all(b"hi").expect("write");
         let mut received = String::new();
@@ -156,9 +219,9 @@ mod tests {
     fn the_exec_flag_is_set_and_cleared() {
         let (left, _right) = UnixStream::pair().expect("socketpair");
         set_on_exec(left.as_fd(), OnExec::Keep).expect("fcntl");
-        assert_eq!(on_exec(left.as_fd()), OnExec::Keep);
+        assert_eq!(on_exec(left.as_raw_fd()).expect("fcntl"), OnExec::Keep);
         set_on_exec(left.as_fd(), OnExec::Close).expect("fcntl");
-        assert_eq!(on_exec(left.as_fd()), OnExec::Close);
+        assert_eq!(on_exec(left.as_raw_fd()).expect("fcntl"), OnExec::Close);
     }
 
     #[test]
@@ -174,14 +237,40 @@ mod tests {
     #[test]
     fn a_socket_is_adopted_once_and_under_its_number() {
         let (left, _right) = UnixStream::pair().expect("socketpair");
+        set_on_exec(left.as_fd(), OnExec::Keep).expect("as one that was inherited");
         let number = left.into_raw_fd();
+        note_inherited();
         let adopted = adopt_socket(number).expect("adopt");
         assert_eq!(adopted.as_raw_fd(), number);
-        assert_eq!(on_exec(adopted.as_fd()), OnExec::Close);
+        assert_eq!(on_exec(number).expect("fcntl"), OnExec::Close);
         assert_eq!(
             adopt_socket(number).expect_err("twice").kind(),
             io::ErrorKind::AlreadyExists
         );
+    }
+
+    #[test]
+    fn what_this_program_has_opened_is_not_adopted() {
+        let (left, _right) = UnixStream::pair().expect("socketpair");
+        let error = adopt_socket(left.as_raw_fd()).expect_err("it is ours");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let closed = left.as_raw_fd();
+        set_on_exec(left.as_fd(), OnExec::Keep).expect("fcntl");
+        note_inherited();
+        drop(left);
+        let (other, _end) = UnixStream::pair().expect("socketpair");
+        let taken = rustix::io::fcntl_dupfd_cloexec(&other, closed).expect("dup");
+        if taken.as_raw_fd() == closed {
+            adopt_socket(closed).expect_err("another socket has its number");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_an_object_of_this_program_is_duplicated() {
+        let (left, _right) = UnixStream::pair().expect("socketpair");
+        note_inherited();
+        let copy = adopt_socket(left.as_raw_fd()).expect("a copy");
+        assert_ne!(copy.as_raw_fd(), left.as_raw_fd());
     }
 
     #[test]

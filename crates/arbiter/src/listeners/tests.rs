@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -36,6 +36,9 @@ fn passed(socket: impl AsFd) -> i32 {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let copy = rustix::io::fcntl_dupfd_cloexec(socket, number).expect("dup");
     assert_eq!(copy.as_raw_fd(), number);
+    // As one that was passed to this process.
+    sys::fds::set_on_exec(copy.as_fd(), sys::fds::OnExec::Keep).expect("fcntl");
+    sys::fds::note_inherited();
     copy.into_raw_fd()
 }
 

@@ -203,8 +203,7 @@ fn duplicate(file: &Bound<'_, PyAny>) -> PyResult<File> {
     let descriptor: RawFd = descriptor
         .extract()
         .map_err(|_| wrong_type("the file", "an open file", file))?;
-    open_file::duplicate(py, descriptor)?
-        .ok_or_else(|| PyValueError::new_err("the file is not open"))
+    open_file::duplicate(descriptor)?.ok_or_else(|| PyValueError::new_err("the file is not open"))
 }
 
 /// The range of a file: from `offset`, else from where the descriptor stands, which moves on with it, as sendfile(2) has it.

@@ -74,7 +74,7 @@ impl FileWrapper {
         let fd = file
             .call_method0(intern!(py, "fileno"))?
             .extract::<RawFd>()?;
-        let Some(copy) = open_file::duplicate(py, fd)? else {
+        let Some(copy) = open_file::duplicate(fd)? else {
             return Ok(None);
         };
         // Before the position is asked for: a pipe has none, and raises.
