@@ -102,5 +102,11 @@ class Response:
 def say(level: int, message: str) -> None:
     """Write a message to the error log as a line of the server's own, past Python's `logging`."""
 
+def open_log(path: str, flags: int) -> int:
+    """Open a file of the log with flags of `os.open`; root uses fewer rights where others can change a directory."""
+
+def give_away(file: Any) -> None:
+    """Give an open file of the log to the workers' user."""
+
 def send_metric(metric: str) -> None:
     """Send a metric, written down without prefix and tags, where `statsd_host` is set."""

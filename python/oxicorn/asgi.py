@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from oxicorn import imports
 from oxicorn.app_loader import BOOT_ERROR
 from oxicorn.dialect import dialect
 from oxicorn.errors import AppError, user_traceback
@@ -24,7 +24,7 @@ def new_loop(kind: str) -> asyncio.AbstractEventLoop:
     library: Any = asyncio
     if kind != "asyncio":
         try:
-            library = imports.load("uvloop")
+            library = importlib.import_module("uvloop")
         except ImportError as error:
             if kind == "uvloop":
                 hint = "pip install uvloop, or leave asgi_loop at auto"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import functools
 import importlib
 import inspect
 import json
@@ -21,6 +22,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
@@ -112,7 +114,26 @@ class _ReportsOnce(logging.StreamHandler):  # type: ignore[type-arg]
 
 
 class _FileHandler(_ReportsOnce, logging.FileHandler):
-    pass
+    def _open(self) -> Any:
+        file = open(  # noqa: SIM115
+            self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=_oxicorn.open_log
+        )
+        # The workers have to open it anew.
+        _oxicorn.give_away(file)
+        return file
+
+
+@contextlib.contextmanager
+def _careful_handlers() -> Iterator[None]:
+    """Have the file handlers that are made meanwhile open their files as the server opens its own.
+
+    Each keeps the function `open` that `logging` has when the handler is made.
+    """
+    vars(logging)["open"] = functools.partial(open, opener=_oxicorn.open_log)
+    try:
+        yield
+    finally:
+        del vars(logging)["open"]
 
 
 class Logger:
@@ -273,15 +294,13 @@ class Logger:
                 try:
                     fresh = handler._open()
                 except OSError as error:
-                    _oxicorn.say(logging.ERROR, f"{handler.baseFilename} cannot be opened again: {error.strerror}")
+                    _oxicorn.say(
+                        logging.ERROR, f"{handler.baseFilename} cannot be opened again: {error.strerror or error}"
+                    )
                     continue
                 stale, handler.stream = handler.stream, fresh
                 with contextlib.suppress(OSError):
                     stale.close()
-            if getattr(handler, "_gunicorn", False):
-                self._give_away(handler.baseFilename)
-        if self.cfg.errorlog != "-":
-            self._give_away(self.cfg.errorlog)
 
     def close_on_exec(self) -> None:
         """Keep the files of all handlers from programs that this process executes."""
@@ -291,13 +310,6 @@ class Logger:
     def _file_handlers(self) -> list[Any]:
         every = [handler for log in [logging.root, *loggers()] for handler in log.handlers]
         return [one for one in dict.fromkeys(every) if isinstance(one, logging.FileHandler) and one.stream]
-
-    def _give_away(self, path: str) -> None:
-        """Let the workers' user open the file anew."""
-        owner = (self.cfg.user, self.cfg.group)
-        if owner != (os.geteuid(), os.getegid()):
-            with contextlib.suppress(OSError):
-                os.chown(path, *owner)
 
     def _get_gunicorn_handler(self, log: logging.Logger) -> logging.Handler | None:
         return next((handler for handler in log.handlers if getattr(handler, "_gunicorn", False)), None)
@@ -318,9 +330,7 @@ class Logger:
                 handler = _FileHandler(output)
             except OSError as error:
                 setting = "errorlog" if log is self.error_log else "accesslog"
-                raise SettingError(f"{setting}: {output} cannot be opened: {error.strerror}") from None
-        if output != "-":
-            self._give_away(output)
+                raise SettingError(f"{setting}: {output} cannot be opened: {error.strerror or error}") from None
         handler.setFormatter(fmt)
         vars(handler).update(_gunicorn=True, _output=output)
         log.addHandler(handler)
@@ -363,16 +373,18 @@ def _configure(cfg: Any) -> None:
     try:
         if cfg.logconfig_dict:
             setting = "logconfig_dict"
-            logging.config.dictConfig({**CONFIG_DEFAULTS, **cfg.logconfig_dict})
+            with _careful_handlers():
+                logging.config.dictConfig({**CONFIG_DEFAULTS, **cfg.logconfig_dict})
         elif cfg.logconfig_json:
             setting = f"logconfig_json: {cfg.logconfig_json}"
             text = Path(cfg.logconfig_json).read_text(encoding="utf-8")
-            logging.config.dictConfig({**CONFIG_DEFAULTS, **json.loads(text)})
+            with _careful_handlers():
+                logging.config.dictConfig({**CONFIG_DEFAULTS, **json.loads(text)})
         elif cfg.logconfig:
             setting = f"logconfig: {cfg.logconfig}"
             path = Path(cfg.logconfig)
             defaults = {"__file__": str(path), "here": str(path.parent)}
-            with path.open(encoding="utf-8") as file:
+            with path.open(encoding="utf-8") as file, _careful_handlers():
                 logging.config.fileConfig(file, defaults=defaults, disable_existing_loggers=False)
     except Exception as error:
         reasons = [str(part) or type(part).__name__ for part in (error, error.__cause__) if part is not None]

@@ -35,7 +35,6 @@ _OWN = (
     "oxicorn.reloader",
     "oxicorn.sock",
     "oxicorn.workers.base",
-    "oxicorn.workers.threads",
     "oxicorn.workers.gthread",
     "oxicorn.workers.own",
     "oxicorn.workers.sync",

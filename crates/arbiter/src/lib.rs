@@ -13,6 +13,7 @@ mod generation;
 mod host;
 mod listeners;
 mod measure;
+mod owner;
 mod pidfile;
 mod service_manager;
 mod start;

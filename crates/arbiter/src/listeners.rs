@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use settings::{Address, Config};
 use socket2::{Domain, SockAddr, Socket, Type};
-use sys::forks::Private;
+use sys::rights::with_rights_at;
 
 use crate::failure::Failure;
+use crate::owner;
 use crate::upgrade::Inherited;
 
 mod name;
@@ -30,7 +31,7 @@ const TAKEOVER_PAUSE: Duration = Duration::from_secs(1);
 /// A socket that connections are accepted from. Copies share the socket; it closes with the last.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    socket: Arc<Private>,
+    socket: Arc<OwnedFd>,
     /// As the settings have it, by which a reload recognises it.
     configured: Address,
     /// As the system has it.
@@ -57,7 +58,7 @@ impl Listener {
 
     /// The socket, which does not block.
     #[must_use]
-    pub fn socket(&self) -> &Arc<Private> {
+    pub fn socket(&self) -> &Arc<OwnedFd> {
         &self.socket
     }
 
@@ -106,7 +107,10 @@ pub(crate) fn open(config: &Config, inherited: &Inherited) -> Result<Vec<Listene
             .collect(),
         Inherited::FromMaster(numbers) => {
             let names = || Origin::Server(None);
-            let adopt = |number: &i32| adopt(*number, config, names()).map(with_anothers_name);
+            let rights = owner::with_fewer_rights(config)?;
+            let adopt = |number: &i32| {
+                adopt(*number, config, names()).map(|listener| with_anothers_name(listener, rights))
+            };
             let inherited = numbers.iter().map(adopt).collect::<Result<Vec<_>, _>>()?;
             // What the new configuration does not name any more is closed here, and by the old master when it ends.
             bind_missing(config, inherited, TAKEOVER_ATTEMPTS)
@@ -274,8 +278,7 @@ fn bind_tcp(
     config: &Config,
     port_use: PortUse,
 ) -> Result<Listener, Refusal> {
-    let wanted = resolve(host, port)
-        .map_err(|error| cannot_listen(address, sys::files::sentence(&error)))?;
+    let wanted = resolve(host, port).map_err(|error| cannot_listen(address, error))?;
     let make = || -> io::Result<Socket> {
         let socket = Socket::new(Domain::for_address(wanted), Type::STREAM, None)?;
         // Without it a restart within the minute that closed connections linger in TIME_WAIT would fail.
@@ -330,7 +333,7 @@ fn refusal_of_tcp(address: &Address, wanted: SocketAddr, error: &io::Error) -> R
                 .with_hint("use a port from 1024 on, or give the server CAP_NET_BIND_SERVICE")
                 .into()
         }
-        _ => cannot_listen(address, sys::files::sentence(error)).into(),
+        _ => cannot_listen(address, error).into(),
     }
 }
 
@@ -350,9 +353,10 @@ fn taken(shown: &str, wanted: SocketAddr) -> Failure {
 }
 
 fn bind_unix(address: &Address, path: &Path, config: &Config) -> Result<Listener, Refusal> {
-    name::remove_stale(path).map_err(|reason| cannot_listen(address, reason))?;
-    let owner = name::new_owner(config)?;
-    let make = || -> io::Result<(Socket, Name)> {
+    let new_owner = owner::of_sockets(config)?;
+    let rights = owner::with_fewer_rights(config)?;
+    let bind = || -> io::Result<(Socket, Name)> {
+        name::remove_stale(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         let name = SockAddr::unix(path)?;
         let before = sys::process::set_umask(config.umask);
@@ -360,15 +364,18 @@ fn bind_unix(address: &Address, path: &Path, config: &Config) -> Result<Listener
         sys::process::set_umask(before);
         bound?;
         // From here on the name is removed again whatever fails.
-        let name = Name::of(path, Owner::ThisProcess)?;
-        if let Some(owner) = owner {
-            sys::users::give(path, owner.uid, owner.gid)?;
+        let name = Name::of(path, Owner::ThisProcess, rights)?;
+        Ok((socket, name))
+    };
+    let make = || -> io::Result<(Socket, Name)> {
+        let (socket, name) = with_rights_at(path, rights, bind)?;
+        if let Some(new_owner) = new_owner {
+            sys::users::give_socket(path, new_owner.uid, new_owner.gid)?;
         }
         listen(&socket, config)?;
         Ok((socket, name))
     };
-    let (socket, name) =
-        make().map_err(|error| cannot_listen(address, sys::files::reason(path, &error)))?;
+    let (socket, name) = make().map_err(|error| cannot_listen(address, error))?;
     let origin = Origin::Server(Some(Arc::new(name)));
     Ok(Listener::new(
         socket,
@@ -386,7 +393,7 @@ fn listen(socket: &Socket, config: &Config) -> io::Result<()> {
 impl Listener {
     fn new(socket: Socket, configured: Address, address: Address, origin: Origin) -> Self {
         Self {
-            socket: Arc::new(OwnedFd::from(socket).into()),
+            socket: Arc::new(socket.into()),
             configured,
             address,
             origin,
@@ -398,7 +405,7 @@ impl Listener {
 fn adopt(number: i32, config: &Config, origin: Origin) -> Result<Listener, Failure> {
     let shown = Address::Fd(number);
     let socket: Socket = sys::fds::adopt_socket(number)
-        .map_err(|error| cannot_listen(&shown, sys::files::sentence(&error)))?
+        .map_err(|error| cannot_listen(&shown, error))?
         .into();
     // Listening again on a socket that listens may be forbidden (SELinux).
     let is_listening = socket.is_listener().unwrap_or(false);
@@ -407,17 +414,19 @@ fn adopt(number: i32, config: &Config, origin: Origin) -> Result<Listener, Failu
     } else {
         listen(&socket, config)
     };
-    ready.map_err(|error| cannot_listen(&shown, sys::files::sentence(&error)))?;
+    ready.map_err(|error| cannot_listen(&shown, error))?;
     let address = address_of(&socket).unwrap_or_else(|| shown.clone());
     Ok(Listener::new(socket, shown, address, origin))
 }
 
 /// The name of an inherited unix socket is the other master's until that ends.
-fn with_anothers_name(listener: Listener) -> Listener {
+fn with_anothers_name(listener: Listener, rights: Option<sys::rights::Owner>) -> Listener {
     let Address::Unix(path) = &listener.address else {
         return listener;
     };
-    let name = Name::of(path, Owner::AnotherMaster).ok().map(Arc::new);
+    let name = Name::of(path, Owner::AnotherMaster, rights)
+        .ok()
+        .map(Arc::new);
     Listener {
         origin: Origin::Server(name),
         ..listener

@@ -2,10 +2,9 @@
 //! the application is imported: a port that is taken is told at once.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use settings::Config;
-use sys::forks::Private;
 use sys::process::{Fork, Streams};
 use sys::signals::{Signal, SignalPipe};
 
@@ -14,7 +13,7 @@ use crate::generation::Generation;
 use crate::host::{Boot, Host, Moment, Outcome};
 use crate::pidfile::Pidfile;
 use crate::upgrade::{Inherited, Origin};
-use crate::{EXIT_APP_LOAD, EXIT_START, EXIT_WORKER_BOOT, listeners};
+use crate::{EXIT_APP_LOAD, EXIT_START, EXIT_WORKER_BOOT, listeners, owner};
 
 /// What an arbiter is sent. Gunicorn's list.
 const SIGNALS: [Signal; 10] = [
@@ -138,7 +137,7 @@ fn write_pidfile(config: &Config, parent: Option<i32>) -> Result<Option<Pidfile>
     if parent.is_some() {
         name.push(".2");
     }
-    Pidfile::create(name.as_ref()).map(Some)
+    Pidfile::create(name.as_ref(), owner::with_fewer_rights(config)?).map(Some)
 }
 
 fn note_ignored_bind(config: &Config, inherited: &Inherited) {
@@ -172,7 +171,7 @@ enum Detached {
 /// The way back to the process that somebody has started, which waits for how the start turns out. Gunicorn's exits at
 /// once with 0, so that nobody learns of a port that is taken.
 struct Launcher {
-    answer: Private,
+    answer: OwnedFd,
     leaves: Streams,
 }
 
@@ -201,7 +200,7 @@ fn detach(config: &Config, host: &mut dyn Host) -> Result<Detached, Failure> {
 }
 
 /// Waits for the exit code that the process in the background sends. One that ends without a word has failed.
-fn answer(pipe: &Private) -> i32 {
+fn answer(pipe: &OwnedFd) -> i32 {
     loop {
         match sys::poll::readable([pipe.as_fd()], None) {
             Ok([true]) => return sys::pipe::read_byte(pipe.as_fd()).map_or(EXIT_START, i32::from),

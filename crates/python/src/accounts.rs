@@ -1,6 +1,10 @@
 //! As whom workers run: the user and the group that the settings name, and what this process may make of itself.
 
+use std::io;
+use std::path::Path;
+
 use settings::Config;
+use sys::rights::{self, Owner};
 use sys::users::{Groups, Identity, User};
 
 use crate::failure::Failure;
@@ -80,4 +84,58 @@ pub(crate) fn identity(config: &Config) -> Result<Identity, Failure> {
         _ => Groups::Keep,
     };
     Ok(Identity { uid, gid, groups })
+}
+
+/// What an operator should know who has root run code that others can change, a sentence each.
+pub(crate) fn cautions(config: &Config, conf_file: Option<&Path>) -> Vec<String> {
+    let Some(workers) = workers(config) else {
+        return Vec::new();
+    };
+    let mut cautions = Vec::new();
+    let is_roots = |path: &Path| !matches!(rights::changed_by_others(path, workers), Ok(Some(_)));
+    if let Some(path) = conf_file.filter(|path| !is_roots(path)) {
+        let path = path.display();
+        cautions.push(format!(
+            "root runs the conf file {path}, which other users can change: they can become root"
+        ));
+    }
+    if config.preload_app {
+        let paths = config
+            .pythonpath
+            .iter()
+            .map(|entry| config.chdir.join(entry));
+        let directories = std::iter::once(config.chdir.clone()).chain(paths);
+        for directory in directories.filter(|directory| !is_roots(directory)) {
+            let directory = directory.display();
+            cautions.push(format!(
+                "preload_app: root imports the application from {directory}, which other users can change: they can become root"
+            ));
+        }
+    }
+    cautions
+}
+
+/// The workers' user, where root starts the server and the workers give up its rights.
+fn workers(config: &Config) -> Option<Owner> {
+    // A mistake in the user's name is told elsewhere.
+    let Identity { uid, gid, .. } = identity(config).ok()?;
+    let gid = gid.unwrap_or_else(sys::users::effective_gid);
+    Some(Owner { uid: uid?, gid })
+}
+
+/// Reads a file that the settings name for all workers to know. Where others than root can change its directory, root reads what the
+/// workers' user, or the owner of the directory, could read as well; or a file of root's own under its only name.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub(crate) fn read_for_workers(config: &Config, path: &Path) -> io::Result<String> {
+    let owner = workers(config);
+    let read = rights::with_rights_at(path, owner, || std::fs::read_to_string(path));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && owner.is_some() => {
+            sys::files::read_own(path).map_err(|_| error)
+        }
+        read => read,
+    }
 }

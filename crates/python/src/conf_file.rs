@@ -10,7 +10,6 @@ use pyo3::types::{PyBytes, PyDict, PyModule, PyType};
 use settings::Value;
 
 use crate::failure::{self, Failure};
-use crate::forks;
 use crate::hooks::Hooks;
 use crate::values;
 
@@ -170,9 +169,7 @@ fn run<'py>(py: Python<'py>, name: &str, path: &Path) -> Result<Bound<'py, PyDic
         builtins.call_method1("exec", (code, module.dict()))?;
         Ok(module.dict())
     };
-    let executed = executed();
-    forks::leave_if_stray(py, &executed);
-    executed.map_err(|error| raised(py, name, &error))
+    executed().map_err(|error| raised(py, name, &error))
 }
 
 fn import<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyDict>, Failure> {
@@ -189,9 +186,7 @@ fn import<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyDict>, Failur
         };
         Ok(module.cast_into::<PyModule>()?.dict())
     };
-    let imported = imported();
-    forks::leave_if_stray(py, &imported);
-    imported.map_err(|error| match is_missing(py, name, &error) {
+    imported().map_err(|error| match is_missing(py, name, &error) {
         true => Failure::configuration(format!(
             "the conf file python:{name} does not exist: there is no module of this name"
         )),
@@ -241,9 +236,6 @@ fn unreadable(name: &str, error: &std::io::Error) -> Failure {
         std::io::ErrorKind::NotFound => {
             Failure::configuration(format!("the conf file {name} does not exist"))
         }
-        _ => {
-            let reason = sys::files::sentence(error);
-            Failure::configuration(format!("the conf file {name} cannot be read: {reason}"))
-        }
+        _ => Failure::configuration(format!("the conf file {name} cannot be read: {error}")),
     }
 }

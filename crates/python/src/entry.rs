@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use arbiter::{EXIT_APP_LOAD, EXIT_WORKER_BOOT, Outcome};
+use arbiter::Outcome;
 use pyo3::prelude::*;
 use settings::Config;
-use sys::boot_report::BootReport;
 
 use crate::accounts::{Accounts, identity};
 use crate::actors::Actors;
@@ -15,7 +14,7 @@ use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
 use crate::logging::{self, Banner};
-use crate::{check, driver, host, imports, metrics};
+use crate::{banner, check, driver, host, imports, metrics};
 
 /// Runs a command line and returns the exit code: the arbiter's, or in a forked worker that worker's.
 ///
@@ -25,7 +24,6 @@ use crate::{check, driver, host, imports, metrics};
 pub(crate) fn main(py: Python<'_>, arguments: &[String]) -> PyResult<i32> {
     sys::fds::note_inherited();
     sys::fds::fill_standard_streams()?;
-    sys::forks::claim()?;
     let command_line = match embedding::parse(arguments) {
         Ok(command_line) => command_line,
         Err(code) => return Ok(code),
@@ -48,7 +46,6 @@ pub(crate) fn main(py: Python<'_>, arguments: &[String]) -> PyResult<i32> {
 pub(crate) fn serve(py: Python<'_>, application: Py<PyAny>) -> PyResult<i32> {
     sys::fds::note_inherited();
     sys::fds::fill_standard_streams()?;
-    sys::forks::claim()?;
     let launch = Launch::note(py)?;
     imports::prepare(py)?;
     py.import("oxicorn.compat")?.call_method0("install")?;
@@ -69,9 +66,10 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
     let Resolved {
         config,
         hooks,
-        slips,
+        mut slips,
         ..
     } = resolved;
+    slips.extend(sources.cautions(py, &config));
     if config.app.is_none() && sources.embedder().is_none() {
         return Err(no_application(py));
     }
@@ -82,6 +80,7 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
     if config.check_config || config.print_config {
         return check::check(py, &config, &hooks, sources.embedder(), &slips, &identity);
     }
+    logging::belong_to(&identity);
     logging::set_up(&config).map_err(|error| host::unwritable(&config, &error))?;
     metrics::set_up(&config);
     let config = Arc::new(config);
@@ -91,8 +90,6 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
     let actors = actors.map_err(|error| Failure::of_logging(py, &error))?;
     host::warn(&config, &slips);
     host::spew(py, &config)?;
-    let boot = BootReport::new()
-        .map_err(|error| Failure::configuration(format!("no memory can be shared: {error}")))?;
     let mut composition = Composition {
         sources,
         config: Arc::clone(&config),
@@ -100,35 +97,18 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         actors,
         environment,
         preloaded: None,
-        awaited_since: launch.at,
         launch,
-        boot: boot.clone(),
         previous: Vec::new(),
     };
     if logging::is_on_terminal() {
+        logging::write_plain(&banner::opening(&config, Python::version_str()));
         logging::banner_stands_in(Banner::Standing);
     }
     let config = (*config).clone();
     Ok(match py.detach(|| arbiter::run(config, &mut composition)) {
         Outcome::Worker(code) if driver::left_threads() => driver::end_despite_threads(py, code),
-        Outcome::Worker(code) => code,
-        Outcome::Exit(code) => {
-            tell_cause(&boot, code);
-            code
-        }
+        Outcome::Exit(code) | Outcome::Worker(code) => code,
     })
-}
-
-/// Ends a start that has failed in a worker with its cause, in the log and on standard error.
-fn tell_cause(boot: &BootReport, code: i32) {
-    let failed = matches!(code, EXIT_WORKER_BOOT | EXIT_APP_LOAD);
-    let Some(cause) = boot.failure().filter(|_| failed) else {
-        return;
-    };
-    log::error!("{cause}");
-    if !logging::is_on_stderr() {
-        logging::write_plain(&format!("error: {cause}\n"));
-    }
 }
 
 fn no_application(py: Python<'_>) -> Failure {

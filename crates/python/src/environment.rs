@@ -8,6 +8,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use settings::Config;
 
+use crate::accounts::read_for_workers;
 use crate::failure::Failure;
 
 /// What the environment held before the settings changed it, so that a reload starts from the same.
@@ -65,10 +66,7 @@ impl Environment {
         let os = py.import("os").map_err(|error| unforeseen(&error))?;
         os.call_method1("chdir", (config.chdir.as_os_str(),))
             .map_err(|error| {
-                let reason = match config.chdir.exists() {
-                    true => reason(py, &error),
-                    false => "no such directory".to_owned(),
-                };
+                let reason = reason(py, &error);
                 Failure::from(config.unusable("chdir", reason))
             })?;
         self.paths(py, config).map_err(|error| unforeseen(&error))?;
@@ -107,9 +105,8 @@ impl Environment {
             return Ok(Vec::new());
         };
         let shown = path.display();
-        let text = std::fs::read_to_string(config.chdir.join(path)).map_err(|error| {
-            let reason = sys::files::reason(path, &error);
-            Failure::configuration(format!("env_file: {shown} cannot be read: {reason}"))
+        let text = read_for_workers(config, &config.chdir.join(path)).map_err(|error| {
+            Failure::configuration(format!("env_file: {shown} cannot be read: {error}"))
         })?;
         let known = |name: &str| {
             let value = os.call_method1("getenv", (name,)).ok()?;

@@ -16,7 +16,6 @@ mod embedding;
 mod entry;
 mod environment;
 mod failure;
-mod forks;
 mod hooks;
 mod host;
 mod imports;
@@ -42,6 +41,9 @@ use pyo3::pymodule;
 /// Oxicorn's native half.
 #[pymodule(gil_used = true)]
 mod _oxicorn {
+    use std::os::fd::{AsFd as _, IntoRawFd as _};
+    use std::path::PathBuf;
+
     use pyo3::prelude::*;
     use pyo3::types::{PyList, PyTuple};
 
@@ -96,6 +98,21 @@ mod _oxicorn {
     #[pyfunction]
     fn say(py: Python<'_>, level: u32, message: &str) {
         py.detach(|| logging::tell(level, message));
+    }
+
+    /// Opens a file of the log with flags of `os.open`, and returns its descriptor: the `opener` of `open`. Root uses no rights of its
+    /// own where others can change a directory.
+    #[pyfunction]
+    fn open_log(path: PathBuf, flags: i32) -> PyResult<i32> {
+        Ok(logging::open_with(&path, flags)?.into_raw_fd())
+    }
+
+    /// Gives an open file of the log to the workers' user.
+    #[pyfunction]
+    fn give_away(file: &Bound<'_, PyAny>) -> PyResult<()> {
+        let number = file.call_method0("fileno")?.extract()?;
+        logging::give_away(sys::fds::duplicate_number(number)?.as_fd());
+        Ok(())
     }
 
     /// Names the atoms of an access log format that do not exist; None for what the server does not understand.

@@ -4,10 +4,11 @@
 //! USR1. It is global because the `log` facade is, and because a process has one error log. Where the operator has
 //! configured Python's `logging`, lines take the way through it instead (`relay`).
 
+mod files;
 mod relay;
 
 use std::fmt::{Display, Write as _};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use settings::{Config, LogLevel};
 use sys::local_time::local_time;
 
 use crate::metrics;
+pub(crate) use files::{access_log, belong_to, give_away, open_with};
 pub(crate) use relay::{Access, deliver, follow, logger, note_request, ring_on};
 
 /// The target that makes an error critical: the `log` facade has no such level.
@@ -110,27 +112,18 @@ impl Log for ErrorLog {
 pub(crate) fn set_up(config: &Config) -> io::Result<()> {
     let place = Place::open(&config.errorlog)?;
     let terminal = matches!(place, Place::Stderr) && io::stderr().is_terminal();
-    let coloured = matches!(place, Place::Stderr) && takes_colours(config, terminal);
-    COLOURED.store(coloured, Ordering::Relaxed);
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    COLOURED.store(terminal && !no_colour, Ordering::Relaxed);
     RELOADS.store(terminal && config.reload, Ordering::Relaxed);
     set_level(threshold(config.loglevel));
     *PLACE.write().unwrap_or_else(PoisonError::into_inner) = place;
+    files::open_access_log(config.accesslog.as_deref());
     // The facade keeps the first logger for good, and that is this one.
     let _ = log::set_logger(&ERROR_LOG);
     // Without a file there is nothing to put the output into, as with Gunicorn.
     let capturing = config.capture_output && config.errorlog != "-";
     CAPTURING.store(capturing, Ordering::Relaxed);
     Ok(())
-}
-
-/// Whether a stream is coloured: the settings decide, else the terminal and its environment (no-color.org, terminfo).
-pub(crate) fn takes_colours(config: &Config, is_terminal: bool) -> bool {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    config.use_colors.unwrap_or_else(|| {
-        is_terminal
-            && variable("NO_COLOR").is_none()
-            && variable("TERM").is_none_or(|kind| kind != "dumb")
-    })
 }
 
 /// Sets the least severe level, a number of Python's, that goes on its way.
@@ -152,12 +145,6 @@ pub(crate) fn is_on_terminal() -> bool {
     matches!(&*place, Place::Stderr) && io::stderr().is_terminal() && !relay::is_on()
 }
 
-/// Whether lines go to standard error, and nowhere else.
-pub(crate) fn is_on_stderr() -> bool {
-    let place = PLACE.read().unwrap_or_else(PoisonError::into_inner);
-    matches!(&*place, Place::Stderr) && !relay::is_on()
-}
-
 /// Whether colours may be used.
 pub(crate) fn is_coloured() -> bool {
     COLOURED.load(Ordering::Relaxed)
@@ -166,11 +153,6 @@ pub(crate) fn is_coloured() -> bool {
 /// While the banner stands, Gunicorn's lines of the start would say the same again.
 pub(crate) fn banner_stands_in(shown: Banner) {
     BANNER.store(matches!(shown, Banner::Standing), Ordering::Relaxed);
-}
-
-/// Whether it does.
-pub(crate) fn is_banner_standing() -> bool {
-    BANNER.load(Ordering::Relaxed)
 }
 
 /// What [`banner_stands_in`] is told.
@@ -200,6 +182,7 @@ fn is_told_otherwise(record: &Record<'_>) -> bool {
 /// Opens the file again, for USR1: something else has moved it away. Where that fails the old file stays in use.
 pub(crate) fn reopen(py: Python<'_>) {
     reopen_file();
+    files::reopen_access_log();
     if let Err(error) = capture_output(py) {
         log::error!("The output cannot be captured: {error}");
     }
@@ -300,11 +283,10 @@ impl Place {
     }
 
     fn open_file(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
         Ok(Self::File {
             // The directory may change (--chdir, --daemon) before the file is opened again.
             path: std::path::absolute(path)?,
-            file,
+            file: files::open_log(path)?,
         })
     }
 }

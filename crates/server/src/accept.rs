@@ -3,7 +3,7 @@
 //! connections the others have.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use mio::Interest;
@@ -11,7 +11,6 @@ use mio::unix::SourceFd;
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use settings::Address;
 use socket2::{SockAddr, Socket};
-use sys::forks::Private;
 
 use crate::connection::Connection;
 use crate::handover::Handover;
@@ -37,7 +36,7 @@ const LEFT_OVER: usize = 8;
 #[derive(Debug)]
 pub struct Listener {
     /// The socket: listening and non-blocking.
-    pub socket: Private,
+    pub socket: OwnedFd,
     /// Its address as the operator wrote it.
     pub address: Address,
 }

@@ -6,6 +6,7 @@ mod format;
 mod pieces;
 
 use std::fmt;
+use std::fs::File;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -75,15 +76,6 @@ struct Elsewhere {
     told: Box<dyn Fn(Entry) + Send + Sync>,
 }
 
-/// Whether lines show statuses in colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Colours {
-    /// They go to a terminal.
-    On,
-    /// They are read by programs too.
-    Off,
-}
-
 /// Where the lines go, and those that are not there yet.
 pub(crate) struct AccessLog {
     open: Option<Open>,
@@ -106,15 +98,16 @@ struct State {
 }
 
 impl AccessLog {
-    /// Opens the destination: `None` for no log, `-` for standard output, otherwise a file that is appended to. A file that
+    /// Opens the destination: `None` for no log, `-` for standard output, otherwise a file that is appended to, which may be
+    /// `opened` already. A file that
     /// cannot be opened is reported, and its lines are lost until it can. A format that is not understood is no log either:
     /// whoever understands it writes the lines ([`AccessLog::leave`]).
-    pub(crate) fn open(destination: Option<&str>, format: &str, colours: Colours) -> AccessLog {
+    pub(crate) fn open(destination: Option<&str>, format: &str, opened: Option<File>) -> AccessLog {
         let open = destination.and_then(|destination| {
             Some(Open {
-                format: Format::compile(format).ok()?.coloured(colours),
+                format: Format::compile(format).ok()?,
                 state: Mutex::new(State {
-                    destination: Destination::open(destination),
+                    destination: Destination::open(destination, opened),
                     lines: Vec::new(),
                     clock: Clock::default(),
                 }),

@@ -1,7 +1,7 @@
 //! The next deadline as a descriptor: an event loop that watches the poller then needs no timers of ours.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -11,14 +11,12 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use sys::forks::Private;
-
 use crate::timers::Millis;
 
 /// A timer that the poller watches.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    timer: Private,
+    timer: OwnedFd,
     /// When it will ring.
     set_for: Option<Millis>,
 }
@@ -29,7 +27,7 @@ impl Alarm {
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         registry.register(&mut SourceFd(&timer.as_raw_fd()), token, Interest::READABLE)?;
         Ok(Alarm {
-            timer: timer.into(),
+            timer,
             set_for: None,
         })
     }

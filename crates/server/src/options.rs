@@ -1,5 +1,6 @@
 //! What the server needs of the settings, in the units it works in.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct Seat {
     pub siblings: Option<Siblings>,
     /// How many exchanges may be with the application at once.
     pub threads: u32,
+    /// The file of the access log, where it is open already. Another user's process has opened it, perhaps because this one could not.
+    pub access_file: Option<File>,
 }
 
 /// Limits and time-outs.

@@ -12,8 +12,6 @@ use rustix::net::{
     socketpair,
 };
 
-use crate::forks::Private;
-
 /// What arrived.
 #[derive(Debug)]
 pub struct Handed {
@@ -27,8 +25,8 @@ pub struct Handed {
 /// share one kernel object, also after a fork, so what is in it outlives the process that gave it.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    give: Arc<Private>,
-    take: Arc<Private>,
+    give: Arc<OwnedFd>,
+    take: Arc<OwnedFd>,
 }
 
 impl Queue {
@@ -41,8 +39,8 @@ impl Queue {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (give, take) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         Ok(Self {
-            give: Arc::new(give.into()),
-            take: Arc::new(take.into()),
+            give: Arc::new(give),
+            take: Arc::new(take),
         })
     }
 

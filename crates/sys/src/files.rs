@@ -1,10 +1,13 @@
-//! What could be done with files, without doing it; and why it could not, in words.
+//! Files by their names and descriptors; and what could be done with them, without doing it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Access, OFlags, access, fcntl_getfl};
+use rustix::fs::{
+    Access, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, access, fcntl_getfl, openat2,
+};
 
 /// The flag for opening a file without waiting: a pipe that no process writes to opens at once.
 pub const NONBLOCK: i32 = libc::O_NONBLOCK;
@@ -52,26 +55,48 @@ pub fn check_folder(folder: &Path) -> io::Result<()> {
     Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
-/// Why nothing could be made at `path`: the directory that is missing, by its name, or what the system says.
-#[must_use]
-pub fn reason(path: &Path, error: &io::Error) -> String {
-    let missing = |directory: &&Path| !directory.as_os_str().is_empty() && !directory.exists();
-    match path.parent().filter(missing) {
-        Some(directory) if error.kind() == io::ErrorKind::NotFound => {
-            format!("no such directory: {}", directory.display())
-        }
-        _ => sentence(error),
-    }
+/// Opens a file with flags of open(2), as Python has them; it is closed on exec.
+///
+/// # Errors
+///
+/// What open(2) says.
+pub fn open(path: &Path, flags: i32) -> io::Result<OwnedFd> {
+    let flags = OFlags::from_bits_retain(flags.cast_unsigned()) | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::from_raw_mode(0o666))?)
 }
 
-/// What the system says, without the number of the error.
-#[must_use]
-pub fn sentence(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
+/// Reads a file that belongs to this process's user and has one name, without following a link anywhere in its path.
+///
+/// # Errors
+///
+/// It is another user's, has more than one name, or cannot be read.
+pub fn read_own(path: &Path) -> io::Result<String> {
+    let path = std::path::absolute(path)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS;
+    let file = openat2(CWD, &path, flags, Mode::empty(), resolve)?;
+    let status = rustix::fs::fstat(&file)?;
+    let is_regular = FileType::from_raw_mode(status.st_mode).is_file();
+    if !is_regular || status.st_nlink != 1 || status.st_uid != crate::users::effective_uid() {
+        return Err(io::ErrorKind::PermissionDenied.into());
     }
+    let mut text = String::new();
+    File::from(file).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Gives an open file to a user and a group; `None` leaves what it has.
+///
+/// # Errors
+///
+/// What fchown(2) says.
+pub fn give(file: BorrowedFd<'_>, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    let is_regular = FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode).is_file();
+    if !is_regular {
+        return Ok(());
+    }
+    let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+    Ok(rustix::fs::fchown(file, uid, gid)?)
 }
 
 #[cfg(test)]
@@ -108,23 +133,5 @@ mod tests {
         check(folder.path(), io::ErrorKind::IsADirectory);
         check(&folder.path().join("none/file"), io::ErrorKind::NotFound);
         check(&file.join("file"), io::ErrorKind::NotADirectory);
-    }
-
-    #[test]
-    fn a_reason_names_the_directory_and_no_number() {
-        let not_found = io::Error::from_raw_os_error(2);
-        assert_eq!(
-            reason(Path::new("/no/where/file"), &not_found),
-            "no such directory: /no/where"
-        );
-        assert_eq!(
-            reason(Path::new("file"), &not_found),
-            "No such file or directory"
-        );
-        let denied = io::Error::from_raw_os_error(13);
-        assert_eq!(
-            reason(Path::new("/no/where/file"), &denied),
-            "Permission denied"
-        );
     }
 }

@@ -6,13 +6,11 @@
 //! Linux only, as `epoll`, `eventfd` and `/proc` are.
 
 pub mod accept_queue;
-pub mod boot_report;
 pub mod clock;
 pub mod epoll;
 pub mod fdpass;
 pub mod fds;
 pub mod files;
-pub mod forks;
 pub mod holder;
 pub mod local_time;
 pub mod memory;
@@ -20,6 +18,7 @@ pub mod notify;
 pub mod pipe;
 pub mod poll;
 pub mod process;
+pub mod rights;
 pub mod scoreboard;
 pub mod send;
 pub mod signals;

@@ -1,13 +1,11 @@
 //! Small channels between processes: the notifier that wakes, and the pipe whose end tells that a process is gone.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::pipe::{PipeFlags, pipe_with};
-
-use crate::forks::Private;
 
 /// A doorbell: any process or thread that holds a copy rings it, one that polls it hears.
 ///
@@ -15,7 +13,7 @@ use crate::forks::Private;
 /// fork.
 #[derive(Clone, Debug)]
 pub struct Notifier {
-    counter: Arc<Private>,
+    counter: Arc<OwnedFd>,
 }
 
 impl Notifier {
@@ -27,7 +25,7 @@ impl Notifier {
     pub fn new() -> io::Result<Self> {
         let counter = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self {
-            counter: Arc::new(counter.into()),
+            counter: Arc::new(counter),
         })
     }
 
@@ -60,9 +58,9 @@ impl AsRawFd for Notifier {
 #[derive(Debug)]
 pub struct Pipe {
     /// Where bytes, or the end, arrive.
-    pub read: Private,
+    pub read: OwnedFd,
     /// Where bytes go in.
-    pub write: Private,
+    pub write: OwnedFd,
 }
 
 /// A pipe whose ends are closed on exec and never block.
@@ -72,10 +70,7 @@ pub struct Pipe {
 /// When the process or the machine has no file descriptor left.
 pub fn pipe() -> io::Result<Pipe> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    Ok(Pipe {
-        read: read.into(),
-        write: write.into(),
-    })
+    Ok(Pipe { read, write })
 }
 
 /// Writes one byte, if somebody can still read it.

@@ -4,6 +4,8 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::path::Path;
 
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat};
+
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -191,13 +193,22 @@ pub fn effective_gid() -> u32 {
     rustix::process::getegid().as_raw()
 }
 
-/// Gives a file to somebody; `None` leaves the owner or the group as it is.
+/// Gives the name of a unix socket to a user and a group; `None` leaves what it has. Only to a socket with one name: another file
+/// that has taken the name meanwhile stays whose it is.
 ///
 /// # Errors
 ///
-/// What `chown(2)` says.
-pub fn give(path: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
-    std::os::unix::fs::lchown(path, uid, gid)
+/// What the system says, or that it is no such socket.
+pub fn give_socket(path: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    let status = rustix::fs::fstat(&file)?;
+    let is_socket = FileType::from_raw_mode(status.st_mode).is_socket();
+    if !is_socket || status.st_nlink != 1 {
+        return Err(io::Error::other("another file has taken its name"));
+    }
+    let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+    Ok(chownat(&file, "", uid, gid, AtFlags::EMPTY_PATH)?)
 }
 
 #[cfg(test)]

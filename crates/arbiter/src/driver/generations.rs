@@ -1,5 +1,7 @@
 //! The generations of the configuration: what a reload makes, and what becomes of it.
 
+use std::path::PathBuf;
+
 use settings::Config;
 
 use super::Driver;
@@ -7,6 +9,7 @@ use crate::failure::Failure;
 use crate::generation::Generation;
 use crate::host::Moment;
 use crate::listeners;
+use crate::owner;
 use crate::pidfile::Pidfile;
 use crate::supervisor::Event;
 
@@ -124,7 +127,11 @@ impl Driver<'_> {
         if self.pidfile.as_ref().map(Pidfile::path) == wanted.as_deref() {
             return;
         }
-        match wanted.map(|path| Pidfile::create(&path)).transpose() {
+        let made = owner::with_fewer_rights(&generation.config).and_then(|rights| {
+            let create = |path: PathBuf| Pidfile::create(&path, rights);
+            wanted.map(create).transpose()
+        });
+        match made {
             Ok(pidfile) => self.pidfile = pidfile,
             Err(failure) => log::error!("{}", failure.sentence()),
         }

@@ -69,12 +69,9 @@ impl Supervisor {
     }
 
     fn note_that_all_serve(&mut self) {
-        let generation = self.current.number;
-        if self.complete != Some(generation) && self.serving() >= self.wanted() {
+        if !self.has_served && self.serving() >= self.wanted() {
             self.has_served = true;
-            self.complete = Some(generation);
-            let workers = self.target();
-            self.actions.push(Action::Tell(Moment::Serving { workers }));
+            self.actions.push(Action::Tell(Moment::Serving));
         }
     }
 

@@ -52,9 +52,7 @@ pub(super) fn close(result: &Bound<'_, PyAny>) -> PyResult<()> {
         Some(close) => {
             // A handler that ends the worker shall not run in the first instruction of close() and end that as well.
             let interrupted = result.py().check_signals();
-            let closed = close.call0();
-            crate::forks::leave_if_stray(result.py(), &closed);
-            closed?;
+            close.call0()?;
             interrupted
         }
         None => Ok(()),
@@ -130,7 +128,6 @@ fn iterate(result: &Bound<'_, PyAny>, counter: &Counter) -> Result<(), Failure> 
     };
     let mut only = None;
     for chunk in iterator {
-        crate::forks::leave_if_stray(py, &chunk);
         let chunk = chunk?;
         let bytes = bytes_of(&chunk)?.as_bytes();
         if bytes.is_empty() {

@@ -12,7 +12,6 @@ use server::{Entry, Exchange};
 
 use super::counter::Counter;
 use super::failure;
-use crate::forks;
 pub(crate) use request::HookRequest;
 pub(crate) use response::HookResponse;
 
@@ -65,11 +64,7 @@ impl RequestHooks {
     /// What the hook raises, which fails the request.
     pub(crate) fn before(&self, py: Python<'_>, request: &Py<HookRequest>) -> PyResult<()> {
         match &self.pre {
-            Some(pre) => {
-                let returned = pre.call1(py, (&self.worker, request));
-                forks::leave_if_stray(py, &returned);
-                returned.map(drop)
-            }
+            Some(pre) => pre.call1(py, (&self.worker, request)).map(drop),
             None => Ok(()),
         }
     }
@@ -114,9 +109,7 @@ impl RequestHooks {
             let arguments = PyTuple::new(py, &all[..post.arguments])?;
             post.function.bind(py).call1(arguments).map(drop)
         };
-        let returned = call();
-        forks::leave_if_stray(py, &returned);
-        if let Err(error) = returned {
+        if let Err(error) = call() {
             log::error!(
                 "Exception in post_request hook\n{}",
                 failure::traceback(py, &error)
@@ -144,9 +137,7 @@ impl RequestHooks {
                 .call1(py, (response, request, environ, took))
                 .map(drop)
         };
-        let returned = call();
-        forks::leave_if_stray(py, &returned);
-        if let Err(error) = returned {
+        if let Err(error) = call() {
             let traceback = failure::traceback(py, &error);
             log::error!("Exception in the logger's access()\n{traceback}");
         }

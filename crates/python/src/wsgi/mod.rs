@@ -32,7 +32,6 @@ pub(crate) use errors::set_error_stream;
 pub(crate) use failure::report;
 pub(crate) use hooks::note_access;
 
-use crate::forks;
 use crate::name_policy::NamePolicy;
 use crate::unserved::Unserved;
 use deliver::Sendfile;
@@ -227,12 +226,11 @@ impl Gateway {
         let counter = &desk.kit.counter;
         let settle =
             |failure: Failure| failure::settle(py, counter, desk.template.named(), failure);
-        let returned = self
+        let result = match self
             .application
             .bind(py)
-            .call1((environ, &desk.kit.start_response));
-        forks::leave_if_stray(py, &returned);
-        let result = match returned {
+            .call1((environ, &desk.kit.start_response))
+        {
             Ok(result) => result,
             Err(error) => return settle(error.into()),
         };

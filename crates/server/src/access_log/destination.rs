@@ -24,15 +24,18 @@ enum Place {
 
 impl Destination {
     /// `-` is standard output. A file that cannot be opened now may be there at the next rotation.
-    pub(super) fn open(name: &str) -> Destination {
+    pub(super) fn open(name: &str, opened: Option<File>) -> Destination {
         let mut destination = Destination {
             place: Place::Stdout,
             lost: 0,
         };
         if name != "-" {
             let path = PathBuf::from(name);
-            destination.place = Place::File { path, file: None };
-            destination.reopen();
+            let is_open = opened.is_some();
+            destination.place = Place::File { path, file: opened };
+            if !is_open {
+                destination.reopen();
+            }
         }
         destination
     }
@@ -45,9 +48,8 @@ impl Destination {
         match OpenOptions::new().append(true).create(true).open(&path) {
             Ok(opened) => *file = Some(opened),
             Err(error) => {
-                let reason = sys::files::reason(path, &error);
                 let path = path.display();
-                log::error!("The access log {path} could not be opened: {reason}");
+                log::error!("The access log {path} could not be opened: {error}");
             }
         }
     }

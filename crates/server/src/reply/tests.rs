@@ -10,7 +10,7 @@ use sys::pipe::Notifier;
 use sys::scoreboard::Scoreboard;
 
 use super::*;
-use crate::access_log::{AccessLog, Colours};
+use crate::access_log::AccessLog;
 use crate::dispatcher::Parts;
 use crate::link::Link;
 use crate::options::{Bodies, Options, Seat};
@@ -29,13 +29,14 @@ fn dispatcher() -> Arc<Dispatcher> {
         bodies: Bodies::Whole,
         siblings: None,
         threads: 1,
+        access_file: None,
     };
     let config = Config::default();
     Arc::new(Dispatcher::new(Parts {
         waker: Waker::new(poll.registry(), Token(0)).unwrap(),
         registry: poll.registry().try_clone().unwrap(),
         options: Options::new(&config, &seat),
-        access_log: AccessLog::open(None, "", Colours::Off),
+        access_log: AccessLog::open(None, "", None),
         slot: seat.slot,
         notifier: seat.notifier,
     }))

@@ -129,6 +129,7 @@ impl Double {
             bodies: Bodies::Streamed,
             siblings: None,
             threads: 1000,
+            access_file: None,
         };
         let server = Server::new(vec![listener(socket)], config, seat).unwrap();
         let looped = Arc::clone(&server);
@@ -177,6 +178,7 @@ impl Double {
             bodies: Bodies::Whole,
             siblings,
             threads,
+            access_file: None,
         };
         let server = Server::new(listeners, config, seat).unwrap();
         server.start_watchdog().unwrap();
@@ -231,7 +233,7 @@ impl Double {
 fn listener(socket: TcpListener) -> Listener {
     let port = socket.local_addr().unwrap().port();
     Listener {
-        socket: OwnedFd::from(socket).into(),
+        socket: OwnedFd::from(socket),
         address: Address::Tcp {
             host: "127.0.0.1".into(),
             port,
