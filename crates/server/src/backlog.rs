@@ -14,6 +14,11 @@ use std::path::Path;
 pub(crate) const HIGH_WATER: usize = 1024 * 1024;
 /// A thread that waits goes on below this, so that it does not wake for every segment that the client takes.
 pub(crate) const LOW_WATER: usize = 256 * 1024;
+/// More than this, and a task of an event loop waits: it holds no thread meanwhile, so nothing has to go to disk. The limit
+/// of asyncio's own transports.
+pub(crate) const LOOP_HIGH_WATER: usize = 64 * 1024;
+/// A task that waits goes on below this.
+pub(crate) const LOOP_LOW_WATER: usize = 16 * 1024;
 
 /// Parts are joined up to this, and longer ones are cut: the memory of a chunk is given back when its last byte is sent.
 const CHUNK: usize = 64 * 1024;

@@ -9,6 +9,7 @@ mod access_log;
 mod alarm;
 mod backlog;
 mod body;
+mod burst;
 mod connection;
 mod date;
 mod dispatcher;

@@ -14,7 +14,10 @@ use parking_lot::{Condvar, Mutex};
 use socket2::Socket;
 use sys::send::Follow;
 
-use crate::backlog::{BUFFERS, Backlog, Front, HIGH_WATER, LOW_WATER, Range, Spool};
+use crate::backlog::{
+    BUFFERS, Backlog, Front, HIGH_WATER, LOOP_LOW_WATER, LOW_WATER, Range, Spool,
+};
+use crate::burst::Timing;
 use crate::sink::{Room, SinkError};
 
 /// The most that is sent on in one go, so that one fast download does not hold up the other connections of a turn.
@@ -122,28 +125,31 @@ impl Link {
 
     /// Sends the parts in order, at once as far as the socket takes them; the rest waits.
     pub(crate) fn send(&self, parts: &[&[u8]]) -> Result<Delivery, SinkError> {
+        self.deliver(parts, Timing::AtOnce)
+    }
+
+    /// As [`Link::send`], or leaves it to the reactor.
+    pub(crate) fn deliver(&self, parts: &[&[u8]], timing: Timing) -> Result<Delivery, SinkError> {
         let mut out = self.out.lock();
         if let Some(error) = out.broken {
             return Err(error);
         }
         out.taken += 1;
-        let mut sent = 0;
-        if out.backlog.is_empty() {
-            sent = match self.send_now(parts) {
-                Ok(0) => {
-                    out.blocked = true;
-                    0
-                }
+        if timing == Timing::AtOnce && out.backlog.is_empty() {
+            let sent = match self.send_now(parts) {
                 Ok(sent) => sent,
                 Err(error) => return Err(out.fail(&error)),
             };
-        }
-        out.backlog.push(parts, sent);
-        match out.backlog.is_empty() {
-            true => {
-                out.blocked = false; // There was nothing to be sent.
-                Ok(Delivery::Done)
+            out.backlog.push(parts, sent);
+            out.blocked = sent == 0 && !out.backlog.is_empty();
+        } else {
+            out.backlog.push(parts, 0);
+            if timing == Timing::AtOnce && self.flush_out(&mut out) == Flushed::Broken {
+                return Err(out.broken.unwrap_or(SinkError::Disconnected));
             }
+        }
+        match out.backlog.is_empty() {
+            true => Ok(Delivery::Done),
             false => Ok(out.waiting()),
         }
     }
@@ -281,13 +287,14 @@ impl Link {
         self.drained.notify_all();
     }
 
-    /// Whether a stream may go on. If not, the reactor is asked to tell when it may; see [`Link::take_room`].
-    pub(crate) fn ask_for_room(&self) -> Result<Room, SinkError> {
+    /// Whether a stream may go on that waits where more than `limit` bytes of memory are held. If not, the reactor is asked to
+    /// tell when it may; see [`Link::take_room`].
+    pub(crate) fn ask_for_room(&self, limit: usize) -> Result<Room, SinkError> {
         let mut out = self.out.lock();
         if let Some(error) = out.broken {
             return Err(error);
         }
-        out.awaits_room = out.backlog.memory() > HIGH_WATER;
+        out.awaits_room = out.backlog.memory() > limit;
         Ok(if out.awaits_room {
             Room::Full
         } else {
@@ -298,7 +305,7 @@ impl Link {
     /// Whether a stream that asked for room can be told that there is some, or that there will never be.
     pub(crate) fn take_room(&self) -> bool {
         let mut out = self.out.lock();
-        let has_room = out.backlog.memory() <= LOW_WATER || out.broken.is_some();
+        let has_room = out.backlog.memory() <= LOOP_LOW_WATER || out.broken.is_some();
         let told = out.awaits_room && has_room;
         out.awaits_room &= !told;
         told

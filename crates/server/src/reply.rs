@@ -11,14 +11,19 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use proto::Version;
 use proto::h1::{ResponseContext, ResponseFraming, ResponseHead};
 
+use crate::burst::{Burst, Timing};
 use crate::dispatcher::{Dispatcher, Message, Outcome};
 use crate::exchange::ExchangeId;
 use crate::link::Delivery;
 use crate::sink::{FilePart, Room, Sink, SinkError};
+
+/// Pieces of a response that an event loop sends at once in a turn: more than most responses have.
+const FIRST_PARTS: u32 = 8;
 
 /// Where a response stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +156,8 @@ pub struct Reply {
     dispatcher: Arc<Dispatcher>,
     id: ExchangeId,
     sink: Sink,
+    /// What an event loop has sent in this turn.
+    burst: Burst,
     asked: Asked,
     state: State,
     head: ResponseHead,
@@ -173,6 +180,7 @@ impl Reply {
             dispatcher,
             id,
             sink,
+            burst: Burst::default(),
             keep_alive: asked.keep_alive,
             asked,
             state: State::Unstarted,
@@ -262,7 +270,7 @@ impl Reply {
     /// No head was stated, or the client is gone.
     pub fn respond(&mut self, body: &[u8]) -> Result<(), ReplyError> {
         self.expect(body.len() as u64)?;
-        self.send(body)?;
+        self.send(body, Timing::AtOnce)?;
         self.finish()
     }
 
@@ -283,7 +291,13 @@ impl Reply {
     /// # Errors
     /// As [`Reply::respond`]; or the client took nothing for `send_timeout`.
     pub fn write(&mut self, piece: &[u8]) -> Result<Progress, ReplyError> {
-        let progress = self.send(piece)?;
+        let progress = self.send(piece, Timing::AtOnce)?;
+        self.make_room()?;
+        Ok(progress)
+    }
+
+    /// Waits where too much waits for the client, if it may not go to disk.
+    fn make_room(&mut self) -> Result<(), SinkError> {
         let link = self.sink.link();
         if !link.has_room() {
             link.spill(self.dispatcher.options.response_spool());
@@ -292,7 +306,7 @@ impl Reply {
                 self.note(room.map(|()| Delivery::Done))?;
             }
         }
-        Ok(progress)
+        Ok(())
     }
 
     /// As [`Reply::write`], but never waits: says whether there is room for more.
@@ -300,7 +314,8 @@ impl Reply {
     /// # Errors
     /// As [`Reply::write`].
     pub fn push(&mut self, piece: &[u8]) -> Result<Room, ReplyError> {
-        self.send(piece)?;
+        let timing = self.timing();
+        self.send(piece, timing)?;
         self.room()
     }
 
@@ -313,8 +328,14 @@ impl Reply {
         self.room()
     }
 
+    /// When the next part of those that an event loop sends is to leave.
+    fn timing(&mut self) -> Timing {
+        let turn = self.dispatcher.turns.load(Ordering::Relaxed);
+        self.burst.next(turn, FIRST_PARTS)
+    }
+
     fn room(&mut self) -> Result<Room, ReplyError> {
-        let room = self.sink.link().ask_for_room();
+        let room = self.sink.link().ask_for_room(self.burst.limit());
         if let Err(error) = room {
             self.state = State::Lost(error);
         }
@@ -354,16 +375,31 @@ impl Reply {
     }
 
     /// Sends an interim response such as 103 Early Hints (RFC 8297). Left out for HTTP/1.0, which does not know them, and
-    /// once the response has begun.
+    /// once the response has begun. Waits as [`Reply::write`] does.
     ///
     /// # Errors
     /// The client is gone.
     pub fn interim(&mut self, head: &ResponseHead) -> Result<(), ReplyError> {
+        self.send_interim(head, Timing::AtOnce)?;
+        Ok(self.make_room()?)
+    }
+
+    /// As [`Reply::interim`], but never waits: says whether there is room for more.
+    ///
+    /// # Errors
+    /// As [`Reply::interim`].
+    pub fn push_interim(&mut self, head: &ResponseHead) -> Result<Room, ReplyError> {
+        let timing = self.timing();
+        self.send_interim(head, timing)?;
+        self.room()
+    }
+
+    fn send_interim(&mut self, head: &ResponseHead, timing: Timing) -> Result<(), SinkError> {
         if self.is_started() || self.asked.version == Version::Http10 {
             return Ok(());
         }
-        let sent = self.sink.interim(head);
-        Ok(self.note(sent)?)
+        let sent = self.sink.interim(head, timing);
+        self.note(sent)
     }
 
     /// Gives the answer up: an error page where nothing has been sent, else what has begun is broken off. A response that is
@@ -513,13 +549,13 @@ impl Reply {
         }
     }
 
-    fn send(&mut self, piece: &[u8]) -> Result<Progress, ReplyError> {
+    fn send(&mut self, piece: &[u8], timing: Timing) -> Result<Progress, ReplyError> {
         let length = piece.len() as u64;
         let allowed = match self.next()? {
             Some((head, remaining)) => {
                 let allowed = self.admit(remaining, length);
                 if !head.is_empty() || allowed > 0 {
-                    let sent = self.sink.data(head, &piece[..allowed as usize]);
+                    let sent = self.sink.data(head, &piece[..allowed as usize], timing);
                     self.note(sent)?;
                 }
                 allowed
@@ -536,7 +572,7 @@ impl Reply {
         };
         let length = self.admit(remaining, part.length);
         let sent = match length {
-            0 => self.sink.data(head, &[]),
+            0 => self.sink.data(head, &[], Timing::AtOnce),
             length => self.sink.file(head, FilePart { length, ..part }),
         };
         Ok(self.note(sent)?)

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use proto::ws::{Closure, Incoming, SendError, Session};
 
+use crate::burst::{Burst, Timing};
 use crate::link::{Delivery, Link};
 use crate::sink::SinkError;
 
@@ -22,8 +23,11 @@ const MESSAGE_COST: usize = 64;
 /// has taken a message and never asks for the next would let the client wait for ever.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// Frames that are held back within a turn, in bytes. What is more goes out at once: it fills packets of its own.
-const HELD: usize = 16 * 1024;
+/// Messages that leave at once in a turn.
+const FIRST_MESSAGES: u32 = 1;
+
+/// A longer frame leaves at once: it fills packets of its own.
+const JOINED: usize = 16 * 1024;
 
 /// One WebSocket.
 #[derive(Debug)]
@@ -37,10 +41,8 @@ pub(crate) struct SharedWebSocket {
 #[derive(Debug)]
 struct State {
     session: Session,
-    /// The turn of the reactor in which the application last sent something.
-    turn: u64,
-    /// What it has sent since then, to go out in one piece.
-    held: Vec<u8>,
+    /// What the application has sent in this turn of the reactor.
+    burst: Burst,
     /// What the application has not taken.
     incoming: VecDeque<Incoming>,
     /// What that weighs.
@@ -128,8 +130,7 @@ impl SharedWebSocket {
         SharedWebSocket {
             state: Mutex::new(State {
                 session: session(born.elapsed()),
-                turn: 0,
-                held: Vec::new(),
+                burst: Burst::default(),
                 incoming: VecDeque::new(),
                 weight: 0,
                 awaited: false,
@@ -148,12 +149,10 @@ impl SharedWebSocket {
     }
 
     /// Frames go out in the order in which the session made them, so this is done while the session is locked.
-    fn send(&self, state: &mut State, frames: &[u8]) -> Result<Delivery, SinkError> {
-        let held = std::mem::take(&mut state.held);
-        match (&held[..], frames) {
-            ([], []) => Ok(Delivery::Done),
-            ([], frames) => self.link.send(&[frames]),
-            (held, frames) => self.link.send(&[held, frames]),
+    fn send(&self, frames: &[u8]) -> Result<Delivery, SinkError> {
+        match frames {
+            [] => Ok(Delivery::Done),
+            frames => self.link.send(&[frames]),
         }
     }
 }
@@ -173,12 +172,6 @@ impl SharedWebSocket {
         }
         state.paused = !room;
         room
-    }
-
-    /// Sends what was held back in the last turn; says whether it is the first that has to wait for the client.
-    pub(crate) fn flush(&self) -> bool {
-        let mut state = self.state.lock();
-        matches!(self.send(&mut state, &[]), Ok(Delivery::Untold))
     }
 
     /// Takes bytes that were read.
@@ -205,7 +198,7 @@ impl SharedWebSocket {
                 false => state.session.part(&mut frames),
             }
         }
-        let _ = self.send(&mut state, &frames);
+        let _ = self.send(&frames);
         Taken {
             consumed,
             awaited,
@@ -222,7 +215,7 @@ impl SharedWebSocket {
             state.session.part(&mut frames);
         }
         let closure = state.session.handle_timeout(now, &mut frames);
-        let _ = self.send(&mut state, &frames);
+        let _ = self.send(&frames);
         closure.is_some_and(|closure| state.end(closure))
     }
 
@@ -260,7 +253,7 @@ impl SharedWebSocket {
             .session
             .close(code, reason, self.now(), &mut frames)
             .is_ok();
-        let _ = self.send(&mut state, &frames);
+        let _ = self.send(&frames);
         let reason = reason.to_owned();
         closed && state.end(Closure::ByApplication { code, reason })
     }
@@ -289,7 +282,7 @@ impl SharedWebSocket {
         if parting {
             let mut frames = Vec::new();
             state.session.part(&mut frames);
-            let _ = self.send(&mut state, &frames);
+            let _ = self.send(&frames);
         }
         let closure = state.closure.clone();
         state.awaited = closure.is_none();
@@ -298,26 +291,22 @@ impl SharedWebSocket {
 
     /// Has the session make a frame of a message, and sends it: the first in a turn of the reactor at once, what follows
     /// it together, in the next turn. A broadcast of many messages to many clients then needs two system calls for each
-    /// client and turn, and a single answer is not delayed. [`Delivery::Untold`] says that the reactor has to be told.
+    /// client and turn, and a single answer is not delayed. Says also how much memory may be held before the task waits.
     pub(crate) fn say(
         &self,
         turn: u64,
         make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
-    ) -> Result<Delivery, SendFailure> {
+    ) -> Result<(Delivery, usize), SendFailure> {
         let mut state = self.state.lock();
         self.check_open(&state)?;
         let mut frames = Vec::new();
         make(&mut state.session, &mut frames)?;
-        if state.turn == turn && state.held.len() + frames.len() <= HELD {
-            let is_first = state.held.is_empty();
-            state.held.append(&mut frames);
-            return Ok(match is_first {
-                true => Delivery::Untold,
-                false => Delivery::Done,
-            });
-        }
-        state.turn = turn;
-        Ok(self.send(&mut state, &frames)?)
+        let timing = match state.burst.next(turn, FIRST_MESSAGES) {
+            Timing::EndOfTurn if frames.len() <= JOINED => Timing::EndOfTurn,
+            _ => Timing::AtOnce,
+        };
+        let delivery = self.link.deliver(&[&frames], timing)?;
+        Ok((delivery, state.burst.limit()))
     }
 
     fn check_open(&self, state: &State) -> Result<(), SinkError> {
@@ -334,7 +323,7 @@ impl SharedWebSocket {
         let mut frames = Vec::new();
         let now = self.now();
         state.session.close(code, reason, now, &mut frames)?;
-        self.send(&mut state, &frames)?;
+        self.send(&frames)?;
         let reason = reason.to_owned();
         state.end(Closure::ByApplication { code, reason });
         state.incoming = VecDeque::new();

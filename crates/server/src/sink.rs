@@ -7,6 +7,7 @@ use std::sync::Arc;
 use proto::Version;
 use proto::h1::{self, Additions, ResponseContext, ResponseFraming, ResponseHead};
 
+use crate::burst::Timing;
 use crate::link::{Delivery, Link};
 
 /// Why a response cannot go on.
@@ -108,7 +109,11 @@ impl Sink {
     }
 
     /// Sends an interim response.
-    pub(crate) fn interim(&self, head: &ResponseHead) -> Result<Delivery, SinkError> {
+    pub(crate) fn interim(
+        &self,
+        head: &ResponseHead,
+        timing: Timing,
+    ) -> Result<Delivery, SinkError> {
         let mut bytes = Vec::with_capacity(256);
         let context = ResponseContext {
             version: Version::Http11,
@@ -116,16 +121,22 @@ impl Sink {
             keep_alive: true,
         };
         h1::encode_head(head, &context, None, Additions::usual(&[]), &mut bytes);
-        self.send(&[&bytes])
+        self.link().deliver(&[&bytes], timing)
     }
 
     /// Sends `head`, which may be empty, and behind it a piece of the body.
-    pub(crate) fn data(&self, mut head: Vec<u8>, piece: &[u8]) -> Result<Delivery, SinkError> {
+    pub(crate) fn data(
+        &self,
+        mut head: Vec<u8>,
+        piece: &[u8],
+        timing: Timing,
+    ) -> Result<Delivery, SinkError> {
         if self.is_chunked() && !piece.is_empty() {
             h1::encode_chunk_size(piece.len() as u64, &mut head);
-            return self.send(&[&head, piece, b"\r\n"]);
+            let parts: [&[u8]; 3] = [&head, piece, b"\r\n"];
+            return self.link().deliver(&parts, timing);
         }
-        self.send(&[&head, piece])
+        self.link().deliver(&[&head, piece], timing)
     }
 
     /// As [`Sink::data`], with a range of a file that is not empty.

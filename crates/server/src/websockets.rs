@@ -68,12 +68,6 @@ impl Reactor {
 
     /// Reads what there is, as far as the application follows.
     pub(crate) fn progress_websocket(&mut self, key: usize) {
-        let connection = &self.connections[key];
-        if let Stage::WebSocket(upgraded) = &connection.stage
-            && upgraded.shared.flush()
-        {
-            self.again.push((key, connection.serial));
-        }
         for _ in 0..READS {
             let connection = &mut self.connections[key];
             let unread = connection.has_unread();

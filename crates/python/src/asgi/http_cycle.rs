@@ -248,7 +248,7 @@ impl HttpCycle {
             Message::Start(head) => reply.start(head).map(|()| Room::Enough),
             Message::Body(piece, more) => reply.body(piece.as_bytes(), more),
             Message::File(content) => reply.file(content).map(|()| Room::Enough),
-            Message::EarlyHint(head) => reply.interim(&head).map(|()| Room::Enough),
+            Message::EarlyHint(head) => reply.interim(&head),
             Message::ZeroCopy(part, more) => reply.part(part, more),
             Message::Trailers(fields, more) => reply.trailers(&fields, more).map(|()| Room::Enough),
             Message::Debug => Ok(Room::Enough),

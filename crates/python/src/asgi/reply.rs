@@ -197,10 +197,10 @@ impl Reply {
     }
 
     /// An interim response (103). It comes too late once the real one is on its way.
-    pub(super) fn interim(&mut self, head: &ResponseHead) -> Result<(), Stuck> {
+    pub(super) fn interim(&mut self, head: &ResponseHead) -> Result<Room, Stuck> {
         match self.stage {
-            Stage::Unstarted | Stage::Headed => self.act(|reply| reply.interim(head)),
-            Stage::Streaming | Stage::Trailing | Stage::Complete | Stage::Ended => Ok(()),
+            Stage::Unstarted | Stage::Headed => self.act(|reply| reply.push_interim(head)),
+            Stage::Streaming | Stage::Trailing | Stage::Complete | Stage::Ended => Ok(Room::Enough),
         }
     }
 

@@ -132,14 +132,14 @@ impl WebSocket {
         make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<Room, SendFailure> {
         let turn = self.exchange.dispatcher().turns.load(Ordering::Relaxed);
-        let delivery = self.shared.say(turn, make)?;
+        let (delivery, limit) = self.shared.say(turn, make)?;
         self.exchange.reply.count(length as u64);
         match delivery {
             Delivery::Done => return Ok(Room::Enough),
             Delivery::Waiting => {}
             Delivery::Untold => self.tell(),
         }
-        Ok(self.exchange.link().ask_for_room()?)
+        Ok(self.exchange.link().ask_for_room(limit)?)
     }
 
     /// Closes it. The client has some seconds to answer, which nobody waits for: all that is left to do is to drop it.
