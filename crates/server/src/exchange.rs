@@ -172,6 +172,15 @@ impl Exchange {
         self.variables = values;
     }
 
+    /// A descriptor of the socket, for the application to look at it. The server goes on using the connection, so the flags that both
+    /// descriptors share must stay as they are.
+    ///
+    /// # Errors
+    /// The process may have no more descriptors.
+    pub fn look_at_socket(&self) -> io::Result<OwnedFd> {
+        Ok(self.link().socket().try_clone()?.into())
+    }
+
     /// Gives the socket to the application, which answers by itself. The server forgets the connection.
     ///
     /// # Errors

@@ -14,6 +14,12 @@ const BUFFERS_MAX: usize = 1024;
 /// `MAX_RW_COUNT` of Linux: no call transfers more than this.
 const TRANSFER_MAX: usize = 0x7fff_f000;
 
+/// The flag of `recv(2)` that leaves what is read where it is.
+pub const PEEK: i32 = libc::MSG_PEEK;
+
+/// The flag of `recv(2)` for a call that does not wait.
+pub const DONT_WAIT: i32 = libc::MSG_DONTWAIT;
+
 /// Whether more bytes follow at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Follow {

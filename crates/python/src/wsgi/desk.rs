@@ -151,7 +151,8 @@ impl Desk {
             Input::end(input.bind(py));
         }
         let closed = self.kit.counter.close(py);
-        if closed && !self.kit.socket.get().is_taken() {
+        let unseen = self.kit.socket.get().end(py)?;
+        if closed && unseen {
             return Ok(());
         }
         self.renew_kit(py)

@@ -188,14 +188,18 @@ impl Reply {
         Ok(())
     }
 
+    /// A descriptor of the socket, which stays the server's.
+    pub(super) fn look_at_socket(&self) -> io::Result<OwnedFd> {
+        self.exchange()
+            .ok_or_else(released)
+            .and_then(Exchange::look_at_socket)
+    }
+
     /// Hands the socket to the application.
     pub(super) fn hijack(&mut self) -> io::Result<OwnedFd> {
         match &mut self.state {
             State::Open(exchange) => exchange.hijack(),
-            State::Closed | State::Released => Err(io::Error::new(
-                io::ErrorKind::NotConnected,
-                "the response is over",
-            )),
+            State::Closed | State::Released => Err(released()),
         }
     }
 
@@ -226,4 +230,9 @@ impl Reply {
             self.head = exchange.reply.take_head();
         }
     }
+}
+
+/// The exchange has been given back to the server, and the connection with it.
+fn released() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the response is over")
 }
