@@ -25,7 +25,7 @@ LIBPYTHON := $(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_config_var
 CARGO_TEST := $(if $(LIBPYTHON),LD_LIBRARY_PATH="$(LIBPYTHON):$$LD_LIBRARY_PATH" cargo test --workspace,cargo test --workspace --exclude oxicorn-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-parity test-gunicorn lint bench conformance soak format clean
+.PHONY: help run build test test-parity test-gunicorn lint bench bench-quick conformance soak format clean
 
 help:
 	@echo "make run          build Oxicorn and serve examples/hello on http://$(BIND)"
@@ -34,6 +34,7 @@ help:
 	@echo "make lint         rustfmt, clippy, tidy, ruff, mypy, stubtest"
 	@echo "make build        build the extension into $(notdir $(VENV))"
 	@echo "make bench        measure CPU per request beside the peers (about 30 minutes)"
+	@echo "make bench-quick  compare this checkout with commit BASE=HEAD~1 by instructions and CPU time"
 	@echo "make conformance  run the Autobahn test suite against the WebSockets (needs CPython 2.7)"
 	@echo "make soak         look whether memory grows over a million requests (about 10 minutes)"
 	@echo "make format       rewrite the sources as lint wants them"
@@ -98,6 +99,22 @@ format: $(BIN)/maturin
 # Beside the peers, in an environment of its own; needs wrk and libev-dev.
 bench:
 	$(PYTHON) bench/run.py --setup --rounds 5
+
+# Each build has an environment of its own, with the frameworks of the cases; needs valgrind and wrk.
+BASE ?= HEAD~1
+BENCH_BEFORE := $(CURDIR)/.venv-bench-before
+BENCH_AFTER := $(CURDIR)/.venv-bench-after
+BENCH_PACKAGES := fastapi uvloop
+
+bench-quick:
+	rm -rf $(BENCH_BEFORE)/source
+	$(PYTHON) -m venv $(BENCH_BEFORE) && $(PYTHON) -m venv $(BENCH_AFTER)
+	mkdir $(BENCH_BEFORE)/source && git archive $(BASE) | tar -x -C $(BENCH_BEFORE)/source
+	$(BENCH_BEFORE)/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(BENCH_BEFORE)/source
+	$(BENCH_AFTER)/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
+	$(BENCH_BEFORE)/bin/python -m pip install --quiet --disable-pip-version-check $(BENCH_PACKAGES)
+	$(BENCH_AFTER)/bin/python -m pip install --quiet --disable-pip-version-check $(BENCH_PACKAGES)
+	$(PYTHON) bench/quick.py $(BENCH_BEFORE) $(BENCH_AFTER)
 
 # The suite of others, which runs on CPython 2.7 alone, in an environment of its own.
 conformance: build

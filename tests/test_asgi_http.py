@@ -13,7 +13,7 @@ from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1
 
 import pytest
-from harness import APPS, Load, Serve, Server, Wire, eventually, still
+from harness import Load, Serve, Server, Wire, eventually, still
 
 ASGI = ("-k", "asgi")
 
@@ -747,16 +747,17 @@ def test_loops(serve: Serve, loop: str) -> None:
 
 
 def test_uvloop_that_is_not_there(serve: Serve, write) -> None:
-    write("uvloop.py", "raise ImportError('no uvloop here')\n")
+    write("sitecustomize.py", "import sys\nsys.modules['uvloop'] = None\n")
     write("shop.py", "async def application(scope, receive, send): pass\n")
-    refusal = serve.refused("shop", "--asgi-loop", "uvloop", *ASGI, cwd=serve.folder)
+    environment = {"PYTHONPATH": str(serve.folder)}
+    refusal = serve.refused("shop", "--asgi-loop", "uvloop", *ASGI, cwd=serve.folder, env=environment)
     assert refusal.code == 3
     assert "uvloop cannot be imported" in refusal.text and "pip install uvloop" in refusal.text
 
 
 def test_auto_does_without_uvloop(serve: Serve, write) -> None:
-    write("uvloop.py", "raise ImportError('no uvloop here')\n")
-    server = serve("asgi_lab", "--pythonpath", f"{serve.folder},{APPS}", *ASGI, cwd=serve.folder)
+    write("sitecustomize.py", "import sys\nsys.modules['uvloop'] = None\n")
+    server = serve("asgi_lab", *ASGI, env={"PYTHONPATH": str(serve.folder)})
     assert server.get("/loop").text.startswith("asyncio")
 
 

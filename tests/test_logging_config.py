@@ -147,7 +147,7 @@ def test_the_dictionary_is_stronger_than_json_and_json_than_the_file(serve: Serv
         ("logconfig_dict = {'version': 7}", "logconfig_dict: Unsupported version: 7"),
         ("accesslog = '-'; access_log_format = '%(h)'", "access_log_format: '%(h)': incomplete format"),
         ("accesslog = '/nowhere/at/all'", "accesslog: /nowhere/at/all cannot be opened: No such file or directory"),
-        ("errorlog = '/nowhere/at/all'", "errorlog: '/nowhere/at/all' cannot be used: No such file or directory"),
+        ("errorlog = '/nowhere/at/all'", "errorlog: '/nowhere/at/all' cannot be used: no such directory: /nowhere/at"),
         ("syslog = True; syslog_facility = 'local9'", "syslog_facility: 'local9' is not valid: expected one of kern,"),
         ("syslog = True; syslog_addr = 'log.example:1'", "syslog_addr: 'log.example:1': invalid syslog address"),
         ("syslog = True; syslog_addr = 'udp://localhost:x'", "syslog_addr: 'udp://localhost:x': 'x' is not a valid"),

@@ -321,7 +321,7 @@ def test_a_terminal_shows_one_line_for_each_change(serve: Serve, code: Path) -> 
     port = free_port()
     address = f"127.0.0.1:{port}"
     (code / "lab.py").symlink_to(APPS / "lab.py")
-    with Terminal("edited", "--reload", "--bind", address, cwd=code) as terminal:
+    with Terminal("edited", "--reload", "--no-access-log", "--bind", address, cwd=code) as terminal:
         before = terminal.wait_for("ready in")
         (code / "edited.py").write_text(SOURCE % "second")
         terminal.wait_for("Worker reloading")

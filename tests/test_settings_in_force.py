@@ -86,7 +86,7 @@ def test_a_reload_with_a_wrong_value_names_it_and_changes_nothing(serve: Serve, 
     for text, sentence in [
         ("workers = 'many'", "workers: 'many' is not valid: expected a whole number, 0 or more"),
         ("user = 'nosuchuser'", "user: 'nosuchuser' cannot be used: there is no such user"),
-        ("chdir = '/nowhere'", "chdir: '/nowhere' cannot be used: No such file or directory"),
+        ("chdir = '/nowhere'", "chdir: '/nowhere' cannot be used: no such directory"),
         ("def on_exit(): pass", "on_exit: a function with the parameters"),
         ("workers =", "SyntaxError"),
     ]:

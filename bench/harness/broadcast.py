@@ -1,4 +1,4 @@
-"""A room of WebSockets: one speaks, all hear. What is counted are messages that arrived.
+"""A room of WebSockets: one speaks and all hear, or each hears itself. What is counted are messages that arrived.
 
 wrk knows no WebSockets, so this is a client of our own. It is Python and slower than a server, which is no matter: the
 server's CPU is measured, and the window lasts until a number of messages was heard by all.
@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Iterator
 
-from harness.cases import CHAT
+from harness.cases import CHAT, Case
 from harness.load import ANSWER_TIMEOUT_S, Counted, Load
 from harness.process import MeasurementError
 
@@ -53,40 +53,42 @@ def _hear(member: socket.socket, times: int) -> None:
         raise MeasurementError(f"said something else: {heard[:200]!r}")
 
 
-def _speak(speaker: socket.socket, members: list[socket.socket], times: int) -> None:
-    speaker.sendall(SENT * times)
-    for member in members:
-        _hear(member, times)
+def _speak(speakers: list[socket.socket], listeners: list[socket.socket], times: int) -> None:
+    for speaker in speakers:
+        speaker.sendall(SENT * times)
+    for listener in listeners:
+        _hear(listener, times)
 
 
 @contextlib.contextmanager
-def _room(port: int, size: int) -> Iterator[list[socket.socket]]:
+def _room(port: int, size: int, case: Case) -> Iterator[list[socket.socket]]:
     with contextlib.ExitStack() as stack:
         members: list[socket.socket] = []
         for _ in range(size):
             members.append(stack.enter_context(_enter(port)))
-            # Who has heard himself is in the room, and so is everybody before him.
-            _speak(members[-1], members, 1)
+            # A member that has heard its own message is in the room, and so are all before it.
+            _speak(members[-1:], members[-1:] if case.is_echoed else members, 1)
         yield members
 
 
-def check_room(port: int) -> bool:
+def check_room(port: int, case: Case) -> bool:
     """Refuse a server that does not let two talk to each other. True, because a WebSocket is always kept."""
     try:
-        with _room(port, 2):
+        with _room(port, 2, case):
             return True
     except OSError as error:
         raise MeasurementError(f"does not answer: {error!r}") from error
 
 
-def run_room(load: Load, port: int) -> Counted:
-    """Let one speak and all hear for the load's seconds."""
+def run_room(load: Load, port: int, case: Case) -> Counted:
+    """Let one member speak, or each to itself where the case echoes, for the load's seconds."""
     try:
-        with _room(port, load.connections) as members:
+        with _room(port, load.connections, case) as members:
+            speakers = members if case.is_echoed else members[:1]
             begun = time.perf_counter()
             spoken = 0
             while time.perf_counter() - begun < load.seconds:
-                _speak(members[0], members, IN_FLIGHT)
+                _speak(speakers, members, IN_FLIGHT)
                 spoken += IN_FLIGHT
             took_us = int((time.perf_counter() - begun) * 1e6)
     except OSError as error:

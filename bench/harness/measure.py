@@ -88,7 +88,7 @@ def refuse_bad_window(counted: Counted, case: Case) -> None:
 
 def _load(load: Load, port: int, case: Case) -> Counted:
     load = load.for_case(case)
-    return run_room(load, port) if case.is_room else run_wrk(load, port, case)
+    return run_room(load, port, case) if case.is_room else run_wrk(load, port, case)
 
 
 def _window(server: Running, port: int, case: Case, plan: Plan) -> tuple[int, CoreTicks, Counted]:
@@ -106,11 +106,11 @@ def _window(server: Running, port: int, case: Case, plan: Plan) -> tuple[int, Co
 def measure(server: Server, python: pathlib.Path, case: Case, plan: Plan, round_number: int) -> Sample:
     """Measure one server on one case once. Raises `MeasurementError` with the reason when it cannot."""
     port = free_port()
-    command = server.command(python, case.name, port)
+    command = server.command(python, case.application, port)
     with running(command, APPS, plan.server_core) as started:
         started.wait_until_listening(port)
         try:
-            keep_alive = check_room(port) if case.is_room else check_answer(port, case)
+            keep_alive = check_room(port, case) if case.is_room else check_answer(port, case)
         except MeasurementError as refusal:
             raise MeasurementError(f"{refusal}\n{started.log_tail()}") from refusal
         _load(plan.warmup, port, case)

@@ -38,7 +38,7 @@ def names() -> list[str]:
 
 def missing_tools() -> list[str]:
     """What has to come from the system's packages and is not there."""
-    return [] if shutil.which("wrk") else ["wrk"]
+    return [tool for tool in ("wrk", "nginx") if not shutil.which(tool)]
 
 
 def _log_of(environment: pathlib.Path, package: str) -> pathlib.Path:
@@ -72,7 +72,10 @@ def set_up(environment: pathlib.Path, with_oxicorn: bool) -> None:
 
 
 def version(python: pathlib.Path, package: str) -> str | None:
-    """The version of a package as its interpreter sees it; None when it is not installed."""
+    """The version of a package as its interpreter sees it, or of nginx; None when it is not installed."""
+    if package == "nginx":
+        asked = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=False)
+        return asked.stderr.rpartition("/")[2].strip()
     try:
         asked = subprocess.run([str(python), "-c", _VERSION_OF, package], capture_output=True, text=True, check=False)
     except OSError:

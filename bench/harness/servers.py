@@ -57,6 +57,31 @@ def _uvicorn(python: pathlib.Path, module: str, port: int) -> list[str]:
     return [str(python), "-m", "uvicorn", *place, *parts, "--no-access-log", f"{module}:app"]
 
 
+def _peregrine(python: pathlib.Path, module: str, port: int) -> list[str]:
+    return [str(python.parent / "peregrine"), "--host", "127.0.0.1", "--port", str(port), f"{module}:app"]
+
+
+def _weft(python: pathlib.Path, module: str, port: int) -> list[str]:
+    place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    return [str(python.parent / "weft"), *place, f"{module}:app"]
+
+
+def _fastpysgi(python: pathlib.Path, module: str, port: int) -> list[str]:
+    return [str(python.parent / "fastpysgi"), "--host", "127.0.0.1", "--port", str(port), f"{module}:app"]
+
+
+def _nginx(_python: pathlib.Path, _module: str, port: int) -> list[str]:
+    answer = 'types { } default_type text/plain; location / { return 200 "Hello, world!"; }'
+    http = f"access_log off; keepalive_requests 1000000000; server {{ listen 127.0.0.1:{port}; {answer} }}"
+    paths = " ".join(
+        f"{kind}_temp_path {{scratch}}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    configuration = f"daemon off; pid {{scratch}}/pid; events {{ }} http {{ {paths} {http} }}"
+    # The configuration must be a file, and its `listen` takes no variable.
+    start = 'printf %s "$0" > {scratch}/nginx.conf && exec nginx -p {scratch} -e stderr -c nginx.conf'
+    return ["sh", "-c", start, configuration]
+
+
 def _bjoern(python: pathlib.Path, module: str, port: int) -> list[str]:
     return [str(python), str(APPS / "run_bjoern.py"), module, str(port)]
 
@@ -112,6 +137,16 @@ SERVERS = {
             "defaults; it has no command line, apps/run_bjoern.py is its documented first example",
             _bjoern,
         ),
+        Server("peregrine", "peregrine-server", "defaults", _peregrine),
+        Server("weft", "weft-server", "defaults", _weft),
+        Server("fastpysgi", "fastpysgi", "defaults", _fastpysgi),
+        Server(
+            "nginx",
+            "nginx",
+            "`return 200`: no Python at all, the cost of the kernel and of an HTTP parser",
+            _nginx,
+            only="hello",
+        ),
         Server(
             "uwsgi",
             "uwsgi",
@@ -159,6 +194,10 @@ SERVERS = {
             _granian("asgi", "--loop", "uvloop"),
             "asgi",
         ),
+        Server(
+            "peregrine-asgi", "peregrine-server", "on uvloop, which it takes where it is installed", _peregrine, "asgi"
+        ),
+        Server("weft-asgi", "weft-server", "defaults", _weft, "asgi"),
         Server(
             "uvicorn",
             "uvicorn",

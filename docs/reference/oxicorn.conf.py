@@ -213,6 +213,9 @@
 # Keep access lines out of syslog.
 # disable_redirect_access_to_syslog = False
 
+# Colour what is shown on a terminal: levels, statuses, the banner.
+# use_colors = None
+
 # The shape of an access line.
 # access_log_format = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 

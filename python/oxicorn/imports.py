@@ -35,6 +35,7 @@ _OWN = (
     "oxicorn.reloader",
     "oxicorn.sock",
     "oxicorn.workers.base",
+    "oxicorn.workers.threads",
     "oxicorn.workers.gthread",
     "oxicorn.workers.own",
     "oxicorn.workers.sync",

@@ -6,7 +6,8 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from oxicorn.errors import is_library
@@ -22,9 +23,9 @@ _DJANGO = re.compile(r"""["']DJANGO_SETTINGS_MODULE["']\s*,\s*["'](\w+)[\w.]*["'
 """What a Django project's manage.py says of its package."""
 
 
-def suggestion() -> str | None:
-    """Return the application string that fits the current directory best."""
-    return next(_suggestions(Path()), None)
+def suggestion(directory: str = ".") -> str | None:
+    """Return the application string that fits `directory` best."""
+    return _readable(lambda: next(_suggestions(Path(directory)), None))
 
 
 def command() -> str | None:
@@ -36,11 +37,8 @@ def command() -> str | None:
 def meant(spec: str) -> str | None:
     """Return the application string that `spec`, which names no application, was probably meant to be."""
     module, _, expression = spec.partition(":")
-    for root in _roots():
-        found = _meant_below(root, module, expression)
-        if found is not None and found != spec:
-            return found
-    return None
+    found = (_readable(partial(_meant_below, root, module, expression)) for root in _roots())
+    return next((name for name in found if name is not None and name != spec), None)
 
 
 def defined(file: Path) -> str | None:
@@ -49,10 +47,18 @@ def defined(file: Path) -> str | None:
     return f"{name}()" if name is not None and name.endswith("_app") else name
 
 
+def _readable(look: Callable[[], str | None]) -> str | None:
+    """Return what `look` finds; a directory that this user may not read holds nothing."""
+    try:
+        return look()
+    except OSError:
+        return None
+
+
 def _roots() -> list[Path]:
     """The directories in which the user's modules are looked for, as far as this user may look there."""
     entries = dict.fromkeys(entry or "." for entry in sys.path if not is_library(entry))
-    return [Path(entry) for entry in entries if os.path.isdir(entry) and os.access(entry, os.R_OK | os.X_OK)]  # noqa: PTH112
+    return [Path(entry) for entry in entries if os.path.isdir(entry)]  # noqa: PTH112 - Path's raises
 
 
 def _suggestions(root: Path) -> Iterator[str]:

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::fd::AsFd;
 
+use sys::forks::Private;
 use sys::process::Fork;
 use sys::signals::{Disposition, Signal};
 
@@ -109,7 +110,7 @@ impl Driver<'_> {
     }
 
     /// Keeps only the reading end: with the other one here, no sibling would learn of the arbiter's end.
-    fn close_lifeline(&mut self) -> io::Result<std::os::fd::OwnedFd> {
+    fn close_lifeline(&mut self) -> io::Result<Private> {
         let unused = sys::pipe::pipe()?;
         Ok(std::mem::replace(&mut self.lifeline, unused).read)
     }

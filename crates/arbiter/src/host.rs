@@ -1,11 +1,11 @@
 //! What the arbiter asks of the program that it is part of, and what it tells it.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use settings::Config;
 use sys::fdpass::Queue;
+use sys::forks::Private;
 use sys::pipe::Notifier;
 use sys::process::Fork;
 use sys::scoreboard::{Scoreboard, Slot};
@@ -74,8 +74,12 @@ pub enum Moment {
     OnStarting,
     /// All sockets are bound, no worker is forked. An error ends the start.
     WhenReady,
-    /// As many workers as were asked for serve, for the first time. Not a hook of Gunicorn's. An error is logged.
-    Serving,
+    /// As many workers as were asked for serve, for the first time since the start or since a reload. Not a hook of
+    /// Gunicorn's. An error is logged.
+    Serving {
+        /// How many.
+        workers: u32,
+    },
     /// The configuration has been read again. An error gives the reload up.
     OnReload,
     /// The number of workers that there shall be has changed. An error is logged, or ends the start.
@@ -115,7 +119,7 @@ pub struct WorkerSeat {
     /// Rung by the worker when its slot's state has changed.
     pub notifier: Notifier,
     /// At its end when the arbiter is gone.
-    pub lifeline: OwnedFd,
+    pub lifeline: Private,
     /// Where to accept.
     pub listeners: Vec<Listener>,
     /// The configuration of this worker's generation.

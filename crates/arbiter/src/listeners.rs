@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use settings::{Address, Config};
 use socket2::{Domain, SockAddr, Socket, Type};
+use sys::forks::Private;
 use sys::rights::with_rights_at;
 
 use crate::failure::Failure;
@@ -31,7 +32,7 @@ const TAKEOVER_PAUSE: Duration = Duration::from_secs(1);
 /// A socket that connections are accepted from. Copies share the socket; it closes with the last.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    socket: Arc<OwnedFd>,
+    socket: Arc<Private>,
     /// As the settings have it, by which a reload recognises it.
     configured: Address,
     /// As the system has it.
@@ -58,7 +59,7 @@ impl Listener {
 
     /// The socket, which does not block.
     #[must_use]
-    pub fn socket(&self) -> &Arc<OwnedFd> {
+    pub fn socket(&self) -> &Arc<Private> {
         &self.socket
     }
 
@@ -278,7 +279,8 @@ fn bind_tcp(
     config: &Config,
     port_use: PortUse,
 ) -> Result<Listener, Refusal> {
-    let wanted = resolve(host, port).map_err(|error| cannot_listen(address, error))?;
+    let wanted = resolve(host, port)
+        .map_err(|error| cannot_listen(address, sys::files::sentence(&error)))?;
     let make = || -> io::Result<Socket> {
         let socket = Socket::new(Domain::for_address(wanted), Type::STREAM, None)?;
         // Without it a restart within the minute that closed connections linger in TIME_WAIT would fail.
@@ -333,7 +335,7 @@ fn refusal_of_tcp(address: &Address, wanted: SocketAddr, error: &io::Error) -> R
                 .with_hint("use a port from 1024 on, or give the server CAP_NET_BIND_SERVICE")
                 .into()
         }
-        _ => cannot_listen(address, error).into(),
+        _ => cannot_listen(address, sys::files::sentence(error)).into(),
     }
 }
 
@@ -375,7 +377,8 @@ fn bind_unix(address: &Address, path: &Path, config: &Config) -> Result<Listener
         listen(&socket, config)?;
         Ok((socket, name))
     };
-    let (socket, name) = make().map_err(|error| cannot_listen(address, error))?;
+    let (socket, name) =
+        make().map_err(|error| cannot_listen(address, sys::files::reason(path, &error)))?;
     let origin = Origin::Server(Some(Arc::new(name)));
     Ok(Listener::new(
         socket,
@@ -393,7 +396,7 @@ fn listen(socket: &Socket, config: &Config) -> io::Result<()> {
 impl Listener {
     fn new(socket: Socket, configured: Address, address: Address, origin: Origin) -> Self {
         Self {
-            socket: Arc::new(socket.into()),
+            socket: Arc::new(OwnedFd::from(socket).into()),
             configured,
             address,
             origin,
@@ -405,7 +408,7 @@ impl Listener {
 fn adopt(number: i32, config: &Config, origin: Origin) -> Result<Listener, Failure> {
     let shown = Address::Fd(number);
     let socket: Socket = sys::fds::adopt_socket(number)
-        .map_err(|error| cannot_listen(&shown, error))?
+        .map_err(|error| cannot_listen(&shown, sys::files::sentence(&error)))?
         .into();
     // Listening again on a socket that listens may be forbidden (SELinux).
     let is_listening = socket.is_listener().unwrap_or(false);
@@ -414,7 +417,7 @@ fn adopt(number: i32, config: &Config, origin: Origin) -> Result<Listener, Failu
     } else {
         listen(&socket, config)
     };
-    ready.map_err(|error| cannot_listen(&shown, error))?;
+    ready.map_err(|error| cannot_listen(&shown, sys::files::sentence(&error)))?;
     let address = address_of(&socket).unwrap_or_else(|| shown.clone());
     Ok(Listener::new(socket, shown, address, origin))
 }

@@ -127,17 +127,9 @@ fn write(path: &Path, pid: i32) -> io::Result<()> {
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    let failure = Failure::new(format!(
-        "the pid file {} cannot be written: {error}",
-        path.display()
-    ));
-    match path.parent() {
-        Some(directory) if error.kind() == io::ErrorKind::NotFound => failure.with_hint(format!(
-            "the directory {} does not exist",
-            directory.display()
-        )),
-        _ => failure,
-    }
+    let reason = sys::files::reason(path, error);
+    let path = path.display();
+    Failure::new(format!("the pid file {path} cannot be written: {reason}"))
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //! the application is imported: a port that is taken is told at once.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use settings::Config;
+use sys::forks::Private;
 use sys::process::{Fork, Streams};
 use sys::signals::{Signal, SignalPipe};
 
@@ -171,7 +172,7 @@ enum Detached {
 /// The way back to the process that somebody has started, which waits for how the start turns out. Gunicorn's exits at
 /// once with 0, so that nobody learns of a port that is taken.
 struct Launcher {
-    answer: OwnedFd,
+    answer: Private,
     leaves: Streams,
 }
 
@@ -200,7 +201,7 @@ fn detach(config: &Config, host: &mut dyn Host) -> Result<Detached, Failure> {
 }
 
 /// Waits for the exit code that the process in the background sends. One that ends without a word has failed.
-fn answer(pipe: &OwnedFd) -> i32 {
+fn answer(pipe: &Private) -> i32 {
     loop {
         match sys::poll::readable([pipe.as_fd()], None) {
             Ok([true]) => return sys::pipe::read_byte(pipe.as_fd()).map_or(EXIT_START, i32::from),

@@ -7,6 +7,7 @@ use settings::{Config, WorkerClass};
 
 use crate::embedding::Embedder;
 use crate::failure::{BOOT, Failure};
+use crate::forks;
 
 /// How an application is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,16 @@ pub(crate) enum Interface {
     Wsgi,
     /// ASGI 3.0.
     Asgi,
+}
+
+impl Interface {
+    /// The number under which a worker reports it; not zero.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::Wsgi => 1,
+            Self::Asgi => 2,
+        }
+    }
 }
 
 /// An application.
@@ -73,6 +84,14 @@ pub(crate) fn worker_class(config: &Config) -> String {
     }
 }
 
+/// The class of the workers that run, whose number of an interface is `interface`.
+pub(crate) fn running_class(config: &Config, interface: u32) -> &'static str {
+    match interface == Interface::Asgi.number() {
+        true => WorkerClass::Asgi.name(),
+        false => config.effective_worker_class().name(),
+    }
+}
+
 /// Imports the application that the settings name, or has the embedding program load its own.
 ///
 /// # Errors
@@ -101,6 +120,7 @@ pub(crate) fn load(
             loader.call_method("load", (spec, wanted(config)), Some(&options))
         }
     };
+    forks::leave_if_stray(py, &loaded);
     let loaded = loaded.and_then(|pair| Application::of(&pair));
     match loaded {
         Ok(application) => Ok(Loaded::Application(application)),

@@ -3,54 +3,62 @@
 
 use std::time::{Duration, Instant};
 
+use arbiter::Listener;
 use settings::Config;
 
-use crate::{application, logging};
+use crate::logging;
 
-/// Everything that is known before the application is imported.
-pub(crate) fn opening(config: &Config, python: &str) -> String {
+/// What is known once the sockets are bound, before the application is imported.
+pub(crate) fn opening(config: &Config, listeners: &[Listener], python: &str) -> String {
     // What follows the number tells of the build.
     let python = python.split_whitespace().next().unwrap_or(python);
+    let addresses: Vec<String> = listeners
+        .iter()
+        .map(|listener| listener.address().to_string())
+        .collect();
     let mut text = format!(
         "{} {} · Python {python} · pid {}\n",
         bold("oxicorn"),
         env!("CARGO_PKG_VERSION"),
         std::process::id()
     );
-    let addresses: Vec<String> = config.bind.iter().map(ToString::to_string).collect();
-    let rows = [
-        ("app", config.app.clone().unwrap_or_default()),
-        ("listen", addresses.join(", ")),
-        ("workers", workers(config)),
-        ("limits", limits(config)),
-    ];
-    for (name, value) in rows {
-        text.push_str(&format!("  {name:<9} {value}\n"));
-    }
+    text.push_str(&row("app", config.app.as_deref().unwrap_or_default()));
+    text.push_str(&row("listen", &addresses.join(", ")));
+    text.push_str(&row("limits", &limits(config)));
     text
 }
 
-/// The last line, once every worker serves.
-pub(crate) fn ready(since: Instant) -> String {
+/// The last lines, once every worker serves.
+pub(crate) fn ready(config: &Config, workers: u32, class: &str, since: Instant) -> String {
+    let threads = match (class, config.threads) {
+        ("gthread", threads) => format!(", {threads} threads each"),
+        _ => String::new(),
+    };
+    let preloaded = match config.preload_app {
+        true => ", preloaded",
+        false => "",
+    };
+    let kind = format!("{workers} × {class}{threads}{preloaded}");
     format!(
-        "  {} {:.2}s  (Ctrl+C to stop)\n",
+        "{}  {} {:.2}s  (Ctrl+C to stop)\n",
+        row("workers", &kind),
         bold("ready in"),
         since.elapsed().as_secs_f64()
     )
 }
 
-fn workers(config: &Config) -> String {
-    let class = application::worker_class(config);
-    let threads = match config.threads {
-        0 | 1 => String::new(),
-        threads => format!(", {threads} threads each"),
+/// The same as a line of the log: at the start where there is no banner, and after each reload.
+pub(crate) fn ready_line(workers: u32, class: &str, since: Instant) -> String {
+    let verb = match workers {
+        1 => "worker serves",
+        _ => "workers serve",
     };
-    let preloaded = if config.preload_app {
-        ", preloaded"
-    } else {
-        ""
-    };
-    format!("{} × {class}{threads}{preloaded}", config.workers)
+    let seconds = since.elapsed().as_secs_f64();
+    format!("Ready: {workers} {class} {verb} after {seconds:.2} s")
+}
+
+fn row(name: &str, value: &str) -> String {
+    format!("  {name:<9} {value}\n")
 }
 
 fn limits(config: &Config) -> String {
@@ -109,19 +117,26 @@ mod tests {
     }
 
     #[test]
-    fn the_opening_names_what_is_served_and_where() {
+    fn the_opening_names_what_is_served_and_the_end_who_serves_it() {
         let config = Config {
             app: Some("shop.wsgi".into()),
-            workers: 2,
             threads: 4,
             ..Config::default()
         };
-        let text = opening(&config, "3.11.7");
+        let text = opening(&config, &[], "3.11.7 (main)");
+        assert!(text.contains(" · Python 3.11.7 · "), "{text}");
         assert!(text.contains("app       shop.wsgi\n"), "{text}");
-        assert!(text.contains("listen    http://127.0.0.1:8000\n"), "{text}");
+        let text = ready(&config, 2, "gthread", Instant::now());
         assert!(
-            text.contains("workers   2 × gthread (asgi for an ASGI application), 4 threads each\n"),
+            text.starts_with("  workers   2 × gthread, 4 threads each\n"),
             "{text}"
+        );
+        let text = ready(&config, 1, "asgi", Instant::now());
+        assert!(text.starts_with("  workers   1 × asgi\n"), "{text}");
+        let line = ready_line(2, "asgi", Instant::now());
+        assert!(
+            line.starts_with("Ready: 2 asgi workers serve after 0.0"),
+            "{line}"
         );
     }
 }

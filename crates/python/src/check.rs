@@ -6,6 +6,7 @@ use std::path::Path;
 
 use pyo3::prelude::*;
 use settings::{Address, Config};
+use sys::files::reason;
 use sys::users::Identity;
 
 use crate::actors::check_logging;
@@ -56,16 +57,17 @@ pub(crate) fn check(
 
 /// The application is imported with the rights that it will have, and this process does nothing else any more.
 fn become_worker(py: Python<'_>, workers: &Identity) -> Result<(), Failure> {
-    sys::users::become_user(workers)
-        .map_err(|error| Failure::configuration(format!("user: {}", reason(&error))))?;
+    sys::users::become_user(workers).map_err(|error| {
+        Failure::configuration(format!("user: {}", sys::files::sentence(&error)))
+    })?;
     imports::release(py).map_err(|error| Failure::configuration(error.to_string()))
 }
 
 fn files(config: &Config) -> Result<(), Failure> {
-    let unusable = |name: &str, result: io::Result<()>| {
-        result.map_err(|error| Failure::from(config.unusable(name, reason(&error))))
+    let unusable = |name: &str, path: &Path, result: io::Result<()>| {
+        result.map_err(|error| Failure::from(config.unusable(name, reason(path, &error))))
     };
-    let written = |name: &str, path: &Path| unusable(name, sys::files::check_writable(path));
+    let written = |name: &str, path: &Path| unusable(name, path, sys::files::check_writable(path));
     for (name, path) in [
         ("errorlog", Some(&config.errorlog)),
         ("accesslog", config.accesslog.as_ref()),
@@ -81,22 +83,21 @@ fn files(config: &Config) -> Result<(), Failure> {
         if let Address::Unix(path) = address {
             // One of several: the path says which.
             let named = |error: io::Error| {
-                io::Error::other(format!("{}: {}", path.display(), reason(&error)))
+                io::Error::other(format!("{}: {}", path.display(), reason(path, &error)))
             };
-            unusable("bind", sys::files::check_writable(path).map_err(named))?;
+            unusable(
+                "bind",
+                path,
+                sys::files::check_writable(path).map_err(named),
+            )?;
         }
     }
     match &config.tmp_upload_dir {
-        Some(folder) => unusable("tmp_upload_dir", sys::files::check_folder(folder)),
+        Some(folder) => {
+            // The folder itself is what is missing.
+            let inside = folder.join("upload");
+            unusable("tmp_upload_dir", &inside, sys::files::check_folder(folder))
+        }
         None => Ok(()),
-    }
-}
-
-/// An error of the system without its number.
-pub(crate) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
     }
 }

@@ -1,12 +1,14 @@
 //! Everything that one run of the server is put together from, and how it is read again for a reload.
 
 use std::cell::Cell;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use pyo3::prelude::*;
 use settings::{CommandLine, Config, Layers, WorkerClass};
+use sys::boot_report::BootReport;
 
 use crate::accounts;
 use crate::actors::Actors;
@@ -16,6 +18,7 @@ use crate::embedding::{self, Embedder};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
+use crate::logging;
 use crate::reload::{self, Stamp};
 use crate::worker_class;
 
@@ -29,6 +32,8 @@ pub(crate) struct Sources {
     /// How the conf file was when it was last read.
     read: Cell<Stamp>,
     embedder: Option<Embedder>,
+    /// Whether the application is looked for where none is named (`oxicorn dev`).
+    finds_application: bool,
 }
 
 /// What the sources say.
@@ -69,7 +74,10 @@ impl Resolved {
         self.hooks.worker_class = found.class;
         let layers = self.layers.clone();
         let layers = layers.worker_class(&name, &found.runs_as, found.settings);
+        let found = self.config.app.take();
         self.config = layers.resolve()?;
+        self.config.app = found;
+        adapt_to_terminal(&mut self.config);
         environment.prepare(py, &self.config)
     }
 }
@@ -92,6 +100,7 @@ impl Sources {
             location,
             read: Cell::default(),
             embedder: None,
+            finds_application: command_line.is_dev,
         })
     }
 
@@ -102,6 +111,7 @@ impl Sources {
             location: None,
             read: Cell::default(),
             embedder: Some(embedder),
+            finds_application: false,
         }
     }
 
@@ -146,6 +156,10 @@ impl Sources {
             layers = layers.logconfig(&file);
             config = layers.resolve()?;
         }
+        if config.app.is_none() && self.finds_application {
+            config.app = nearby(py, &config);
+        }
+        adapt_to_terminal(&mut config);
         Ok(Resolved {
             config,
             hooks,
@@ -177,6 +191,27 @@ impl Sources {
         }
         Ok(Some((location.name().to_owned(), file)))
     }
+}
+
+/// The application that the files of the project's directory define, as far as their text tells.
+fn nearby(py: Python<'_>, config: &Config) -> Option<String> {
+    // Without a guess the server says that no application was named.
+    let guess = || {
+        py.import("oxicorn.nearby")?
+            .call_method1("suggestion", (&config.chdir,))?
+            .extract()
+    };
+    guess().ok().flatten()
+}
+
+/// What depends on standard output being a terminal: where a person develops, requests leave a line there.
+fn adapt_to_terminal(config: &mut Config) {
+    let terminal = io::stdout().is_terminal() && !config.daemon;
+    if terminal && config.reload && !config.origins.is_given("accesslog") {
+        config.accesslog = Some("-".to_owned());
+    }
+    config.coloured_statuses =
+        config.accesslog.as_deref() == Some("-") && logging::takes_colours(config, terminal);
 }
 
 /// What the user's code wants as the Server field. No text is no field.
@@ -231,6 +266,10 @@ pub(crate) struct Composition {
     /// The application, where it was imported before the fork.
     pub(crate) preloaded: Option<Application>,
     pub(crate) launch: Launch,
+    /// What booting workers report.
+    pub(crate) boot: BootReport,
+    /// Since when the workers are awaited that boot.
+    pub(crate) awaited_since: Instant,
     /// What was in force before the last reload, for as long as that can be taken back.
     pub(crate) previous: Vec<(Arc<Config>, Arc<Hooks>)>,
 }

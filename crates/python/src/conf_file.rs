@@ -10,6 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyModule, PyType};
 use settings::Value;
 
 use crate::failure::{self, Failure};
+use crate::forks;
 use crate::hooks::Hooks;
 use crate::values;
 
@@ -169,7 +170,9 @@ fn run<'py>(py: Python<'py>, name: &str, path: &Path) -> Result<Bound<'py, PyDic
         builtins.call_method1("exec", (code, module.dict()))?;
         Ok(module.dict())
     };
-    executed().map_err(|error| raised(py, name, &error))
+    let executed = executed();
+    forks::leave_if_stray(py, &executed);
+    executed.map_err(|error| raised(py, name, &error))
 }
 
 fn import<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyDict>, Failure> {
@@ -186,7 +189,9 @@ fn import<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyDict>, Failur
         };
         Ok(module.cast_into::<PyModule>()?.dict())
     };
-    imported().map_err(|error| match is_missing(py, name, &error) {
+    let imported = imported();
+    forks::leave_if_stray(py, &imported);
+    imported.map_err(|error| match is_missing(py, name, &error) {
         true => Failure::configuration(format!(
             "the conf file python:{name} does not exist: there is no module of this name"
         )),
@@ -236,6 +241,9 @@ fn unreadable(name: &str, error: &std::io::Error) -> Failure {
         std::io::ErrorKind::NotFound => {
             Failure::configuration(format!("the conf file {name} does not exist"))
         }
-        _ => Failure::configuration(format!("the conf file {name} cannot be read: {error}")),
+        _ => {
+            let reason = sys::files::sentence(error);
+            Failure::configuration(format!("the conf file {name} cannot be read: {reason}"))
+        }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arbiter::Outcome;
+use arbiter::{EXIT_APP_LOAD, EXIT_WORKER_BOOT, Outcome};
 use pyo3::prelude::*;
 use settings::Config;
+use sys::boot_report::BootReport;
 
 use crate::accounts::{Accounts, identity};
 use crate::actors::Actors;
@@ -14,7 +15,7 @@ use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
 use crate::logging::{self, Banner};
-use crate::{banner, check, driver, host, imports, metrics};
+use crate::{check, driver, host, imports, metrics};
 
 /// Runs a command line and returns the exit code: the arbiter's, or in a forked worker that worker's.
 ///
@@ -24,6 +25,7 @@ use crate::{banner, check, driver, host, imports, metrics};
 pub(crate) fn main(py: Python<'_>, arguments: &[String]) -> PyResult<i32> {
     sys::fds::note_inherited();
     sys::fds::fill_standard_streams()?;
+    sys::forks::claim()?;
     let command_line = match embedding::parse(arguments) {
         Ok(command_line) => command_line,
         Err(code) => return Ok(code),
@@ -46,6 +48,7 @@ pub(crate) fn main(py: Python<'_>, arguments: &[String]) -> PyResult<i32> {
 pub(crate) fn serve(py: Python<'_>, application: Py<PyAny>) -> PyResult<i32> {
     sys::fds::note_inherited();
     sys::fds::fill_standard_streams()?;
+    sys::forks::claim()?;
     let launch = Launch::note(py)?;
     imports::prepare(py)?;
     py.import("oxicorn.compat")?.call_method0("install")?;
@@ -90,6 +93,8 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
     let actors = actors.map_err(|error| Failure::of_logging(py, &error))?;
     host::warn(&config, &slips);
     host::spew(py, &config)?;
+    let boot = BootReport::new()
+        .map_err(|error| Failure::configuration(format!("no memory can be shared: {error}")))?;
     let mut composition = Composition {
         sources,
         config: Arc::clone(&config),
@@ -97,18 +102,35 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         actors,
         environment,
         preloaded: None,
+        awaited_since: launch.at,
         launch,
+        boot: boot.clone(),
         previous: Vec::new(),
     };
     if logging::is_on_terminal() {
-        logging::write_plain(&banner::opening(&config, Python::version_str()));
         logging::banner_stands_in(Banner::Standing);
     }
     let config = (*config).clone();
     Ok(match py.detach(|| arbiter::run(config, &mut composition)) {
         Outcome::Worker(code) if driver::left_threads() => driver::end_despite_threads(py, code),
-        Outcome::Exit(code) | Outcome::Worker(code) => code,
+        Outcome::Worker(code) => code,
+        Outcome::Exit(code) => {
+            tell_cause(&boot, code);
+            code
+        }
     })
+}
+
+/// Ends a start that has failed in a worker with its cause, in the log and on standard error.
+fn tell_cause(boot: &BootReport, code: i32) {
+    let failed = matches!(code, EXIT_WORKER_BOOT | EXIT_APP_LOAD);
+    let Some(cause) = boot.failure().filter(|_| failed) else {
+        return;
+    };
+    log::error!("{cause}");
+    if !logging::is_on_stderr() {
+        logging::write_plain(&format!("error: {cause}\n"));
+    }
 }
 
 fn no_application(py: Python<'_>) -> Failure {

@@ -66,7 +66,10 @@ impl Environment {
         let os = py.import("os").map_err(|error| unforeseen(&error))?;
         os.call_method1("chdir", (config.chdir.as_os_str(),))
             .map_err(|error| {
-                let reason = reason(py, &error);
+                let reason = match config.chdir.exists() {
+                    true => reason(py, &error),
+                    false => "no such directory".to_owned(),
+                };
                 Failure::from(config.unusable("chdir", reason))
             })?;
         self.paths(py, config).map_err(|error| unforeseen(&error))?;
@@ -106,7 +109,8 @@ impl Environment {
         };
         let shown = path.display();
         let text = read_for_workers(config, &config.chdir.join(path)).map_err(|error| {
-            Failure::configuration(format!("env_file: {shown} cannot be read: {error}"))
+            let reason = sys::files::reason(path, &error);
+            Failure::configuration(format!("env_file: {shown} cannot be read: {reason}"))
         })?;
         let known = |name: &str| {
             let value = os.call_method1("getenv", (name,)).ok()?;

@@ -52,6 +52,29 @@ impl Failure {
     }
 }
 
+/// The cause in one line, out of a report: the exception at the end of a traceback with where it was raised, or the
+/// first line with its hint or its reason.
+pub(crate) fn cause(report: &str) -> String {
+    let lines: Vec<&str> = report
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let first = lines.first().copied().unwrap_or_default();
+    let is_frame = |line: &&str| line.starts_with("  File \"");
+    if let Some(last_frame) = lines.iter().rposition(is_frame) {
+        let behind = lines.iter().skip(last_frame);
+        let exception = behind.copied().find(|line| !line.starts_with(' '));
+        return format!("{}  ({first})", exception.unwrap_or_default());
+    }
+    match lines.get(1..) {
+        Some([hint]) if hint.starts_with("  hint: ") => {
+            format!("{first}; {}", hint.trim_start_matches("  hint: "))
+        }
+        Some([.., last]) => format!("{first}: {}", last.trim()),
+        _ => first.to_owned(),
+    }
+}
+
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
         Self {
@@ -87,4 +110,24 @@ fn describe(py: Python<'_>, error: &PyErr) -> PyResult<(String, String)> {
 /// The traceback of an exception in the user's code, for the log.
 pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
     describe(py, error).map_or_else(|_| error.to_string(), |(_, traceback)| traceback)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_one_line() {
+        let check = |report: &str, expected: &str| assert_eq!(cause(report), expected);
+        check("no such thing", "no such thing");
+        check(
+            "cannot import \"a\"\n  hint: did you mean \"b\"?",
+            "cannot import \"a\"; did you mean \"b\"?",
+        );
+        check(
+            "a.py:1 raised while it was imported\nTraceback (most recent call last):\n  File \"a.py\", line 1, in <module>\n    \
+             raise ValueError\n    ^^^^^\nValueError: no\n  more of it",
+            "ValueError: no  (a.py:1 raised while it was imported)",
+        );
+    }
 }

@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use settings::Kind;
 
 use crate::failure::Failure;
+use crate::forks;
 use crate::values::type_name;
 
 /// The settings whose values may be objects that only Python can hold.
@@ -85,7 +86,11 @@ impl Hooks {
         arguments: impl PyCallArgs<'py>,
     ) -> PyResult<()> {
         match self.get(name) {
-            Some(function) => function.call1(py, arguments).map(drop),
+            Some(function) => {
+                let returned = function.call1(py, arguments);
+                forks::leave_if_stray(py, &returned);
+                returned.map(drop)
+            }
             None => Ok(()),
         }
     }

@@ -1,17 +1,19 @@
 //! What the arbiter asks of the user's side: settings, hooks, forks through Python, workers.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arbiter::{Boot, EXIT_APP_LOAD, Fork, Host, Listener, Metric, Moment, WorkerSeat};
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use settings::{Config, WorkerClass};
+use sys::files::reason;
 
 use crate::accounts::identity;
 use crate::application::{self, Application, Interface, Loaded};
-use crate::check;
 use crate::composition::{Composition, Resolved};
 use crate::embedding::Embedder;
 use crate::failure::{Failure, traceback};
@@ -39,6 +41,10 @@ impl Host for Composition {
     }
 
     fn listening(&mut self, listeners: &[Listener]) {
+        if logging::is_banner_standing() {
+            let python = Python::version_str();
+            logging::write_plain(&banner::opening(&self.config, listeners, python));
+        }
         Python::attach(|py| {
             if let Err(error) = self.actors.listening(py, listeners) {
                 log::error!("server.LISTENERS:\n{}", traceback(py, &error));
@@ -78,6 +84,7 @@ impl Host for Composition {
         Python::attach(|py| match self.worker(py, &seat) {
             Ok(worker) => worker.run(py, seat),
             Err(failure) => {
+                self.boot.note_failure(&failure::cause(&failure.report));
                 log::error!("{failure}");
                 failure.code
             }
@@ -119,6 +126,8 @@ impl Host for Composition {
 
 impl Composition {
     fn reload(&mut self, py: Python<'_>) -> Result<Config, Failure> {
+        self.awaited_since = Instant::now();
+        self.boot.forget_failure();
         let mut resolved = self.sources.read_again(py)?;
         resolved.prepare(py, &mut self.environment)?;
         let Resolved {
@@ -164,7 +173,11 @@ impl Composition {
         for stream in ["stdout", "stderr"] {
             let _ = sys.getattr(stream)?.call_method0("flush");
         }
-        match py.import("os")?.call_method0("fork")?.extract()? {
+        let os = py.import("os")?;
+        let expected = sys::forks::expect();
+        let forked = os.call_method0("fork");
+        drop(expected);
+        match forked?.extract()? {
             0 => Ok(Fork::Child),
             pid => {
                 // The child is there, whatever the objects for hooks say: the arbiter has to know it.
@@ -200,6 +213,7 @@ impl Composition {
                 .as_ref()
                 .map(|application| application.clone_ref(py)),
             config,
+            boot: self.boot.clone(),
         })
     }
 
@@ -214,11 +228,8 @@ impl Composition {
                 self.hooks.call(py, "on_starting", (server,))
             }
             Moment::WhenReady => self.hooks.call(py, "when_ready", (server,)),
-            Moment::Serving => {
-                if logging::is_on_terminal() {
-                    logging::write_plain(&banner::ready(self.launch.at));
-                }
-                logging::banner_stands_in(Banner::Done);
+            Moment::Serving { workers } => {
+                self.tell_ready(workers);
                 Ok(())
             }
             Moment::OnReload => self.hooks.call(py, "on_reload", (server,)),
@@ -236,6 +247,18 @@ impl Composition {
             },
             Moment::PreExec => self.hooks.call(py, "pre_exec", (server,)),
             Moment::OnExit => self.hooks.call(py, "on_exit", (server,)),
+        }
+    }
+
+    /// Says that all workers serve: the end of the banner, or a line.
+    fn tell_ready(&self, workers: u32) {
+        let class = application::running_class(&self.config, self.boot.interface());
+        let since = self.awaited_since;
+        if logging::is_banner_standing() {
+            logging::write_plain(&banner::ready(&self.config, workers, class, since));
+            logging::banner_stands_in(Banner::Done);
+        } else {
+            log::info!("{}", banner::ready_line(workers, class, since));
         }
     }
 
@@ -305,7 +328,7 @@ pub(crate) fn spew(py: Python<'_>, config: &Config) -> Result<(), Failure> {
 
 /// The error log cannot be opened.
 pub(crate) fn unwritable(config: &Config, error: &io::Error) -> Failure {
-    Failure::from(config.unusable("errorlog", check::reason(error)))
+    Failure::from(config.unusable("errorlog", reason(Path::new(&config.errorlog), error)))
 }
 
 /// The hook that is called at this moment.
@@ -314,7 +337,7 @@ fn hook_name(moment: Moment) -> &'static str {
         Moment::OnStarting => "on_starting",
         Moment::WhenReady => "when_ready",
         // Nobody's hook: the banner is completed then.
-        Moment::Serving => "(serving)",
+        Moment::Serving { .. } => "(serving)",
         Moment::OnReload => "on_reload",
         Moment::NworkersChanged { .. } => "nworkers_changed",
         Moment::PreFork { .. } => "pre_fork",

@@ -16,6 +16,7 @@ mod embedding;
 mod entry;
 mod environment;
 mod failure;
+mod forks;
 mod hooks;
 mod host;
 mod imports;

@@ -112,8 +112,8 @@ impl Log for ErrorLog {
 pub(crate) fn set_up(config: &Config) -> io::Result<()> {
     let place = Place::open(&config.errorlog)?;
     let terminal = matches!(place, Place::Stderr) && io::stderr().is_terminal();
-    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    COLOURED.store(terminal && !no_colour, Ordering::Relaxed);
+    let coloured = matches!(place, Place::Stderr) && takes_colours(config, terminal);
+    COLOURED.store(coloured, Ordering::Relaxed);
     RELOADS.store(terminal && config.reload, Ordering::Relaxed);
     set_level(threshold(config.loglevel));
     *PLACE.write().unwrap_or_else(PoisonError::into_inner) = place;
@@ -124,6 +124,16 @@ pub(crate) fn set_up(config: &Config) -> io::Result<()> {
     let capturing = config.capture_output && config.errorlog != "-";
     CAPTURING.store(capturing, Ordering::Relaxed);
     Ok(())
+}
+
+/// Whether a stream is coloured: the settings decide, else the terminal and its environment (no-color.org, terminfo).
+pub(crate) fn takes_colours(config: &Config, is_terminal: bool) -> bool {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    config.use_colors.unwrap_or_else(|| {
+        is_terminal
+            && variable("NO_COLOR").is_none()
+            && variable("TERM").is_none_or(|kind| kind != "dumb")
+    })
 }
 
 /// Sets the least severe level, a number of Python's, that goes on its way.
@@ -145,6 +155,12 @@ pub(crate) fn is_on_terminal() -> bool {
     matches!(&*place, Place::Stderr) && io::stderr().is_terminal() && !relay::is_on()
 }
 
+/// Whether lines go to standard error, and nowhere else.
+pub(crate) fn is_on_stderr() -> bool {
+    let place = PLACE.read().unwrap_or_else(PoisonError::into_inner);
+    matches!(&*place, Place::Stderr) && !relay::is_on()
+}
+
 /// Whether colours may be used.
 pub(crate) fn is_coloured() -> bool {
     COLOURED.load(Ordering::Relaxed)
@@ -153,6 +169,11 @@ pub(crate) fn is_coloured() -> bool {
 /// While the banner stands, Gunicorn's lines of the start would say the same again.
 pub(crate) fn banner_stands_in(shown: Banner) {
     BANNER.store(matches!(shown, Banner::Standing), Ordering::Relaxed);
+}
+
+/// Whether it does.
+pub(crate) fn is_banner_standing() -> bool {
+    BANNER.load(Ordering::Relaxed)
 }
 
 /// What [`banner_stands_in`] is told.

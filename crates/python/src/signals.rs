@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::PySystemExit;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use server::{Server, Shutdown, Watched};
+use sys::signals::Signal;
 
 use crate::failure::traceback;
 use crate::hooks::Hooks;
@@ -65,7 +67,11 @@ pub(crate) fn install(py: Python<'_>, addressee: &Arc<Addressee>) -> PyResult<()
             None,
             None,
             move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-                handler(arguments.py(), &addressee)
+                // A process that the application has forked is not the one that the signal means.
+                match sys::forks::is_stray() {
+                    true => Ok(()),
+                    false => handler(arguments.py(), &addressee),
+                }
             },
         )?;
         signal.call_method1("signal", (signal.getattr(*name)?, function))?;
@@ -79,6 +85,77 @@ pub(crate) fn install(py: Python<'_>, addressee: &Arc<Addressee>) -> PyResult<()
     signal.call_method("set_wakeup_fd", (pipe.write.as_raw_fd(),), Some(&options))?;
     logging::ring_on(pipe.write);
     Ok(())
+}
+
+/// A signal that ends a process by default, and the handler that the server has for it.
+pub(crate) struct Installed {
+    name: &'static str,
+    signal: Signal,
+    handler: Py<PyAny>,
+}
+
+impl Installed {
+    /// The signal, unless the application has a handler of its own for it by now.
+    ///
+    /// # Errors
+    ///
+    /// Python's library is broken.
+    pub(crate) fn signal_if_ours(&self, py: Python<'_>) -> PyResult<Option<Signal>> {
+        let current = py
+            .import(intern!(py, "signal"))?
+            .call_method1(intern!(py, "getsignal"), (self.signal.number(),))?;
+        Ok(current.eq(&self.handler)?.then_some(self.signal))
+    }
+}
+
+/// The signals that end a process by default.
+///
+/// # Errors
+///
+/// Python's library is broken.
+pub(crate) fn installed(py: Python<'_>) -> PyResult<Vec<Installed>> {
+    const ENDING: [(&str, Signal); 4] = [
+        ("SIGTERM", Signal::TERM),
+        ("SIGINT", Signal::INT),
+        ("SIGQUIT", Signal::QUIT),
+        ("SIGABRT", Signal::ABRT),
+    ];
+    let module = py.import("signal")?;
+    let look = |(name, signal): (&'static str, Signal)| {
+        let handler = module
+            .call_method1("getsignal", (signal.number(),))?
+            .unbind();
+        Ok(Installed {
+            name,
+            signal,
+            handler,
+        })
+    };
+    ENDING.into_iter().map(look).collect()
+}
+
+/// In a process that the application has forked: has Python know that the signals whose handlers are still the server's are
+/// at their defaults, and takes the pipe away that wakes the reactor.
+///
+/// # Errors
+///
+/// None that an unimpaired `signal` module has.
+pub(crate) fn give_back(py: Python<'_>, handlers: &[Installed]) -> PyResult<()> {
+    let module = py.import("signal")?;
+    for installed in handlers {
+        let Some(signal) = installed.signal_if_ours(py)? else {
+            continue;
+        };
+        let default = match signal {
+            Signal::INT => "default_int_handler",
+            _ => "SIG_DFL",
+        };
+        module.call_method1(
+            "signal",
+            (module.getattr(installed.name)?, module.getattr(default)?),
+        )?;
+    }
+    module.call_method1("set_wakeup_fd", (-1,)).map(drop)
 }
 
 /// Ignores what is handled otherwise, for a worker that only has to leave. Python gives signals with a handler back their

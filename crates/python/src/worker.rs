@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arbiter::WorkerSeat;
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 use server::{Left, Seat, Server, Siblings, Watched};
 use settings::{Config, WorkerClass};
+use sys::boot_report::BootReport;
 use sys::scoreboard::State;
 use sys::users::Identity;
 
@@ -19,7 +21,8 @@ use crate::controls::Controls;
 use crate::driver;
 use crate::driver::Crew;
 use crate::embedding::Embedder;
-use crate::failure::{BOOT, Failure, traceback};
+use crate::failure::{self, BOOT, Failure, traceback};
+use crate::forks;
 use crate::hooks::Hooks;
 use crate::imports;
 use crate::logging::{self, Access};
@@ -49,6 +52,8 @@ pub(crate) struct Worker {
     pub(crate) conf_file: Option<(PathBuf, Stamp)>,
     /// Whose rights it takes on.
     pub(crate) identity: Identity,
+    /// Where it reports how its boot goes.
+    pub(crate) boot: BootReport,
 }
 
 /// Why a worker ends early.
@@ -82,6 +87,7 @@ impl Worker {
             Some(_) => own_class::live(py, &worker, seat),
             None => worker.live(py, seat),
         };
+        forks::leave_if_forked();
         worker.leave(py);
         code
     }
@@ -92,8 +98,26 @@ impl Worker {
                 let served = driver::run(py, &server, &crew);
                 served.unwrap_or_else(|error| code_of(py, &End::Raised(error), CRASH))
             }
-            Err(end) => code_of(py, &end, BOOT),
+            Err(end) => self.cannot_boot(py, &end),
         }
+    }
+
+    /// Tells the arbiter and the log why this worker cannot boot, and returns the exit code. What another worker has told
+    /// already is not told at length again; and what ends a worker on purpose is no failure.
+    fn cannot_boot(&self, py: Python<'_>, end: &End) -> i32 {
+        let (report, code) = match end {
+            End::Failed(failure) => (failure.report.clone(), failure.code),
+            End::Raised(error) if error.is_instance_of::<PyException>(py) => {
+                let failure = Failure::raised(py, "while a worker booted", error, BOOT);
+                (failure.report, BOOT)
+            }
+            End::Raised(_) => return code_of(py, end, BOOT),
+        };
+        if self.boot.note_failure(&failure::cause(&report)) {
+            return code_of(py, end, BOOT);
+        }
+        log::error!("This worker cannot boot either, for the same reason");
+        code
     }
 
     /// What comes last, whatever was before.
@@ -108,7 +132,19 @@ impl Worker {
         if let Err(error) = signals::ignore_all(py) {
             log::error!("Signals cannot be ignored: {error}");
         }
+        if let Err(error) = self.tell_of_threads(py) {
+            log::error!("Threads that the worker waits for cannot be named: {error}");
+        }
         logging::deliver(py);
+    }
+
+    /// The interpreter waits for threads of the application at its end. One that does not end keeps the worker until the
+    /// arbiter kills it, so the log has to say which.
+    fn tell_of_threads(&self, py: Python<'_>) -> PyResult<()> {
+        let patience = (self.config.graceful_timeout / 4).min(Duration::from_secs(1));
+        py.import("oxicorn.workers.threads")?
+            .call_method1("tell_of_those_that_stay", (patience.as_secs_f64(),))
+            .map(drop)
     }
 
     /// Everything up to the first request.
@@ -143,6 +179,7 @@ impl Worker {
         if self.hooks.worker_class.is_some() {
             own_class::hand_over_signals(py, &self.object)?;
         }
+        forks::disarm_children(py)?;
         let reloader = self.reloader(py, || Place {
             addressee: Arc::clone(&addressee),
             board,
@@ -209,6 +246,7 @@ impl Worker {
         access: Access,
         variables: Vec<String>,
     ) -> PyResult<Crew> {
+        self.boot.note_interface(Interface::Wsgi.number());
         wsgi::set_error_stream(logging::write_text);
         let multithread = self.config.effective_worker_class() == WorkerClass::Gthread;
         let multiprocess = self.config.workers > 1;
@@ -259,6 +297,7 @@ impl Worker {
         }
         server.stream_bodies();
         let opened = self.event_loop_for(py, &application.callable);
+        forks::leave_if_forked();
         match opened {
             Ok(crew) => Ok(crew),
             Err(error) if addressee.leaving.load(Ordering::Relaxed) => Err(End::Raised(error)),
@@ -276,7 +315,8 @@ impl Worker {
 
     /// An event loop that serves an ASGI application, which has started in it.
     fn event_loop_for(&self, py: Python<'_>, application: &Py<PyAny>) -> PyResult<Crew> {
-        if self.config.worker_class != WorkerClass::Asgi {
+        let is_news = self.boot.note_interface(Interface::Asgi.number());
+        if is_news && self.config.worker_class != WorkerClass::Asgi && !logging::is_on_terminal() {
             log::info!("The application speaks ASGI: an asgi worker serves it");
         }
         // The logger is told by the server's access log.
@@ -291,7 +331,7 @@ impl Worker {
     fn server(&self, seat: WorkerSeat) -> std::io::Result<Arc<Server>> {
         let listeners = seat.listeners.iter().map(|listener| {
             Ok(server::Listener {
-                socket: listener.duplicate()?,
+                socket: listener.duplicate()?.into(),
                 address: listener.address().clone(),
             })
         });

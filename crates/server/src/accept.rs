@@ -3,7 +3,7 @@
 //! connections the others have.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
 use mio::Interest;
@@ -11,6 +11,7 @@ use mio::unix::SourceFd;
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use settings::Address;
 use socket2::{SockAddr, Socket};
+use sys::forks::Private;
 
 use crate::connection::Connection;
 use crate::handover::Handover;
@@ -36,7 +37,7 @@ const LEFT_OVER: usize = 8;
 #[derive(Debug)]
 pub struct Listener {
     /// The socket: listening and non-blocking.
-    pub socket: OwnedFd,
+    pub socket: Private,
     /// Its address as the operator wrote it.
     pub address: Address,
 }

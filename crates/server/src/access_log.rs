@@ -76,6 +76,15 @@ struct Elsewhere {
     told: Box<dyn Fn(Entry) + Send + Sync>,
 }
 
+/// Whether lines show statuses in colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colours {
+    /// They go to a terminal.
+    On,
+    /// They are read by programs too.
+    Off,
+}
+
 /// Where the lines go, and those that are not there yet.
 pub(crate) struct AccessLog {
     open: Option<Open>,
@@ -102,10 +111,15 @@ impl AccessLog {
     /// `opened` already. A file that
     /// cannot be opened is reported, and its lines are lost until it can. A format that is not understood is no log either:
     /// whoever understands it writes the lines ([`AccessLog::leave`]).
-    pub(crate) fn open(destination: Option<&str>, format: &str, opened: Option<File>) -> AccessLog {
+    pub(crate) fn open(
+        destination: Option<&str>,
+        format: &str,
+        colours: Colours,
+        opened: Option<File>,
+    ) -> AccessLog {
         let open = destination.and_then(|destination| {
             Some(Open {
-                format: Format::compile(format).ok()?,
+                format: Format::compile(format).ok()?.coloured(colours),
                 state: Mutex::new(State {
                     destination: Destination::open(destination, opened),
                     lines: Vec::new(),

@@ -1,7 +1,7 @@
 //! The next deadline as a descriptor: an event loop that watches the poller then needs no timers of ours.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -11,12 +11,14 @@ use rustix::time::{
     timerfd_settime,
 };
 
+use sys::forks::Private;
+
 use crate::timers::Millis;
 
 /// A timer that the poller watches.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    timer: OwnedFd,
+    timer: Private,
     /// When it will ring.
     set_for: Option<Millis>,
 }
@@ -27,7 +29,7 @@ impl Alarm {
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         registry.register(&mut SourceFd(&timer.as_raw_fd()), token, Interest::READABLE)?;
         Ok(Alarm {
-            timer,
+            timer: timer.into(),
             set_for: None,
         })
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use mio::{Registry, Waker};
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use sys::forks::Withheld;
 use sys::pipe::Notifier;
 use sys::scoreboard::{Slot, State};
 
@@ -115,6 +116,7 @@ pub(crate) struct Dispatcher {
     bell: Condvar,
     aside_bell: Condvar,
     waker: Waker,
+    _withheld: Withheld,
     pub(crate) registry: Registry,
     pub(crate) options: Options,
     pub(crate) date: DateText,
@@ -171,6 +173,7 @@ impl Dispatcher {
             bell: Condvar::new(),
             aside_bell: Condvar::new(),
             waker: parts.waker,
+            _withheld: Withheld::new(&parts.registry),
             registry: parts.registry,
             options: parts.options,
             date: DateText::new(),

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use socket2::Socket;
+use sys::forks::Withheld;
 use sys::send::Follow;
 
 use crate::backlog::{
@@ -26,6 +27,8 @@ const FLUSH_BYTES: u64 = 1024 * 1024;
 /// A socket with what waits for its client.
 #[derive(Debug)]
 pub(crate) struct Link {
+    /// Stands before the socket, to be dropped before it.
+    _withheld: Withheld,
     socket: Socket,
     out: Mutex<Outgoing>,
     drained: Condvar,
@@ -111,6 +114,7 @@ impl Outgoing {
 impl Link {
     pub(crate) fn new(socket: Socket) -> Link {
         Link {
+            _withheld: Withheld::new(&socket),
             socket,
             out: Mutex::default(),
             drained: Condvar::new(),
@@ -363,6 +367,11 @@ impl Link {
     pub(crate) fn give_up(&self, error: SinkError) {
         self.out.lock().give_up(error);
         self.drained.notify_all();
+    }
+
+    /// Ends both directions at once, whoever holds the connection. Errors do not matter: the connection is over either way.
+    pub(crate) fn shut(&self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 
     /// The client is told that nothing more will come. Errors do not matter: the connection is over either way.

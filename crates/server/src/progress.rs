@@ -421,7 +421,11 @@ impl Reactor {
                 self.stop_listening();
                 self.close_websockets(CloseReason::GoingAway);
                 let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
-                keys.into_iter().for_each(|key| self.close(key));
+                for key in keys {
+                    // The application may have its exchange for as long as its thread runs.
+                    self.connections[key].link.shut();
+                    self.close(key);
+                }
                 self.ready.clear();
             }
         }

@@ -2,7 +2,7 @@
 //! the application and never waits for anything but the poller.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use slab::Slab;
+use sys::forks::{Private, Withheld};
 
 use crate::accept::Listener;
 use crate::alarm::Alarm;
@@ -62,6 +63,7 @@ pub(crate) enum Patience {
 }
 
 pub(crate) struct Reactor {
+    _withheld: Withheld,
     pub(crate) poll: Poll,
     events: Option<Events>,
     pub(crate) dispatcher: Arc<Dispatcher>,
@@ -72,7 +74,7 @@ pub(crate) struct Reactor {
     /// The listener that is the first to be accepted from next time.
     pub(crate) first_listener: usize,
     pub(crate) pause_until: Millis,
-    watches: Vec<(OwnedFd, Watched)>,
+    watches: Vec<(Private, Watched)>,
     pub(crate) connections: Slab<Connection>,
     pub(crate) connection_limit: usize,
     pub(crate) timers: Timers,
@@ -110,6 +112,7 @@ impl Reactor {
     ) -> Reactor {
         let started = Instant::now();
         Reactor {
+            _withheld: Withheld::new(&poll),
             poll,
             events: Some(Events::with_capacity(EVENTS)),
             dispatcher,
@@ -146,7 +149,7 @@ impl Reactor {
     }
 
     /// Watches a descriptor for whoever drives the server.
-    pub(crate) fn watch(&mut self, descriptor: OwnedFd, what: Watched) -> io::Result<()> {
+    pub(crate) fn watch(&mut self, descriptor: Private, what: Watched) -> io::Result<()> {
         let token = Token(WATCHES + self.watches.len());
         let registry = self.poll.registry();
         registry.register(

@@ -3,15 +3,16 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
 use settings::Config;
+use sys::forks::Private;
 
 use crate::accept::Listener;
-use crate::access_log::{AccessLog, Entry, Left};
+use crate::access_log::{AccessLog, Colours, Entry, Left};
 use crate::dispatcher::{Dispatcher, Leader, Parts};
 use crate::exchange::Exchange;
 use crate::handover::Handover;
@@ -95,6 +96,10 @@ impl Server {
             access_log: AccessLog::open(
                 config.accesslog.as_deref(),
                 &config.access_log_format,
+                match config.coloured_statuses {
+                    true => Colours::On,
+                    false => Colours::Off,
+                },
                 seat.access_file,
             ),
             slot: seat.slot,
@@ -128,7 +133,7 @@ impl Server {
     ///
     /// # Errors
     /// The descriptor cannot be polled.
-    pub fn watch(&self, descriptor: OwnedFd, what: Watched) -> io::Result<()> {
+    pub fn watch(&self, descriptor: Private, what: Watched) -> io::Result<()> {
         self.reactor.lock().watch(descriptor, what)
     }
 

@@ -36,6 +36,8 @@ pub struct CommandLine {
     pub app: Option<String>,
     /// Further positional arguments. argparse accepts them, and only a program that embeds the server has a use for them.
     pub extra: Vec<String>,
+    /// Whether the first word was the command `dev`.
+    pub is_dev: bool,
     pub(crate) options: Vec<Chosen>,
     /// Options that nothing comes of, each with the reason.
     pub(crate) without_effect: Vec<(&'static str, &'static str)>,
@@ -56,6 +58,21 @@ impl CommandLine {
         self.options
             .iter()
             .map(|chosen| (chosen.setting.name, &chosen.value))
+    }
+}
+
+impl CommandLine {
+    fn for_development(mut self) -> Self {
+        self.is_dev = true;
+        let is_reload = |chosen: &Chosen| chosen.setting.name == "reload";
+        if let (Some(setting), false) = (find("reload"), self.options.iter().any(is_reload)) {
+            self.options.push(Chosen {
+                setting,
+                value: Value::Bool(true),
+                label: "dev",
+            });
+        }
+        self
     }
 }
 
@@ -99,8 +116,18 @@ impl Stop {
 
 /// Parses the arguments that follow the program's name. What values mean is checked later, by
 /// [`crate::Layers::resolve`].
+///
+/// `dev` is a command where it is the first word: the application is found where none is named, and changed files are
+/// noticed. An application in a module of that name is `dev:application`.
 pub fn parse_command_line(arguments: &[String]) -> Parsed {
-    let parsed = parse_arguments(arguments);
+    let dev = arguments.split_first().filter(|(first, _)| *first == "dev");
+    let parsed = match dev {
+        Some((_, rest)) => match parse_arguments(rest) {
+            Parsed::Run(line) => Parsed::Run(line.for_development()),
+            other => other,
+        },
+        None => parse_arguments(arguments),
+    };
     if let Parsed::Run(CommandLine {
         app: Some(app),
         extra,
@@ -258,7 +285,7 @@ impl<'a> Reader<'a> {
                 self.parts.push((part, text));
                 Ok(())
             }
-            Purpose::Nothing(reason) | Purpose::NoSwitch(reason) => {
+            Purpose::Nothing(reason) => {
                 self.without_effect.push((alias.flag, reason));
                 Ok(())
             }
@@ -316,6 +343,7 @@ impl<'a> Reader<'a> {
         Ok(CommandLine {
             app: app.map(str::to_owned),
             extra: positionals.map(str::to_owned).collect(),
+            is_dev: false,
             options,
             without_effect: self.without_effect,
         })

@@ -122,6 +122,10 @@ fields! {
     accesslog: Option<String>,
     /// The shape of an access line.
     access_log_format: String,
+    /// Whether what a terminal shows is coloured; `None` is where the terminal and its environment allow it.
+    use_colors: Option<bool>,
+    /// Whether access lines show statuses in colour: they go to a terminal. Not a setting.
+    coloured_statuses: bool,
     /// Where the error log goes; `-` is standard error.
     errorlog: String,
     /// The least severe line of the error log.

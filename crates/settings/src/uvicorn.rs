@@ -15,8 +15,6 @@ pub(crate) enum Purpose {
     Bind(Part),
     /// Nothing comes of its value: why.
     Nothing(&'static str),
-    /// Nothing comes of the switch: why.
-    NoSwitch(&'static str),
 }
 
 /// What an option says about the address to listen on.
@@ -101,19 +99,15 @@ pub(crate) const ALIASES: &[Alias] = &[
         Purpose::Nothing("the application shows which interface it has"),
     ),
     alias(
-        "--use-colors",
-        Purpose::NoSwitch("colours are for terminals"),
-    ),
-    alias(
         "--no-use-colors",
-        Purpose::NoSwitch("colours are for terminals"),
+        Purpose::Switch("use_colors", Literal::Bool(false)),
     ),
 ];
 
 impl Alias {
     /// Whether the option needs a value.
     pub(crate) fn takes_value(&self) -> bool {
-        !matches!(self.purpose, Purpose::Switch(..) | Purpose::NoSwitch(_))
+        !matches!(self.purpose, Purpose::Switch(..))
     }
 
     /// Whether the setting that is meant is not part of this version.
@@ -143,9 +137,7 @@ impl Alias {
                 "The Unix socket to listen on; --bind unix:PATH".to_owned()
             }
             Purpose::Bind(Part::Descriptor) => "The socket to listen on; --bind fd://N".to_owned(),
-            Purpose::Nothing(reason) | Purpose::NoSwitch(reason) => {
-                format!("Accepted, without effect: {reason}")
-            }
+            Purpose::Nothing(reason) => format!("Accepted, without effect: {reason}"),
         }
     }
 }
@@ -210,6 +202,7 @@ const SAME: &[&str] = &[
     "proxy_headers",
     "root_path",
     "server_header",
+    "use_colors",
     "ws_per_message_deflate",
     "ws_ping_interval",
     "ws_ping_timeout",
@@ -250,7 +243,7 @@ fn setting_of(keyword: &str) -> Option<&'static str> {
         let alias = ALIASES.iter().find(|alias| alias.flag == flag)?;
         match alias.purpose {
             Purpose::Setting(name) | Purpose::Switch(name, _) => Some(name),
-            Purpose::Bind(_) | Purpose::Nothing(_) | Purpose::NoSwitch(_) => None,
+            Purpose::Bind(_) | Purpose::Nothing(_) => None,
         }
     };
     let name = same.or_else(known).or_else(aliased)?;

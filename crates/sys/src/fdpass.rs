@@ -12,6 +12,8 @@ use rustix::net::{
     socketpair,
 };
 
+use crate::forks::Private;
+
 /// What arrived.
 #[derive(Debug)]
 pub struct Handed {
@@ -25,8 +27,8 @@ pub struct Handed {
 /// share one kernel object, also after a fork, so what is in it outlives the process that gave it.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    give: Arc<OwnedFd>,
-    take: Arc<OwnedFd>,
+    give: Arc<Private>,
+    take: Arc<Private>,
 }
 
 impl Queue {
@@ -39,8 +41,8 @@ impl Queue {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (give, take) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         Ok(Self {
-            give: Arc::new(give),
-            take: Arc::new(take),
+            give: Arc::new(give.into()),
+            take: Arc::new(take.into()),
         })
     }
 

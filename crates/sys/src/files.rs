@@ -1,4 +1,4 @@
-//! Files by their names and descriptors; and what could be done with them, without doing it.
+//! Files by their names and descriptors; what could be done with them, without doing it; and why it could not, in words.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -53,6 +53,28 @@ pub fn check_folder(folder: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::NotADirectory.into());
     }
     Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+/// Why nothing could be made at `path`: the directory that is missing, by its name, or what the system says.
+#[must_use]
+pub fn reason(path: &Path, error: &io::Error) -> String {
+    let missing = |directory: &&Path| !directory.as_os_str().is_empty() && !directory.exists();
+    match path.parent().filter(missing) {
+        Some(directory) if error.kind() == io::ErrorKind::NotFound => {
+            format!("no such directory: {}", directory.display())
+        }
+        _ => sentence(error),
+    }
+}
+
+/// What the system says, without the number of the error.
+#[must_use]
+pub fn sentence(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
 }
 
 /// Opens a file with flags of open(2), as Python has them; it is closed on exec.
@@ -133,5 +155,23 @@ mod tests {
         check(folder.path(), io::ErrorKind::IsADirectory);
         check(&folder.path().join("none/file"), io::ErrorKind::NotFound);
         check(&file.join("file"), io::ErrorKind::NotADirectory);
+    }
+
+    #[test]
+    fn a_reason_names_the_directory_and_no_number() {
+        let not_found = io::Error::from_raw_os_error(2);
+        assert_eq!(
+            reason(Path::new("/no/where/file"), &not_found),
+            "no such directory: /no/where"
+        );
+        assert_eq!(
+            reason(Path::new("file"), &not_found),
+            "No such file or directory"
+        );
+        let denied = io::Error::from_raw_os_error(13);
+        assert_eq!(
+            reason(Path::new("/no/where/file"), &denied),
+            "Permission denied"
+        );
     }
 }

@@ -6,11 +6,13 @@
 //! Linux only, as `epoll`, `eventfd` and `/proc` are.
 
 pub mod accept_queue;
+pub mod boot_report;
 pub mod clock;
 pub mod epoll;
 pub mod fdpass;
 pub mod fds;
 pub mod files;
+pub mod forks;
 pub mod holder;
 pub mod local_time;
 pub mod memory;

@@ -1,11 +1,13 @@
 //! Small channels between processes: the notifier that wakes, and the pipe whose end tells that a process is gone.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::forks::Private;
 
 /// A doorbell: any process or thread that holds a copy rings it, one that polls it hears.
 ///
@@ -13,7 +15,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 /// fork.
 #[derive(Clone, Debug)]
 pub struct Notifier {
-    counter: Arc<OwnedFd>,
+    counter: Arc<Private>,
 }
 
 impl Notifier {
@@ -25,7 +27,7 @@ impl Notifier {
     pub fn new() -> io::Result<Self> {
         let counter = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self {
-            counter: Arc::new(counter),
+            counter: Arc::new(counter.into()),
         })
     }
 
@@ -58,9 +60,9 @@ impl AsRawFd for Notifier {
 #[derive(Debug)]
 pub struct Pipe {
     /// Where bytes, or the end, arrive.
-    pub read: OwnedFd,
+    pub read: Private,
     /// Where bytes go in.
-    pub write: OwnedFd,
+    pub write: Private,
 }
 
 /// A pipe whose ends are closed on exec and never block.
@@ -70,7 +72,10 @@ pub struct Pipe {
 /// When the process or the machine has no file descriptor left.
 pub fn pipe() -> io::Result<Pipe> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    Ok(Pipe { read, write })
+    Ok(Pipe {
+        read: read.into(),
+        write: write.into(),
+    })
 }
 
 /// Writes one byte, if somebody can still read it.

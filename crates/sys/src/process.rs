@@ -248,6 +248,12 @@ pub fn leave_standard_streams(which: Streams) -> io::Result<()> {
     Ok(())
 }
 
+/// The size that the main thread's stack may grow to, in bytes; `None` where it has no limit.
+#[must_use]
+pub fn stack_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Stack).current
+}
+
 /// Names the calling thread, for the main thread what `ps -o comm` shows. The kernel keeps 15 bytes.
 pub fn set_name(name: &str) {
     const NAME_MAX: usize = 15;

@@ -82,6 +82,7 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         let size = Self::size_of(self.slots).unwrap_or(0);
+        crate::forks::release_pages(self.base.as_ptr().cast());
         // SAFETY: base and size are those of the mmap in `Scoreboard::new`, and nothing borrows a cell any more.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), size) };
     }
@@ -106,6 +107,7 @@ impl Scoreboard {
         // SAFETY: a null hint lets the kernel choose an address that nothing else uses.
         let base = unsafe { mmap_anonymous(ptr::null_mut(), size, access, MapFlags::SHARED) }?;
         let base = NonNull::new(base.cast::<Cell>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        crate::forks::withhold_pages(base.as_ptr().cast(), size);
         Ok(Self {
             mapping: Arc::new(Mapping { base, slots }),
         })

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::{c_int, c_void, siginfo_t};
 
+use crate::forks::Private;
 use crate::pipe::pipe;
 
 /// A signal by its number.
@@ -131,7 +132,7 @@ static OWNER: AtomicI32 = AtomicI32::new(0);
 /// Receives signals as bytes of a pipe. One for each process.
 #[derive(Debug)]
 pub struct SignalPipe {
-    read: OwnedFd,
+    read: Private,
     installed: Vec<Signal>,
 }
 
@@ -146,7 +147,7 @@ impl SignalPipe {
         OWNER.store(crate::process::pid(), Ordering::Relaxed);
         // The write end is never closed in this process: another thread may be in the handler while we are being
         // dropped, and the number must not meanwhile belong to something else.
-        WRITE_END.store(pipe.write.into_raw_fd(), Ordering::Release);
+        WRITE_END.store(OwnedFd::from(pipe.write).into_raw_fd(), Ordering::Release);
         let mut this = Self {
             read: pipe.read,
             installed: Vec::with_capacity(signals.len()),
@@ -205,6 +206,24 @@ impl Drop for SignalPipe {
     fn drop(&mut self) {
         // The handlers stay and discard: a second SIGTERM must not turn a clean exit into a death by signal.
         WRITE_END.store(-1, Ordering::Release);
+    }
+}
+
+/// In a process that was forked without the server's knowledge: gives the signals that [`SignalPipe`] receives back to
+/// their defaults, and those of `others`, a bit for each, so that the process can be ended as any other.
+/// Async-signal-safe.
+pub(crate) fn give_back(others: u64) {
+    WRITE_END.store(-1, Ordering::Release);
+    for &(number, _) in NAMES {
+        // SAFETY: all-zero bytes are a valid sigaction.
+        let mut action: libc::sigaction = unsafe { mem::zeroed() };
+        // SAFETY: no new action is given, and the old one is written to where it has room.
+        let known = unsafe { libc::sigaction(number, ptr::null(), &raw mut action) } == 0;
+        let ours = action.sa_sigaction == record as *const () as usize;
+        if known && (ours || others & (1 << number) != 0) {
+            // It was accepted once with the same number, so it is accepted again.
+            let _ = dispose(Signal(number), Disposition::Default);
+        }
     }
 }
 
@@ -300,7 +319,19 @@ fn sender(info: *const siginfo_t) -> c_int {
     }
 }
 
-/// While it lives, the calling thread receives no signal. They wait until it is dropped.
+/// The signals that a fault of the thread itself raises. A thread that blocks one is killed by it without its handler:
+/// `faulthandler` prints nothing, and runtimes that handle it (JVM, Wasm) break.
+const FAULTS: [Signal; 7] = [
+    Signal::SEGV,
+    Signal::BUS,
+    Signal::FPE,
+    Signal::ILL,
+    Signal::ABRT,
+    Signal::SYS,
+    Signal::TRAP,
+];
+
+/// While it lives, the calling thread receives none of the blocked signals. They wait until it is dropped.
 #[derive(Debug)]
 pub struct Blocked {
     before: libc::sigset_t,
@@ -309,12 +340,27 @@ pub struct Blocked {
 /// Blocks every signal that can be blocked, in the calling thread.
 #[must_use]
 pub fn block_all() -> Blocked {
+    block_all_but(&[])
+}
+
+/// Blocks every signal but those that a fault of the thread itself raises, in the calling thread and in those that it
+/// starts: for threads that run none of the application's code.
+#[must_use]
+pub fn block_all_but_faults() -> Blocked {
+    block_all_but(&FAULTS)
+}
+
+fn block_all_but(open: &[Signal]) -> Blocked {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigfillset writes a whole set to where it is pointed.
     let _ = unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    for signal in open {
+        // SAFETY: the set is initialised, and the number is a signal's.
+        let _ = unsafe { libc::sigdelset(all.as_mut_ptr(), signal.0) };
+    }
     let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: the first set is initialised, the second may be written to. The call fails only for an unknown `how`.
-    let _ = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
+    let _ = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr()) };
     // SAFETY: zeroed bytes are the empty set, and pthread_sigmask wrote the old one over them.
     let before = unsafe { before.assume_init() };
     Blocked { before }

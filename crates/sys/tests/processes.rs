@@ -20,6 +20,8 @@ fn main() {
     a_blocked_signal_arrives_later();
     a_child_does_not_speak_for_its_parent();
     the_scoreboard_is_shared_with_a_child();
+    a_stray_child_holds_nothing_of_its_parent();
+    a_child_of_the_servers_own_is_not_stray();
 }
 
 fn wait_readable(pipe: &SignalPipe) -> bool {
@@ -103,4 +105,60 @@ fn the_scoreboard_is_shared_with_a_child() {
             assert_eq!((slot.state(), slot.requests()), (State::Ready, 1));
         }
     }
+}
+
+/// Forks, has the child exit with what `judge` says, and returns that.
+fn judged_by_a_child(judge: impl FnOnce() -> i32) -> i32 {
+    match sys::process::fork().expect("fork") {
+        Fork::Child => sys::process::exit_at_once(judge()),
+        Fork::Parent(child) => match sys::process::wait(child).expect("wait").expect("child").end {
+            End::Exited(code) => code,
+            End::Signalled { .. } => -1,
+        },
+    }
+}
+
+fn a_stray_child_holds_nothing_of_its_parent() {
+    sys::forks::claim().expect("handlers");
+    let board = Scoreboard::new(2).expect("mmap");
+    let slot = board.slot(1);
+    slot.claim(0, 7);
+    slot.set_state(State::Ready);
+    let notifier = sys::pipe::Notifier::new().expect("eventfd");
+    let signals = SignalPipe::install(&[Signal::TERM]).expect("install");
+    let code = judged_by_a_child(|| {
+        let is_empty = slot.state() == State::Empty;
+        slot.set_state(State::Stopping);
+        notifier.notify();
+        match (sys::forks::is_stray(), is_empty) {
+            (true, true) => 1,
+            _ => 2,
+        }
+    });
+    assert_eq!(code, 1);
+    assert_eq!(
+        slot.state(),
+        State::Ready,
+        "the child wrote to pages of its own"
+    );
+    assert!(!notifier.drain(), "the child rang nothing");
+    let code = judged_by_a_child(|| {
+        sys::process::kill(sys::process::pid(), Signal::TERM).expect("kill");
+        3
+    });
+    assert_eq!(code, -1, "the signal has its default meaning in the child");
+    assert!(!sys::forks::is_stray());
+    drop(signals);
+}
+
+fn a_child_of_the_servers_own_is_not_stray() {
+    let notifier = sys::pipe::Notifier::new().expect("eventfd");
+    let expected = sys::forks::expect();
+    let code = judged_by_a_child(|| {
+        notifier.notify();
+        i32::from(sys::forks::is_stray())
+    });
+    drop(expected);
+    assert_eq!(code, 0);
+    assert!(notifier.drain());
 }

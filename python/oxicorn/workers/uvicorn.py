@@ -86,7 +86,7 @@ def install() -> None:
 
 
 def withdraw() -> None:
-    """Forget what was imported under uvicorn's names. An application that asks whether uvicorn is there sees no trace."""
+    """Forget what was imported under uvicorn's names, so that an application that asks for uvicorn sees no trace."""
     for name in ("uvicorn", *_NAMES):
         module = sys.modules.get(name)
         if module is sys.modules[__name__] or isinstance(getattr(module, "__loader__", None), UvicornFinder):

@@ -65,6 +65,10 @@ impl Supervisor {
             signal: Signal::KILL,
             why,
         });
+        if why == Why::Overdue {
+            let line = format!("WORKER TIMEOUT (pid:{pid}): it does not leave");
+            self.log(Level::Critical, line);
+        }
         self.actions.push(Action::Kill {
             pid,
             signal: Signal::KILL,

@@ -69,9 +69,12 @@ impl Supervisor {
     }
 
     fn note_that_all_serve(&mut self) {
-        if !self.has_served && self.serving() >= self.wanted() {
+        let generation = self.current.number;
+        if self.complete != Some(generation) && self.serving() >= self.wanted() {
             self.has_served = true;
-            self.actions.push(Action::Tell(Moment::Serving));
+            self.complete = Some(generation);
+            let workers = self.target();
+            self.actions.push(Action::Tell(Moment::Serving { workers }));
         }
     }
 

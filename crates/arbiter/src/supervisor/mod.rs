@@ -109,6 +109,8 @@ pub(crate) struct Supervisor {
     upgrade: Option<i32>,
     /// Whether as many workers as were asked for have ever served.
     has_served: bool,
+    /// The last generation of which as many workers as were asked for have served.
+    complete: Option<u64>,
     /// Why the last reload came to nothing.
     failed_reload: Option<String>,
     actions: Vec<Action>,
@@ -134,6 +136,7 @@ impl Supervisor {
             parent,
             upgrade: None,
             has_served: false,
+            complete: None,
             failed_reload: None,
             actions: Vec::new(),
         }

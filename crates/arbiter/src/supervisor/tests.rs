@@ -171,10 +171,10 @@ fn as_many_workers_as_asked_for_are_forked_and_told_of_once_they_serve() {
     let mut bench = Bench::new(3);
     bench.feed(Event::Start);
     assert_eq!(bench.spawns(), 3);
-    assert!(!bench.has_done(&Action::Tell(Moment::Serving)));
+    assert!(!bench.has_done(&Action::Tell(Moment::Serving { workers: 3 })));
     bench.all(State::Ready);
     assert!(bench.has_done(&Action::Adopt { generation: 0 }));
-    assert!(bench.has_done(&Action::Tell(Moment::Serving)));
+    assert!(bench.has_done(&Action::Tell(Moment::Serving { workers: 3 })));
     bench.clear();
     bench.all(State::Ready);
     assert_eq!(bench.actions, []);

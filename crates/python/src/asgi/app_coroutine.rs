@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
 use super::cycle::Cycle;
+use crate::forks;
 
 /// One call of the application. What it has no word for, such as `cr_frame`, is asked of the application's coroutine.
 #[derive(Debug)]
@@ -43,8 +44,13 @@ impl AppCoroutine {
         py: Python<'_>,
         step: PyResult<Option<Py<PyAny>>>,
     ) -> PyResult<Option<Py<PyAny>>> {
+        forks::leave_if_stray(py, &step);
+        self.cycle.step_mark().end();
         let outcome = match step {
-            Ok(Some(future)) => return Ok(Some(future)),
+            Ok(Some(future)) => {
+                self.cycle.see_to_head(py);
+                return Ok(Some(future));
+            }
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
@@ -75,16 +81,19 @@ impl AppCoroutine {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.cycle.step_mark().begin();
         self.judge(py, resume(self.coroutine.bind(py), py.None().bind(py)))
     }
 
     fn send(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.cycle.step_mark().begin();
         self.judge(py, resume(self.coroutine.bind(py), value))?
             .ok_or_else(|| PyStopIteration::new_err(()))
     }
 
     #[pyo3(signature = (*exception))]
     fn throw(&self, py: Python<'_>, exception: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+        self.cycle.step_mark().begin();
         let step = match self
             .coroutine
             .bind(py)

@@ -276,6 +276,19 @@ impl AppRunner {
             .map(drop)
     }
 
+    /// Calls `flush_head` of a request's object behind what the event loop has to call in this turn.
+    ///
+    /// # Errors
+    /// The event loop says so.
+    pub(super) fn flush_soon(&self, object: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = object.py();
+        let flush = object.getattr(intern!(py, "flush_head"))?;
+        self.event_loop
+            .bind(py)
+            .call_method1(intern!(py, "call_soon"), (flush,))
+            .map(drop)
+    }
+
     /// Cancels the task of a request, if it has not ended.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What is under way with one client: a request, or a WebSocket. The runner and the awaitables need not know which.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -10,6 +11,25 @@ use super::awaitable::Step;
 use super::http_cycle::HttpCycle;
 use super::waiters::Waiters;
 use super::websocket_cycle::WebSocketCycle;
+
+/// Whether a step of the application's own coroutine is being made. What becomes of its messages is then looked at when the step is
+/// over, and for messages of other tasks at once.
+#[derive(Debug, Default)]
+pub(super) struct StepMark(AtomicBool);
+
+impl StepMark {
+    pub(super) fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// One of the two.
 #[derive(Debug)]
@@ -105,9 +125,31 @@ impl Cycle {
 
     /// A message of the application.
     pub(super) fn perform(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
+        let room = match self {
+            Cycle::Http(cycle) => cycle.get().perform(py, message)?,
+            Cycle::WebSocket(cycle) => cycle.get().perform(py, message)?,
+        };
+        if !self.step_mark().is_set() {
+            self.see_to_head(py);
+        }
+        Ok(room)
+    }
+
+    pub(super) fn step_mark(&self) -> &StepMark {
         match self {
-            Cycle::Http(cycle) => cycle.get().perform(py, message),
-            Cycle::WebSocket(cycle) => cycle.get().perform(py, message),
+            Cycle::Http(cycle) => &cycle.get().step,
+            Cycle::WebSocket(cycle) => &cycle.get().step,
+        }
+    }
+
+    /// A head whose body does not follow in this turn of the event loop goes out at its end.
+    pub(super) fn see_to_head(&self, py: Python<'_>) {
+        let has_head_only = match self {
+            Cycle::Http(cycle) => cycle.get().has_head_only(),
+            Cycle::WebSocket(cycle) => cycle.get().has_head_only(),
+        };
+        if has_head_only && let Err(error) = self.runner().flush_soon(self.object(py)) {
+            log::error!("The head of a response has to wait for its body: {error}");
         }
     }
 

@@ -11,6 +11,7 @@ use server::{Exchange, ExchangeId, Presence, Read, Room};
 
 use super::app_runner::AppRunner;
 use super::awaitable::Step;
+use super::cycle::StepMark;
 use super::failure::{self, Standing, Verdict};
 use super::message::{self, Message};
 use super::reply::{Reply, Stage, Stuck};
@@ -59,6 +60,7 @@ pub(crate) struct HttpCycle {
     target: Box<[u8]>,
     state: Mutex<State>,
     pub(super) waiters: Waiters,
+    pub(super) step: StepMark,
 }
 
 /// What `receive()` has found.
@@ -70,6 +72,11 @@ enum Received {
 
 #[pymethods]
 impl HttpCycle {
+    /// The turn of the event loop in which the head came is over.
+    fn flush_head(&self) {
+        self.lock().reply.flush_head();
+    }
+
     /// The grace period after the client's departure is over. A client that still takes what is sent has its answer to get.
     fn expire(cycle: &Bound<'_, HttpCycle>) -> PyResult<()> {
         let py = cycle.py();
@@ -102,6 +109,7 @@ impl HttpCycle {
                 told: false,
             }),
             waiters: Waiters::default(),
+            step: StepMark::default(),
         }
     }
 
@@ -143,6 +151,11 @@ impl HttpCycle {
             Some(exchange) => exchange.watch_gone(),
             None => false,
         }
+    }
+
+    /// Whether the application has given the head of its response, and nothing of the body.
+    pub(super) fn has_head_only(&self) -> bool {
+        self.lock().reply.stage() == Stage::Headed
     }
 
     /// Whether an answer is still owed.
@@ -341,6 +354,8 @@ impl HttpCycle {
 
     /// The lock is never held while Python code can run.
     fn lock(&self) -> MutexGuard<'_, State> {
+        // The client of a process that the application has forked is its parent's.
+        crate::forks::leave_if_forked();
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

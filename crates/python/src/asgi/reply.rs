@@ -124,19 +124,33 @@ impl Reply {
         }
     }
 
+    /// Sends the head if no body has followed it yet: a client may wait for it, as that of an event stream does. Without a client the
+    /// application learns so from its next message.
+    pub(super) fn flush_head(&mut self) {
+        if self.stage == Stage::Headed {
+            let _ = self.body(b"", true);
+        }
+    }
+
     /// A file for a whole body. The Content-Length of the application limits it; without one the file's length becomes it.
     pub(super) fn file(&mut self, content: Content) -> Result<(), Stuck> {
-        match self.stage {
-            Stage::Headed => {}
+        let is_next = match self.stage {
+            Stage::Headed => true,
+            // The head has gone ahead of a body that was long in coming.
+            Stage::Streaming => self
+                .exchange
+                .as_ref()
+                .is_some_and(|exchange| exchange.reply.sent().bytes == 0),
             Stage::Ended => return Err(LOST),
-            _ => {
-                return Err(Stuck::Misplaced(
-                    "http.response.pathsend has to follow http.response.start at once",
-                ));
-            }
+            _ => false,
+        };
+        if !is_next {
+            return Err(Stuck::Misplaced(
+                "http.response.pathsend has to follow http.response.start at once",
+            ));
         }
         match content {
-            Content::Part(part) => self.end(|reply| reply.respond_file(part)),
+            Content::Part(part) => self.part(part, false).map(drop),
             Content::Bytes(bytes) => self.body(&bytes, false).map(drop),
         }
     }

@@ -11,6 +11,7 @@ use server::{Exchange, ExchangeId, Room};
 
 use super::app_runner::AppRunner;
 use super::awaitable::Step;
+use super::cycle::StepMark;
 use super::failure::{self, Standing, Verdict};
 use super::reply::Stuck;
 use super::waiters::Waiters;
@@ -37,10 +38,16 @@ pub(crate) struct WebSocketCycle {
     target: Box<[u8]>,
     state: Mutex<State>,
     pub(super) waiters: Waiters,
+    pub(super) step: StepMark,
 }
 
 #[pymethods]
 impl WebSocketCycle {
+    /// The turn of the event loop in which the head of a denial came is over.
+    fn flush_head(&self) {
+        self.lock().websocket.flush_head();
+    }
+
     /// The grace period after the client's departure is over. An application that has taken the news is left to its work.
     fn expire(&self, py: Python<'_>) -> PyResult<()> {
         match self.is_open() {
@@ -66,6 +73,7 @@ impl WebSocketCycle {
                 told: false,
             }),
             waiters: Waiters::default(),
+            step: StepMark::default(),
         }
     }
 
@@ -76,6 +84,11 @@ impl WebSocketCycle {
     /// Asks to be told when the client leaves; says whether it has left already.
     pub(super) fn watch_client(&self) -> bool {
         self.lock().websocket.watch_client()
+    }
+
+    /// Whether the application denies the handshake, and has given nothing of the body yet.
+    pub(super) fn has_head_only(&self) -> bool {
+        self.lock().websocket.has_head_only()
     }
 
     /// Whether the application still has something to say.
@@ -194,6 +207,8 @@ impl WebSocketCycle {
 
     /// The lock is never held while Python code can run.
     fn lock(&self) -> MutexGuard<'_, State> {
+        // The client of a process that the application has forked is its parent's.
+        crate::forks::leave_if_forked();
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

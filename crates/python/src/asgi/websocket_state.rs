@@ -231,6 +231,18 @@ impl WebSocketState {
         }
     }
 
+    /// Whether the application denies the handshake, and has given nothing of the body yet.
+    pub(super) fn has_head_only(&self) -> bool {
+        matches!(&self.stage, Stage::Denying(reply) if reply.stage() == ReplyStage::Headed)
+    }
+
+    /// See [`Reply::flush_head`].
+    pub(super) fn flush_head(&mut self) {
+        if let Stage::Denying(reply) = &mut self.stage {
+            reply.flush_head();
+        }
+    }
+
     /// `websocket.http.response.body`
     pub(super) fn deny_with(&mut self, piece: &[u8], more: bool) -> Result<Room, Stuck> {
         let Stage::Denying(reply) = &mut self.stage else {

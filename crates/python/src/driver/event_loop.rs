@@ -4,11 +4,13 @@ use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use server::{Server, Shutdown};
 
 use crate::asgi::AsgiGateway;
+use crate::forks;
 use crate::logging;
 
 /// How often the loop says that it is alive, in seconds.
@@ -32,6 +34,7 @@ struct Turner {
 impl Turner {
     /// The poller is readable.
     fn turn(turner: &Bound<'_, Turner>) -> PyResult<()> {
+        forks::leave_if_forked();
         let py = turner.py();
         let this = turner.get();
         if this.done.get().is_some() {
@@ -68,11 +71,13 @@ impl Turner {
 
     /// What has been answered since the turn goes into the access log in one write.
     fn flush(&self, py: Python<'_>) {
+        forks::leave_if_forked();
         py.detach(|| self.server.flush_access_lines());
     }
 
     /// The loop is alive.
     fn beat(turner: &Bound<'_, Turner>) -> PyResult<()> {
+        forks::leave_if_forked();
         let py = turner.py();
         let this = turner.get();
         this.server.beat();
@@ -135,6 +140,7 @@ impl Turner {
         let event_loop = self.gateway.event_loop(py);
         loop {
             let left = event_loop.call_method0("run_forever");
+            leave_the_loop(py, &left);
             match left {
                 _ if self.server.stopping() == Some(Shutdown::Quick) => return left.err(),
                 Ok(_) if self.done.get().is_some() => return self.take_exit(),
@@ -143,6 +149,15 @@ impl Turner {
                 Err(exit) => self.leave(exit),
             }
         }
+    }
+}
+
+/// Ends a process that the application has forked and that falls out of the loop. Only what the application raises to end
+/// a process says something: the loop itself stumbles over what `forks::empty_in_children` has left of it.
+fn leave_the_loop(py: Python<'_>, left: &PyResult<Bound<'_, PyAny>>) {
+    match left {
+        Err(exit) if exit.is_instance_of::<PySystemExit>(py) => forks::leave_if_stray(py, left),
+        _ => forks::leave_if_forked(),
     }
 }
 
@@ -165,11 +180,12 @@ pub(super) fn run(
         done: OnceLock::new(),
     };
     let turner = Bound::new(py, turner)?;
-    // Only the main thread may get signals; see `threads.rs`.
-    let blocked = sys::signals::block_all();
+    // The watchdog leaves them to the main thread; see `threads.rs`.
+    let blocked = sys::signals::block_all_but_faults();
     server.start_watchdog()?;
     drop(blocked);
     let event_loop = gateway.event_loop(py);
+    forks::empty_in_children(event_loop)?;
     let turn = turner.getattr("turn")?;
     let poller = server.with_poller(|poller| poller.as_raw_fd());
     event_loop.call_method1("add_reader", (poller, &turn))?;
@@ -192,6 +208,7 @@ pub(super) fn run(
         false => this.time_left().saturating_sub(reserve),
     };
     let closed = gateway.close(py, [tasks, reserve.max(Duration::from_millis(100))]);
+    forks::leave_if_forked();
     match left {
         Some(exit) => Err(exit),
         None => closed.map(|()| 0),

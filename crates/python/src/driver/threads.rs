@@ -2,17 +2,24 @@
 //!
 //! A sync worker has one, the main thread, which is also where Python runs signal handlers. A gthread worker has as many as
 //! `threads` says, and its main thread waits for signals alone, so that a view that blocks never delays them.
+//!
+//! The threads are Python's own (`threading.Thread`), because the application sees them: their names in its log, whether
+//! threads that it starts are daemons, which it inherits, the room for its recursion.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::thread;
 
 use pyo3::exceptions::PySystemExit;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use server::{Next, Server, Shutdown};
 
 use crate::logging;
 use crate::wsgi::Gateway;
+
+/// The stack of a thread where the main thread's has no limit.
+const AMPLE_STACK: u64 = 64 * 1024 * 1024;
 
 /// Serves until the server has come to its end, and returns the worker's exit code.
 ///
@@ -24,37 +31,99 @@ pub(super) fn run(
     gateway: &Arc<Gateway>,
     threads: u32,
 ) -> PyResult<i32> {
-    // The kernel hands a signal to any thread that lets it in. Only the main thread can run Python's handlers, and a
-    // system call of the application ends early only in the thread that got the signal; so no other lets any in.
-    let blocked = sys::signals::block_all();
+    // The watchdog never runs the application. A system call of a view ends early only in the thread that gets a signal, so
+    // signals are for the others. Whichever of them gets one, Python's handler runs in the main thread, which the pipe of
+    // `signals::install` wakes.
+    let blocked = sys::signals::block_all_but_faults();
     server.start_watchdog()?;
+    drop(blocked);
     if threads == 1 {
-        drop(blocked);
         return serve_here(py, server, gateway);
     }
     let exit_code = Arc::new(AtomicI32::new(0));
-    let crew = (0..threads).map(|number| {
-        let (server, gateway, exit_code) = (
-            Arc::clone(server),
-            Arc::clone(gateway),
-            Arc::clone(&exit_code),
-        );
-        let name = format!("oxicorn-{number}");
-        thread::Builder::new()
-            .name(name)
-            .spawn(move || server::or_abort(|| serve_there(&server, &gateway, &exit_code)))
+    let crew = start(py, server, gateway, threads, &exit_code)?;
+    let ended = attend(py, server).and_then(|()| {
+        crew.iter()
+            .try_for_each(|thread| thread.call_method0(intern!(py, "join")).map(drop))
     });
-    let crew = crew.collect::<std::io::Result<Vec<_>>>()?;
-    drop(blocked);
+    if ended.is_err() {
+        THREADS_LEFT.store(true, Ordering::Relaxed);
+    }
+    ended.map(|()| exit_code.load(Ordering::Relaxed))
+}
+
+/// Waits for the end of the server, and runs signal handlers meanwhile.
+fn attend(py: Python<'_>, server: &Arc<Server>) -> PyResult<()> {
     while let Next::Interrupted = py.detach(|| server.stand_aside()) {
         logging::deliver(py);
-        if let Err(error) = py.check_signals() {
-            THREADS_LEFT.store(true, Ordering::Relaxed);
-            return Err(error);
-        }
+        py.check_signals()?;
     }
-    py.detach(|| crew.into_iter().for_each(|thread| drop(thread.join())));
-    Ok(exit_code.load(Ordering::Relaxed))
+    Ok(())
+}
+
+/// Starts the threads that run the application, with stacks as large as the main thread's unless the application has set
+/// another size.
+fn start<'py>(
+    py: Python<'py>,
+    server: &Arc<Server>,
+    gateway: &Arc<Gateway>,
+    threads: u32,
+    exit_code: &Arc<AtomicI32>,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let threading = py.import("threading")?;
+    // Asking for the size sets it to the default, zero.
+    let wished = threading.call_method0("stack_size")?.extract::<u64>()?;
+    let size = match wished {
+        0 => sys::process::stack_limit().unwrap_or(AMPLE_STACK),
+        wished => wished,
+    };
+    // A size that Python does not take leaves the system's default, which is nearly the same.
+    drop(threading.call_method1("stack_size", (size,)));
+    let crew = (0..threads)
+        .map(|number| start_one(&threading, number, server, gateway, exit_code))
+        .collect();
+    threading.call_method1("stack_size", (wished,))?;
+    crew
+}
+
+fn start_one<'py>(
+    threading: &Bound<'py, PyModule>,
+    number: u32,
+    server: &Arc<Server>,
+    gateway: &Arc<Gateway>,
+    exit_code: &Arc<AtomicI32>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = threading.py();
+    let (server, gateway, exit_code) = (
+        Arc::clone(server),
+        Arc::clone(gateway),
+        Arc::clone(exit_code),
+    );
+    let name = format!("oxicorn-{number}");
+    let system_name = name.clone();
+    let body = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+        sys::process::set_name(&system_name);
+        let py = arguments.py();
+        if let Err(error) = note_thread(py) {
+            log::error!("Threads of the application will be daemons: {error}");
+        }
+        server::or_abort(|| serve_there(py, &server, &gateway, &exit_code));
+    };
+    let options = PyDict::new(py);
+    options.set_item("name", name)?;
+    options.set_item("target", PyCFunction::new_closure(py, None, None, body)?)?;
+    // The interpreter must not wait for it at its end: where the worker leaves at once, it is inside the application.
+    options.set_item("daemon", true)?;
+    let thread = threading.getattr("Thread")?.call((), Some(&options))?;
+    thread.call_method0("start")?;
+    Ok(thread)
+}
+
+/// Has the calling thread be no daemon to the application, whose own threads inherit that from it.
+fn note_thread(py: Python<'_>) -> PyResult<()> {
+    py.import(intern!(py, "oxicorn.workers.threads"))?
+        .call_method0(intern!(py, "serve_here"))
+        .map(drop)
 }
 
 /// Whether this worker ends while its threads may still be inside the application.
@@ -67,9 +136,13 @@ pub(crate) fn left_threads() -> bool {
 
 /// Ends the process while threads of the worker are inside the application. CPython before 3.14 ends such a thread, when it
 /// wants the GIL back from a finalizing interpreter, by unwinding its stack, and there are frames of Rust on it: the
-/// process would abort. So what `sys.exit` would have run is run here, and the rest is left to the kernel.
+/// process would abort. So what `sys.exit` would have run is run here, and the rest is left to the kernel. Threads and
+/// executors that the application has started are waited for, as by any interpreter.
 pub(crate) fn end_despite_threads(py: Python<'_>, code: i32) -> ! {
     let run = |module: &str, function: &str| py.import(module)?.call_method0(function).map(drop);
+    if let Err(error) = run("threading", "_shutdown") {
+        log::error!("Exception while threads were waited for: {error}");
+    }
     if let Err(error) = run("atexit", "_run_exitfuncs") {
         log::error!("Exception in an exit function: {error}");
     }
@@ -98,38 +171,24 @@ fn serve_here(py: Python<'_>, server: &Arc<Server>, gateway: &Arc<Gateway>) -> P
 }
 
 /// The loop of one thread of a gthread worker.
-fn serve_there(server: &Arc<Server>, gateway: &Arc<Gateway>, exit_code: &AtomicI32) {
-    Python::attach(|py| {
-        if let Err(error) = trace_as_wished(py) {
-            log::error!("A thread cannot be traced: {error}");
-        }
-        // A request must find the thread as it would find one of Python's own: with a thread state that lasts, and so with
-        // thread-locals and context variables that last.
-        loop {
-            match py.detach(|| server.next()) {
-                Next::Exchange(exchange) => {
-                    if let Err(error) = gateway.call(py, exchange) {
-                        exit_code.store(requested_exit(py, &error), Ordering::Relaxed);
-                        server.shut_down(Shutdown::Graceful);
-                    }
+fn serve_there(
+    py: Python<'_>,
+    server: &Arc<Server>,
+    gateway: &Arc<Gateway>,
+    exit_code: &AtomicI32,
+) {
+    loop {
+        match py.detach(|| server.next()) {
+            Next::Exchange(exchange) => {
+                if let Err(error) = gateway.call(py, exchange) {
+                    exit_code.store(requested_exit(py, &error), Ordering::Relaxed);
+                    server.shut_down(Shutdown::Graceful);
                 }
-                Next::Interrupted => {}
-                Next::Done => return,
             }
-        }
-    });
-}
-
-/// Lets debuggers, and `spew`, see what this thread executes, as they see threads that Python starts.
-fn trace_as_wished(py: Python<'_>) -> PyResult<()> {
-    let threading = py.import("threading")?;
-    for (wish, set) in [("gettrace", "settrace"), ("getprofile", "setprofile")] {
-        let wished = threading.call_method0(wish)?;
-        if !wished.is_none() {
-            py.import("sys")?.call_method1(set, (wished,))?;
+            Next::Interrupted => {}
+            Next::Done => return,
         }
     }
-    Ok(())
 }
 
 /// The status that `sys.exit()` in the application asks for.

@@ -1,12 +1,13 @@
 //! The way of lines through Python's `logging`, where the operator has configured that. What is logged where a lock may be
 //! held, in the reactor, waits in an outbox until a thread with the GIL and without locks comes by.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyo3::prelude::*;
 use server::{Entry, Peer};
+use sys::forks::Private;
 
 use super::{CRITICAL, ERROR, INFO, WARNING, set_level, tell};
 use crate::failure::traceback;
@@ -24,7 +25,7 @@ static WAITING: Mutex<Vec<Waiting>> = Mutex::new(Vec::new());
 /// Whether any do.
 static ANY: AtomicBool = AtomicBool::new(false);
 /// The pipe that wakes a thread which delivers. Python writes to it too, for as long as the process lives.
-static BELL: OnceLock<OwnedFd> = OnceLock::new();
+static BELL: OnceLock<Private> = OnceLock::new();
 
 /// What waits for a thread that can call Python.
 enum Waiting {
@@ -78,7 +79,7 @@ pub(crate) fn logger(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
 }
 
 /// Keeps the pipe `bell` open, and writes a byte to it whenever lines wait: its reader then calls [`deliver`].
-pub(crate) fn ring_on(bell: OwnedFd) {
+pub(crate) fn ring_on(bell: Private) {
     // A process becomes a worker once.
     let _ = BELL.set(bell);
 }

@@ -132,7 +132,7 @@ impl Reloader {
         py.import("oxicorn.reloader")?
             .call_method1("note_modules", (&self.note,))?;
         // Signals are the main thread's.
-        let _blocked = sys::signals::block_all();
+        let _blocked = sys::signals::block_all_but_faults();
         thread::Builder::new()
             .name("oxicorn-reload".to_owned())
             .spawn(move || or_abort(|| self.run()))?;

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use server::Server;
 
-use super::{BOOT, CRASH, End, Worker, code_of};
+use super::{CRASH, End, Worker, code_of};
 use crate::application::{Application, Interface};
 use crate::driver::{self, Crew};
 use crate::signals::Addressee;
@@ -42,7 +42,7 @@ pub(super) fn live(py: Python<'_>, worker: &Arc<Worker>, seat: WorkerSeat) -> i3
         (Ok(_), Some(Stage::Serving(code))) => code,
         (Ok(_), _) => 0,
         (Err(error), Some(Stage::Serving(_))) => code_of(py, &End::Raised(error), CRASH),
-        (Err(error), _) => code_of(py, &End::Raised(error), BOOT),
+        (Err(error), _) => worker.cannot_boot(py, &End::Raised(error)),
     }
 }
 
@@ -65,7 +65,9 @@ fn boot(py: Python<'_>, worker: &Arc<Worker>, stage: &Mutex<Option<Stage>>) -> P
     let Some(Stage::Seated(seat)) = stage.lock().take() else {
         return Err(PyRuntimeError::new_err("init_process has run already"));
     };
-    let (server, crew) = worker.boot(py, seat).map_err(|end| raised(py, end))?;
+    let (server, crew) = worker
+        .boot(py, seat)
+        .map_err(|end| raised(py, worker, end))?;
     *stage.lock() = Some(Stage::Booted(server, crew));
     worker.object.call_method0(py, "run").map(drop)
 }
@@ -107,7 +109,7 @@ pub(super) fn load_wsgi(
     );
     let load = move |py: Python<'_>| {
         let loaded = loading.application(py, &addressee);
-        let application = loaded.map_err(|end| raised(py, end))?;
+        let application = loaded.map_err(|end| raised(py, &loading, end))?;
         *found.lock() = application.interface;
         loading.object.setattr(py, "wsgi", application.callable)
     };
@@ -125,10 +127,10 @@ pub(super) fn load_wsgi(
 }
 
 /// An end as the exception that passes through the operator's code.
-fn raised(py: Python<'_>, end: End) -> PyErr {
+fn raised(py: Python<'_>, worker: &Worker, end: End) -> PyErr {
     match end {
         End::Raised(error) => error,
-        End::Failed(_) => PySystemExit::new_err((code_of(py, &end, BOOT),)),
+        End::Failed(_) => PySystemExit::new_err((worker.cannot_boot(py, &end),)),
     }
 }
 

@@ -110,6 +110,8 @@ impl Counter {
 
     /// A panic elsewhere leaves the value whole: it is replaced in one step.
     fn lock(&self) -> MutexGuard<'_, Held> {
+        // The client of a process that the application has forked is its parent's.
+        crate::forks::leave_if_forked();
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -52,7 +52,9 @@ pub(super) fn close(result: &Bound<'_, PyAny>) -> PyResult<()> {
         Some(close) => {
             // A handler that ends the worker shall not run in the first instruction of close() and end that as well.
             let interrupted = result.py().check_signals();
-            close.call0()?;
+            let closed = close.call0();
+            crate::forks::leave_if_stray(result.py(), &closed);
+            closed?;
             interrupted
         }
         None => Ok(()),
@@ -128,6 +130,7 @@ fn iterate(result: &Bound<'_, PyAny>, counter: &Counter) -> Result<(), Failure> 
     };
     let mut only = None;
     for chunk in iterator {
+        crate::forks::leave_if_stray(py, &chunk);
         let chunk = chunk?;
         let bytes = bytes_of(&chunk)?.as_bytes();
         if bytes.is_empty() {

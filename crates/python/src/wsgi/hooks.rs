@@ -12,6 +12,7 @@ use server::{Entry, Exchange};
 
 use super::counter::Counter;
 use super::failure;
+use crate::forks;
 pub(crate) use request::HookRequest;
 pub(crate) use response::HookResponse;
 
@@ -64,7 +65,11 @@ impl RequestHooks {
     /// What the hook raises, which fails the request.
     pub(crate) fn before(&self, py: Python<'_>, request: &Py<HookRequest>) -> PyResult<()> {
         match &self.pre {
-            Some(pre) => pre.call1(py, (&self.worker, request)).map(drop),
+            Some(pre) => {
+                let returned = pre.call1(py, (&self.worker, request));
+                forks::leave_if_stray(py, &returned);
+                returned.map(drop)
+            }
             None => Ok(()),
         }
     }
@@ -109,7 +114,9 @@ impl RequestHooks {
             let arguments = PyTuple::new(py, &all[..post.arguments])?;
             post.function.bind(py).call1(arguments).map(drop)
         };
-        if let Err(error) = call() {
+        let returned = call();
+        forks::leave_if_stray(py, &returned);
+        if let Err(error) = returned {
             log::error!(
                 "Exception in post_request hook\n{}",
                 failure::traceback(py, &error)
@@ -137,7 +144,9 @@ impl RequestHooks {
                 .call1(py, (response, request, environ, took))
                 .map(drop)
         };
-        if let Err(error) = call() {
+        let returned = call();
+        forks::leave_if_stray(py, &returned);
+        if let Err(error) = returned {
             let traceback = failure::traceback(py, &error);
             log::error!("Exception in the logger's access()\n{traceback}");
         }

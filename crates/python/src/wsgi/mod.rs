@@ -32,6 +32,7 @@ pub(crate) use errors::set_error_stream;
 pub(crate) use failure::report;
 pub(crate) use hooks::note_access;
 
+use crate::forks;
 use crate::name_policy::NamePolicy;
 use crate::unserved::Unserved;
 use deliver::Sendfile;
@@ -226,11 +227,12 @@ impl Gateway {
         let counter = &desk.kit.counter;
         let settle =
             |failure: Failure| failure::settle(py, counter, desk.template.named(), failure);
-        let result = match self
+        let returned = self
             .application
             .bind(py)
-            .call1((environ, &desk.kit.start_response))
-        {
+            .call1((environ, &desk.kit.start_response));
+        forks::leave_if_stray(py, &returned);
+        let result = match returned {
             Ok(result) => result,
             Err(error) => return settle(error.into()),
         };

@@ -48,8 +48,9 @@ impl Destination {
         match OpenOptions::new().append(true).create(true).open(&path) {
             Ok(opened) => *file = Some(opened),
             Err(error) => {
+                let reason = sys::files::reason(path, &error);
                 let path = path.display();
-                log::error!("The access log {path} could not be opened: {error}");
+                log::error!("The access log {path} could not be opened: {reason}");
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use proto::Request;
 
-use super::Record;
 use super::pieces::{Clock, escaped, number, print, remote_address, text};
+use super::{Colours, Record};
 
 /// A compiled format.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub(super) struct Format {
     variables: Vec<String>,
     /// What it names and nobody knows.
     unknown: Vec<String>,
+    colours: Colours,
 }
 
 /// A format that is not understood; says what and where.
@@ -94,6 +95,7 @@ impl Format {
             segments: Vec::new(),
             variables: Vec::new(),
             unknown: Vec::new(),
+            colours: Colours::Off,
         };
         let mut literal = String::new();
         let mut rest = text;
@@ -119,6 +121,12 @@ impl Format {
             format.segments.push(Segment::Text(literal));
         }
         Ok(format)
+    }
+
+    /// The same, with statuses in colour or without.
+    pub(super) fn coloured(mut self, colours: Colours) -> Format {
+        self.colours = colours;
+        self
     }
 
     /// The segment of an atom; what it needs besides is noted.
@@ -165,6 +173,11 @@ impl Format {
             match segment {
                 Segment::Text(text) => line.extend_from_slice(text.as_bytes()),
                 Segment::Atom(Atom::Time) => clock.write(line),
+                Segment::Atom(Atom::Status) if self.colours == Colours::On => {
+                    print(line, format_args!("\x1b[{}m", colour(record.status)));
+                    Atom::Status.write(record, line);
+                    line.extend_from_slice(b"\x1b[0m");
+                }
                 Segment::Atom(atom) => atom.write(record, line),
                 Segment::RequestField(name) => {
                     escaped(
@@ -185,6 +198,16 @@ impl Format {
             }
         }
         line.push(b'\n');
+    }
+}
+
+/// The number of a status's colour on a terminal.
+fn colour(status: u16) -> u8 {
+    match status {
+        500.. => 31,
+        400.. => 33,
+        300.. => 36,
+        _ => 32,
     }
 }
 
@@ -377,6 +400,12 @@ mod tests {
             "%({Host}i)s %({x-a}o)s %({none}i)s %(nonsense)s 100%%",
             "x 1 - - 100%",
         );
+    }
+
+    #[test]
+    fn a_status_has_the_colour_of_its_class() {
+        let colours = [101, 200, 304, 404, 500, 0].map(colour);
+        assert_eq!(colours, [32, 32, 36, 33, 31, 32]);
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::reply::{Mismatch, Stage};
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if sys::forks::is_stray() {
+            return; // The application's child has a copy of it. Locks that it would take may have been held at the fork.
+        }
         let Some(departed) = self.departed else {
             return; // It never left the queue: the server is going down, or its client left.
         };

@@ -10,7 +10,7 @@ use sys::pipe::Notifier;
 use sys::scoreboard::Scoreboard;
 
 use super::*;
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, Colours};
 use crate::dispatcher::Parts;
 use crate::link::Link;
 use crate::options::{Bodies, Options, Seat};
@@ -36,7 +36,7 @@ fn dispatcher() -> Arc<Dispatcher> {
         waker: Waker::new(poll.registry(), Token(0)).unwrap(),
         registry: poll.registry().try_clone().unwrap(),
         options: Options::new(&config, &seat),
-        access_log: AccessLog::open(None, "", None),
+        access_log: AccessLog::open(None, "", Colours::Off, None),
         slot: seat.slot,
         notifier: seat.notifier,
     }))

@@ -233,7 +233,7 @@ impl Double {
 fn listener(socket: TcpListener) -> Listener {
     let port = socket.local_addr().unwrap().port();
     Listener {
-        socket: OwnedFd::from(socket),
+        socket: OwnedFd::from(socket).into(),
         address: Address::Tcp {
             host: "127.0.0.1".into(),
             port,

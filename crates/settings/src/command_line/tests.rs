@@ -224,6 +224,20 @@ fn the_command_takes_one_application_and_embedding_programs_take_more() {
 }
 
 #[test]
+fn dev_is_a_command_as_the_first_word_alone() {
+    let read = |line: &str| match parse_command_line(&words(line)) {
+        Parsed::Run(line) => (line.is_dev, line.app, line.options.len()),
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(read("dev"), (true, None, 1));
+    assert_eq!(read("dev a:b -w 2"), (true, Some("a:b".into()), 2));
+    assert_eq!(read("dev --reload a"), (true, Some("a".into()), 1));
+    assert_eq!(read("dev dev"), (true, Some("dev".into()), 1));
+    assert_eq!(read("dev:app"), (false, Some("dev:app".into()), 0));
+    assert_eq!(read("-w 2 dev"), (false, Some("dev".into()), 1));
+}
+
+#[test]
 fn options_of_other_servers_are_refused_by_name() {
     let check = |line: &str, sentence: &str, hint: &str| {
         let message = usage(line);

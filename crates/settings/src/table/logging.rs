@@ -59,6 +59,17 @@ pub(super) const ROWS: &[Setting] = &[
         ..SWITCH
     },
     Setting {
+        name: "use_colors",
+        flags: &["--use-colors"],
+        kind: Kind::Flag,
+        own: true,
+        access: field!(use_colors),
+        summary: "Colour what is shown on a terminal: levels, statuses, the banner.",
+        details: "`None` colours where the output is a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`. \
+                  `--no-use-colors` is `False`.",
+        ..ROW
+    },
+    Setting {
         name: "access_log_format",
         flags: &["--access-logformat"],
         metavar: "STRING",
