@@ -8,7 +8,7 @@ use std::time::Duration;
 use arbiter::WorkerSeat;
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
-use server::{Left, Seat, Server, Siblings, Watched};
+use server::{Left, Seat, Server, Service, Siblings, Watched};
 use settings::{Config, WorkerClass};
 use sys::boot_report::BootReport;
 use sys::scoreboard::State;
@@ -295,7 +295,7 @@ impl Worker {
             let variables = server.access_variables().to_vec();
             return Ok(self.threads_for(py, application.callable, access, variables)?);
         }
-        server.stream_bodies();
+        server.serve_by(Service::EVENT_LOOP);
         let opened = self.event_loop_for(py, &application.callable);
         forks::leave_if_forked();
         match opened {
@@ -340,12 +340,11 @@ impl Worker {
             slot: seat.slot,
             notifier: seat.notifier,
             max_requests: seat.max_requests,
-            bodies: server::Bodies::Whole,
+            service: Service::threads(self.threads()),
             siblings: Some(Siblings {
                 board: seat.scoreboard,
                 queue: seat.handover,
             }),
-            threads: self.threads(),
             access_file: logging::access_log(),
         };
         let server = Server::new(listeners, &self.config, place)?;

@@ -6,19 +6,17 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
-use mio::Interest;
-use mio::unix::SourceFd;
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use settings::Address;
 use socket2::{SockAddr, Socket};
 use sys::forks::Private;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, ConnectionId};
 use crate::handover::Handover;
 use crate::link::Link;
-use crate::options::Bodies;
+use crate::options::Lead;
 use crate::peer::{Ends, Local, canonical};
-use crate::reactor::{Life, Reactor};
+use crate::reactor::Reactor;
 use crate::timers::Millis;
 
 /// Connections accepted in one turn at the most: a burst must not hold up those that are served.
@@ -49,45 +47,86 @@ pub(crate) enum Accepted {
     Stop,
 }
 
+/// The listeners of a worker, and whether it accepts.
+#[derive(Debug)]
+pub(crate) struct Listen {
+    listeners: Vec<Listener>,
+    /// The poller watches them.
+    is_on: bool,
+    /// New clients were left to the other workers, and this one has not looked since who is still there.
+    yielding: bool,
+    /// The listener that is the first to be accepted from next time.
+    first: usize,
+    pause_until: Millis,
+    /// The most connections at once.
+    connection_limit: usize,
+}
+
+impl Listen {
+    pub(crate) fn new(listeners: Vec<Listener>, connection_limit: usize) -> Listen {
+        Listen {
+            listeners,
+            is_on: false,
+            yielding: false,
+            first: 0,
+            pause_until: 0,
+            connection_limit: connection_limit.max(1),
+        }
+    }
+
+    /// Whether the poller watches the queues of clients.
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// When a pause ends, if there is one.
+    pub(crate) fn pause(&self, now: Millis) -> Option<Millis> {
+        (self.pause_until > now).then_some(self.pause_until)
+    }
+
+    /// Gives the listeners up: no client is accepted any more.
+    pub(crate) fn clear(&mut self) {
+        self.listeners.clear();
+    }
+
+    /// The listeners in the order in which they are accepted from this time. Each in its turn comes first: a worker that takes
+    /// one client at a time would otherwise never see those of the second while the first has any.
+    fn order(&mut self) -> impl Iterator<Item = usize> + use<> {
+        let (first, count) = (self.first, self.listeners.len());
+        self.first = (first + 1) % count.max(1);
+        (0..count).map(move |index| (first + index) % count)
+    }
+}
+
 impl Reactor {
-    /// Registers the listeners with the poller, or takes them out of it. They report as long as somebody waits, so a
+    /// Registers the listeners with the poller, or takes them out of it. They report as long as clients wait, so a
     /// worker that may not accept must not watch them.
     pub(crate) fn listen(&mut self, wanted: bool) {
-        let wanted = wanted && self.now >= self.pause_until;
-        if wanted == self.listening {
+        let wanted = wanted && self.turn.now() >= self.listen.pause_until;
+        if wanted == self.listen.is_on {
             return;
         }
-        self.listening = wanted;
+        self.listen.is_on = wanted;
         let handover = self.handover.iter().map(Handover::source);
-        let listeners = self
-            .listeners
-            .iter()
-            .map(|listener| listener.socket.as_fd());
+        let listeners = self.listen.listeners.iter();
+        let listeners = listeners.map(|listener| listener.socket.as_fd());
         for (index, source) in handover.chain(listeners).enumerate() {
-            let poller = self.poll.registry().as_fd();
-            let result = match wanted {
-                true => sys::epoll::add_exclusive(poller, source, Reactor::queue_token(index)),
-                false => sys::epoll::delete(poller, source),
-            };
-            if let Err(error) = result {
+            if let Err(error) = self.poller.watch_queue(index, source, wanted) {
                 log::error!("a listener could not be watched: {error}");
             }
         }
     }
 
-    /// Accepts until `free` requests are there, the queues are empty or the batch is full. Each listener in its turn comes
-    /// first: a worker that takes one client at a time would otherwise never see those of the second while the first has any.
+    /// Accepts until `free` requests are there, the queues are empty or the batch is full.
     pub(crate) fn accept(&mut self, free: u32) {
-        let mut left_over = match std::mem::take(&mut self.yielding) {
+        let mut left_over = match std::mem::take(&mut self.listen.yielding) {
             true => LEFT_OVER,
             false => 0,
         };
         let already = self.taken();
         let mut queues_empty = 0;
         // What other workers gave away has waited longest.
-        let (first, count) = (self.first_listener, self.listeners.len());
-        self.first_listener = (first + 1) % count.max(1);
-        let listeners = (0..count).map(|index| Some((first + index) % count));
+        let listeners = self.listen.order().map(Some);
         for queue in [None].into_iter().chain(listeners) {
             for _ in 0..BATCH {
                 if self.taken().saturating_sub(already) >= free as usize {
@@ -95,7 +134,7 @@ impl Reactor {
                 }
                 if left_over == 0 && self.is_ahead() {
                     self.pause(COURTESY);
-                    self.yielding = true;
+                    self.listen.yielding = true;
                     return;
                 }
                 let accepted = match queue {
@@ -112,33 +151,34 @@ impl Reactor {
                 }
             }
         }
-        if queues_empty > self.listeners.len() && matches!(self.life, Life::Draining { .. }) {
+        if queues_empty > self.listen.listeners.len() && self.life.is_draining() {
             self.stop_listening();
         }
     }
 
     /// The requests that this worker has taken on and no thread has taken yet.
     fn taken(&self) -> usize {
-        let waiting = self
-            .handover
-            .as_ref()
-            .map_or(0, |handover| handover.waiting.len());
-        self.ready.len() + waiting
+        self.turn.ready.len() + self.turn.places.deferred.len()
     }
 
     fn accept_one(&mut self, index: usize) -> Accepted {
-        let crowded = self.connections.len() >= self.connection_limit;
+        let crowded = self.connections.len() >= self.listen.connection_limit;
         let leaving = crowded.then(|| self.idle_for_longest()).flatten();
         if crowded && leaving.is_none() {
             return self.pause(CROWDED);
         }
+        let Some(listener) = self.listen.listeners.get(index) else {
+            return Accepted::QueueEmpty;
+        };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        match acceptfrom_with(&self.listeners[index].socket, flags) {
+        match acceptfrom_with(&listener.socket, flags) {
             Ok((socket, address)) => {
+                let socket = Socket::from(socket);
+                let ends = self.ends(listener, &socket, address);
                 if let Some(key) = leaving {
                     self.close(key);
                 }
-                self.welcome(index, Socket::from(socket), address);
+                self.welcome(socket, ends);
                 Accepted::Connection
             }
             Err(rustix::io::Errno::AGAIN) => Accepted::QueueEmpty,
@@ -153,31 +193,31 @@ impl Reactor {
 
     /// Whether the next client had better go to another event loop, where its connection will stay.
     fn is_ahead(&self) -> bool {
-        let is_loop = self.dispatcher.options.bodies() == Bodies::Streamed;
+        let is_loop = self.turn.dispatcher.options.lead() == Lead::EventLoop;
         let handover = self.handover.as_ref();
         is_loop
-            && matches!(self.life, Life::Serving)
+            && self.life.is_serving()
             && handover.is_some_and(|handover| handover.is_ahead(self.connections.len()))
     }
 
     /// Ends a courtesy with its reason: connections that come and go leave nothing to be shared out.
     pub(crate) fn reconsider(&mut self) {
-        self.yielding &= !self.listening;
-        if self.yielding && self.free > 0 && !self.is_ahead() {
-            self.yielding = false;
-            self.pause_until = self.now;
-            self.listen(!matches!(self.life, Life::Closing));
+        self.listen.yielding &= !self.listen.is_on;
+        if self.listen.yielding && self.turn.places.free > 0 && !self.is_ahead() {
+            self.listen.yielding = false;
+            self.listen.pause_until = self.turn.now();
+            self.listen(!self.life.is_closing());
         }
     }
 
     fn pause(&mut self, span: Millis) -> Accepted {
-        self.pause_until = self.now + span;
+        self.listen.pause_until = self.turn.now() + span;
         self.listen(false);
         Accepted::Stop
     }
 
-    fn welcome(&mut self, index: usize, socket: Socket, address: Option<SocketAddrAny>) {
-        let ends = match self.ends(index, &socket, address) {
+    fn welcome(&mut self, socket: Socket, ends: io::Result<Ends>) {
+        let ends = match ends {
             Ok(ends) => Arc::new(ends),
             Err(error) => {
                 log::debug!("a client left before it was accepted: {error}");
@@ -188,12 +228,7 @@ impl Reactor {
             // A response leaves in one piece as far as it can; Nagle's algorithm would only hold back its last segment.
             let _ = socket.set_tcp_nodelay(true);
         }
-        self.admit(
-            socket,
-            ends,
-            Vec::new(),
-            self.dispatcher.options.header_timeout,
-        );
+        self.admit(socket, ends, Vec::new(), self.turn.settings.header_timeout);
     }
 
     /// Makes a socket one of the worker's connections. `unread` has been read from it, and `patience` is how long it may
@@ -206,37 +241,35 @@ impl Reactor {
         patience: Millis,
     ) {
         self.serial += 1;
-        let serial = self.serial;
-        let link = Arc::new(Link::new(socket));
         let entry = self.connections.vacant_entry();
-        let key = entry.key();
-        let descriptor = link.as_raw_fd();
-        entry.insert(Connection::new(link, ends, serial, unread, self.instant));
-        let registry = self.poll.registry();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = registry.register(&mut SourceFd(&descriptor), mio::Token(key), interest)
-        {
+        let id = ConnectionId {
+            key: entry.key(),
+            serial: self.serial,
+        };
+        let link = Arc::new(Link::new(socket));
+        if let Err(error) = self.poller.register(link.as_raw_fd(), id.key) {
             log::error!("a connection could not be watched: {error}");
-            self.connections.remove(key);
             return;
         }
-        self.dispatcher.publish_connections(self.connections.len());
-        self.set_deadline(key, patience);
-        self.progress(key);
+        entry.insert(Connection::new(
+            link, ends, id, unread, patience, &self.turn,
+        ));
+        self.publish_connections();
+        self.with(id.key, Connection::progress);
     }
 
     fn ends(
         &self,
-        index: usize,
+        listener: &Listener,
         socket: &Socket,
         address: Option<SocketAddrAny>,
     ) -> io::Result<Ends> {
         let peer = address.and_then(|address| std::net::SocketAddr::try_from(address).ok());
-        let local = match &self.listeners[index].address {
+        let local = match &listener.address {
             Address::Unix(path) => Local::Unix(path.clone()),
             _ => local(&socket.local_addr()?),
         };
-        Ok(Ends::of(peer, local, &self.dispatcher.options.trusted))
+        Ok(Ends::of(peer, local, &self.turn.dispatcher.options.trusted))
     }
 
     /// At the limit of connections the one that has been idle for longest makes room for a new one, as in nginx: whoever has
@@ -246,8 +279,8 @@ impl Reactor {
         let idle = self
             .connections
             .iter()
-            .filter(|(_, connection)| connection.is_idle() && !connection.has_unread());
-        idle.min_by_key(|(_, connection)| (connection.since, connection.serial))
+            .filter(|(_, connection)| connection.codec.is_idle() && !connection.has_unread());
+        idle.min_by_key(|(_, connection)| (connection.since, connection.id.serial))
             .map(|(key, _)| key)
     }
 }

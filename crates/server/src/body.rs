@@ -23,26 +23,21 @@ pub enum Body {
 
 /// A body on its way in.
 #[derive(Debug)]
-pub(crate) struct Spool {
+pub(crate) struct BodyBuffer {
     memory: Vec<u8>,
     file: Option<File>,
     length: u64,
 }
 
-impl Spool {
+impl BodyBuffer {
     /// `expected` is the announced length where there is one; it sizes the buffer, within the bound.
-    pub(crate) fn new(expected: Option<u64>) -> Spool {
+    pub(crate) fn new(expected: Option<u64>) -> BodyBuffer {
         let capacity = expected.map_or(0, |length| length.min(IN_MEMORY as u64) as usize);
-        Spool {
+        BodyBuffer {
             memory: Vec::with_capacity(capacity),
             file: None,
             length: 0,
         }
-    }
-
-    /// Bytes so far.
-    pub(crate) fn length(&self) -> u64 {
-        self.length
     }
 
     /// Adds a piece. `directory` is where a temporary file goes (`tmp_upload_dir`).
@@ -98,12 +93,12 @@ mod tests {
 
     #[test]
     fn a_body_beyond_the_bound_moves_to_a_file_whole() {
-        let mut spool = Spool::new(None);
+        let mut buffer = BodyBuffer::new(None);
         let piece = [7u8; 1000];
         for _ in 0..300 {
-            spool.push(&piece, None).unwrap();
+            buffer.push(&piece, None).unwrap();
         }
-        let Body::File(mut file, length) = spool.finish().unwrap() else {
+        let Body::File(mut file, length) = buffer.finish().unwrap() else {
             panic!("not in a file")
         };
         let mut read = Vec::new();
@@ -114,8 +109,8 @@ mod tests {
 
     #[test]
     fn a_small_body_stays_in_memory() {
-        let mut spool = Spool::new(Some(3));
-        spool.push(b"abc", None).unwrap();
-        assert!(matches!(spool.finish().unwrap(), Body::Memory(bytes) if bytes == b"abc"));
+        let mut buffer = BodyBuffer::new(Some(3));
+        buffer.push(b"abc", None).unwrap();
+        assert!(matches!(buffer.finish().unwrap(), Body::Memory(bytes) if bytes == b"abc"));
     }
 }

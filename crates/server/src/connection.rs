@@ -1,41 +1,70 @@
-//! What the reactor knows of one connection, and the states it goes through.
+//! One connection: its socket, the protocol that it speaks, and how it moves on. The reactor looks a connection up once and
+//! calls one method of it, which says whether the connection lives on; what comes of it for others goes into the [`Turn`].
 //!
 //! ```text
-//!            first byte        head complete       body complete
-//!   ┌─ Idle ───────────► Head ───────────► Body ───────────► Serving
-//!   │   ▲ │                │                │                   │ exchange over
-//!   │   │ └────────────────┴── violation ───┴──┐                ▼
-//!   │   └──────── all sent, keep-alive ────────┼──────────── Sending
-//!   ▼                                          ▼                │ all sent, close
-//! closed ◄──────────── end of stream ────── Lingering ◄─────────┘
+//!                       a handshake is accepted
+//!   accepted ──► H1 ────────────────────────────► WebSocket
+//!                │ ▲                                  │ it is over
+//!                │ └──────────────────────────────────┘ (what is left is the end of a connection of HTTP/1)
+//!                ├─► closed
+//!                └─► detached: another worker has it, or the application
 //! ```
 //!
-//! Idle ◄──► Waiting, where a request is there and no thread is free for it.
-//! Serving ──► WebSocket, when the application accepts a handshake; from there to Sending, Lingering or closed.
+//! The states within a protocol are those of [`proto::h1::Session`] and [`proto::ws::Session`].
 
+use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use proto::Request;
-use proto::forwarded::Scheme;
-use proto::h1::{BodyDecoder, HeadParser};
+use proto::h1::session;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::Socket;
 
-use crate::body::Spool;
+use crate::codec::Codec;
+use crate::dispatcher::Outcome;
 use crate::exchange::ExchangeId;
-use crate::inlet::Inlet;
-use crate::link::Link;
+use crate::http1::Http1;
+use crate::inlet::Event;
+use crate::link::{Flushed, Link};
 use crate::peer::Ends;
-use crate::timers::Deadline;
-use crate::websockets::Upgraded;
+use crate::shared_websocket::SharedWebSocket;
+use crate::sink::SinkError;
+use crate::timers::{Deadline, Millis};
+use crate::turn::Turn;
+use crate::websockets::{CloseReason, Upgraded};
+
+/// Reads from one connection in a turn; beyond it the others come first (1 MiB with the reactor's buffer).
+pub(crate) const READS: usize = 16;
+
+/// Names a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ConnectionId {
+    /// Its key, which another connection may have later.
+    pub(crate) key: usize,
+    /// Distinguishes it from others that have had the same key.
+    pub(crate) serial: u64,
+}
+
+/// What becomes of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Fate {
+    /// It goes on.
+    Open,
+    /// It is over.
+    Closed,
+    /// Its socket lives on elsewhere.
+    Detached,
+}
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) link: Arc<Link>,
     pub(crate) ends: Arc<Ends>,
-    /// Distinguishes this connection from others that have had the same key.
-    pub(crate) serial: u64,
-    pub(crate) stage: Stage,
+    pub(crate) id: ConnectionId,
+    pub(crate) codec: Codec,
     /// Since when it stands so: idle, or with a request of which this was the first byte.
     pub(crate) since: Instant,
     /// Bytes that have been read and belong to no request yet. An idle connection has none, and no buffer either.
@@ -46,99 +75,284 @@ pub(crate) struct Connection {
     pub(crate) half_closed: bool,
     /// The exchange that it is or was last in.
     pub(crate) exchange: ExchangeId,
-    /// Where the application reads the body of its exchange, and learns that the client left.
-    pub(crate) inlet: Option<Arc<Inlet>>,
-    pub(crate) deadline: Deadline,
-    /// What the kernel held for the client when its deadline was set. A large buffer takes a slow client longer than
+    deadline: Deadline,
+    /// What the kernel held for the client when its time began to run. A large buffer takes a slow client longer than
     /// `send_timeout` to empty so far that the socket reports, so it is asked whether it shrinks.
     pub(crate) unsent: usize,
 }
 
-/// Where a connection stands.
-#[derive(Debug)]
-pub(crate) enum Stage {
-    /// Waiting for the first byte of a request.
-    Idle,
-    /// A request is there and stays unread until a thread is free for it, here or in another worker; see `handover.rs`.
-    Waiting,
-    /// Part of a request head is in `inbound`; the parser remembers how far it has looked.
-    Head(HeadParser),
-    /// The head is complete and the body is on its way.
-    Body(Box<Upload>),
-    /// The exchange is with the application, or waits for a thread.
-    Serving,
-    /// The exchange is with the application, which reads the body while it arrives.
-    Streaming(Box<Intake>),
-    /// The exchange is over; bytes of the response still wait for the client.
-    Sending(Then),
-    /// The exchange has become a WebSocket; see `websockets.rs`.
-    WebSocket(Box<Upgraded>),
-    /// The response is out and our side is shut; what the client still sends is discarded, so that the answer is not
-    /// destroyed by a reset (RFC 9112, section 9.6).
-    Lingering,
+/// What the poller reports.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Readiness {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) read_closed: bool,
+    /// Nothing can be sent any more.
+    pub(crate) broken: bool,
 }
 
-/// What follows once all is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Then {
-    /// The next request.
-    KeepAlive,
-    /// The end.
-    Close,
-    /// The end, by way of [`Stage::Lingering`].
-    Linger,
-}
-
-/// A request whose body is being read.
-#[derive(Debug)]
-pub(crate) struct Upload {
-    pub(crate) request: Request,
-    pub(crate) scheme: Scheme,
-    pub(crate) decoder: BodyDecoder,
-    pub(crate) spool: Spool,
-}
-
-/// A body that goes to the application while it is being read.
-#[derive(Debug)]
-pub(crate) struct Intake {
-    pub(crate) decoder: BodyDecoder,
-    pub(crate) inlet: Arc<Inlet>,
-    /// Bytes of the body so far.
-    pub(crate) length: u64,
+impl Readiness {
+    pub(crate) fn of(event: &mio::event::Event) -> Readiness {
+        Readiness {
+            readable: event.is_readable(),
+            writable: event.is_writable(),
+            read_closed: event.is_read_closed(),
+            broken: event.is_error() || event.is_write_closed(),
+        }
+    }
 }
 
 impl Connection {
+    /// A connection whose client has `patience` milliseconds to begin a request. `unread` has been read from it.
     pub(crate) fn new(
         link: Arc<Link>,
         ends: Arc<Ends>,
-        serial: u64,
+        id: ConnectionId,
         unread: Vec<u8>,
-        now: Instant,
+        patience: Millis,
+        turn: &Turn,
     ) -> Connection {
         Connection {
             link,
             ends,
-            serial,
-            stage: Stage::Idle,
-            since: now,
+            id,
+            codec: Codec::H1(Http1::new(turn.now().saturating_add(patience))),
+            since: turn.clock.instant,
             inbound: unread,
             // The request often is there already when a connection is accepted: a look costs less than another wait.
             readable: true,
             half_closed: false,
             exchange: ExchangeId::default(),
-            inlet: None,
             deadline: Deadline::NONE,
             unsent: 0,
         }
     }
 
-    /// Whether nothing of a request has been read, and none is known to wait.
-    pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.stage, Stage::Idle)
-    }
-
     /// Whether the client may still be sending something that nobody will read.
     pub(crate) fn has_unread(&self) -> bool {
         self.readable || !self.inbound.is_empty()
+    }
+
+    /// Whether it may travel to another worker: nothing of a request has been read.
+    pub(crate) fn is_between_requests(&self) -> bool {
+        self.codec.is_idle() || self.codec.is_deferred()
+    }
+
+    /// Reads what there is and does what follows from it.
+    pub(crate) fn progress(&mut self, turn: &mut Turn) -> Fate {
+        for _ in 0..READS {
+            let flow = match self.codec {
+                Codec::H1(_) => self.progress_h1(turn),
+                Codec::WebSocket(_) => return self.progress_websocket(turn),
+            };
+            if let ControlFlow::Break(fate) = flow {
+                return fate;
+            }
+        }
+        turn.again.push(self.id);
+        Fate::Open
+    }
+
+    /// One `recv`. A read that does not fill the buffer has emptied the socket (epoll(7)), so no second one is needed to learn
+    /// that, except where the end of the stream was reported.
+    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match rustix::net::recv(
+                self.link.socket(),
+                &mut *buffer,
+                rustix::net::RecvFlags::empty(),
+            ) {
+                Ok((_, count)) => {
+                    self.readable = count == buffer.len() || self.half_closed;
+                    return Ok(count);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The poller has something to say.
+    pub(crate) fn report(&mut self, readiness: Readiness, turn: &mut Turn) -> Fate {
+        if readiness.broken {
+            self.link.give_up(SinkError::Disconnected);
+            match &self.codec {
+                Codec::H1(http) if http.session.is_answering() => {}
+                // What arrived before the connection broke comes first; reading beyond it meets the error.
+                Codec::H1(http) if http.session.awaits_request() && readiness.readable => {}
+                _ => return self.forsaken(turn),
+            }
+        }
+        if readiness.read_closed || readiness.broken {
+            self.tell_gone(turn);
+        }
+        self.half_closed |= readiness.read_closed;
+        self.readable |= readiness.readable || readiness.read_closed;
+        if readiness.writable && self.link.unblock() && self.flush(turn) != Fate::Open {
+            return Fate::Closed;
+        }
+        self.progress(turn)
+    }
+
+    /// Goes on with what one turn did not allow, or a thread has told.
+    pub(crate) fn go_on(&mut self, turn: &mut Turn) -> Fate {
+        let drains = matches!(&self.codec, Codec::H1(http) if http.session.is_draining());
+        if (drains || self.link.has_pending()) && self.flush(turn) != Fate::Open {
+            return Fate::Closed;
+        }
+        self.progress(turn)
+    }
+
+    /// Sends on what waits for the client, and watches that it takes something now and then.
+    pub(crate) fn flush(&mut self, turn: &mut Turn) -> Fate {
+        let (flushed, moved) = self.link.flush();
+        if self.link.take_room() {
+            turn.events.push(Event::Room(self.exchange));
+        }
+        let http = match &mut self.codec {
+            Codec::H1(http) => http,
+            Codec::WebSocket(_) => return self.flushed_websocket(flushed, moved, turn),
+        };
+        match flushed {
+            Flushed::Empty => {
+                let step = http.session.sent(&turn.settings, turn.clock.now);
+                self.follow(step, turn)
+            }
+            Flushed::Broken if http.session.is_answering() => {
+                self.tell_gone(turn);
+                Fate::Open
+            }
+            Flushed::Broken => Fate::Closed,
+            Flushed::More => {
+                turn.again.push(self.id);
+                self.watch_sending(turn);
+                Fate::Open
+            }
+            Flushed::Blocked => {
+                if moved || !http.session.is_sending() {
+                    self.watch_sending(turn);
+                }
+                Fate::Open
+            }
+        }
+    }
+
+    /// Gives a client `send_timeout` to take some of what waits for it.
+    pub(crate) fn watch_sending(&mut self, turn: &Turn) {
+        self.unsent = self.link.unsent();
+        if let Codec::H1(http) = &mut self.codec {
+            http.session.took(&turn.settings, turn.clock.now);
+        }
+    }
+
+    /// Whether the kernel holds less for the client than when its time began to run.
+    pub(crate) fn has_taken_some(&self) -> bool {
+        self.link.unsent() < self.unsent
+    }
+
+    /// Whether a connection whose deadline has passed has moved on all the same. The poller was asked before the clock, and may
+    /// have had more to tell than was taken from it: where the processor was with others for a while, there are bytes
+    /// that came in time.
+    fn catch_up(&mut self, turn: &mut Turn) -> ControlFlow<Fate> {
+        let pending = self.link.has_pending();
+        let readiness = readiness(self.link.socket(), pending);
+        if readiness.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        self.readable |= readiness != PollFlags::OUT;
+        if self.link.unblock() && self.flush(turn) != Fate::Open {
+            return ControlFlow::Break(Fate::Closed);
+        }
+        match self.progress(turn) {
+            Fate::Open if self.codec.timeout() <= turn.now() => ControlFlow::Continue(()),
+            fate => ControlFlow::Break(fate),
+        }
+    }
+
+    /// The deadline has passed, unless there is more to be heard.
+    pub(crate) fn expire(&mut self, turn: &mut Turn) -> Fate {
+        if let ControlFlow::Break(fate) = self.catch_up(turn) {
+            return fate;
+        }
+        match self.codec {
+            Codec::H1(_) => match self.expire_h1(turn) {
+                Fate::Open => self.progress(turn),
+                fate => fate,
+            },
+            Codec::WebSocket(_) => self.expire_websocket(turn),
+        }
+    }
+
+    /// The exchange that it was in is over.
+    pub(crate) fn finished(&mut self, outcome: Outcome, turn: &mut Turn) -> Fate {
+        let outcome = match outcome {
+            Outcome::Hijacked => return Fate::Detached,
+            // Its own state says what is to be done.
+            Outcome::Upgraded => return Fate::Open,
+            Outcome::KeepAlive => session::Outcome::KeepAlive,
+            Outcome::Close => session::Outcome::Close,
+        };
+        match self.over(outcome, turn) {
+            // The next request may be there.
+            Fate::Open => self.progress(turn),
+            fate => fate,
+        }
+    }
+
+    /// The exchange has become a WebSocket; `close_reason` where the server is at its end.
+    pub(crate) fn upgrade(
+        &mut self,
+        shared: Arc<SharedWebSocket>,
+        close_reason: Option<CloseReason>,
+        turn: &mut Turn,
+    ) -> Fate {
+        self.codec = Codec::WebSocket(Box::new(Upgraded::new(shared)));
+        turn.again.push(self.id);
+        match close_reason {
+            Some(close_reason) => self.close_websocket(close_reason, turn),
+            None => Fate::Open,
+        }
+    }
+
+    /// The server comes to its end: idle clients have as long for a last request as the bounds of the turn now say.
+    pub(crate) fn wind_down(&mut self, turn: &mut Turn) -> Fate {
+        if let Codec::H1(http) = &mut self.codec {
+            http.session.wind_down(&turn.settings, turn.now());
+        }
+        Fate::Open
+    }
+
+    /// The connection is over: tells a WebSocket, and whoever streams to it.
+    pub(crate) fn closed(&mut self, turn: &mut Turn) {
+        if let Codec::WebSocket(upgraded) = &self.codec
+            && upgraded.shared.lose()
+        {
+            turn.events.push(Event::Gone(self.exchange));
+        }
+        self.link.give_up(SinkError::Disconnected);
+    }
+
+    /// Sets the deadline to what the protocol says. To be called after everything that moves the connection on.
+    pub(crate) fn schedule(&mut self, turn: &mut Turn) {
+        let at = self.codec.timeout();
+        turn.timers.set(&mut self.deadline, at, self.id);
+    }
+
+    /// The deadline, for the judgement of an entry that came up.
+    pub(crate) fn deadline(&mut self) -> &mut Deadline {
+        &mut self.deadline
+    }
+}
+
+/// What the kernel says of a socket now: whether there is something to read, and of one that is `pending` whether it takes more.
+fn readiness(socket: &Socket, pending: bool) -> PollFlags {
+    let wanted = match pending {
+        true => PollFlags::IN | PollFlags::OUT,
+        false => PollFlags::IN,
+    };
+    let mut watched = [PollFd::new(socket, wanted)];
+    match poll(&mut watched, Some(&Timespec::default())) {
+        Ok(_) => watched[0].revents(),
+        Err(_) => PollFlags::empty(),
     }
 }

@@ -18,6 +18,7 @@ pub use streaming::Presence;
 pub use websocket::{AcceptFailure, WebSocket};
 
 use crate::body::Body;
+use crate::connection::ConnectionId;
 use crate::dispatcher::{Dispatcher, Message, Outcome};
 use crate::inlet::Inlet;
 use crate::link::Link;
@@ -37,6 +38,16 @@ pub struct ExchangeId {
     pub(crate) number: u64,
 }
 
+impl ExchangeId {
+    /// The name of its connection.
+    pub(crate) fn connection(self) -> ConnectionId {
+        ConnectionId {
+            key: self.key,
+            serial: self.serial,
+        }
+    }
+}
+
 /// One request and its response-to-be.
 #[derive(Debug)]
 pub struct Exchange {
@@ -46,8 +57,6 @@ pub struct Exchange {
     pub reply: Reply,
     body: Body,
     inlet: Option<Arc<Inlet>>,
-    /// The client waits for permission to send its body, which it gets once the application wants it.
-    owes_continue: bool,
     scheme: Scheme,
     ends: Arc<Ends>,
     arrived: Instant,
@@ -77,8 +86,13 @@ impl Exchange {
         };
         let sink = Sink::h1(origin.link);
         Exchange {
-            owes_continue: request.expects_continue(),
-            reply: Reply::new(origin.dispatcher, origin.id, sink, asked),
+            reply: Reply::new(
+                origin.dispatcher,
+                origin.id,
+                sink,
+                asked,
+                origin.inlet.clone(),
+            ),
             inlet: origin.inlet,
             request,
             body,

@@ -2,7 +2,6 @@
 //! sits idle on a worker that has to go, travels with its unread bytes through a socket that all workers share and read like
 //! a second accept queue. Only between requests: nothing of a request has been parsed when its connection travels.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -12,11 +11,12 @@ use sys::fdpass::{Handed, Queue};
 use sys::scoreboard::{Scoreboard, Slot, State};
 
 use crate::accept::{Accepted, local};
-use crate::connection::Stage;
-use crate::dispatcher::Outcome;
+use crate::codec::Codec;
+use crate::connection::{Connection, Fate};
 use crate::peer::Ends;
-use crate::reactor::{Life, Reactor};
+use crate::reactor::Reactor;
 use crate::timers::Millis;
+use crate::turn::Turn;
 
 /// Stands before the bytes of a message, because a descriptor needs a byte to travel with, and says how to read the rest.
 const VERSION: u8 = 1;
@@ -47,9 +47,7 @@ pub(crate) struct Handover {
     own_slot: Slot,
     threads: u32,
     counted: Option<Millis>,
-    has_others: bool,
-    /// Connections whose request is there and has not been read, because no thread is free for it.
-    pub(crate) waiting: VecDeque<(usize, u64)>,
+    pub(crate) has_others: bool,
     unpolled: u32,
 }
 
@@ -61,7 +59,6 @@ impl Handover {
             threads,
             counted: None,
             has_others: false,
-            waiting: VecDeque::new(),
             unpolled: 0,
         }
     }
@@ -111,41 +108,15 @@ fn exceeds_share(own: usize, others: impl Iterator<Item = u32>) -> bool {
 }
 
 impl Reactor {
-    /// Whether a request that is there stays unread for now: a thread will be free for it soon, or another worker is.
-    pub(crate) fn defers(&self) -> bool {
-        let full = self.ready.len() >= self.free as usize;
-        full && self
-            .handover
-            .as_ref()
-            .is_some_and(|handover| handover.has_others)
-    }
-
-    /// Puts a connection with an unread request with those that wait.
-    pub(crate) fn defer(&mut self, key: usize) {
-        let connection = &mut self.connections[key];
-        connection.stage = Stage::Waiting;
-        let serial = connection.serial;
-        self.set_deadline(key, Millis::MAX);
-        if let Some(handover) = &mut self.handover {
-            handover.waiting.push_back((key, serial));
-        }
-    }
-
     /// Serves those that wait, as far as threads are free. Says whether there is enough to do to leave the poller alone.
     pub(crate) fn serve_waiting(&mut self) -> bool {
-        while self.ready.len() < self.free as usize {
-            let Some((key, serial)) = self
-                .handover
-                .as_mut()
-                .and_then(|handover| handover.waiting.pop_front())
-            else {
+        while self.turn.ready.len() < self.turn.places.free as usize {
+            let Some(id) = self.turn.places.deferred.pop_front() else {
                 break;
             };
-            if self.end_wait(key, serial) {
-                self.progress(key);
-            }
+            self.with_current(id, Connection::end_deferral);
         }
-        let enough = !self.ready.is_empty() && self.again.is_empty();
+        let enough = !self.turn.ready.is_empty() && self.turn.again.is_empty();
         let Some(handover) = &mut self.handover else {
             return false;
         };
@@ -157,18 +128,6 @@ impl Reactor {
         handover.unpolled > 0
     }
 
-    /// Whether a connection still waits; if so, it does not from now on and its request may be read.
-    fn end_wait(&mut self, key: usize, serial: u64) -> bool {
-        let waits =
-            self.is_current(key, serial) && matches!(self.connections[key].stage, Stage::Waiting);
-        if !waits {
-            return false;
-        }
-        self.connections[key].stage = Stage::Idle;
-        self.set_deadline(key, self.idle_time());
-        true
-    }
-
     /// While no thread is free here, gives those that wait to a worker that is.
     pub(crate) fn give_waiting(&mut self) {
         while self
@@ -176,35 +135,26 @@ impl Reactor {
             .as_ref()
             .is_some_and(Handover::is_another_free)
         {
-            let Some((key, serial)) = self
-                .handover
-                .as_mut()
-                .and_then(|handover| handover.waiting.pop_front())
-            else {
+            let Some(id) = self.turn.places.deferred.pop_front() else {
                 return;
             };
-            if self.is_current(key, serial) && !self.give(key) {
-                return self.defer(key);
+            let waits = self
+                .current(id)
+                .is_some_and(|connection| connection.codec.is_deferred());
+            if waits && !self.give(id.key) {
+                self.turn.places.deferred.push_back(id);
+                return;
             }
         }
     }
 
-    /// Whether a saturated worker has to look again soon for one that is free.
-    pub(crate) fn has_waiting(&self) -> bool {
-        self.handover
-            .as_ref()
-            .is_some_and(|handover| !handover.waiting.is_empty())
-    }
-
     /// Gives a connection away that is between two requests. It stays where nobody serves, the queue is full or too much of it is unread.
     pub(crate) fn give(&mut self, key: usize) -> bool {
-        let connection = &self.connections[key];
-        let Some(handover) = &self.handover else {
+        let (Some(connection), Some(handover)) = (self.connections.get(key), &self.handover) else {
             return false;
         };
         let fits = connection.inbound.len() <= UNREAD;
-        let between = matches!(connection.stage, Stage::Idle | Stage::Waiting);
-        if !fits || !between || handover.others().next().is_none() {
+        if !fits || !connection.is_between_requests() || handover.others().next().is_none() {
             return false;
         }
         let mut message = Vec::with_capacity(1 + connection.inbound.len());
@@ -213,7 +163,7 @@ impl Reactor {
         let socket = connection.link.socket();
         match handover.siblings.queue.give(&message, socket.as_fd()) {
             Ok(_) => {
-                self.leave_to_others(key);
+                self.forget(key);
                 true
             }
             Err(error) => {
@@ -223,23 +173,17 @@ impl Reactor {
         }
     }
 
-    /// Forgets a connection that lives on elsewhere.
-    fn leave_to_others(&mut self, key: usize) {
-        self.deregister(key);
-        self.finished(key, Outcome::Hijacked);
-    }
-
     /// Takes one connection that another worker gave away.
     pub(crate) fn adopt_one(&mut self) -> Accepted {
         let Some(handover) = &self.handover else {
             return Accepted::QueueEmpty;
         };
-        match handover.siblings.queue.take(&mut self.scratch) {
+        match handover.siblings.queue.take(&mut self.turn.scratch) {
             Ok(Handed {
                 file: Some(file),
                 length,
-            }) if length > 0 && self.scratch[0] == VERSION => {
-                let unread = self.scratch[1..length].to_vec();
+            }) if length > 0 && self.turn.scratch[0] == VERSION => {
+                let unread = self.turn.scratch[1..length].to_vec();
                 self.adopt(Socket::from(file), unread);
                 Accepted::Connection
             }
@@ -274,13 +218,13 @@ impl Reactor {
         let ends = Ends::of(
             peer.as_socket(),
             local(&near),
-            &self.dispatcher.options.trusted,
+            &self.turn.dispatcher.options.trusted,
         );
         self.admit(
             socket,
             Arc::new(ends),
             unread,
-            self.dispatcher.options.keep_alive,
+            self.turn.dispatcher.options.session.keep_alive,
         );
     }
 
@@ -296,15 +240,26 @@ impl Reactor {
     /// The arbiter ends all workers: there is nobody to take from or give to. Requests that waited for another worker are
     /// served here.
     fn stop_taking(&mut self) {
-        let listening = self.listening;
+        let listening = self.listen.is_on();
         self.listen(false);
-        let waiting = self.handover.take().map(|handover| handover.waiting);
-        self.listen(listening && !matches!(self.life, Life::Closing));
-        for (key, serial) in waiting.into_iter().flatten() {
-            if self.end_wait(key, serial) {
-                self.again.push((key, serial));
-            }
+        self.handover = None;
+        self.turn.places.has_others = false;
+        self.listen(listening && !self.life.is_closing());
+        for id in std::mem::take(&mut self.turn.places.deferred) {
+            self.with_current(id, Connection::end_deferral);
         }
+    }
+}
+
+impl Connection {
+    /// A thread is free for a request that waits, or nobody else will serve it.
+    pub(crate) fn end_deferral(&mut self, turn: &mut Turn) -> Fate {
+        if let Codec::H1(http) = &mut self.codec
+            && http.session.is_deferred()
+        {
+            http.session.end_deferral(&turn.settings, turn.clock.now);
+        }
+        self.progress(turn)
     }
 }
 

@@ -2,6 +2,7 @@
 //! The reactor fills it within a bound; whoever holds the exchange takes out what there is and is told when there is more.
 
 use parking_lot::Mutex;
+use proto::h1::session::may_discard;
 
 use crate::exchange::ExchangeId;
 
@@ -58,6 +59,8 @@ struct State {
     awaits_gone: bool,
     /// The reactor has stopped reading until there is room.
     paused: bool,
+    /// The client waits for permission to send its body (RFC 9110, section 10.1.1).
+    awaits_permission: bool,
 }
 
 /// How far the client has left.
@@ -74,17 +77,40 @@ pub(crate) enum Departure {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum End {
     #[default]
-    Open,
     Complete,
+    /// More is to come, so much where that is known.
+    Open {
+        rest: Option<u64>,
+    },
     Broken,
     Refused(u16, &'static str),
 }
 
+impl State {
+    fn is_open(&self) -> bool {
+        matches!(self.end, End::Open { .. })
+    }
+}
+
 /// The reactor's side.
 impl Inlet {
-    /// For a body that has arrived already, or of which `data` has.
-    pub(crate) fn new(data: Vec<u8>, complete: bool) -> Inlet {
-        let end = if complete { End::Complete } else { End::Open };
+    /// For a body that has arrived.
+    pub(crate) fn whole(data: Vec<u8>) -> Inlet {
+        Inlet::of(data, End::Complete)
+    }
+
+    /// For a body of which `data` has arrived and `rest` is to come, as far as that is known.
+    pub(crate) fn open(data: Vec<u8>, rest: Option<u64>) -> Inlet {
+        Inlet::of(data, End::Open { rest })
+    }
+
+    /// The same, of which nothing comes before the client has been told to send it.
+    pub(crate) fn awaiting_permission(self) -> Inlet {
+        self.0.lock().awaits_permission = true;
+        self
+    }
+
+    fn of(data: Vec<u8>, end: End) -> Inlet {
         Inlet(Mutex::new(State {
             data,
             end,
@@ -92,10 +118,14 @@ impl Inlet {
         }))
     }
 
-    /// Adds bytes; says whether somebody waits for them.
-    pub(crate) fn push(&self, data: &[u8]) -> bool {
+    /// Adds bytes, with what is known to follow them; says whether the application waits for them.
+    pub(crate) fn push(&self, data: &[u8], rest: Option<u64>) -> bool {
         let mut state = self.0.lock();
         state.data.extend_from_slice(data);
+        state.awaits_permission = false;
+        if state.is_open() {
+            state.end = End::Open { rest };
+        }
         !data.is_empty() && std::mem::take(&mut state.awaits_body)
     }
 
@@ -116,7 +146,7 @@ impl Inlet {
 
     fn end(&self, end: End) -> bool {
         let mut state = self.0.lock();
-        if state.end == End::Open {
+        if state.is_open() {
             state.end = end;
         }
         std::mem::take(&mut state.awaits_body)
@@ -130,7 +160,7 @@ impl Inlet {
         is_news && state.awaits_gone
     }
 
-    /// Whether more may be read. If not, the holder of the exchange will say when.
+    /// Whether more may be read. If not, the application's side will say when.
     pub(crate) fn has_room(&self) -> bool {
         let mut state = self.0.lock();
         state.paused = state.data.len() >= WINDOW;
@@ -138,11 +168,28 @@ impl Inlet {
     }
 }
 
-/// The side of whoever holds the exchange.
+/// The side of the application.
 impl Inlet {
     /// Whether the body has come to its end.
     pub(crate) fn is_whole(&self) -> bool {
         self.0.lock().end == End::Complete
+    }
+
+    /// Whether a response that begins now lets the client send its next request: not where that stands behind a body of which too
+    /// much, or an unknown part, is still to come.
+    pub(crate) fn allows_next(&self) -> bool {
+        let state = self.0.lock();
+        match state.end {
+            End::Complete => true,
+            // A client that was not told to send its body may leave it out, so what it sends next could be either.
+            End::Open { rest } => may_discard(rest) && !state.awaits_permission,
+            End::Broken | End::Refused(..) => false,
+        }
+    }
+
+    /// Whether the client has to be told to send its body: once, where it waits for that.
+    pub(crate) fn take_permission(&self) -> bool {
+        std::mem::take(&mut self.0.lock().awaits_permission)
     }
 
     /// Takes what there is. The second value says that the reactor waits to be told to go on.
@@ -155,7 +202,7 @@ impl Inlet {
             _ if !data.is_empty() => Read::Chunk { data, more: true },
             End::Broken => Read::Gone,
             End::Refused(status, rule) => Read::Refused { status, rule },
-            End::Open => {
+            End::Open { .. } => {
                 state.awaits_body = true;
                 Read::Pending
             }
@@ -177,22 +224,22 @@ mod tests {
 
     #[test]
     fn what_arrives_is_read_in_order_and_then_the_end() {
-        let inlet = Inlet::new(b"ab".to_vec(), false);
+        let inlet = Inlet::open(b"ab".to_vec(), None);
         let chunk = |data: &[u8], more| Read::Chunk {
             data: data.to_vec(),
             more,
         };
         assert_eq!(inlet.read(), (chunk(b"ab", true), false));
         assert_eq!(inlet.read(), (Read::Pending, false));
-        assert!(inlet.push(b"c"), "somebody waits");
-        assert!(!inlet.push(b"d"), "and is told once");
+        assert!(inlet.push(b"c", None), "somebody waits");
+        assert!(!inlet.push(b"d", None), "and is told once");
         assert!(!inlet.complete());
         assert_eq!(inlet.read(), (chunk(b"cd", false), false));
     }
 
     #[test]
     fn a_departure_is_told_at_each_step_once() {
-        let inlet = Inlet::new(Vec::new(), true);
+        let inlet = Inlet::whole(Vec::new());
         assert!(!inlet.leave(Departure::None) && !inlet.await_gone());
         assert!(inlet.leave(Departure::Ended));
         assert!(!inlet.leave(Departure::Ended) && inlet.await_gone());
@@ -201,8 +248,37 @@ mod tests {
     }
 
     #[test]
+    fn a_response_keeps_the_connection_where_little_of_the_body_is_to_come() {
+        use proto::h1::session::DISCARDED;
+        let allows = |rest| Inlet::open(Vec::new(), rest).allows_next();
+        assert!(allows(Some(0)) && allows(Some(DISCARDED)) && !allows(Some(DISCARDED + 1)));
+        assert!(!allows(None), "a chunked body may be of any length");
+        assert!(Inlet::whole(Vec::new()).allows_next());
+        let inlet = Inlet::open(Vec::new(), Some(DISCARDED + 1));
+        inlet.push(b"x", Some(DISCARDED));
+        assert!(inlet.allows_next(), "so much has come");
+        inlet.refuse(413, "");
+        inlet.push(b"x", Some(1));
+        assert!(!inlet.allows_next(), "what is refused is not read on");
+        let inlet = Inlet::open(Vec::new(), Some(1));
+        inlet.break_off();
+        assert!(!inlet.allows_next(), "there is no next request");
+    }
+
+    #[test]
+    fn a_body_that_waits_for_permission_may_never_come() {
+        let inlet = Inlet::open(Vec::new(), Some(1)).awaiting_permission();
+        assert!(!inlet.allows_next());
+        assert!(inlet.take_permission() && !inlet.take_permission());
+        assert!(inlet.allows_next());
+        let inlet = Inlet::open(Vec::new(), Some(2)).awaiting_permission();
+        inlet.push(b"x", Some(1));
+        assert!(!inlet.take_permission(), "it comes without");
+    }
+
+    #[test]
     fn a_full_inlet_stops_the_reactor_until_it_is_read() {
-        let inlet = Inlet::new(vec![0; WINDOW], false);
+        let inlet = Inlet::open(vec![0; WINDOW], None);
         assert!(!inlet.has_room());
         assert!(inlet.read().1, "the reactor waits to be told");
         assert!(inlet.has_room());
@@ -210,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_body_that_breaks_off_gives_what_there_was_first() {
-        let inlet = Inlet::new(b"ab".to_vec(), false);
+        let inlet = Inlet::open(b"ab".to_vec(), None);
         inlet.break_off();
         assert!(matches!(inlet.read().0, Read::Chunk { more: true, .. }));
         assert_eq!(inlet.read().0, Read::Gone);

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use proto::Limits;
 use proto::h1::Additions;
+use proto::h1::session::Settings;
 use proto::ws::{DeflatePolicy, Timing};
 use settings::{AddressSet, Config};
 use sys::pipe::Notifier;
@@ -24,6 +26,54 @@ pub enum Bodies {
     Streamed,
 }
 
+/// Who turns the reactor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lead {
+    /// Threads that take turns at it, one at a time; whichever has none takes the next exchange.
+    Threads,
+    /// An event loop, for good. Its connections stay where they were accepted.
+    EventLoop,
+}
+
+/// How many exchanges may be with the application at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Places {
+    /// So many, at least one.
+    Limited(u32),
+    /// As many as there are connections.
+    Unlimited,
+}
+
+/// How exchanges reach the application: three facts that do not follow from each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Service {
+    /// How it gets request bodies.
+    pub bodies: Bodies,
+    /// Who turns the reactor.
+    pub lead: Lead,
+    /// How many exchanges it may have at once.
+    pub places: Places,
+}
+
+impl Service {
+    /// What an ASGI application in an event loop needs.
+    pub const EVENT_LOOP: Service = Service {
+        bodies: Bodies::Streamed,
+        lead: Lead::EventLoop,
+        places: Places::Unlimited,
+    };
+
+    /// What an application needs that is called by so many threads.
+    #[must_use]
+    pub fn threads(count: u32) -> Service {
+        Service {
+            bodies: Bodies::Whole,
+            lead: Lead::Threads,
+            places: Places::Limited(count),
+        }
+    }
+}
+
 /// The place of this worker among the others, as the arbiter gave it out.
 #[derive(Debug)]
 pub struct Seat {
@@ -33,12 +83,10 @@ pub struct Seat {
     pub notifier: Notifier,
     /// Requests after which the worker asks for a successor; 0 for never.
     pub max_requests: u64,
-    /// How the application gets request bodies.
-    pub bodies: Bodies,
+    /// How exchanges reach the application.
+    pub service: Service,
     /// The other workers; `None` where there are none to hand connections to.
     pub siblings: Option<Siblings>,
-    /// How many exchanges may be with the application at once.
-    pub threads: u32,
     /// The file of the access log, where it is open already. Another user's process has opened it, perhaps because this one could not.
     pub access_file: Option<File>,
 }
@@ -46,13 +94,8 @@ pub struct Seat {
 /// Limits and time-outs.
 #[derive(Debug)]
 pub(crate) struct Options {
-    pub(crate) head: proto::Limits,
-    /// Bytes of a request body; 0 for no limit.
-    pub(crate) body_limit: u64,
-    pub(crate) keep_alive: Millis,
-    pub(crate) header_timeout: Millis,
-    pub(crate) body_timeout: Millis,
-    pub(crate) send_timeout: Millis,
+    /// The bounds of connections.
+    pub(crate) session: Settings,
     pub(crate) graceful_timeout: Millis,
     pub(crate) trusted: AddressSet,
     pub(crate) secure_scheme_headers: Vec<(String, String)>,
@@ -68,8 +111,9 @@ pub(crate) struct Options {
     server_field: bool,
     date_field: bool,
     more_fields: Vec<(String, String)>,
-    threads: u32,
     streams: AtomicBool,
+    looped: AtomicBool,
+    places: AtomicU32,
 }
 
 impl Options {
@@ -91,9 +135,12 @@ impl Options {
         }
     }
 
-    /// An event loop is going to turn the server; see [`crate::Server::stream_bodies`].
-    pub(crate) fn stream_bodies(&self) {
-        self.streams.store(true, Ordering::Relaxed);
+    /// Changes how exchanges reach the application; see [`crate::Server::serve_by`].
+    pub(crate) fn serve_by(&self, service: Service) {
+        let (streams, looped, places) = facts(service);
+        self.streams.store(streams, Ordering::Relaxed);
+        self.looped.store(looped, Ordering::Relaxed);
+        self.places.store(places, Ordering::Relaxed);
     }
 
     /// How the application gets request bodies.
@@ -104,12 +151,17 @@ impl Options {
         }
     }
 
-    /// How many exchanges may be with the application at once. On an event loop that is limited by the connections alone.
-    pub(crate) fn places(&self) -> u32 {
-        match self.bodies() {
-            Bodies::Streamed => u32::MAX,
-            Bodies::Whole => self.threads,
+    /// Who turns the reactor.
+    pub(crate) fn lead(&self) -> Lead {
+        match self.looped.load(Ordering::Relaxed) {
+            true => Lead::EventLoop,
+            false => Lead::Threads,
         }
+    }
+
+    /// How many exchanges may be with the application at once.
+    pub(crate) fn places(&self) -> u32 {
+        self.places.load(Ordering::Relaxed)
     }
 
     /// What is added to responses at the time that `date` says.
@@ -122,22 +174,9 @@ impl Options {
     }
 
     pub(crate) fn new(config: &Config, seat: &Seat) -> Options {
+        let (streams, looped, places) = facts(seat.service);
         Options {
-            head: proto::Limits {
-                request_line: config.limit_request_line,
-                fields: config.limit_request_fields,
-                field_size: config.limit_request_field_size,
-                unconventional_method: config.permit_unconventional_http_method,
-                casefold_method: config.casefold_http_method,
-                unconventional_version: config.permit_unconventional_http_version,
-                obsolete_folding: config.permit_obsolete_folding,
-                space_before_colon: config.strip_header_spaces,
-            },
-            body_limit: config.limit_request_body,
-            keep_alive: millis(config.keepalive),
-            header_timeout: limit(config.header_timeout),
-            body_timeout: limit(config.body_timeout),
-            send_timeout: limit(config.send_timeout),
+            session: session(config),
             graceful_timeout: millis(config.graceful_timeout),
             trusted: config.forwarded_allow_ips.clone(),
             secure_scheme_headers: config.secure_scheme_headers.clone(),
@@ -150,9 +189,40 @@ impl Options {
             server_field: config.server_header,
             date_field: config.date_header,
             more_fields: config.response_headers.clone(),
-            threads: seat.threads.max(1),
-            streams: AtomicBool::new(seat.bodies == Bodies::Streamed),
+            streams: AtomicBool::new(streams),
+            looped: AtomicBool::new(looped),
+            places: AtomicU32::new(places),
         }
+    }
+}
+
+/// Whether bodies are streamed, whether an event loop leads, and how many exchanges the application may have.
+fn facts(service: Service) -> (bool, bool, u32) {
+    let places = match service.places {
+        Places::Limited(places) => places.max(1),
+        Places::Unlimited => u32::MAX,
+    };
+    let streams = service.bodies == Bodies::Streamed;
+    (streams, service.lead == Lead::EventLoop, places)
+}
+
+fn session(config: &Config) -> Settings {
+    Settings {
+        limits: Limits {
+            request_line: config.limit_request_line,
+            fields: config.limit_request_fields,
+            field_size: config.limit_request_field_size,
+            unconventional_method: config.permit_unconventional_http_method,
+            casefold_method: config.casefold_http_method,
+            unconventional_version: config.permit_unconventional_http_version,
+            obsolete_folding: config.permit_obsolete_folding,
+            space_before_colon: config.strip_header_spaces,
+        },
+        body_limit: config.limit_request_body,
+        keep_alive: millis(config.keepalive),
+        header_timeout: limit(config.header_timeout),
+        body_timeout: limit(config.body_timeout),
+        send_timeout: limit(config.send_timeout),
     }
 }
 

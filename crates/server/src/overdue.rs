@@ -114,7 +114,7 @@ impl Dispatcher {
     fn answer_for(&self, call: &Call) -> String {
         let took = call.arrived.elapsed();
         // It was read before by the same rules.
-        let request = h1::parse_request(&call.head, &self.options.head)
+        let request = h1::parse_request(&call.head, &self.options.session.limits)
             .ok()
             .flatten();
         let request = request.map(|(request, _)| request);

@@ -2,58 +2,30 @@
 //! the application and never waits for anything but the poller.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use mio::Poll;
 use slab::Slab;
-use sys::forks::{Private, Withheld};
+use sys::forks::Private;
 
-use crate::accept::Listener;
-use crate::alarm::Alarm;
-use crate::connection::{Connection, Stage, Then};
-use crate::dispatcher::{Dispatcher, Message, Outcome};
-use crate::exchange::{Exchange, ExchangeId};
+use crate::accept::Listen;
+use crate::connection::{Connection, ConnectionId, Fate, Readiness};
+use crate::dispatcher::{Dispatcher, Message};
+use crate::exchange::ExchangeId;
 use crate::handover::{Handover, RECHECK};
 use crate::inlet::Event;
-use crate::link::Flushed;
-use crate::progress::LAST_REQUEST;
+use crate::life::Life;
+use crate::poller::{Poller, Source};
 use crate::server::{Shutdown, Watched};
-use crate::sink::SinkError;
-use crate::timers::{Millis, Timers};
-use crate::websockets::CloseReason;
-
-/// Events taken from the poller at once.
-const EVENTS: usize = 256;
-/// Bytes read from a socket at once, and the size of the one buffer that all connections are read into.
-const SCRATCH: usize = 64 * 1024;
+use crate::timers::{Due, Millis};
+use crate::turn::Turn;
 
 /// How long the end of an exchange may stay unheard, in milliseconds: where the connection lives on, the thread that answered
 /// wakes nobody, and the idle time begins when the reactor learns of it.
 const UNHEARD: Millis = 1000;
-
-// Tokens below are keys of connections.
-const QUEUES: usize = usize::MAX / 2;
-const WATCHES: usize = QUEUES + QUEUES / 2;
-/// The token of the waker.
-pub(crate) const WAKER: Token = Token(usize::MAX);
-const ALARM: Token = Token(usize::MAX - 1);
-
-/// How far the server is from its end.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Life {
-    Serving,
-    /// Stopping, and serving the clients that wait to be accepted, at the longest until then.
-    Draining {
-        until: Millis,
-    },
-    /// No client is accepted any more.
-    Closing,
-}
 
 /// Whether a turn may wait for something to happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,189 +35,122 @@ pub(crate) enum Patience {
 }
 
 pub(crate) struct Reactor {
-    _withheld: Withheld,
-    pub(crate) poll: Poll,
-    events: Option<Events>,
-    pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) listeners: Vec<Listener>,
-    pub(crate) listening: bool,
-    /// New clients were left to the other workers, and this one has not looked since who is still there.
-    pub(crate) yielding: bool,
-    /// The listener that is the first to be accepted from next time.
-    pub(crate) first_listener: usize,
-    pub(crate) pause_until: Millis,
-    watches: Vec<(Private, Watched)>,
+    pub(crate) poller: Poller,
     pub(crate) connections: Slab<Connection>,
-    pub(crate) connection_limit: usize,
-    pub(crate) timers: Timers,
-    /// Connections that have more to do and will not be reported by the poller.
-    pub(crate) again: Vec<(usize, u64)>,
-    /// Exchanges that are complete and wait for a thread.
-    pub(crate) ready: Vec<Exchange>,
+    /// The serial number of the last connection.
     pub(crate) serial: u64,
-    started: Instant,
-    pub(crate) instant: Instant,
-    pub(crate) now: Millis,
-    pub(crate) life: Life,
-    /// What WebSockets are closed with, once the server comes to its end.
-    pub(crate) close_reason: Option<CloseReason>,
-    interrupted: bool,
-    /// How many requests more this turn may take on.
-    pub(crate) free: u32,
+    pub(crate) turn: Turn,
+    pub(crate) listen: Listen,
     pub(crate) handover: Option<Handover>,
-    /// What exchanges waited for and have to be told.
-    pub(crate) reports: Vec<Event>,
-    /// Makes the poller readable at the next deadline, for event loops that know nothing of ours.
-    alarm: Option<Alarm>,
-    /// The number of the last exchange.
-    pub(crate) number: u64,
-    pub(crate) scratch: Box<[u8]>,
+    pub(crate) life: Life,
 }
 
 impl Reactor {
     pub(crate) fn new(
         poll: Poll,
         dispatcher: Arc<Dispatcher>,
-        listeners: Vec<Listener>,
+        listen: Listen,
         handover: Option<Handover>,
-        connection_limit: usize,
     ) -> Reactor {
-        let started = Instant::now();
         Reactor {
-            _withheld: Withheld::new(&poll),
-            poll,
-            events: Some(Events::with_capacity(EVENTS)),
-            dispatcher,
-            listeners,
-            listening: false,
-            yielding: false,
-            first_listener: 0,
-            pause_until: 0,
-            watches: Vec::new(),
+            poller: Poller::new(poll),
             connections: Slab::new(),
-            connection_limit: connection_limit.max(1),
-            timers: Timers::default(),
-            again: Vec::new(),
-            ready: Vec::new(),
             serial: 0,
-            started,
-            instant: started,
-            now: 0,
-            life: Life::Serving,
-            close_reason: None,
-            interrupted: false,
-            free: 0,
-            reports: Vec::new(),
-            alarm: None,
-            number: 0,
+            turn: Turn::new(dispatcher),
+            listen,
             handover,
-            scratch: vec![0; SCRATCH].into_boxed_slice(),
+            life: Life::new(),
         }
     }
 
-    /// What the poller reports for a queue of clients: the handover, or a listener.
-    pub(crate) fn queue_token(index: usize) -> u64 {
-        (QUEUES + index) as u64
+    /// The poller's descriptor.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.poller.descriptor()
     }
 
-    /// Watches a descriptor for whoever drives the server.
+    /// Watches a descriptor for the driver of the server.
     pub(crate) fn watch(&mut self, descriptor: Private, what: Watched) -> io::Result<()> {
-        let token = Token(WATCHES + self.watches.len());
-        let registry = self.poll.registry();
-        registry.register(
-            &mut SourceFd(&descriptor.as_raw_fd()),
-            token,
-            Interest::READABLE,
-        )?;
-        self.watches.push((descriptor, what));
-        Ok(())
+        self.poller.watch(descriptor, what)
     }
 
     /// Does what there is to do, waiting for it if that is allowed. `free` is how many requests more may be accepted for.
     pub(crate) fn turn(&mut self, free: u32, patience: Patience) {
-        self.dispatcher.turns.fetch_add(1, Ordering::Relaxed);
+        self.turn.dispatcher.turns.fetch_add(1, Ordering::Relaxed);
         self.read_inbox();
         self.follow_stop();
-        if self.now < self.pause_until {
-            self.look_at_the_clock(); // An event loop turns us at the end of the pause, and not again before something happens.
+        if self.listen.pause(self.turn.now()).is_some() {
+            self.turn.clock.look(); // An event loop turns us at the end of the pause, and not again before something happens.
         }
-        self.free = free;
+        self.turn.places.free = free;
         if free == 0 {
             self.give_waiting();
         } else if self.serve_waiting() {
             return;
         }
-        self.listen(free > 0 && !matches!(self.life, Life::Closing));
+        self.listen(free > 0 && !self.life.is_closing());
         let wait = self.wait(patience);
-        self.dispatcher.access_log.flush();
-        let Some(mut events) = self.events.take() else {
+        self.turn.dispatcher.access_log.flush();
+        let Some(events) = self.poller.poll(wait) else {
             return;
         };
-        if let Err(error) = self.poll.poll(&mut events, wait) {
-            // A signal: whoever drives the server wants to know.
-            self.interrupted |= error.kind() == io::ErrorKind::Interrupted;
-            events.clear();
-        }
-        self.look_at_the_clock();
+        self.turn.clock.look();
         if let Some(handover) = &mut self.handover {
-            handover.count(self.now, free);
+            handover.count(self.turn.clock.now, free);
+            self.turn.places.has_others = handover.has_others;
         }
         self.read_inbox();
-        let mut knock = matches!(self.life, Life::Draining { .. });
+        let mut knock = self.life.is_draining();
         for event in &events {
-            match event.token() {
-                WAKER => {}
-                ALARM => self.alarm.iter_mut().for_each(Alarm::rang),
-                Token(token) if token >= WATCHES => self.watched(token - WATCHES),
-                Token(token) if token >= QUEUES => knock = true,
-                Token(key) => self.report(key, event),
+            match Source::from(event.token()) {
+                Source::Waker => {}
+                Source::Alarm => self.poller.note_alarm(),
+                Source::Watch(index) => self.watched(index),
+                Source::Queue => knock = true,
+                Source::Connection(key) => {
+                    let readiness = Readiness::of(event);
+                    self.with(key, |connection, turn| connection.report(readiness, turn));
+                }
             }
         }
-        self.events = Some(events);
+        self.poller.give_back(events);
         self.go_on();
-        if knock && free > 0 && self.listening {
+        if knock && free > 0 && self.listen.is_on() {
             self.accept(free);
         }
         self.reconsider();
         self.expire();
     }
 
-    pub(crate) fn look_at_the_clock(&mut self) {
-        self.instant = Instant::now();
-        self.now = self.millis_at(self.instant);
-    }
-
     /// Whether the poller has something to report.
     pub(crate) fn has_news(&self) -> bool {
-        let poller = self.poll.registry().as_fd();
-        let mut watched = [PollFd::new(&poller, PollFlags::IN)];
-        matches!(poll(&mut watched, Some(&Timespec::default())), Ok(1))
+        self.poller.has_news()
     }
 
     /// Whether the driver should look what its descriptors say; asking resets it.
     pub(crate) fn take_interruption(&mut self) -> bool {
-        std::mem::take(&mut self.interrupted)
+        self.poller.take_interruption()
+    }
+
+    /// What exchanges waited for and have to be told.
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.turn.events)
     }
 
     /// Whether nothing is left to be done before the end.
     pub(crate) fn is_finished(&self) -> bool {
-        matches!(self.life, Life::Closing) && self.connections.is_empty() && self.ready.is_empty()
-    }
-
-    fn millis_at(&self, instant: Instant) -> Millis {
-        Millis::try_from(instant.duration_since(self.started).as_millis()).unwrap_or(Millis::MAX)
+        self.life.is_closing() && self.connections.is_empty() && self.turn.ready.is_empty()
     }
 
     fn wait(&self, patience: Patience) -> Option<Duration> {
         let at_once = patience == Patience::Look
-            || !self.again.is_empty()
-            || !self.ready.is_empty()
-            // Whoever is still inside the application wakes the reactor when it comes back.
-            || (self.is_finished() && !self.dispatcher.is_busy());
+            || !self.turn.again.is_empty()
+            || !self.turn.ready.is_empty()
+            // A thread that is still inside the application wakes the reactor when it comes back.
+            || (self.is_finished() && !self.turn.dispatcher.is_busy());
         if at_once {
             return Some(Duration::ZERO);
         }
-        if matches!(self.life, Life::Draining { .. }) && self.listening {
+        if self.life.is_draining() && self.listen.is_on() {
             return Some(Duration::ZERO);
         }
         let next = self.next_deadline()?;
@@ -253,10 +158,13 @@ impl Reactor {
     }
 
     fn next_deadline(&self) -> Option<Millis> {
-        let paused = (self.pause_until > self.now).then_some(self.pause_until);
-        let recheck = self.has_waiting().then_some(self.now + RECHECK);
-        let unheard = self.dispatcher.is_busy().then_some(self.now + UNHEARD);
-        [self.timers.next(), paused, recheck, unheard]
+        let now = self.turn.now();
+        let paused = self.listen.pause(now);
+        // A saturated worker looks again soon for another one that is free.
+        let has_waiting = self.handover.is_some() && !self.turn.places.deferred.is_empty();
+        let recheck = has_waiting.then_some(now + RECHECK);
+        let unheard = self.turn.dispatcher.is_busy().then_some(now + UNHEARD);
+        [self.turn.timers.next(), paused, recheck, unheard]
             .into_iter()
             .flatten()
             .min()
@@ -264,7 +172,7 @@ impl Reactor {
 
     /// How long to wait for a deadline: one more millisecond, because the poller rounds down and would come up just before.
     fn until(&self, deadline: Millis) -> Duration {
-        let now = self.millis_at(Instant::now());
+        let now = self.turn.clock.millis_at(Instant::now());
         Duration::from_millis(deadline.saturating_sub(now).saturating_add(1))
     }
 
@@ -272,222 +180,135 @@ impl Reactor {
     /// ours reports.
     pub(crate) fn set_alarm(&mut self) {
         if self.wait(Patience::Wait) == Some(Duration::ZERO) {
-            self.dispatcher.wake();
+            self.turn.dispatcher.wake();
         }
         let next = self.next_deadline();
         let span = next.map_or(Duration::ZERO, |next| self.until(next));
-        let set = match &mut self.alarm {
-            Some(alarm) => alarm.set(next, span),
-            None => Alarm::new(self.poll.registry(), ALARM).and_then(|mut alarm| {
-                alarm.set(next, span)?;
-                self.alarm = Some(alarm);
-                Ok(())
-            }),
-        };
-        if let Err(error) = set {
-            log::error!("the timer of the event loop could not be set: {error}");
-        }
+        self.poller.set_alarm(next, span);
     }
 
     fn watched(&mut self, index: usize) {
-        let mut byte = [0u8; 64];
-        let Some((descriptor, what)) = self.watches.get(index) else {
-            return;
-        };
-        match what {
-            Watched::Interruption => {
-                while matches!(rustix::io::read(descriptor, &mut byte), Ok(count) if count > 0) {}
-                self.interrupted = true;
-                self.dispatcher.answer_if_given_up();
+        match self.poller.read_watch(index) {
+            Some(Watched::Interruption) => self.turn.dispatcher.answer_if_given_up(),
+            Some(Watched::Lifeline) => {
+                log::info!("Parent changed, shutting down: the arbiter is gone");
+                self.turn.dispatcher.shut_down(Shutdown::Graceful);
             }
-            Watched::Lifeline => {
-                if matches!(rustix::io::read(descriptor, &mut byte), Ok(0)) {
-                    log::info!("Parent changed, shutting down: the arbiter is gone");
-                    self.dispatcher.shut_down(Shutdown::Graceful);
-                }
-            }
+            None => {}
         }
     }
 
-    // What threads report.
-
     fn read_inbox(&mut self) {
-        for message in self.dispatcher.take_messages() {
-            match message {
-                Message::Finished(id, outcome) if self.is_in(id) => {
-                    self.finished(id.key, outcome);
-                }
-                Message::Pending(id) if self.is_in(id) => {
-                    self.again.push((id.key, id.serial));
-                }
-                Message::Upgraded(id, shared) => match self.is_in(id) {
-                    true => self.upgrade(id.key, shared),
-                    false => drop(shared.lose()),
-                },
-                Message::Finished(..) | Message::Pending(_) => {}
-            }
+        for message in self.turn.dispatcher.take_messages() {
+            self.read_message(message);
         }
+    }
+
+    fn read_message(&mut self, message: Message) {
+        match message {
+            Message::Finished(id, outcome) if self.is_in(id) => {
+                self.with(id.key, |connection, turn| {
+                    connection.finished(outcome, turn)
+                });
+            }
+            Message::Pending(id) if self.is_in(id) => {
+                self.turn.again.push(id.connection());
+            }
+            Message::Upgraded(id, shared) => match self.is_in(id) {
+                true => {
+                    let close_reason = self.life.close_reason;
+                    self.with(id.key, |connection, turn| {
+                        connection.upgrade(shared, close_reason, turn)
+                    });
+                }
+                false => drop(shared.lose()),
+            },
+            Message::Finished(..) | Message::Pending(_) => {}
+        }
+    }
+
+    /// Connections that had more to do than one turn allows, or whose thread has told something.
+    fn go_on(&mut self) {
+        for id in std::mem::take(&mut self.turn.again) {
+            self.with_current(id, Connection::go_on);
+        }
+    }
+
+    /// Deals with the deadlines that have passed.
+    fn expire(&mut self) {
+        while let Some(entry) = self.turn.timers.pop(self.turn.clock.now) {
+            self.with_current(entry.id, |connection, turn| {
+                let now = turn.clock.now;
+                match turn.timers.judge(connection.deadline(), entry, now) {
+                    Due::Expired => connection.expire(turn),
+                    Due::Later | Due::Stale => Fate::Open,
+                }
+            });
+        }
+    }
+
+    // Connections. These are the only places that look one up.
+
+    /// The connection of that name, if it is still there.
+    pub(crate) fn current(&self, id: ConnectionId) -> Option<&Connection> {
+        let connection = self.connections.get(id.key);
+        connection.filter(|connection| connection.id == id)
     }
 
     /// Whether the connection of an exchange is still there, and in that exchange.
     fn is_in(&self, id: ExchangeId) -> bool {
-        self.connections
-            .get(id.key)
-            .is_some_and(|connection| connection.exchange == id)
+        let connection = self.connections.get(id.key);
+        connection.is_some_and(|connection| connection.exchange == id)
     }
 
-    pub(crate) fn is_current(&self, key: usize, serial: u64) -> bool {
-        self.connections
-            .get(key)
-            .is_some_and(|connection| connection.serial == serial)
+    /// Moves a connection on, if it is still there, and follows what becomes of it.
+    pub(crate) fn with_current(
+        &mut self,
+        id: ConnectionId,
+        move_on: impl FnOnce(&mut Connection, &mut Turn) -> Fate,
+    ) {
+        if self.current(id).is_some() {
+            self.with(id.key, move_on);
+        }
     }
 
-    pub(crate) fn finished(&mut self, key: usize, outcome: Outcome) {
+    /// Moves the connection on that has a key now, and follows what becomes of it.
+    pub(crate) fn with(
+        &mut self,
+        key: usize,
+        move_on: impl FnOnce(&mut Connection, &mut Turn) -> Fate,
+    ) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        connection.inlet = None;
-        let then = match outcome {
-            Outcome::Upgraded => return,
-            Outcome::Hijacked => {
-                self.connections.remove(key);
-                return self.dispatcher.publish_connections(self.connections.len());
-            }
-            // The application did not want the rest of the body; nothing tells where the next request begins.
-            _ if matches!(connection.stage, Stage::Streaming(_)) => Then::Linger,
-            Outcome::KeepAlive => Then::KeepAlive,
-            Outcome::Close if connection.has_unread() => Then::Linger,
-            Outcome::Close => Then::Close,
-        };
-        if connection.link.has_pending() {
-            connection.stage = Stage::Sending(then);
-            self.again.push((key, connection.serial));
-            return;
-        }
-        self.sent(key, then);
-    }
-
-    /// All of a response is out.
-    fn sent(&mut self, key: usize, then: Then) {
-        match then {
-            Then::KeepAlive => {
-                let idle = self.idle_time();
-                self.connections[key].stage = Stage::Idle;
-                self.connections[key].since = self.instant;
-                self.set_deadline(key, idle);
-                self.progress(key);
-            }
-            Then::Close => self.close(key),
-            Then::Linger => self.linger(key),
+        match move_on(connection, &mut self.turn) {
+            Fate::Open => connection.schedule(&mut self.turn),
+            Fate::Closed => self.close(key),
+            Fate::Detached => self.forget(key),
         }
     }
 
-    /// How long a connection may be idle between two requests.
-    pub(crate) fn idle_time(&self) -> Millis {
-        match self.life {
-            Life::Serving => self.dispatcher.options.keep_alive,
-            Life::Draining { .. } | Life::Closing => LAST_REQUEST,
-        }
-    }
-
+    /// Ends a connection.
     pub(crate) fn close(&mut self, key: usize) {
-        self.lose(key);
-        self.deregister(key);
-        let Some(connection) = self.connections.try_remove(key) else {
+        let Some(mut connection) = self.connections.try_remove(key) else {
             return;
         };
-        connection.link.give_up(SinkError::Disconnected);
-        self.dispatcher.publish_connections(self.connections.len());
+        self.poller.deregister(connection.link.as_raw_fd());
+        connection.closed(&mut self.turn);
+        self.publish_connections();
     }
 
-    /// Takes a connection out of the poller. An exchange, or another process, may still hold its socket, and must not
-    /// make it report to a key that another connection will have.
-    pub(crate) fn deregister(&self, key: usize) {
-        if let Some(connection) = self.connections.get(key) {
-            let descriptor = connection.link.as_raw_fd();
-            let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));
+    /// Forgets a connection that lives on elsewhere.
+    pub(crate) fn forget(&mut self, key: usize) {
+        if let Some(connection) = self.connections.try_remove(key) {
+            self.poller.deregister(connection.link.as_raw_fd());
         }
+        self.publish_connections();
     }
 
-    // What the poller reports.
-
-    fn report(&mut self, key: usize, event: &mio::event::Event) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        if event.is_error() || event.is_write_closed() {
-            connection.link.give_up(SinkError::Disconnected);
-            match connection.stage {
-                Stage::Serving | Stage::Streaming(_) => {}
-                // What arrived before the connection broke comes first; reading beyond it meets the error.
-                Stage::Idle | Stage::Head(_) | Stage::Body(_) if event.is_readable() => {}
-                _ => return self.forsaken(key),
-            }
-        }
-        if event.is_read_closed() || event.is_error() || event.is_write_closed() {
-            self.tell_gone(key);
-        }
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        connection.half_closed |= event.is_read_closed();
-        connection.readable |= event.is_readable() || event.is_read_closed();
-        if event.is_writable() && connection.link.unblock() {
-            self.flush(key);
-        }
-        self.progress(key);
-    }
-
-    /// Connections that had more to do than one turn allows.
-    fn go_on(&mut self) {
-        for (key, serial) in std::mem::take(&mut self.again) {
-            if !self.is_current(key, serial) {
-                continue;
-            }
-            if self.connections[key].link.has_pending()
-                || matches!(self.connections[key].stage, Stage::Sending(_))
-            {
-                self.flush(key);
-            }
-            self.progress(key);
-        }
-    }
-
-    /// Sends on what is queued for a client, and watches that it takes something now and then.
-    pub(crate) fn flush(&mut self, key: usize) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        let (flushed, moved) = connection.link.flush();
-        let serial = connection.serial;
-        if connection.link.take_room() {
-            self.reports.push(Event::Room(connection.exchange));
-        }
-        match (flushed, &connection.stage) {
-            (Flushed::Empty, Stage::Sending(then)) => {
-                let then = *then;
-                self.sent(key, then);
-            }
-            (Flushed::Empty, Stage::Serving | Stage::Streaming(_)) => self.rest(key),
-            (Flushed::Broken, Stage::WebSocket(_)) => self.close(key),
-            (_, Stage::WebSocket(_)) => {
-                if flushed == Flushed::More {
-                    self.again.push((key, serial));
-                }
-                self.note_flushed(key, flushed, moved);
-            }
-            (Flushed::Empty, _) => {}
-            (Flushed::Broken, Stage::Serving | Stage::Streaming(_)) => self.tell_gone(key),
-            (Flushed::Broken, _) => self.close(key),
-            (Flushed::More, _) => {
-                self.again.push((key, serial));
-                self.watch_sending(key);
-            }
-            (Flushed::Blocked, _) => {
-                if moved || !connection.deadline.is_set() {
-                    self.watch_sending(key);
-                }
-            }
-        }
+    pub(crate) fn publish_connections(&self) {
+        self.turn
+            .dispatcher
+            .publish_connections(self.connections.len());
     }
 }

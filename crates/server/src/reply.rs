@@ -19,6 +19,7 @@ use proto::h1::{ResponseContext, ResponseFraming, ResponseHead};
 use crate::burst::{Burst, Timing};
 use crate::dispatcher::{Dispatcher, Message, Outcome};
 use crate::exchange::ExchangeId;
+use crate::inlet::Inlet;
 use crate::link::Delivery;
 use crate::sink::{FilePart, Room, Sink, SinkError};
 
@@ -159,6 +160,8 @@ pub struct Reply {
     /// What an event loop has sent in this turn.
     burst: Burst,
     asked: Asked,
+    /// The body of the request, where it is read while it arrives.
+    upload: Option<Arc<Inlet>>,
     state: State,
     head: ResponseHead,
     keep_alive: bool,
@@ -175,8 +178,10 @@ impl Reply {
         id: ExchangeId,
         sink: Sink,
         asked: Asked,
+        upload: Option<Arc<Inlet>>,
     ) -> Reply {
         Reply {
+            upload,
             dispatcher,
             id,
             sink,
@@ -515,8 +520,12 @@ impl Reply {
             version: self.asked.version,
             head_request: self.asked.head_request,
             keep_alive: self.keep_alive
+                && self
+                    .upload
+                    .as_ref()
+                    .is_none_or(|upload| upload.allows_next())
                 && dispatcher.stopping().is_none()
-                && dispatcher.options.keep_alive > 0,
+                && dispatcher.options.session.keep_alive > 0,
         };
         let date = dispatcher.date.now();
         let added = dispatcher.options.additions(&date);

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use mio::{Poll, Waker};
@@ -11,14 +11,15 @@ use parking_lot::Mutex;
 use settings::Config;
 use sys::forks::Private;
 
-use crate::accept::Listener;
+use crate::accept::{Listen, Listener};
 use crate::access_log::{AccessLog, Colours, Entry, Left};
 use crate::dispatcher::{Dispatcher, Leader, Parts};
 use crate::exchange::Exchange;
 use crate::handover::Handover;
 use crate::inlet::Event;
-use crate::options::{Options, Seat};
-use crate::reactor::{Patience, Reactor, WAKER};
+use crate::options::{Options, Seat, Service};
+use crate::poller::WAKER;
+use crate::reactor::{Patience, Reactor};
 use crate::statsd::Statsd;
 use crate::watchdog;
 
@@ -110,9 +111,8 @@ impl Server {
         let reactor = Mutex::new(Reactor::new(
             poll,
             Arc::clone(&dispatcher),
-            listeners,
+            Listen::new(listeners, limit),
             handover,
-            limit,
         ));
         Ok(Arc::new(Server {
             dispatcher,
@@ -139,7 +139,7 @@ impl Server {
 
     /// The poller, which becomes readable when there is something to do: any event loop can watch it.
     pub fn with_poller<T>(&self, with: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-        with(self.reactor.lock().poll.registry().as_fd())
+        with(self.reactor.lock().descriptor())
     }
 
     /// Does what there is to do without waiting, for an event loop that watches the poller. Deadlines make the poller
@@ -167,10 +167,10 @@ impl Server {
         }
     }
 
-    /// Has bodies streamed, and any number of requests answered at once, from now on: an event loop is going to turn the
-    /// server, which was not known when it was made. To be called before the first look.
-    pub fn stream_bodies(&self) {
-        self.dispatcher.options.stream_bodies();
+    /// Changes how exchanges reach the application, where that was not known when the server was made. To be called before the
+    /// first [`Server::next`] or [`Server::look`].
+    pub fn serve_by(&self, service: Service) {
+        self.dispatcher.options.serve_by(service);
     }
 
     /// The worker is given up: says in the log which requests are with the application, for how long and from whom, and
@@ -264,7 +264,7 @@ impl Server {
         let mut reactor = self.reactor.lock();
         reactor.turn(free, patience);
         let mut state = self.dispatcher.state();
-        state.ready.extend(reactor.ready.drain(..));
+        state.ready.extend(reactor.turn.ready.drain(..));
         state.interrupted |= reactor.take_interruption();
         if reactor.is_finished() && state.busy == 0 && state.ready.is_empty() {
             state.done = true;
@@ -281,7 +281,7 @@ impl Server {
         if looped {
             reactor.set_alarm();
         }
-        std::mem::take(&mut reactor.reports)
+        reactor.take_events()
     }
 
     /// Turns the reactor while every thread is inside the application, until one wants it back.
@@ -312,9 +312,10 @@ impl Server {
         }
         reactor.turn(0, Patience::Look);
         let mut state = self.dispatcher.state();
-        state.ready.extend(reactor.ready.drain(..));
+        state.ready.extend(reactor.turn.ready.drain(..));
         state.interrupted |= reactor.take_interruption();
-        let awaited = !state.ready.is_empty() || state.interrupted || !reactor.reports.is_empty();
+        let awaited =
+            !state.ready.is_empty() || state.interrupted || !reactor.turn.events.is_empty();
         let finished = reactor.is_finished();
         drop(state);
         reactor.set_alarm();

@@ -5,8 +5,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A moment in milliseconds of the worker's own monotonic clock.
-pub(crate) type Millis = u64;
+pub(crate) use proto::h1::session::Millis;
+
+use crate::connection::ConnectionId;
 
 /// A deadline that a connection carries.
 #[derive(Debug, Clone, Copy)]
@@ -23,22 +24,19 @@ impl Deadline {
         at: Millis::MAX,
         scheduled: Millis::MAX,
     };
-
-    /// Whether there is one.
-    pub(crate) fn is_set(self) -> bool {
-        self.at != Millis::MAX
-    }
-
-    /// Whether it is over.
-    pub(crate) fn has_passed(self, now: Millis) -> bool {
-        self.at <= now
-    }
 }
 
-/// The heap of entries: (when, which connection, its serial number).
+/// When a connection is to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    at: Millis,
+    pub(crate) id: ConnectionId,
+}
+
+/// The entries, the next one first.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    heap: BinaryHeap<Reverse<(Millis, usize, u64)>>,
+    heap: BinaryHeap<Reverse<Entry>>,
 }
 
 /// What an entry that came up is found to be.
@@ -54,32 +52,26 @@ pub(crate) enum Due {
 
 impl Timers {
     /// Sets a connection's deadline. A new entry is made only where the deadline comes before the entry that stands.
-    pub(crate) fn set(&mut self, deadline: &mut Deadline, at: Millis, key: usize, serial: u64) {
+    pub(crate) fn set(&mut self, deadline: &mut Deadline, at: Millis, id: ConnectionId) {
         deadline.at = at;
         if at < deadline.scheduled {
             deadline.scheduled = at;
-            self.heap.push(Reverse((at, key, serial)));
+            self.heap.push(Reverse(Entry { at, id }));
         }
     }
 
     /// Takes the next entry whose time has come.
-    pub(crate) fn pop(&mut self, now: Millis) -> Option<(Millis, usize, u64)> {
-        let Reverse((at, ..)) = *self.heap.peek()?;
-        if at > now {
+    pub(crate) fn pop(&mut self, now: Millis) -> Option<Entry> {
+        let Reverse(next) = self.heap.peek()?;
+        if next.at > now {
             return None;
         }
         self.heap.pop().map(|Reverse(entry)| entry)
     }
 
     /// Judges an entry taken by [`Timers::pop`] against the deadline of its connection.
-    pub(crate) fn judge(
-        &mut self,
-        deadline: &mut Deadline,
-        entry: (Millis, usize, u64),
-        now: Millis,
-    ) -> Due {
-        let (at, key, serial) = entry;
-        if deadline.scheduled != at {
+    pub(crate) fn judge(&mut self, deadline: &mut Deadline, entry: Entry, now: Millis) -> Due {
+        if deadline.scheduled != entry.at {
             return Due::Stale;
         }
         deadline.scheduled = Millis::MAX;
@@ -87,14 +79,14 @@ impl Timers {
             return Due::Expired;
         }
         if deadline.at != Millis::MAX {
-            self.set(deadline, deadline.at, key, serial);
+            self.set(deadline, deadline.at, entry.id);
         }
         Due::Later
     }
 
     /// When the next entry comes up.
     pub(crate) fn next(&self) -> Option<Millis> {
-        self.heap.peek().map(|Reverse((at, ..))| *at)
+        self.heap.peek().map(|Reverse(entry)| entry.at)
     }
 }
 
@@ -102,12 +94,15 @@ impl Timers {
 mod tests {
     use super::*;
 
+    const ONE: ConnectionId = ConnectionId { key: 1, serial: 1 };
+    const TWO: ConnectionId = ConnectionId { key: 2, serial: 7 };
+
     #[test]
     fn a_deadline_moved_later_makes_no_new_entry() {
         let (mut timers, mut deadline) = (Timers::default(), Deadline::NONE);
-        timers.set(&mut deadline, 10, 1, 1);
+        timers.set(&mut deadline, 10, ONE);
         for at in 11..1000 {
-            timers.set(&mut deadline, at, 1, 1);
+            timers.set(&mut deadline, at, ONE);
         }
         assert_eq!(timers.heap.len(), 1);
         let entry = timers.pop(500).unwrap();
@@ -120,12 +115,33 @@ mod tests {
     #[test]
     fn a_deadline_moved_earlier_comes_up_early_and_once() {
         let (mut timers, mut deadline) = (Timers::default(), Deadline::NONE);
-        timers.set(&mut deadline, 100, 1, 1);
-        timers.set(&mut deadline, 10, 1, 1);
+        timers.set(&mut deadline, 100, ONE);
+        timers.set(&mut deadline, 10, ONE);
         let entry = timers.pop(10).unwrap();
         assert_eq!(timers.judge(&mut deadline, entry, 10), Due::Expired);
         let entry = timers.pop(100).unwrap();
         assert_eq!(timers.judge(&mut deadline, entry, 100), Due::Stale);
         assert!(timers.pop(u64::MAX).is_none());
+    }
+
+    #[test]
+    fn deadlines_come_up_in_their_order_whosever_they_are() {
+        let mut timers = Timers::default();
+        let (mut one, mut two) = (Deadline::NONE, Deadline::NONE);
+        timers.set(&mut one, 20, ONE);
+        timers.set(&mut two, 10, TWO);
+        assert_eq!(timers.pop(9), None);
+        assert_eq!(timers.pop(30).map(|entry| entry.id), Some(TWO));
+        assert_eq!(timers.pop(30).map(|entry| entry.id), Some(ONE));
+    }
+
+    #[test]
+    fn a_deadline_that_is_lifted_comes_up_as_nothing() {
+        let (mut timers, mut deadline) = (Timers::default(), Deadline::NONE);
+        timers.set(&mut deadline, 10, ONE);
+        timers.set(&mut deadline, Millis::MAX, ONE);
+        let entry = timers.pop(10).unwrap();
+        assert_eq!(timers.judge(&mut deadline, entry, 10), Due::Later);
+        assert_eq!(timers.next(), None);
     }
 }

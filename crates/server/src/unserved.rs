@@ -4,28 +4,35 @@
 use proto::Request;
 use proto::forwarded::Scheme;
 use proto::h1;
+use proto::h1::session::Outcome;
 
 use crate::access_log::Record;
-use crate::connection::{Connection, Stage, Then};
-use crate::reactor::Reactor;
-use crate::receive::Refusal;
+use crate::codec::Codec;
+use crate::connection::{Connection, Fate};
+use crate::http1::Refusal;
+use crate::turn::Turn;
 
 /// In the access log only: the client left before its request was complete. nginx's number for it.
 const INCOMPLETE: u16 = 400;
 
-impl Reactor {
-    /// Answers a request that is not served, and ends its connection.
-    pub(crate) fn refuse(&mut self, key: usize, refusal: &Refusal) {
-        let held = self.connections[key].take_unfinished();
+impl Connection {
+    /// Answers a request that is not served, and ends the connection.
+    pub(crate) fn refuse(&mut self, refusal: &Refusal, turn: &mut Turn) -> Fate {
+        let held = self.take_unfinished();
         let request = refusal.request.as_deref().or(held.as_ref());
-        self.turn_away(key, refusal, request);
+        self.turn_away(refusal, request, turn)
     }
 
     /// The same; the request, if it is known, for the access log.
-    pub(crate) fn turn_away(&mut self, key: usize, refusal: &Refusal, request: Option<&Request>) {
+    pub(crate) fn turn_away(
+        &mut self,
+        refusal: &Refusal,
+        request: Option<&Request>,
+        turn: &mut Turn,
+    ) -> Fate {
         let mut page = Vec::with_capacity(512);
-        let date = self.dispatcher.date.now();
-        let added = self.dispatcher.options.additions(&date);
+        let date = turn.dispatcher.date.now();
+        let added = turn.dispatcher.options.additions(&date);
         let mut length = h1::encode_error(refusal.status, refusal.rule, added, &mut page);
         if request.is_some_and(Request::is_head) {
             page.truncate(page.len() - length);
@@ -36,36 +43,32 @@ impl Reactor {
             refusal.status,
             refusal.rule
         );
-        let answered = self.connections[key].link.send(&[&page]);
-        self.note_unserved(key, refusal.status, length as u64, request);
+        let answered = self.link.send(&[&page]);
+        self.note_unserved(refusal.status, length as u64, request, turn);
         if answered.is_err() {
-            return self.close(key);
+            return Fate::Closed;
         }
-        let connection = &mut self.connections[key];
-        if connection.link.has_pending() {
-            connection.stage = Stage::Sending(Then::Linger);
-            return self.again.push((key, connection.serial));
+        if let Codec::H1(http) = &mut self.codec {
+            http.session.refuse();
         }
-        self.linger(key);
+        self.over(Outcome::Close, turn)
     }
 
     /// The client has left. Of a request that it had begun there is a line.
-    pub(crate) fn forsaken(&mut self, key: usize) {
-        let connection = &mut self.connections[key];
-        if connection.has_begun_request() {
-            let request = connection.take_unfinished();
-            self.note_unserved(key, INCOMPLETE, 0, request.as_ref());
+    pub(crate) fn forsaken(&mut self, turn: &Turn) -> Fate {
+        if matches!(&self.codec, Codec::H1(http) if http.session.is_receiving()) {
+            let request = self.take_unfinished();
+            self.note_unserved(INCOMPLETE, 0, request.as_ref(), turn);
         }
-        self.close(key);
+        Fate::Closed
     }
 
-    fn note_unserved(&self, key: usize, status: u16, sent: u64, request: Option<&Request>) {
-        let connection = &self.connections[key];
-        let took = connection.since.elapsed();
-        self.dispatcher.measure(status, took);
-        self.dispatcher.access_log.note_refusal(&Record {
+    fn note_unserved(&self, status: u16, sent: u64, request: Option<&Request>, turn: &Turn) {
+        let took = self.since.elapsed();
+        turn.dispatcher.measure(status, took);
+        turn.dispatcher.access_log.note_refusal(&Record {
             request,
-            ends: &connection.ends,
+            ends: &self.ends,
             status,
             sent,
             took,
@@ -74,22 +77,12 @@ impl Reactor {
             variables: &[],
         });
     }
-}
-
-impl Connection {
-    /// Whether part of a request has been read that is not yet with the application.
-    fn has_begun_request(&self) -> bool {
-        matches!(self.stage, Stage::Head(_) | Stage::Body(_))
-    }
 
     /// The request whose body is being read, which ends here.
     fn take_unfinished(&mut self) -> Option<Request> {
-        match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Body(upload) => Some(upload.request),
-            stage => {
-                self.stage = stage;
-                None
-            }
+        match &mut self.codec {
+            Codec::H1(http) => http.take_unfinished(),
+            Codec::WebSocket(_) => None,
         }
     }
 }

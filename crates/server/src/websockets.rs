@@ -3,14 +3,15 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::connection::{Stage, Then};
+use crate::codec::Codec;
+use crate::connection::{Connection, Fate, READS};
+use crate::http1::Http1;
 use crate::inlet::Event;
 use crate::link::Flushed;
-use crate::progress::{READS, receive};
-use crate::reactor::Reactor;
 use crate::shared_websocket::{SharedWebSocket, Taken};
 use crate::sink::SinkError;
 use crate::timers::Millis;
+use crate::turn::Turn;
 
 /// How long a client may take to answer the close frame of a server that ends, in milliseconds; less where
 /// `graceful_timeout` is short. What follows, such as the lifespan of an application, needs its time too.
@@ -38,6 +39,8 @@ impl CloseReason {
 #[derive(Debug)]
 pub(crate) struct Upgraded {
     pub(crate) shared: Arc<SharedWebSocket>,
+    /// When the session has something to do, as far as it was asked.
+    session_due: Millis,
     /// When the client has to have taken some of what waits for it; `Millis::MAX` where nothing does.
     send_by: Millis,
     /// When the connection ends, whatever the client says; `Millis::MAX` until the server comes to its end.
@@ -45,190 +48,181 @@ pub(crate) struct Upgraded {
 }
 
 impl Upgraded {
-    fn new(shared: Arc<SharedWebSocket>) -> Upgraded {
+    pub(crate) fn new(shared: Arc<SharedWebSocket>) -> Upgraded {
         Upgraded {
             shared,
+            session_due: Millis::MAX,
             send_by: Millis::MAX,
             leave_by: Millis::MAX,
         }
     }
+
+    /// When something is overdue.
+    pub(crate) fn timeout(&self) -> Millis {
+        self.session_due.min(self.send_by).min(self.leave_by)
+    }
 }
 
-impl Reactor {
-    /// An exchange has become a WebSocket.
-    pub(crate) fn upgrade(&mut self, key: usize, shared: Arc<SharedWebSocket>) {
-        let connection = &mut self.connections[key];
-        connection.inlet = None;
-        connection.stage = Stage::WebSocket(Box::new(Upgraded::new(shared)));
-        self.again.push((key, connection.serial));
-        if let Some(close_reason) = self.close_reason {
-            self.close_websocket(key, close_reason);
+impl Connection {
+    /// Reads what there is, as far as the application follows.
+    pub(crate) fn progress_websocket(&mut self, turn: &mut Turn) -> Fate {
+        let Codec::WebSocket(upgraded) = &self.codec else {
+            return Fate::Open;
+        };
+        let shared = Arc::clone(&upgraded.shared);
+        for _ in 0..READS {
+            if !self.has_unread() || shared.is_over() || !shared.may_read() {
+                return self.settle(turn);
+            }
+            match self.read_websocket(&shared, turn) {
+                Ok(Some(taken)) => self.heard_websocket(taken, turn),
+                Ok(None) => return Fate::Closed,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(_) => return Fate::Closed,
+            }
         }
+        turn.again.push(self.id);
+        self.settle(turn)
     }
 
-    /// Reads what there is, as far as the application follows.
-    pub(crate) fn progress_websocket(&mut self, key: usize) {
-        for _ in 0..READS {
-            let connection = &mut self.connections[key];
-            let unread = connection.has_unread();
-            let Stage::WebSocket(upgraded) = &connection.stage else {
-                return;
-            };
-            let shared = Arc::clone(&upgraded.shared);
-            if !unread || shared.is_over() || !shared.may_read() {
-                return self.settle(key);
+    /// Takes what was read before, or reads once. `None` is the end of the connection.
+    fn read_websocket(
+        &mut self,
+        shared: &SharedWebSocket,
+        turn: &mut Turn,
+    ) -> io::Result<Option<Taken>> {
+        if !self.inbound.is_empty() {
+            let mut held = std::mem::take(&mut self.inbound);
+            let taken = shared.take(&held);
+            if taken.consumed < held.len() {
+                held.drain(..taken.consumed);
+                self.inbound = held;
             }
-            let taken = if connection.inbound.is_empty() {
-                match receive(connection, &mut self.scratch) {
-                    Ok(0) if shared.is_parting() => {
-                        connection.readable = false;
-                        continue;
-                    }
-                    Ok(0) => return self.close(key),
-                    Ok(count) => {
-                        let taken = shared.take(&self.scratch[..count]);
-                        let rest = &self.scratch[taken.consumed..count];
-                        connection.inbound.extend_from_slice(rest);
-                        taken
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        connection.readable = false;
-                        continue;
-                    }
-                    Err(_) => return self.close(key),
-                }
-            } else {
-                let mut held = std::mem::take(&mut connection.inbound);
-                let taken = shared.take(&held);
-                if taken.consumed < held.len() {
-                    held.drain(..taken.consumed);
-                    connection.inbound = held;
-                }
-                taken
-            };
-            self.heard(key, taken);
+            return Ok(Some(taken));
         }
-        let serial = self.connections[key].serial;
-        self.settle(key);
-        self.again.push((key, serial));
+        match self.receive(&mut turn.scratch)? {
+            // Our close frame is still to come.
+            0 if shared.is_parting() => Err(io::ErrorKind::WouldBlock.into()),
+            0 => Ok(None),
+            count => {
+                let taken = shared.take(&turn.scratch[..count]);
+                let rest = &turn.scratch[taken.consumed..count];
+                self.inbound.extend_from_slice(rest);
+                Ok(Some(taken))
+            }
+        }
     }
 
     /// Tells the application what has come of the bytes.
-    fn heard(&mut self, key: usize, taken: Taken) {
-        let connection = &self.connections[key];
+    fn heard_websocket(&mut self, taken: Taken, turn: &mut Turn) {
         if taken.awaited {
-            self.reports.push(Event::Message(connection.exchange));
+            turn.events.push(Event::Message(self.exchange));
         }
         if taken.ended {
-            self.reports.push(Event::Gone(connection.exchange));
+            turn.events.push(Event::Gone(self.exchange));
         }
-        if connection.link.has_pending() {
-            self.again.push((key, connection.serial));
+        if self.link.has_pending() {
+            turn.again.push(self.id);
         }
     }
 
-    /// Ends the connection of a WebSocket that is over, and sets the deadline of any other.
-    fn settle(&mut self, key: usize) {
-        let connection = &mut self.connections[key];
-        let Stage::WebSocket(upgraded) = &connection.stage else {
-            return;
+    /// Ends the connection of a WebSocket that is over, and asks any other when it has something to do.
+    fn settle(&mut self, turn: &mut Turn) -> Fate {
+        let Codec::WebSocket(upgraded) = &mut self.codec else {
+            return Fate::Open;
         };
         if !upgraded.shared.is_over() {
-            let timeout = upgraded.shared.timeout().map_or(Millis::MAX, |timeout| {
+            upgraded.session_due = upgraded.shared.timeout().map_or(Millis::MAX, |timeout| {
                 // The clock of the reactor stands still during a turn.
                 let timeout = Millis::try_from(timeout.as_millis()).unwrap_or(Millis::MAX);
-                self.now.saturating_add(timeout).saturating_add(1)
+                turn.now().saturating_add(timeout).saturating_add(1)
             });
-            let at = timeout.min(upgraded.send_by).min(upgraded.leave_by);
-            return self.set_deadline(key, at.saturating_sub(self.now));
+            return Fate::Open;
         }
         // The client may be in the middle of a message, and must not lose our close frame to a reset.
-        if !connection.link.has_pending() {
-            return self.linger(key);
+        let mut http = Http1::ending();
+        let pending = self.link.has_pending();
+        let step = match pending {
+            true => None,
+            false => Some(http.session.sent(&turn.settings, turn.clock.now)),
+        };
+        self.codec = Codec::H1(http);
+        turn.again.push(self.id);
+        match step {
+            Some(step) => self.follow(step, turn),
+            None => {
+                self.watch_sending(turn);
+                Fate::Open
+            }
         }
-        connection.stage = Stage::Sending(Then::Linger);
-        self.again.push((key, connection.serial));
-        self.watch_sending(key);
     }
 
     /// Notes what a flush has brought: everything was sent, or the client has `send_timeout` to take some of the rest.
-    pub(crate) fn note_flushed(&mut self, key: usize, flushed: Flushed, moved: bool) {
-        let send_by = self
-            .now
-            .saturating_add(self.dispatcher.options.send_timeout);
-        let connection = &mut self.connections[key];
-        let Stage::WebSocket(upgraded) = &mut connection.stage else {
-            return;
+    pub(crate) fn flushed_websocket(
+        &mut self,
+        flushed: Flushed,
+        moved: bool,
+        turn: &mut Turn,
+    ) -> Fate {
+        let Codec::WebSocket(upgraded) = &mut self.codec else {
+            return Fate::Open;
         };
         match flushed {
-            Flushed::Empty => upgraded.send_by = Millis::MAX,
-            _ if moved || upgraded.send_by == Millis::MAX => {
-                upgraded.send_by = send_by;
-                connection.unsent = connection.link.unsent();
+            Flushed::Broken => return Fate::Closed,
+            Flushed::Empty => {
+                upgraded.send_by = Millis::MAX;
+                return Fate::Open;
             }
-            _ => {}
+            Flushed::More => turn.again.push(self.id),
+            Flushed::Blocked => {}
         }
+        if moved || upgraded.send_by == Millis::MAX {
+            upgraded.send_by = turn.now().saturating_add(turn.settings.send_timeout);
+            self.watch_sending(turn);
+        }
+        Fate::Open
     }
 
     /// The deadline of a WebSocket has passed.
-    pub(crate) fn websocket_due(&mut self, key: usize) {
-        let connection = &mut self.connections[key];
-        let Stage::WebSocket(upgraded) = &mut connection.stage else {
-            return;
+    pub(crate) fn expire_websocket(&mut self, turn: &mut Turn) -> Fate {
+        let Codec::WebSocket(upgraded) = &mut self.codec else {
+            return Fate::Open;
         };
-        if upgraded.leave_by <= self.now {
-            return self.close(key);
+        if upgraded.leave_by <= turn.now() {
+            return Fate::Closed;
         }
-        if upgraded.send_by <= self.now && connection.link.has_pending() {
-            let unsent = connection.link.unsent();
-            if unsent >= connection.unsent {
-                connection.link.give_up(SinkError::TimedOut);
-                return self.close(key);
+        if upgraded.send_by <= turn.now() {
+            upgraded.send_by = Millis::MAX;
+            if self.link.has_pending() {
+                let before = std::mem::replace(&mut self.unsent, self.link.unsent());
+                if self.unsent >= before {
+                    self.link.give_up(SinkError::TimedOut);
+                    return Fate::Closed;
+                }
+                upgraded.send_by = turn.now().saturating_add(turn.settings.send_timeout);
             }
-            connection.unsent = unsent;
-            upgraded.send_by = self
-                .now
-                .saturating_add(self.dispatcher.options.send_timeout);
         }
         if upgraded.shared.handle_timeout() {
-            self.reports.push(Event::Gone(connection.exchange));
+            turn.events.push(Event::Gone(self.exchange));
         }
-        if connection.link.has_pending() {
-            self.again.push((key, connection.serial));
+        if self.link.has_pending() {
+            turn.again.push(self.id);
         }
-        self.settle(key);
-    }
-
-    /// The connection of a WebSocket is gone, or about to be closed.
-    pub(crate) fn lose(&mut self, key: usize) {
-        if let Some(connection) = self.connections.get(key)
-            && let Stage::WebSocket(upgraded) = &connection.stage
-            && upgraded.shared.lose()
-        {
-            self.reports.push(Event::Gone(connection.exchange));
-        }
-    }
-
-    /// The server comes to its end, and closes its WebSockets with this.
-    pub(crate) fn close_websockets(&mut self, close_reason: CloseReason) {
-        self.close_reason = Some(close_reason);
-        let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
-        keys.into_iter()
-            .for_each(|key| self.close_websocket(key, close_reason));
+        self.settle(turn)
     }
 
     /// Closes a WebSocket, and gives the client a while to answer.
-    fn close_websocket(&mut self, key: usize, close_reason: CloseReason) {
-        let span = CLOSE_TIMEOUT.min(self.dispatcher.options.graceful_timeout / 4);
-        let connection = &mut self.connections[key];
-        let Stage::WebSocket(upgraded) = &mut connection.stage else {
-            return;
+    pub(crate) fn close_websocket(&mut self, close_reason: CloseReason, turn: &mut Turn) -> Fate {
+        let span = CLOSE_TIMEOUT.min(turn.dispatcher.options.graceful_timeout / 4);
+        let Codec::WebSocket(upgraded) = &mut self.codec else {
+            return Fate::Open;
         };
-        upgraded.leave_by = self.now.saturating_add(span);
+        upgraded.leave_by = turn.now().saturating_add(span);
         let (code, reason) = close_reason.words();
         if upgraded.shared.close_by_server(code, reason) {
-            self.reports.push(Event::Gone(connection.exchange));
+            turn.events.push(Event::Gone(self.exchange));
         }
-        self.again.push((key, connection.serial));
+        turn.again.push(self.id);
+        Fate::Open
     }
 }

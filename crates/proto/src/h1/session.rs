@@ -540,6 +540,17 @@ impl Session {
         }
     }
 
+    /// The connection is broken: nothing can be sent or read any more.
+    pub fn lost(&mut self) -> Step {
+        self.reading = Reading::Ended;
+        self.read_by = NEVER;
+        self.send_by = NEVER;
+        match self.writing {
+            Writing::Exchange => Step::Stay,
+            Writing::Silent | Writing::Draining(_) | Writing::Shut => Step::Close,
+        }
+    }
+
     /// The server comes to its end: a client that may still send a request has as long as `settings` now says.
     pub fn wind_down(&mut self, settings: &Settings, now: Millis) {
         if matches!(self.reading, Reading::Idle | Reading::Unwanted(_)) {
@@ -608,6 +619,16 @@ impl Session {
     pub fn is_receiving(&self) -> bool {
         self.writing == Writing::Silent
             && matches!(self.reading, Reading::Head(_) | Reading::Body(_))
+    }
+
+    /// Whether a request is what the client is expected to send, or the rest of one.
+    #[must_use]
+    pub fn awaits_request(&self) -> bool {
+        let awaited = matches!(
+            self.reading,
+            Reading::Idle | Reading::Head(_) | Reading::Body(_) | Reading::Unwanted(_)
+        );
+        awaited && self.writing == Writing::Silent
     }
 
     /// Whether a request is being answered.

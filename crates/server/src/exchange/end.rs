@@ -24,7 +24,9 @@ impl Drop for Exchange {
         let now = Instant::now();
         self.log_access(now.duration_since(self.arrived));
         let outcome = self.reply.outcome();
-        let urgent = outcome != Outcome::KeepAlive || self.link().take_attention();
+        // The rest of a body may be there and unread, and the next request stands behind it.
+        let is_unread = self.inlet.as_ref().is_some_and(|inlet| !inlet.is_whole());
+        let urgent = outcome != Outcome::KeepAlive || is_unread || self.link().take_attention();
         let message = Message::Finished(self.id(), outcome);
         self.dispatcher()
             .come_back(message, now.duration_since(departed), urgent);

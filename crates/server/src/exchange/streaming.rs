@@ -59,8 +59,7 @@ impl Exchange {
         if resume {
             self.dispatcher().tell(Message::Pending(self.id()));
         }
-        let waits = read == Read::Pending && std::mem::take(&mut self.owes_continue);
-        if waits && !self.reply.is_started() {
+        if read == Read::Pending && !self.reply.is_started() && inlet.take_permission() {
             // A client that is gone is noticed by the reactor.
             let _ = self.reply.send_aside(h1::CONTINUE);
         }

@@ -13,7 +13,7 @@ use super::*;
 use crate::access_log::{AccessLog, Colours};
 use crate::dispatcher::Parts;
 use crate::link::Link;
-use crate::options::{Bodies, Options, Seat};
+use crate::options::{Options, Seat, Service};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const HEAD: &str = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -26,9 +26,8 @@ fn dispatcher() -> Arc<Dispatcher> {
         slot: Scoreboard::new(1).unwrap().slot(0),
         notifier: Notifier::new().unwrap(),
         max_requests: 0,
-        bodies: Bodies::Whole,
+        service: Service::threads(1),
         siblings: None,
-        threads: 1,
         access_file: None,
     };
     let config = Config::default();
@@ -55,7 +54,7 @@ fn reply(request: &str) -> (Reply, Socket) {
         keep_alive: request.keep_alive(),
     };
     let sink = Sink::h1(Arc::new(Link::new(near)));
-    let reply = Reply::new(dispatcher(), ExchangeId::default(), sink, asked);
+    let reply = Reply::new(dispatcher(), ExchangeId::default(), sink, asked, None);
     (reply, far)
 }
 

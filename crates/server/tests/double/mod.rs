@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use proto::h1::ResponseHead;
 use server::{
-    Bodies, Exchange, Listener, Look, Next, ReplyError, Seat, Server, Shutdown, Siblings,
+    Exchange, Listener, Look, Next, ReplyError, Seat, Server, Service, Shutdown, Siblings,
 };
 use settings::{Address, Config};
 use sys::fdpass::Queue;
@@ -126,9 +126,8 @@ impl Double {
             slot: slot.clone(),
             notifier: Notifier::new().unwrap(),
             max_requests: 0,
-            bodies: Bodies::Streamed,
+            service: Service::EVENT_LOOP,
             siblings: None,
-            threads: 1000,
             access_file: None,
         };
         let server = Server::new(vec![listener(socket)], config, seat).unwrap();
@@ -175,9 +174,8 @@ impl Double {
             slot: slot.clone(),
             notifier: Notifier::new().unwrap(),
             max_requests: 0,
-            bodies: Bodies::Whole,
+            service: Service::threads(threads),
             siblings,
-            threads,
             access_file: None,
         };
         let server = Server::new(listeners, config, seat).unwrap();

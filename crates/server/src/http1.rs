@@ -1,0 +1,633 @@
+//! A connection that speaks HTTP/1: its bytes become exchanges or refusals, bodies go to where they are collected or read, and
+//! what the session says is done. The session itself is [`proto::h1::Session`].
+
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use proto::forwarded::{self, Scheme};
+use proto::h1::Session;
+use proto::h1::session::{Event as Heard, Leftover, Outcome, Overdue, Refused, Step};
+use proto::{Framing, Request};
+
+use crate::body::{Body, BodyBuffer};
+use crate::codec::Codec;
+use crate::connection::{Connection, Fate};
+use crate::exchange::{Exchange, ExchangeId, Origin};
+use crate::inlet::{Departure, Event, Inlet};
+use crate::link::Delivery;
+use crate::options::{Bodies, Options};
+use crate::peer::Ends;
+use crate::sink::SinkError;
+use crate::timers::Millis;
+use crate::turn::Turn;
+
+const HEADER_TIMEOUT: Refusal = Refusal {
+    status: 408,
+    rule: "The request head did not arrive in time.",
+    request: None,
+};
+const BODY_TIMEOUT: Refusal = Refusal {
+    status: 408,
+    rule: "The request body did not arrive in time.",
+    request: None,
+};
+const FULL: Refusal = Refusal {
+    status: 503,
+    rule: "The server answers as many requests as it may.",
+    request: None,
+};
+const NO_SPACE: Refusal = Refusal {
+    status: 500,
+    rule: "The request body could not be stored.",
+    request: None,
+};
+
+/// What a connection of HTTP/1 has beside its bytes.
+#[derive(Debug)]
+pub(crate) struct Http1 {
+    pub(crate) session: Session,
+    /// The request whose body is being collected.
+    upload: Option<Box<Upload>>,
+    /// Where the application reads the body of its exchange, and learns that the client left.
+    inlet: Option<Arc<Inlet>>,
+}
+
+/// A request whose body is being read before the application is called.
+#[derive(Debug)]
+struct Upload {
+    request: Request,
+    scheme: Scheme,
+    buffer: BodyBuffer,
+}
+
+/// What became of bytes.
+enum Fed {
+    /// More is needed.
+    NeedMore,
+    /// A request is complete.
+    Complete(Request, Scheme, Body),
+    /// A request head is complete; its body goes to the application while it arrives.
+    Begun(Request, Scheme, Arc<Inlet>),
+    /// More of such a body has arrived.
+    Streamed {
+        /// The application waits for it.
+        awaited: bool,
+    },
+}
+
+/// Why a request is not served.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) rule: &'static str,
+    /// The request, where its head could be read and no exchange has been made of it: for the access log.
+    pub(crate) request: Option<Box<Request>>,
+}
+
+impl Refusal {
+    fn of(self, request: Request) -> Refusal {
+        Refusal {
+            request: Some(Box::new(request)),
+            ..self
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Refusal {
+        Refusal {
+            status: refused.violation.status(),
+            rule: refused.violation.rule(),
+            request: refused.request,
+        }
+    }
+}
+
+impl Http1 {
+    /// A connection whose client has to begin a request by `read_by`.
+    pub(crate) fn new(read_by: Millis) -> Http1 {
+        Http1::of(Session::new(read_by))
+    }
+
+    /// What is left of a connection that spoke another protocol.
+    pub(crate) fn ending() -> Http1 {
+        Http1::of(Session::ending())
+    }
+
+    fn of(session: Session) -> Http1 {
+        Http1 {
+            session,
+            upload: None,
+            inlet: None,
+        }
+    }
+
+    /// The request whose body is being collected, which ends here.
+    pub(crate) fn take_unfinished(&mut self) -> Option<Request> {
+        self.upload.take().map(|upload| upload.request)
+    }
+
+    /// Takes bytes in. Says how many were used; the rest belongs to the next request.
+    fn hear(&mut self, input: &[u8], ends: &Ends, turn: &Turn) -> Result<(usize, Fed), Refusal> {
+        if self.upload.is_some() {
+            return self.collect(input, turn);
+        }
+        if let Some(inlet) = &self.inlet
+            && self.session.is_within_body()
+        {
+            let inlet = Arc::clone(inlet);
+            let (used, awaited) = self.pass_on(input, &inlet, turn)?;
+            return Ok((used, Fed::Streamed { awaited }));
+        }
+        let heard = self.session.hear(input, &turn.settings, turn.now())?;
+        let used = heard.consumed;
+        match heard.event {
+            Heard::Request(request) => self.begin(request, used, input, ends, turn),
+            Heard::Body { .. } | Heard::Nothing => Ok((used, Fed::NeedMore)),
+        }
+    }
+
+    /// A request head is complete.
+    fn begin(
+        &mut self,
+        request: Request,
+        used: usize,
+        input: &[u8],
+        ends: &Ends,
+        turn: &Turn,
+    ) -> Result<(usize, Fed), Refusal> {
+        let options = &turn.dispatcher.options;
+        let scheme = match ends.trusted {
+            true => forwarded::scheme(request.fields(), &options.secure_scheme_headers),
+            false => Ok(Scheme::Http),
+        };
+        let scheme = match scheme {
+            Ok(scheme) => scheme,
+            Err(violation) => {
+                let refused = Refused {
+                    violation,
+                    request: Some(Box::new(request)),
+                };
+                return Err(refused.into());
+            }
+        };
+        if !self.session.is_within_body() {
+            return Ok((used, Fed::Complete(request, scheme, Body::Empty)));
+        }
+        let expected = match request.framing() {
+            Framing::Length(length) => Some(length),
+            Framing::None | Framing::Chunked => None,
+        };
+        let mut upload = Upload {
+            request,
+            scheme,
+            buffer: BodyBuffer::new(expected),
+        };
+        let taken = match upload.take(&mut self.session, &input[used..], turn) {
+            Ok(taken) => used + taken,
+            Err(refusal) => return Err(refusal.of(upload.request)),
+        };
+        if !self.session.is_within_body() {
+            return Ok((taken, upload.complete()?));
+        }
+        match options.bodies() {
+            Bodies::Streamed => {
+                let rest = self.session.rest_of_body();
+                let inlet = Inlet::open(upload.buffer.into_memory(), rest);
+                let inlet = match self.session.permit_body() {
+                    Some(_) => inlet.awaiting_permission(),
+                    None => inlet,
+                };
+                Ok((taken, Fed::Begun(upload.request, scheme, Arc::new(inlet))))
+            }
+            Bodies::Whole => {
+                self.upload = Some(Box::new(upload));
+                Ok((taken, Fed::NeedMore))
+            }
+        }
+    }
+
+    /// Collects more of a body.
+    fn collect(&mut self, input: &[u8], turn: &Turn) -> Result<(usize, Fed), Refusal> {
+        let Some(mut upload) = self.upload.take() else {
+            return Ok((0, Fed::NeedMore));
+        };
+        match upload.take(&mut self.session, input, turn) {
+            Ok(used) if self.session.is_within_body() => {
+                self.upload = Some(upload);
+                Ok((used, Fed::NeedMore))
+            }
+            Ok(used) => Ok((used, upload.complete()?)),
+            Err(refusal) => Err(refusal.of(upload.request)),
+        }
+    }
+
+    /// Passes more of a body on. Says also whether the application waits for it.
+    fn pass_on(
+        &mut self,
+        input: &[u8],
+        inlet: &Inlet,
+        turn: &Turn,
+    ) -> Result<(usize, bool), Refusal> {
+        let mut awaited = false;
+        let used = take_body(&mut self.session, input, turn, |data, rest| {
+            awaited |= inlet.push(data, rest);
+            Ok(())
+        })?;
+        if !self.session.is_within_body() {
+            awaited |= inlet.complete();
+        }
+        Ok((used, awaited))
+    }
+}
+
+/// Hands what there is of a body to `store`, with what is known to follow. Returns the bytes used.
+fn take_body(
+    session: &mut Session,
+    input: &[u8],
+    turn: &Turn,
+    mut store: impl FnMut(&[u8], Option<u64>) -> Result<(), Refusal>,
+) -> Result<usize, Refusal> {
+    let mut used = 0;
+    while used < input.len() && session.is_within_body() {
+        let heard = session.hear(&input[used..], &turn.settings, turn.now())?;
+        used += heard.consumed;
+        if let Heard::Body { data, .. } = heard.event {
+            store(data, session.rest_of_body())?;
+        }
+        if heard.consumed == 0 {
+            break;
+        }
+    }
+    Ok(used)
+}
+
+impl Upload {
+    /// Decodes what there is of the body and stores it. Returns the bytes used.
+    fn take(&mut self, session: &mut Session, input: &[u8], turn: &Turn) -> Result<usize, Refusal> {
+        let directory = turn.dispatcher.options.spool_directory.as_deref();
+        take_body(session, input, turn, |data, _| {
+            self.buffer
+                .push(data, directory)
+                .map_err(|error| no_space(&error))
+        })
+    }
+
+    /// The request, with its body, which has arrived in full.
+    fn complete(self) -> Result<Fed, Refusal> {
+        match self.buffer.finish() {
+            Ok(body) => Ok(Fed::Complete(self.request, self.scheme, body)),
+            Err(error) => Err(no_space(&error).of(self.request)),
+        }
+    }
+}
+
+fn no_space(error: &io::Error) -> Refusal {
+    log::error!("a request body could not be stored in a temporary file: {error}");
+    NO_SPACE
+}
+
+impl Connection {
+    /// One step of [`Connection::progress`]; a break where there is nothing more to be done for now.
+    pub(crate) fn progress_h1(&mut self, turn: &mut Turn) -> ControlFlow<Fate> {
+        let has_unread = self.has_unread();
+        let Codec::H1(http) = &mut self.codec else {
+            return ControlFlow::Continue(());
+        };
+        if !http.session.may_read() {
+            if has_unread && http.session.is_answering() {
+                self.link.call_attention();
+            }
+            return ControlFlow::Break(Fate::Open);
+        }
+        if http.session.is_idle() && has_unread && turn.defers() {
+            http.session.defer();
+            turn.places.deferred.push_back(self.id);
+            return ControlFlow::Break(Fate::Open);
+        }
+        if !self.inbound.is_empty() && !http.session.is_receiving() {
+            self.since = turn.clock.instant;
+            let fed = self.feed(&[], turn);
+            return self.fed(fed, turn);
+        }
+        if let Some(inlet) = &http.inlet
+            && http.session.is_within_body()
+        {
+            if self.readable && !inlet.has_room() {
+                http.session.pause();
+                return ControlFlow::Break(Fate::Open);
+            }
+            if !self.readable {
+                http.session.resume(&turn.settings, turn.clock.now);
+            }
+        }
+        match self.readable {
+            true => self.read(turn),
+            false => ControlFlow::Break(Fate::Open),
+        }
+    }
+
+    fn read(&mut self, turn: &mut Turn) -> ControlFlow<Fate> {
+        let mut scratch = std::mem::take(&mut turn.scratch);
+        let flow = match self.receive(&mut scratch) {
+            Ok(0) => self.read_end(turn),
+            Ok(count) => {
+                if self.codec.is_idle() {
+                    self.since = turn.clock.instant;
+                }
+                let fed = self.feed(&scratch[..count], turn);
+                self.fed(fed, turn)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                ControlFlow::Continue(())
+            }
+            Err(_) => self.read_error(turn),
+        };
+        turn.scratch = scratch;
+        flow
+    }
+
+    /// The client has ended its side.
+    fn read_end(&mut self, turn: &mut Turn) -> ControlFlow<Fate> {
+        if let Codec::H1(http) = &mut self.codec
+            && http.session.is_answering()
+            && http.session.ended() == Step::Stay
+        {
+            self.break_off(None, turn);
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break(self.forsaken(turn))
+    }
+
+    fn read_error(&mut self, turn: &mut Turn) -> ControlFlow<Fate> {
+        if let Codec::H1(http) = &mut self.codec
+            && http.session.is_answering()
+        {
+            // The poller may not have said so yet, and says nothing of a connection that is closed: the application would
+            // wait for ever.
+            self.link.give_up(SinkError::Disconnected);
+            if http.session.lost() == Step::Stay {
+                self.break_off(None, turn);
+                return ControlFlow::Continue(());
+            }
+        }
+        ControlFlow::Break(self.forsaken(turn))
+    }
+
+    /// Takes bytes in. What belongs to the next request is kept.
+    fn feed(&mut self, input: &[u8], turn: &Turn) -> Result<Fed, Refusal> {
+        let Codec::H1(http) = &mut self.codec else {
+            return Ok(Fed::NeedMore);
+        };
+        if self.inbound.is_empty() {
+            let (used, fed) = http.hear(input, &self.ends, turn)?;
+            self.inbound.extend_from_slice(&input[used..]);
+            return Ok(fed);
+        }
+        let mut held = std::mem::take(&mut self.inbound);
+        held.extend_from_slice(input);
+        let (used, fed) = http.hear(&held, &self.ends, turn)?;
+        if used == held.len() {
+            held = Vec::new(); // Gives the memory back: an idle connection holds no buffer.
+        } else {
+            held.drain(..used);
+        }
+        self.inbound = held;
+        Ok(fed)
+    }
+
+    fn fed(&mut self, fed: Result<Fed, Refusal>, turn: &mut Turn) -> ControlFlow<Fate> {
+        let fate = match fed {
+            Ok(Fed::NeedMore) => self.permit_body(turn),
+            Ok(Fed::Complete(request, ..) | Fed::Begun(request, ..)) if turn.is_full() => {
+                self.turn_away(&FULL, Some(&request), turn)
+            }
+            Ok(Fed::Complete(request, scheme, body)) => {
+                self.complete(request, scheme, body, turn);
+                Fate::Open
+            }
+            Ok(Fed::Begun(request, scheme, inlet)) => {
+                self.hand_out(request, scheme, Body::Empty, Some(inlet), turn);
+                Fate::Open
+            }
+            Ok(Fed::Streamed { awaited }) => {
+                if awaited {
+                    turn.events.push(Event::Body(self.exchange));
+                }
+                Fate::Open
+            }
+            Err(refusal) if self.is_answering() => {
+                log::debug!("the body of a request was refused: {}", refusal.rule);
+                self.break_off(Some(&refusal), turn);
+                Fate::Open
+            }
+            Err(refusal) => self.refuse(&refusal, turn),
+        };
+        match fate {
+            Fate::Open => ControlFlow::Continue(()),
+            fate => ControlFlow::Break(fate),
+        }
+    }
+
+    fn is_answering(&self) -> bool {
+        matches!(&self.codec, Codec::H1(http) if http.session.is_answering())
+    }
+
+    /// Tells a client to send its body, if it waits for that.
+    fn permit_body(&mut self, turn: &mut Turn) -> Fate {
+        let Codec::H1(http) = &mut self.codec else {
+            return Fate::Open;
+        };
+        let Some(permission) = http.session.permit_body() else {
+            return Fate::Open;
+        };
+        match self.link.send(&[permission]) {
+            Ok(Delivery::Done | Delivery::Waiting) => Fate::Open,
+            Ok(Delivery::Untold) => {
+                turn.again.push(self.id);
+                Fate::Open
+            }
+            Err(_) => Fate::Closed,
+        }
+    }
+
+    fn complete(&mut self, request: Request, scheme: Scheme, body: Body, turn: &mut Turn) {
+        let (body, inlet) = match (turn.dispatcher.options.bodies(), body) {
+            (Bodies::Streamed, Body::Memory(data)) => (Body::Empty, Some(data)),
+            (Bodies::Streamed, Body::Empty) => (Body::Empty, Some(Vec::new())),
+            (_, body) => (body, None),
+        };
+        let inlet = inlet.map(|data| Arc::new(Inlet::whole(data)));
+        self.hand_out(request, scheme, body, inlet, turn);
+    }
+
+    /// Makes an exchange of a request.
+    fn hand_out(
+        &mut self,
+        request: Request,
+        scheme: Scheme,
+        body: Body,
+        inlet: Option<Arc<Inlet>>,
+        turn: &mut Turn,
+    ) {
+        let ends = self.ends_for(&request, &turn.dispatcher.options);
+        let Codec::H1(http) = &mut self.codec else {
+            return;
+        };
+        http.session.begin();
+        http.inlet.clone_from(&inlet);
+        self.exchange = ExchangeId {
+            key: self.id.key,
+            serial: self.id.serial,
+            number: turn.next_number(),
+        };
+        let origin = Origin {
+            dispatcher: Arc::clone(&turn.dispatcher),
+            ends,
+            link: Arc::clone(&self.link),
+            id: self.exchange,
+            arrived: self.since,
+            inlet,
+        };
+        turn.ready
+            .push(Exchange::new(origin, request, body, scheme));
+        // The request and the end of the client's side may have come together: then the poller has reported the end
+        // already, and does not report it again.
+        if self.half_closed {
+            self.tell_gone(turn);
+        }
+    }
+
+    /// The ends of the connection as the application is told of them.
+    fn ends_for(&self, request: &Request, options: &Options) -> Arc<Ends> {
+        if !options.proxied || !self.ends.trusted {
+            return Arc::clone(&self.ends);
+        }
+        match forwarded::client(request.fields(), |ip| options.trusted.contains(ip)) {
+            Some(client) => Arc::new(self.ends.on_behalf_of(client)),
+            None => Arc::clone(&self.ends),
+        }
+    }
+
+    /// The rest of a body that goes to the application will not come: the client has left, or what it sent is refused.
+    fn break_off(&mut self, refusal: Option<&Refusal>, turn: &mut Turn) {
+        self.readable = false;
+        let Codec::H1(http) = &self.codec else {
+            return;
+        };
+        let awaited = http.inlet.as_ref().is_some_and(|inlet| match refusal {
+            Some(refusal) => inlet.refuse(refusal.status, refusal.rule),
+            None => inlet.break_off(),
+        });
+        if awaited {
+            turn.events.push(Event::Body(self.exchange));
+        }
+        if refusal.is_none() {
+            self.tell_gone(turn);
+        }
+    }
+
+    /// Tells the exchange of the connection, if it wants to know, that the client has left.
+    pub(crate) fn tell_gone(&mut self, turn: &mut Turn) {
+        let Codec::H1(Http1 {
+            inlet: Some(inlet), ..
+        }) = &self.codec
+        else {
+            return;
+        };
+        let is_broken = self.link.is_broken();
+        if is_broken && inlet.break_off() {
+            turn.events.push(Event::Body(self.exchange));
+        }
+        if self.link.take_room() {
+            turn.events.push(Event::Room(self.exchange));
+        }
+        let how = match is_broken {
+            true => Departure::Lost,
+            false => Departure::Ended,
+        };
+        if inlet.leave(how) {
+            turn.events.push(Event::Gone(self.exchange));
+        }
+    }
+
+    /// The exchange is over, or a request was answered of which none was made.
+    pub(crate) fn over(&mut self, outcome: Outcome, turn: &mut Turn) -> Fate {
+        let leftover = Leftover {
+            output: self.link.has_pending(),
+            input: self.has_unread(),
+        };
+        let Codec::H1(http) = &mut self.codec else {
+            return Fate::Open;
+        };
+        http.inlet = None;
+        let step = http
+            .session
+            .over(outcome, leftover, &turn.settings, turn.clock.now);
+        if leftover.output {
+            turn.again.push(self.id);
+        }
+        self.follow(step, turn)
+    }
+
+    /// Does what the session says.
+    pub(crate) fn follow(&mut self, step: Step, turn: &mut Turn) -> Fate {
+        match step {
+            Step::Stay => {
+                if self.codec.is_idle() {
+                    self.since = turn.clock.instant;
+                }
+                Fate::Open
+            }
+            Step::Shut => {
+                self.link.shut_write();
+                self.inbound = Vec::new();
+                self.readable = true;
+                Fate::Open
+            }
+            Step::Close => Fate::Closed,
+        }
+    }
+
+    /// The deadline has passed.
+    pub(crate) fn expire_h1(&mut self, turn: &mut Turn) -> Fate {
+        let Codec::H1(http) = &mut self.codec else {
+            return Fate::Open;
+        };
+        match http.session.handle_timeout(turn.now()) {
+            None => Fate::Open,
+            Some(Overdue::Connection) => Fate::Closed,
+            Some(Overdue::Head) => self.refuse(&HEADER_TIMEOUT, turn),
+            Some(Overdue::Body) if self.is_answering() => {
+                self.break_off(Some(&BODY_TIMEOUT), turn);
+                Fate::Open
+            }
+            Some(Overdue::Body) => self.refuse(&BODY_TIMEOUT, turn),
+            Some(Overdue::Send) => self.send_overdue(turn),
+        }
+    }
+
+    /// The client has taken nothing for `send_timeout`, as far as the socket has told.
+    fn send_overdue(&mut self, turn: &mut Turn) -> Fate {
+        if !self.link.has_pending() {
+            return self.flush(turn);
+        }
+        if self.has_taken_some() {
+            self.watch_sending(turn);
+            return Fate::Open;
+        }
+        let Codec::H1(http) = &mut self.codec else {
+            return Fate::Open;
+        };
+        if http.session.is_answering() {
+            // The thread that streams to it is told; it ends the exchange.
+            self.link.give_up(SinkError::TimedOut);
+            let step = http.session.lost();
+            self.tell_gone(turn);
+            return self.follow(step, turn);
+        }
+        Fate::Closed
+    }
+}

@@ -1,0 +1,114 @@
+//! What the connections of a worker share while one of them moves on: its bounds, the clock, the buffer that all of them are
+//! read into, and what comes of it for others.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use proto::h1::session::Settings;
+
+use crate::connection::ConnectionId;
+use crate::dispatcher::Dispatcher;
+use crate::exchange::Exchange;
+use crate::inlet::Event;
+use crate::timers::{Millis, Timers};
+
+/// Bytes read from a socket at once, and the size of the one buffer that all connections are read into.
+const SCRATCH: usize = 64 * 1024;
+
+/// What a turn of the reactor is about.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    /// The bounds of connections. Idle times are shorter once the worker comes to its end.
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) timers: Timers,
+    pub(crate) places: Places,
+    /// Connections that have more to do and will not be reported by the poller.
+    pub(crate) again: Vec<ConnectionId>,
+    /// Exchanges that are complete and wait for a thread.
+    pub(crate) ready: Vec<Exchange>,
+    /// What exchanges waited for and have to be told.
+    pub(crate) events: Vec<Event>,
+    pub(crate) scratch: Box<[u8]>,
+    /// The number of the last exchange.
+    number: u64,
+}
+
+/// The time of a turn. It is read once, after the wait.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    started: Instant,
+    pub(crate) instant: Instant,
+    pub(crate) now: Millis,
+}
+
+/// Who may take a request on.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// How many requests more this turn may take on.
+    pub(crate) free: u32,
+    /// Other workers serve.
+    pub(crate) has_others: bool,
+    /// Connections whose request is there and has not been read, because no thread is free for it.
+    pub(crate) deferred: VecDeque<ConnectionId>,
+}
+
+impl Turn {
+    pub(crate) fn new(dispatcher: Arc<Dispatcher>) -> Turn {
+        let started = Instant::now();
+        Turn {
+            settings: dispatcher.options.session,
+            dispatcher,
+            clock: Clock {
+                started,
+                instant: started,
+                now: 0,
+            },
+            timers: Timers::default(),
+            places: Places::default(),
+            again: Vec::new(),
+            ready: Vec::new(),
+            events: Vec::new(),
+            scratch: vec![0; SCRATCH].into_boxed_slice(),
+            number: 0,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Millis {
+        self.clock.now
+    }
+
+    /// The number of a new exchange.
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    /// Whether a request that is there stays unread for now: a thread will be free for it soon, or another worker is.
+    pub(crate) fn defers(&self) -> bool {
+        self.places.has_others && self.ready.len() >= self.places.free as usize
+    }
+
+    /// Whether as many requests as may be are with the application, or wait for a thread.
+    pub(crate) fn is_full(&self) -> bool {
+        let Some(limit) = self.dispatcher.options.concurrency else {
+            return false;
+        };
+        let state = self.dispatcher.state();
+        let waiting = self.ready.len() + state.ready.len();
+        state.busy as usize + waiting >= limit as usize
+    }
+}
+
+impl Clock {
+    pub(crate) fn look(&mut self) {
+        self.instant = Instant::now();
+        self.now = self.millis_at(self.instant);
+    }
+
+    pub(crate) fn millis_at(&self, instant: Instant) -> Millis {
+        Millis::try_from(instant.duration_since(self.started).as_millis()).unwrap_or(Millis::MAX)
+    }
+}
