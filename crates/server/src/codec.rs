@@ -7,10 +7,6 @@ use crate::websockets::Upgraded;
 
 /// What a connection speaks.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "every connection begins as HTTP/1, and most end as it: a box would cost each an allocation"
-)]
 pub(crate) enum Codec {
     /// HTTP/1, and the end of whatever came after it.
     H1(Http1),
