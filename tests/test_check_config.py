@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from harness import run
+from harness import Serve, run
 
 APP = "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'']\n"
 
@@ -68,6 +68,81 @@ def test_a_wrong_name_in_the_environments_arguments_is_told_with_its_source(fold
     said = run("--check-config", "app", cwd=folder, env={"GUNICORN_CMD_ARGS": "--wrokers 3"})
     assert said.code == 2
     assert said.err == "error: --wrokers is not an option (from GUNICORN_CMD_ARGS)\n  hint: did you mean --workers?\n"
+
+
+#: Options, and what the start says with them; the check has to find it.
+REFUSED = {
+    "a format that is cut off": (["--access-logfile", "-", "--access-logformat", "%(h)s %"], "access_log_format: "),
+    "a format without its letter": (
+        ["--access-logfile", "-", "--access-logformat", "%(h) %(s)s"],
+        "access_log_format: ",
+    ),
+    "an address of another machine": (["-b", "192.0.2.1:8000"], "this machine has no such address"),
+    "a name that is none": (["-b", "no-such-host.invalid:80"], "cannot listen on no-such-host.invalid:80"),
+    "a descriptor that is closed": (["-b", "fd://77"], "cannot listen on fd://77"),
+    "a socket that is a file": (["-b", "unix:app.py"], "the file exists and is not a socket"),
+    "no application": (["-w", "1"], "no application was named"),
+    "a logger class": (["--logger-class", "no.such.Logger"], "logger_class"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_the_check_refuses_what_the_start_refuses(folder: Path, case: str) -> None:
+    options, sentence = REFUSED[case]
+    words = options if case == "no application" else ["app", *options]
+    if "-b" not in words:
+        words += ["-b", "127.0.0.1:0"]
+    started = run(*words, cwd=folder)
+    checked = run("--check-config", *words, cwd=folder)
+    assert started.code != 0
+    assert sentence in started.err, started.err
+    assert checked.code == 1, checked.text
+    assert sentence in checked.err, checked.err
+    assert checked.out == ""
+
+
+def test_every_mistake_is_told(folder: Path) -> None:
+    (folder / "conf.py").write_text(
+        "workers = 'many'\ntimeout = 'soon'\nbind = '8000'\ndef post_fork(server): pass\ndef on_exit(): pass\n"
+    )
+    said = run("--check-config", "-c", "conf.py", "app", cwd=folder, env={"WEB_CONCURRENCY": "x"})
+    assert said.code == 1
+    for each in ("WEB_CONCURRENCY: 'x'", "workers: 'many'", "timeout: 'soon'", "bind: '8000'", "post_fork", "on_exit"):
+        assert f"error: {each}" in said.err, said.err
+    lines = said.err.splitlines()
+    assert all(line.startswith(("error: ", "  hint: ")) for line in lines), said.err
+
+
+def test_mistakes_of_the_machine_are_all_told(folder: Path) -> None:
+    options = (
+        "--chdir=none",
+        "-unosuchuser",
+        "-pno/pid",
+        "--log-file=no/log",
+        "-b192.0.2.1:80",
+        "--access-logformat=%",
+    )
+    said = run("--check-config", "app", *options, cwd=folder)
+    assert said.code == 1
+    for each in ("--chdir: ", "--user: ", "--pid: ", "--error-logfile: ", "cannot listen on ", "access_log_format: "):
+        assert f"error: {each}" in said.err, said.err
+
+
+def test_a_configuration_that_is_fine_is_said_to_be(folder: Path) -> None:
+    said = run("--check-config", "app", "-b", "127.0.0.1:0", cwd=folder)
+    assert (said.code, said.out, said.err) == (0, "configuration is fine\n", "")
+
+
+def test_a_server_that_runs_with_the_configuration_is_no_mistake(serve: Serve, folder: Path) -> None:
+    server = serve("app", cwd=folder)
+    host, port = server.address
+    said = run("--check-config", "app", "-b", f"{host}:{port}", cwd=folder)
+    assert said.code == 0, said.text
+    assert f"warning: {host}:{port} is already in use by pid {server.pid}" in said.err
+    server = serve("app", cwd=folder, bind=f"unix:{folder}/s")
+    said = run("--check-config", "app", "-b", f"unix:{folder}/s", cwd=folder)
+    assert said.code == 0 and "is already in use" in said.err, said.text
+    assert server.get().status == 200
 
 
 @pytest.mark.parametrize(

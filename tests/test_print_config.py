@@ -52,3 +52,41 @@ def test_what_differs_stands_on_the_migration_page() -> None:
     page = (ROOT / "docs/migrate/gunicorn.md").read_text()
     assert [name for name in DIFFERENT if name.replace("_", " ") not in page and name not in page] == []
     assert "--print-config" in page
+
+
+def test_the_conf_file_that_was_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("def application(environ, start_response):\n    return []\n")
+    said = run("app", "--print-config", cwd=tmp_path)
+    assert said.err == "conf file: none\n", said.err
+    for name in ("gunicorn.conf.py", "oxicorn.conf.py"):
+        (tmp_path / name).write_text("workers = 3\n")
+        said = run("app", "--print-config", cwd=tmp_path)
+        assert said.err == f"conf file: {tmp_path}/{name}\n", said.err
+    (tmp_path / "other.py").write_text("")
+    for given, shown in [("other.py", f"{tmp_path}/other.py"), ("python:other", "python:other")]:
+        said = run("app", "-c", given, "--print-config", cwd=tmp_path)
+        assert said.err == f"conf file: {shown}\n", said.err
+
+
+def test_each_value_has_its_source(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("def application(environ, start_response):\n    return []\n")
+    (tmp_path / "gunicorn.conf.py").write_text("timeout = 7\nworkers = 2\ndef on_exit(server): pass\n")
+    env = {"WEB_CONCURRENCY": "9", "PORT": "9000", "GUNICORN_CMD_ARGS": "--threads 3", "OXICORN_CMD_ARGS": "--preload"}
+    said = run("app", "--print-config=sources", "--keep-alive", "4", cwd=tmp_path, env=env)
+    assert said.code == 0, said.text
+    sources = dict(re.fullmatch(r"(\w+) += .*? +# (.+)", line).groups() for line in said.out.splitlines())
+    expected = {
+        "timeout": "gunicorn.conf.py",
+        "workers": "gunicorn.conf.py",
+        "on_exit": "gunicorn.conf.py",
+        "bind": "PORT in the environment",
+        "threads": "GUNICORN_CMD_ARGS",
+        "preload_app": "OXICORN_CMD_ARGS",
+        "keepalive": "command line",
+        "backlog": "default",
+        "post_fork": "default",
+    }
+    assert {name: sources[name] for name in expected} == expected
+    plain = run("app", "--print-config", "--keep-alive", "4", cwd=tmp_path, env=env).out.splitlines()
+    without = [re.sub(r" +# .*", "", line) for line in said.out.splitlines() if not line.startswith("print_")]
+    assert without == [line.rstrip() for line in plain if not line.startswith("print_")]

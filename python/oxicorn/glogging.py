@@ -136,6 +136,17 @@ def _careful_handlers() -> Iterator[None]:
         del vars(logging)["open"]
 
 
+def check_format(layout: str, atoms: type[SafeAtoms] = SafeAtoms) -> list[str]:
+    """Return the atoms that do not exist, or raise `SettingError` where `layout` is no format."""
+    try:
+        layout % atoms({})
+    except ValueError as error:
+        raise SettingError(f"access_log_format: {layout!r}: {error}") from None
+    except TypeError:
+        pass  # `%(D)d` is a number only in a line.
+    return _oxicorn.unknown_atoms(layout) or []
+
+
 class Logger:
     """What `server.log` and `worker.log` are: the error and access loggers behind one set of methods."""
 
@@ -194,13 +205,7 @@ class Logger:
             self._check_format(str(cfg.access_log_format))
 
     def _check_format(self, layout: str) -> None:
-        try:
-            layout % self.atoms_wrapper_class({})
-        except ValueError as error:
-            raise SettingError(f"access_log_format: {layout!r}: {error}") from None
-        except TypeError:
-            pass  # `%(D)d` is a number only in a line.
-        for name in _oxicorn.unknown_atoms(layout) or []:
+        for name in check_format(layout, self.atoms_wrapper_class):
             self.warning("access_log_format: there is no atom %%(%s)s; it is shown as -", name)
 
     def critical(self, msg: object, *args: object, **kwargs: Any) -> None:

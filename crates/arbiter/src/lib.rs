@@ -22,7 +22,7 @@ mod upgrade;
 
 pub use driver::run;
 pub use host::{Boot, Host, Moment, Outcome, WorkerSeat};
-pub use listeners::Listener;
+pub use listeners::{Listener, check_address};
 pub use measure::Metric;
 pub use sys::process::Fork;
 

@@ -119,6 +119,40 @@ pub(crate) fn open(config: &Config, inherited: &Inherited) -> Result<Vec<Listene
     }
 }
 
+/// Whether a start could listen on the address: an error is a sentence on why it could not. An address that is taken is
+/// only a doubt, because the server whose settings are checked may be what has it. Nothing is left behind.
+///
+/// # Errors
+///
+/// No server could listen there.
+pub fn check_address(address: &Address) -> Result<Option<String>, String> {
+    let refused = match address {
+        Address::Tcp { host, port } => try_tcp(address, host, *port).err(),
+        Address::Unix(path) => return name::check(path),
+        Address::Fd(number) => sys::fds::adopt_socket(*number)
+            .map(drop)
+            .map_err(|error| cannot_listen(address, sys::files::sentence(&error)).into())
+            .err(),
+    };
+    match refused {
+        None => Ok(None),
+        Some(refusal) if refusal.is_taken => Ok(Some(refusal.failure.sentence().to_owned())),
+        Some(refusal) => Err(refusal.failure.sentence().to_owned()),
+    }
+}
+
+/// Binds without listening, so that no client is accepted.
+fn try_tcp(address: &Address, host: &str, port: u16) -> Result<(), Refusal> {
+    let wanted = resolve(host, port)
+        .map_err(|error| cannot_listen(address, sys::files::sentence(&error)))?;
+    let bound = || -> io::Result<()> {
+        let socket = Socket::new(Domain::for_address(wanted), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&wanted.into())
+    };
+    bound().map_err(|error| refusal_of_tcp(address, wanted, &error))
+}
+
 /// Opens what the configuration names and is not there yet, and keeps the rest.
 pub(crate) fn reopen(config: &Config, existing: &[Listener]) -> Result<Vec<Listener>, Failure> {
     if existing.iter().any(Listener::is_managed) {

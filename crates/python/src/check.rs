@@ -1,16 +1,15 @@
-//! `--check-config`: everything up to the first socket, application included, and whether the files that the settings
-//! name could be written. It leaves nothing behind.
+//! `--check-config`: what the start would refuse, the application included, all of it at once. It leaves nothing behind.
 
 use std::io;
 use std::path::Path;
 
 use pyo3::prelude::*;
-use settings::{Address, Config};
+use settings::{Address, AsgiLoop, Config};
 use sys::files::reason;
 use sys::users::Identity;
 
 use crate::actors::check_logging;
-use crate::application::{self, Loaded};
+use crate::application::{self, Application, Interface, Loaded};
 use crate::embedding::Embedder;
 use crate::failure::Failure;
 use crate::hooks::Hooks;
@@ -26,33 +25,110 @@ const LOGGING: [&str; 5] = [
     "syslog",
 ];
 
-/// Says what is doubtful, and fails with the first mistake.
-///
-/// # Errors
-///
-/// A file cannot be written, or the application cannot be imported.
-pub(crate) fn check(
-    py: Python<'_>,
-    config: &Config,
-    hooks: &Hooks,
-    embedder: Option<&Embedder>,
-    slips: &[String],
-    workers: &Identity,
-) -> Result<i32, Failure> {
-    for sentence in config.notices.iter().chain(&config.cautions).chain(slips) {
-        logging::write_plain(&format!("warning: {sentence}\n"));
+/// What is checked.
+pub(crate) struct Subject<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) hooks: &'a Hooks,
+    pub(crate) embedder: Option<&'a Embedder>,
+    pub(crate) slips: &'a [String],
+}
+
+impl Subject<'_> {
+    /// Says what is doubtful, and fails with all mistakes. `prepared` and `workers` are how the preparations of a start
+    /// went: without them the application cannot be imported.
+    ///
+    /// # Errors
+    ///
+    /// What the start would refuse.
+    pub(crate) fn check(
+        &self,
+        py: Python<'_>,
+        prepared: Result<(), Failure>,
+        workers: Result<Identity, Failure>,
+    ) -> Result<i32, Failure> {
+        let config = self.config;
+        let doubts = config.notices.iter().chain(&config.cautions);
+        doubts.chain(self.slips).for_each(warn);
+        let mut mistakes: Vec<Failure> = prepared.err().into_iter().collect();
+        mistakes.extend(files(config));
+        mistakes.extend(addresses(config));
+        mistakes.extend(self.logs(py).err());
+        match workers {
+            Ok(workers) if mistakes.is_empty() => {
+                mistakes.extend(self.application(py, &workers).err());
+            }
+            // An application that cannot be imported may be a consequence of the mistakes before.
+            Ok(_) => {}
+            Err(failure) => mistakes.push(failure),
+        }
+        if let Some(failure) = Failure::all(mistakes) {
+            return Err(failure);
+        }
+        if config.check_config {
+            logging::say("configuration is fine\n");
+        }
+        Ok(0)
     }
-    files(config)?;
-    if LOGGING.iter().any(|name| config.origins.is_given(name)) {
-        check_logging(py, config, hooks).map_err(|error| Failure::of_logging(py, &error))?;
+
+    fn logs(&self, py: Python<'_>) -> Result<(), Failure> {
+        let config = self.config;
+        let checked = py
+            .import("oxicorn.glogging")
+            .and_then(|module| module.call_method1("check_format", (&config.access_log_format,)))
+            .and_then(|unknown| unknown.extract::<Vec<String>>());
+        let unknown = checked.map_err(|error| Failure::of_logging(py, &error))?;
+        for atom in unknown {
+            let sentence =
+                format!("access_log_format: there is no atom %({atom})s; it is shown as -");
+            warn(&sentence);
+        }
+        match LOGGING.iter().any(|name| config.origins.is_given(name)) {
+            true => check_logging(py, config, self.hooks)
+                .map_err(|error| Failure::of_logging(py, &error)),
+            false => Ok(()),
+        }
     }
-    let refused = |report: String| Err(Failure::configuration(report));
-    become_worker(py, workers)?;
-    match application::load(py, config, embedder) {
-        Ok(Loaded::Application(_)) => Ok(0),
-        Ok(Loaded::Refused(failure)) => refused(failure.report),
-        Err(error) => refused(application::raised(py, &error).report),
+
+    fn application(&self, py: Python<'_>, workers: &Identity) -> Result<(), Failure> {
+        let refused = |report: String| Err(Failure::configuration(report));
+        become_worker(py, workers)?;
+        match application::load(py, self.config, self.embedder) {
+            Ok(Loaded::Application(application)) => self.event_loop(py, &application),
+            Ok(Loaded::Refused(failure)) => refused(failure.report),
+            Err(error) => refused(application::raised(py, &error).report),
+        }
     }
+
+    /// The event loop that is asked for by name has to be there.
+    fn event_loop(&self, py: Python<'_>, application: &Application) -> Result<(), Failure> {
+        let needs = application.interface == Interface::Asgi;
+        if !needs || self.config.asgi_loop != AsgiLoop::Uvloop {
+            return Ok(());
+        }
+        let made = py
+            .import("oxicorn.asgi")
+            .and_then(|module| module.call_method1("new_loop", ("uvloop",)))
+            .and_then(|event_loop| event_loop.call_method0("close"));
+        made.map(drop)
+            .map_err(|error| Failure::configuration(application::refusal(py, &error).report))
+    }
+}
+
+fn warn(sentence: &String) {
+    logging::write_plain(&format!("warning: {sentence}\n"));
+}
+
+/// What keeps the server from listening. A port that is taken may be taken by the server whose settings these are.
+fn addresses(config: &Config) -> Vec<Failure> {
+    let mut mistakes = Vec::new();
+    for address in &config.bind {
+        match arbiter::check_address(address) {
+            Ok(None) => {}
+            Ok(Some(doubt)) => warn(&doubt),
+            Err(mistake) => mistakes.push(Failure::configuration(mistake)),
+        }
+    }
+    mistakes
 }
 
 /// The application is imported with the rights that it will have, and this process does nothing else any more.
@@ -63,21 +139,25 @@ fn become_worker(py: Python<'_>, workers: &Identity) -> Result<(), Failure> {
     imports::release(py).map_err(|error| Failure::configuration(error.to_string()))
 }
 
-fn files(config: &Config) -> Result<(), Failure> {
-    let unusable = |name: &str, path: &Path, result: io::Result<()>| {
-        result.map_err(|error| Failure::from(config.unusable(name, reason(path, &error))))
+/// Files that could not be written.
+fn files(config: &Config) -> Vec<Failure> {
+    let mut mistakes = Vec::new();
+    let mut note = |name: &str, path: &Path, result: io::Result<()>| {
+        if let Err(error) = result {
+            mistakes.push(Failure::from(config.unusable(name, reason(path, &error))));
+        }
     };
-    let written = |name: &str, path: &Path| unusable(name, path, sys::files::check_writable(path));
-    for (name, path) in [
+    let logs = [
         ("errorlog", Some(&config.errorlog)),
         ("accesslog", config.accesslog.as_ref()),
-    ] {
-        if let Some(path) = path.filter(|path| *path != "-") {
-            written(name, Path::new(path))?;
-        }
-    }
-    if let Some(pidfile) = &config.pidfile {
-        written("pidfile", pidfile)?;
+    ];
+    let logs = logs.into_iter().filter_map(|(name, path)| {
+        let path = path.filter(|path| *path != "-")?;
+        Some((name, Path::new(path)))
+    });
+    let pidfile = config.pidfile.as_deref().map(|path| ("pidfile", path));
+    for (name, path) in logs.chain(pidfile) {
+        note(name, path, sys::files::check_writable(path));
     }
     for address in &config.bind {
         if let Address::Unix(path) = address {
@@ -85,19 +165,14 @@ fn files(config: &Config) -> Result<(), Failure> {
             let named = |error: io::Error| {
                 io::Error::other(format!("{}: {}", path.display(), reason(path, &error)))
             };
-            unusable(
-                "bind",
-                path,
-                sys::files::check_writable(path).map_err(named),
-            )?;
+            let checked = sys::files::check_writable(path).map_err(named);
+            note("bind", path, checked);
         }
     }
-    match &config.tmp_upload_dir {
-        Some(folder) => {
-            // The folder itself is what is missing.
-            let inside = folder.join("upload");
-            unusable("tmp_upload_dir", &inside, sys::files::check_folder(folder))
-        }
-        None => Ok(()),
+    if let Some(folder) = &config.tmp_upload_dir {
+        // The folder itself is what is missing.
+        let inside = folder.join("upload");
+        note("tmp_upload_dir", &inside, sys::files::check_folder(folder));
     }
+    mistakes
 }

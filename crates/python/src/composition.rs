@@ -129,6 +129,11 @@ impl Sources {
         self.resolve(py)
     }
 
+    /// Where the conf file is.
+    pub(crate) fn location(&self) -> Option<&Location> {
+        self.location.as_ref()
+    }
+
     /// The conf file, and how it was when it was last read: what is saved later is not in force.
     pub(crate) fn conf_file(&self, py: Python<'_>) -> Option<(PathBuf, Stamp)> {
         let path = self.location.as_ref()?.path(py)?;
@@ -146,10 +151,16 @@ impl Sources {
         let mut layers = self.layers.clone();
         let mut hooks = Hooks::default();
         let mut slips = Vec::new();
+        let mut mistakes = Vec::new();
         if let Some((name, file)) = self.file(py)? {
             layers = layers.conf_name(&name).conf(file.values);
             hooks = file.hooks;
             slips = file.slips;
+            mistakes = file.mistakes;
+        }
+        mistakes.extend(layers.mistakes().into_iter().map(Failure::from));
+        if let Some(failure) = Failure::all(mistakes) {
+            return Err(failure);
         }
         let mut config = layers.resolve()?;
         if let Some(file) = logging_of_paste(py, &config)? {
@@ -174,7 +185,7 @@ impl Sources {
             let given = embedder.given(py);
             let given = given.map_err(|error| embedding::unreadable(py, embedder, &error))?;
             let name = embedder.name(py);
-            let file = conf_file::collect(&given, &name)?;
+            let file = conf_file::collect(&given, &name);
             return Ok(Some((name, file)));
         }
         let Some(location) = &self.location else {

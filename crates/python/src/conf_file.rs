@@ -73,6 +73,14 @@ impl Location {
         }
     }
 
+    /// The whole path, or the module.
+    pub(crate) fn spelled_out(&self) -> String {
+        match self {
+            Self::File { path, .. } => path.display().to_string(),
+            Self::Module(name) => format!("python:{name}"),
+        }
+    }
+
     /// What messages call it.
     pub(crate) fn name(&self) -> &str {
         match self {
@@ -90,13 +98,15 @@ pub(crate) struct ConfFile {
     pub(crate) hooks: Hooks,
     /// Names that look like a slip, one sentence each.
     pub(crate) slips: Vec<String>,
+    /// Hooks that cannot be called.
+    pub(crate) mistakes: Vec<Failure>,
 }
 
 /// Runs the conf file and collects what it defines.
 ///
 /// # Errors
 ///
-/// The file does not exist, cannot be read, raises, or defines a hook that cannot be called.
+/// The file does not exist, cannot be read, or raises.
 pub(crate) fn load(py: Python<'_>, location: &Location) -> Result<ConfFile, Failure> {
     let names = match location {
         Location::File { name, path } => run(py, name, path),
@@ -107,19 +117,17 @@ pub(crate) fn load(py: Python<'_>, location: &Location) -> Result<ConfFile, Fail
         .import("oxicorn.workers.uvicorn")
         .and_then(|module| module.call_method0("withdraw"));
     withdrawn.map_err(|error| raised(py, location.name(), &error))?;
-    collect(&names?, location.name())
+    Ok(collect(&names?, location.name()))
 }
 
 /// Sorts what `source` defines into values, hooks and slips.
-///
-/// # Errors
-///
-/// A hook cannot be called.
-pub(crate) fn collect(names: &Bound<'_, PyDict>, source: &str) -> Result<ConfFile, Failure> {
+pub(crate) fn collect(names: &Bound<'_, PyDict>, source: &str) -> ConfFile {
+    let (hooks, mistakes) = Hooks::from_conf(names, source);
     let mut file = ConfFile {
         values: Vec::new(),
-        hooks: Hooks::from_conf(names, source)?,
+        hooks,
         slips: Vec::new(),
+        mistakes,
     };
     for (key, value) in names {
         let Ok(name) = key.extract::<String>() else {
@@ -141,7 +149,7 @@ pub(crate) fn collect(names: &Bound<'_, PyDict>, source: &str) -> Result<ConfFil
         }
         file.values.push((name, value));
     }
-    Ok(file)
+    file
 }
 
 /// A name for a worker class that is given as itself, under which it is found again.

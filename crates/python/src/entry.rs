@@ -9,13 +9,15 @@ use sys::boot_report::BootReport;
 
 use crate::accounts::{Accounts, identity};
 use crate::actors::Actors;
+use crate::check::Subject;
 use crate::composition::{Composition, Launch, Resolved, Sources};
+use crate::conf_file::Location;
 use crate::embedding::{self, Embedder};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
 use crate::logging::{self, Banner};
-use crate::{check, driver, host, imports, metrics};
+use crate::{driver, host, imports, metrics};
 
 /// Runs a command line and returns the exit code: the arbiter's, or in a forked worker that worker's.
 ///
@@ -65,7 +67,7 @@ fn told(failure: Failure) -> i32 {
 fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failure> {
     let mut environment = Environment::default();
     let mut resolved = sources.resolve(py)?;
-    resolved.prepare(py, &mut environment)?;
+    let prepared = resolved.prepare(py, &mut environment);
     let Resolved {
         config,
         hooks,
@@ -73,17 +75,25 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         ..
     } = resolved;
     slips.extend(sources.cautions(py, &config));
-    if config.app.is_none() && sources.embedder().is_none() {
-        return Err(no_application(py));
+    let named = match config.app.is_none() && sources.embedder().is_none() {
+        true => Err(no_application(py)),
+        false => Ok(()),
+    };
+    if config.print_config || config.print_sources {
+        print_config(py, &config, &hooks, sources.location())?;
     }
-    if config.print_config {
-        print_config(py, &config, &hooks)?;
+    let identity = identity(&config);
+    if config.check_config || config.print_config || config.print_sources {
+        let subject = Subject {
+            config: &config,
+            hooks: &hooks,
+            embedder: sources.embedder(),
+            slips: &slips,
+        };
+        return subject.check(py, prepared.and(named), identity);
     }
-    let identity = identity(&config)?;
-    if config.check_config || config.print_config {
-        return check::check(py, &config, &hooks, sources.embedder(), &slips, &identity);
-    }
-    logging::belong_to(&identity);
+    prepared.and(named)?;
+    logging::belong_to(&identity?);
     logging::set_up(&config).map_err(|error| host::unwritable(&config, &error))?;
     metrics::set_up(&config);
     let config = Arc::new(config);
@@ -148,13 +158,24 @@ fn no_application(py: Python<'_>) -> Failure {
 }
 
 /// `--print-config`. Users and groups are shown by number, as Gunicorn does.
-fn print_config(py: Python<'_>, config: &Config, hooks: &Hooks) -> Result<(), Failure> {
+fn print_config(
+    py: Python<'_>,
+    config: &Config,
+    hooks: &Hooks,
+    conf_file: Option<&Location>,
+) -> Result<(), Failure> {
     let accounts = Accounts::of(config)?;
-    let lines = settings::render::print_config(config, &|name| match name {
+    let known = |name: &str| match name {
         "user" => Some(accounts.uid().to_string()),
         "group" => Some(accounts.gid().to_string()),
         name => qualified_name(py, hooks, name),
-    });
+    };
+    let read = conf_file.map_or("none".to_owned(), Location::spelled_out);
+    logging::write_plain(&format!("conf file: {read}\n"));
+    let lines = match config.print_sources {
+        true => settings::render::print_sources(config, conf_file.map(Location::name), &known),
+        false => settings::render::print_config(config, &known),
+    };
     logging::say(&lines);
     Ok(())
 }

@@ -29,6 +29,16 @@ impl Failure {
         }
     }
 
+    /// Several mistakes as one failure, with the exit code of the first; `None` where there is none.
+    pub(crate) fn all(mistakes: Vec<Self>) -> Option<Self> {
+        let code = mistakes.first()?.code;
+        let reports: Vec<String> = mistakes.into_iter().map(|mistake| mistake.report).collect();
+        Some(Self {
+            report: reports.join("\nerror: "),
+            code,
+        })
+    }
+
     /// What was raised while the logs were set up: a setting that cannot work is told without a traceback.
     pub(crate) fn of_logging(py: Python<'_>, error: &PyErr) -> Self {
         let is_of_setting = || -> PyResult<bool> {

@@ -25,8 +25,10 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
-    /// Picks the hooks out of a conf file's names and checks that they can be called as they will be.
-    pub(crate) fn from_conf(names: &Bound<'_, PyDict>, file: &str) -> Result<Self, Failure> {
+    /// Picks the hooks out of a conf file's names and checks that they can be called as they will be. Those that cannot
+    /// are left out, and returned as mistakes.
+    pub(crate) fn from_conf(names: &Bound<'_, PyDict>, file: &str) -> (Self, Vec<Failure>) {
+        let mut mistakes = Vec::new();
         let mut functions = HashMap::new();
         for setting in settings::hooks() {
             let Kind::Hook { parameters } = setting.kind else {
@@ -43,18 +45,22 @@ impl Hooks {
                         "{}: {reason}: expected {expected} (from {file})",
                         setting.name
                     ))
-                })?;
-            functions.insert(setting.name, function.unbind());
+                });
+            match function {
+                Ok(function) => drop(functions.insert(setting.name, function.unbind())),
+                Err(mistake) => mistakes.push(mistake),
+            }
         }
         let objects = OBJECTS.into_iter().filter_map(|name| {
             let value = names.get_item(name).ok().flatten()?;
             Some((name, value.unbind()))
         });
-        Ok(Self {
+        let hooks = Self {
             functions,
             objects: objects.collect(),
             worker_class: None,
-        })
+        };
+        (hooks, mistakes)
     }
 
     /// What the conf file holds for settings that only Python can read.

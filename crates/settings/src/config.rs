@@ -88,6 +88,8 @@ fields! {
     check_config: bool,
     /// Whether to print the settings, then do as `check_config`.
     print_config: bool,
+    /// The same, with where each value came from.
+    print_sources: bool,
     /// Whether the application is imported before the workers are forked.
     preload_app: bool,
     /// Whether files may be sent by the kernel.

@@ -29,7 +29,7 @@ pub struct Layers {
     notices: Vec<String>,
     cautions: Vec<String>,
     app: Option<String>,
-    broken: Option<SettingsError>,
+    broken: Vec<SettingsError>,
 }
 
 /// One value that a source gives.
@@ -83,7 +83,7 @@ impl Layers {
                 Err(rejection) => {
                     let error =
                         rejection.of(variable.name, &Value::Str(text), &Source::Environment);
-                    self.broken.get_or_insert(error);
+                    self.broken.push(error);
                 }
             }
         }
@@ -140,7 +140,7 @@ impl Layers {
                 self.arguments.extend(given(&parsed, &source));
                 self.notices.extend(notices(&parsed, &source));
             }
-            Err(stop) => self.broken = self.broken.or_else(|| Some(stopped(stop, source))),
+            Err(stop) => self.broken.push(stopped(stop, source)),
         }
         self
     }
@@ -173,29 +173,44 @@ impl Layers {
 
     /// The typed result, or the first mistake.
     pub fn resolve(&self) -> Result<Config, SettingsError> {
-        if let Some(error) = &self.broken {
-            return Err(error.clone());
+        let mut mistakes = Vec::new();
+        let config = self.read(&mut mistakes);
+        match mistakes.into_iter().next() {
+            Some(first) => Err(first),
+            None => Ok(config),
         }
-        let settled = self.settle()?;
+    }
+
+    /// Every mistake, in the order of the sources and then of the table.
+    pub fn mistakes(&self) -> Vec<SettingsError> {
+        let mut mistakes = Vec::new();
+        self.read(&mut mistakes);
+        mistakes
+    }
+
+    fn read(&self, mistakes: &mut Vec<SettingsError>) -> Config {
+        mistakes.extend(self.broken.iter().cloned());
+        let settled = self.settle(mistakes);
         let mut config = Config::blank();
         for setting in table() {
-            match settled.get(setting.name) {
-                Some(given) => take(given, &mut config)?,
+            let written = match settled.get(setting.name) {
+                Some(given) => take(given, &mut config),
                 None => write(
                     setting,
                     &setting.normal_default(),
                     &Source::Default,
                     setting.name,
                     &mut config,
-                )?,
-            }
+                ),
+            };
+            mistakes.extend(written.err());
         }
         self.finish(config, &settled)
     }
 
     /// Checks every value of every source, weaker ones too (`WEB_CONCURRENCY=abc` is a mistake even where `-w` wins),
     /// and keeps the strongest.
-    fn settle(&self) -> Result<Settled, SettingsError> {
+    fn settle(&self, mistakes: &mut Vec<SettingsError>) -> Settled {
         let mut settled = Settled::new();
         for given in [
             &self.environment,
@@ -216,7 +231,8 @@ impl Layers {
                 // What is not implemented is refused for that, whatever its form.
                 (Err(_), Status::Later(_)) => given.value.clone(),
                 (Err(rejection), _) => {
-                    return Err(rejection.of(given.label, &given.value, &given.source));
+                    mistakes.push(rejection.of(given.label, &given.value, &given.source));
+                    continue;
                 }
             };
             settled.insert(
@@ -227,10 +243,10 @@ impl Layers {
                 },
             );
         }
-        Ok(settled)
+        settled
     }
 
-    fn finish(&self, mut config: Config, settled: &Settled) -> Result<Config, SettingsError> {
+    fn finish(&self, mut config: Config, settled: &Settled) -> Config {
         config.app = self.app.clone().or_else(|| config.wsgi_app.clone());
         if let Some(file) = &config.paste {
             let directory = self.working_directory.as_deref().unwrap_or_default();
@@ -268,7 +284,7 @@ impl Layers {
                 .collect(),
         );
         config.cautions = [self.cautions.clone(), cautions(&config)].concat();
-        Ok(config)
+        config
     }
 }
 

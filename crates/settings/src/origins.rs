@@ -34,6 +34,22 @@ impl Origins {
         source.unwrap_or_default()
     }
 
+    /// The place where a setting got its value, in a few words.
+    pub(crate) fn place(&self, name: &str) -> String {
+        let Some(origin) = self.0.get(name) else {
+            return "default".to_owned();
+        };
+        match &origin.source {
+            Source::Default => "default".to_owned(),
+            Source::Environment => format!("{} in the environment", origin.label),
+            Source::ConfFile(None) => "conf file".to_owned(),
+            Source::ConfFile(Some(file)) => file.clone(),
+            Source::Arguments(variable) => variable.clone(),
+            Source::CommandLine => "command line".to_owned(),
+            Source::WorkerClass(class) => format!("{class}.CONFIG_KWARGS"),
+        }
+    }
+
     /// Whether anybody gave the setting a value, be it the default's.
     pub fn is_given(&self, name: &str) -> bool {
         self.0.contains_key(name)

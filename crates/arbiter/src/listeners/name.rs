@@ -98,6 +98,21 @@ pub(super) fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether the name could be taken, without taking it: an error is a sentence, and a server that has it is a doubt.
+pub(super) fn check(path: &Path) -> Result<Option<String>, String> {
+    let shown = path.display();
+    let Ok(file) = fs::symlink_metadata(path) else {
+        return Ok(None);
+    };
+    if !file.file_type().is_socket() {
+        return Err(format!(
+            "cannot listen on unix:{shown}: the file exists and is not a socket"
+        ));
+    }
+    let taken = try_connect(path).is_ok();
+    Ok(taken.then(|| format!("unix:{shown} is already in use")))
+}
+
 /// Without waiting: the queue of a busy server may be full.
 fn try_connect(path: &Path) -> io::Result<()> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;

@@ -468,3 +468,22 @@ fn what_has_no_effect_on_the_command_line_is_told() {
         ["--http has no effect here: there is one HTTP parser (from the command line)"]
     );
 }
+
+#[test]
+fn every_mistake_is_known_and_the_first_is_the_error() {
+    let layers = Layers::new()
+        .environment(&|name| (name == "WEB_CONCURRENCY").then(|| "x".to_owned()))
+        .conf(vec![
+            ("timeout".to_owned(), Value::from("soon")),
+            ("bind".to_owned(), Value::from("8000")),
+        ]);
+    let labels: Vec<String> = layers
+        .mistakes()
+        .into_iter()
+        .map(|mistake| mistake.setting)
+        .collect();
+    assert_eq!(labels, ["WEB_CONCURRENCY", "timeout", "bind"]);
+    let first = layers.resolve().expect_err("three mistakes");
+    assert_eq!(first.setting, "WEB_CONCURRENCY");
+    assert_eq!(Layers::new().mistakes(), []);
+}

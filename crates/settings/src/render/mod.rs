@@ -7,5 +7,5 @@ mod template;
 
 pub use help::help;
 pub use manual::manual;
-pub use print_config::print_config;
+pub use print_config::{print_config, print_sources};
 pub use template::conf_template;

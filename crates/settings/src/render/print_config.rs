@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::config::Config;
 use crate::error::Source;
-use crate::setting::{Literal, Setting};
+use crate::setting::{Literal, Setting, find};
 use crate::statsd::StatsdAddress;
 use crate::table::table;
 use crate::value::Value;
@@ -34,6 +34,37 @@ pub fn print_config(config: &Config, known: &dyn Fn(&str) -> Option<String>) -> 
     }
     lines
 }
+
+/// The same with the source of each value behind it. Hooks come from the conf file, which `conf_file` names.
+pub fn print_sources(
+    config: &Config,
+    conf_file: Option<&str>,
+    known: &dyn Fn(&str) -> Option<String>,
+) -> String {
+    let printed = print_config(config, known);
+    let named = |line: &str| line.split_once(' ').map(|(name, _)| name.to_owned());
+    let width = printed
+        .lines()
+        .map(|line| line.chars().count())
+        .filter(|width| *width <= WIDEST)
+        .max()
+        .unwrap_or_default();
+    let mut lines = String::new();
+    for line in printed.lines() {
+        let name = named(line).unwrap_or_default();
+        let hook = find(&name).filter(|setting| setting.is_hook() && known(&name).is_some());
+        let source = match hook.and(conf_file) {
+            Some(file) => file.to_owned(),
+            None => config.origins.place(&name),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "{line:width$}  # {source}");
+    }
+    lines
+}
+
+/// Columns; longer lines have their source further to the right.
+const WIDEST: usize = 80;
 
 /// What somebody gave is shown in his words (`loglevel = INFO`), as Gunicorn does: whoever looks for a slip wants to see
 /// it. `statsd_host` alone is Python's pair of host and port.

@@ -12,7 +12,7 @@ const HEAD: &str = "\
 ";
 
 /// What makes no sense in a file that is read because of it.
-const NOT_IN_A_FILE: [&str; 3] = ["config", "check_config", "print_config"];
+const NOT_IN_A_FILE: [&str; 4] = ["config", "check_config", "print_config", "print_sources"];
 
 /// The file's text.
 pub fn conf_template() -> String {

@@ -70,6 +70,9 @@ pub(super) const ROWS: &[Setting] = &[
         reload: Reload::StartOnly,
         access: field!(check_config),
         summary: "Load the settings and the application, say what is wrong, and exit: 0 or 1.",
+        details: "Every mistake is told, not the first alone. What the start would refuse is found: settings, access log \
+                  formats, users, directories, addresses, the application. Nothing is written and nothing is served. Where \
+                  all is well, `configuration is fine` is on standard output.",
         difference: "A worker class, an address or a log level that does not exist is found.",
         ..SWITCH
     },
@@ -79,6 +82,16 @@ pub(super) const ROWS: &[Setting] = &[
         reload: Reload::StartOnly,
         access: field!(print_config),
         summary: "Print the value of every setting, then do as --check-config.",
+        details: "Standard error names the conf file that was read.",
+        ..SWITCH
+    },
+    Setting {
+        name: "print_sources",
+        flags: &["--print-config=sources"],
+        reload: Reload::StartOnly,
+        own: true,
+        access: field!(print_sources),
+        summary: "The same, with where each value came from.",
         ..SWITCH
     },
 ];
