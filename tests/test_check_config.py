@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from signal import SIGHUP
 
 import pytest
 from harness import Serve, run
@@ -130,7 +132,62 @@ def test_mistakes_of_the_machine_are_all_told(folder: Path) -> None:
 
 def test_a_configuration_that_is_fine_is_said_to_be(folder: Path) -> None:
     said = run("--check-config", "app", "-b", "127.0.0.1:0", cwd=folder)
-    assert (said.code, said.out, said.err) == (0, "configuration is fine\n", "")
+    assert (said.code, said.out) == (0, "configuration is fine\n")
+    assert said.err.replace("warning: workers run as root: --user names whom they shall run as\n", "") == ""
+
+
+#: Options, what is said of them, and as whom; none of it keeps the server from starting.
+HURTS = {
+    "reload in public": ("--reload -b 0.0.0.0:0", "reload is for development, and the server listens on 0.0.0.0:0", ""),
+    "everybody is trusted": (
+        "--forwarded-allow-ips * -b [::]:0",
+        "forwarded_allow_ips is *, so any client of [::]:0",
+        "",
+    ),
+    "root": ("-w 1", "workers run as root: --user names whom they shall run as", "root"),
+    "many workers": ("-w 4000", "4000 workers share %d CPUs" % len(os.sched_getaffinity(0)), ""),
+    "memory": ("-w 100000", " MiB of memory, which is less than a small application needs", ""),
+    "a daemon that is mute": ("-D", "daemon without a log: what the server has to say is lost", ""),
+}
+HARMLESS = {
+    "reload at home": "--reload -b localhost:0",
+    "a unix socket": "--reload --forwarded-allow-ips * -b unix:s",
+    "proxies by name": "-b 0.0.0.0:0 --forwarded-allow-ips 10.0.0.1",
+    "a few workers": "-w 2",
+    "a daemon with a log": "-D --error-logfile e.log",
+    "a daemon with syslog": "-D --log-syslog",
+}
+
+
+@pytest.mark.parametrize("case", HURTS)
+def test_what_hurts_is_told(folder: Path, case: str) -> None:
+    options, sentence, user = HURTS[case]
+    if user == "root" and os.geteuid() != 0:
+        pytest.skip("only root runs workers as root")
+    said = run("--check-config", "app", *options.split(), cwd=folder)
+    assert said.code == 0, said.text
+    assert len(re.findall(f"^warning: .*{re.escape(sentence)}", said.err, re.MULTILINE)) == 1, said.err
+
+
+@pytest.mark.parametrize("case", HARMLESS)
+def test_what_is_harmless_is_not_told(folder: Path, case: str) -> None:
+    said = run("--check-config", "app", *HARMLESS[case].split(), cwd=folder)
+    assert said.code == 0, said.text
+    assert re.findall("warning: (?!workers run as root)", said.err) == [], said.err
+
+
+def test_a_warning_is_told_once(serve: Serve, folder: Path) -> None:
+    server = serve("app", "-b", "0.0.0.0:0", "--forwarded-allow-ips", "*", cwd=folder)
+    server.signal(SIGHUP)
+    server.wait_log("Ready: ", times=2)
+    assert server.log.count("forwarded_allow_ips is *") == 1
+    assert server.log.count("workers run as root") == (1 if os.geteuid() == 0 else 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start workers as another user")
+def test_root_with_a_user_is_not_warned(folder: Path) -> None:
+    said = run("--check-config", "json:dumps", "-u", "nobody", cwd=folder)
+    assert "run as root" not in said.err
 
 
 def test_a_server_that_runs_with_the_configuration_is_no_mistake(serve: Serve, folder: Path) -> None:

@@ -34,7 +34,7 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Says what is doubtful, and fails with all mistakes. `prepared` and `workers` are how the preparations of a start
+    /// Fails with all mistakes; where there are none, says what is doubtful. `prepared` and `workers` are how the preparations of a start
     /// went: without them the application cannot be imported.
     ///
     /// # Errors
@@ -47,12 +47,11 @@ impl Subject<'_> {
         workers: Result<Identity, Failure>,
     ) -> Result<i32, Failure> {
         let config = self.config;
-        let doubts = config.notices.iter().chain(&config.cautions);
-        doubts.chain(self.slips).for_each(warn);
+        let mut doubts = Vec::new();
         let mut mistakes: Vec<Failure> = prepared.err().into_iter().collect();
         mistakes.extend(files(config));
-        mistakes.extend(addresses(config));
-        mistakes.extend(self.logs(py).err());
+        mistakes.extend(addresses(config, &mut doubts));
+        mistakes.extend(self.logs(py, &mut doubts).err());
         match workers {
             Ok(workers) if mistakes.is_empty() => {
                 mistakes.extend(self.application(py, &workers).err());
@@ -64,13 +63,17 @@ impl Subject<'_> {
         if let Some(failure) = Failure::all(mistakes) {
             return Err(failure);
         }
+        let known = config.notices.iter().chain(&config.cautions);
+        for sentence in known.chain(self.slips).chain(&doubts) {
+            logging::write_plain(&format!("warning: {sentence}\n"));
+        }
         if config.check_config {
             logging::say("configuration is fine\n");
         }
         Ok(0)
     }
 
-    fn logs(&self, py: Python<'_>) -> Result<(), Failure> {
+    fn logs(&self, py: Python<'_>, doubts: &mut Vec<String>) -> Result<(), Failure> {
         let config = self.config;
         let checked = py
             .import("oxicorn.glogging")
@@ -78,9 +81,9 @@ impl Subject<'_> {
             .and_then(|unknown| unknown.extract::<Vec<String>>());
         let unknown = checked.map_err(|error| Failure::of_logging(py, &error))?;
         for atom in unknown {
-            let sentence =
-                format!("access_log_format: there is no atom %({atom})s; it is shown as -");
-            warn(&sentence);
+            doubts.push(format!(
+                "access_log_format: there is no atom %({atom})s; it is shown as -"
+            ));
         }
         match LOGGING.iter().any(|name| config.origins.is_given(name)) {
             true => check_logging(py, config, self.hooks)
@@ -114,17 +117,13 @@ impl Subject<'_> {
     }
 }
 
-fn warn(sentence: &String) {
-    logging::write_plain(&format!("warning: {sentence}\n"));
-}
-
 /// What keeps the server from listening. A port that is taken may be taken by the server whose settings these are.
-fn addresses(config: &Config) -> Vec<Failure> {
+fn addresses(config: &Config, doubts: &mut Vec<String>) -> Vec<Failure> {
     let mut mistakes = Vec::new();
     for address in &config.bind {
         match arbiter::check_address(address) {
             Ok(None) => {}
-            Ok(Some(doubt)) => warn(&doubt),
+            Ok(Some(doubt)) => doubts.push(doubt),
             Err(mistake) => mistakes.push(Failure::configuration(mistake)),
         }
     }

@@ -13,11 +13,13 @@ use sys::boot_report::BootReport;
 use crate::accounts;
 use crate::actors::Actors;
 use crate::application::Application;
+use crate::cautions;
 use crate::conf_file::{self, ConfFile, Location};
 use crate::embedding::{self, Embedder};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
+use crate::host::Told;
 use crate::logging;
 use crate::reload::{self, Stamp};
 use crate::worker_class;
@@ -143,7 +145,9 @@ impl Sources {
     /// What root runs although others can change it, a sentence each.
     pub(crate) fn cautions(&self, py: Python<'_>, config: &Config) -> Vec<String> {
         let conf_file = self.conf_file(py).map(|(path, _)| path);
-        accounts::cautions(config, conf_file.as_deref())
+        let mut sentences = accounts::cautions(config, conf_file.as_deref());
+        sentences.extend(cautions::of_machine(config));
+        sentences
     }
 
     /// Reads the conf file, or what the embedding program has set, and resolves everything.
@@ -277,6 +281,8 @@ pub(crate) struct Composition {
     /// The application, where it was imported before the fork.
     pub(crate) preloaded: Option<Application>,
     pub(crate) launch: Launch,
+    /// What the log has of the settings that are doubtful.
+    pub(crate) told: Told,
     /// What booting workers report.
     pub(crate) boot: BootReport,
     /// Since when the workers are awaited that boot.

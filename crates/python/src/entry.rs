@@ -16,6 +16,7 @@ use crate::embedding::{self, Embedder};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
+use crate::host::Told;
 use crate::logging::{self, Banner};
 use crate::{driver, host, imports, metrics};
 
@@ -114,6 +115,7 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         preloaded: None,
         awaited_since: launch.at,
         launch,
+        told: Told::of(&config, &slips),
         boot: boot.clone(),
         previous: Vec::new(),
     };

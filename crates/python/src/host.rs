@@ -1,5 +1,6 @@
 //! What the arbiter asks of the user's side: settings, hooks, forks through Python, workers.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -145,7 +146,8 @@ impl Composition {
             return Err(failure);
         }
         self.previous.push(before);
-        warn(&self.config, &slips);
+        warn_anew(&self.config, &slips, &self.told);
+        self.told = Told::of(&self.config, &slips);
         Ok((*self.config).clone())
     }
 
@@ -306,11 +308,29 @@ fn freeze(py: Python<'_>) -> PyResult<()> {
 
 /// What the operator should know about the settings, once the log is there.
 pub(crate) fn warn(config: &Config, slips: &[String]) {
-    for sentence in &config.notices {
+    warn_anew(config, slips, &Told::default());
+}
+
+/// The same after a reload: what was told already is not told again.
+fn warn_anew(config: &Config, slips: &[String], told: &Told) {
+    let is_new = |sentence: &&String| !told.0.contains(*sentence);
+    for sentence in config.notices.iter().filter(is_new) {
         log::info!("{sentence}");
     }
-    for sentence in config.cautions.iter().chain(slips) {
+    let all = config.cautions.iter().chain(slips);
+    for sentence in all.filter(is_new) {
         log::warn!("{sentence}");
+    }
+}
+
+/// Sentences about the settings that the log has.
+#[derive(Debug, Default)]
+pub(crate) struct Told(HashSet<String>);
+
+impl Told {
+    pub(crate) fn of(config: &Config, slips: &[String]) -> Self {
+        let all = config.notices.iter().chain(&config.cautions).chain(slips);
+        Self(all.cloned().collect())
     }
 }
 

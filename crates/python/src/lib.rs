@@ -7,6 +7,7 @@ mod application;
 mod arguments;
 mod asgi;
 mod banner;
+mod cautions;
 mod check;
 mod composition;
 mod conf_file;

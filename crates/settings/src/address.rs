@@ -1,7 +1,7 @@
 //! Where the server listens: the spellings of `bind` and what they mean. It resolves and opens nothing.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
 /// The port of an address that names none, Gunicorn's.
@@ -43,6 +43,17 @@ impl Address {
             return descriptor(number);
         }
         tcp(text.strip_prefix("tcp://").unwrap_or(text))
+    }
+
+    /// Whether other machines may reach it. What a name that is not `localhost` stands for is not known here.
+    pub fn is_public(&self) -> bool {
+        match self {
+            Self::Tcp { host, .. } => match host.parse::<IpAddr>() {
+                Ok(address) => !address.to_canonical().is_loopback(),
+                Err(_) => host != "localhost",
+            },
+            Self::Unix(_) | Self::Fd(_) => false,
+        }
     }
 
     /// The spelling that [`Address::parse`] reads back, which `bind` is printed with.
@@ -255,6 +266,34 @@ mod tests {
         check("127.0.0.1:80/", "did you mean 127.0.0.1:80?");
         check("*:80", "did you mean 0.0.0.0:80?");
         check("a:1,b:2", "one address each");
+    }
+
+    #[test]
+    fn an_address_is_public_unless_it_is_of_this_machine() {
+        let check = |text: &str, public: bool| {
+            let address = Address::parse(text).expect(text);
+            assert_eq!(address.is_public(), public, "{text}");
+        };
+        for text in [
+            "0.0.0.0:80",
+            ":80",
+            "[::]:80",
+            "10.0.0.1:80",
+            "shop.example",
+        ] {
+            check(text, true);
+        }
+        for text in [
+            "127.0.0.1",
+            "127.1.2.3:80",
+            "[::1]:80",
+            "[::ffff:127.0.0.1]:80",
+            "localhost",
+            "unix:/s",
+            "fd://3",
+        ] {
+            check(text, false);
+        }
     }
 
     #[test]

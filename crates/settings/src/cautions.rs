@@ -19,5 +19,32 @@ pub(crate) fn cautions(config: &Config) -> Vec<String> {
     if config.worker_class == WorkerClass::Asgi && config.threads > 1 {
         say("threads has no effect on asgi workers: all requests of one run on its event loop");
     }
+    let public = config.bind.iter().find(|address| address.is_public());
+    if let Some(address) = public {
+        let reached = format!("{}, which other machines can reach", address.spelling());
+        if config.reload {
+            sentences.push(format!(
+                "reload is for development, and the server listens on {reached}"
+            ));
+        }
+        if config.forwarded_allow_ips.holds_everyone() {
+            sentences.push(format!(
+                "forwarded_allow_ips is *, so any client of {reached}, can claim another address and https: name the proxies"
+            ));
+        }
+    }
+    let configures_logging = [
+        "logger_class",
+        "logconfig",
+        "logconfig_dict",
+        "logconfig_json",
+    ]
+    .iter()
+    .any(|name| config.origins.is_given(name));
+    if config.daemon && config.errorlog == "-" && !config.syslog && !configures_logging {
+        sentences.push(
+            "daemon without a log: what the server has to say is lost; --error-logfile FILE keeps it".to_owned(),
+        );
+    }
     sentences
 }

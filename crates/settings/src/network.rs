@@ -44,6 +44,11 @@ impl AddressSet {
                 .any(|network| network.contains(address))
     }
 
+    /// Whether every address is in it, whatever it is.
+    pub fn holds_everyone(&self) -> bool {
+        self.any
+    }
+
     /// Whether nobody is in it.
     pub fn is_empty(&self) -> bool {
         !self.any && self.networks.is_empty()

@@ -9,6 +9,33 @@ use std::path::{Path, PathBuf};
 /// Where control groups are mounted (file-hierarchy(7) of systemd, and every container runtime).
 const MOUNT: &str = "/sys/fs/cgroup";
 
+/// The memory that this process and its relatives may use, in bytes: the machine's, or what the control group allows.
+/// `None` where neither is known.
+#[must_use]
+pub fn limit() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok();
+    let machine = machine.as_deref().and_then(total);
+    let membership = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let groups = counters(&membership, Path::new(MOUNT)).into_iter();
+    let group = groups.filter_map(|file| {
+        let names = ["memory.max", "memory.limit_in_bytes"];
+        let mut read = names
+            .iter()
+            .map(|name| fs::read_to_string(file.with_file_name(name)));
+        read.find_map(|text| text.ok()?.trim().parse().ok())
+    });
+    machine.into_iter().chain(group).min()
+}
+
+/// The total of `/proc/meminfo`, which counts kibibytes.
+fn total(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
 /// The count of out-of-memory kills in this process's control group, and what it was when it was last read.
 #[derive(Debug)]
 pub struct OomWatch {
@@ -79,6 +106,14 @@ fn kills(file: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_total_is_read_in_bytes() {
+        let text = "MemTotal:       24614844 kB\nMemFree:        22614844 kB\n";
+        assert_eq!(total(text), Some(24_614_844 * 1024));
+        assert_eq!(total("MemFree: 1 kB\n"), None);
+        assert!(limit().is_some_and(|bytes| bytes > 1 << 20));
+    }
 
     fn check(membership: &str, expected: &[&str]) {
         let expected: Vec<_> = expected.iter().map(PathBuf::from).collect();
