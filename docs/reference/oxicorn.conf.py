@@ -34,6 +34,9 @@
 # The most that is added at random to max_requests, for each worker anew.
 # max_requests_jitter = 0
 
+# Whether a worker goes when its successor serves (overlap), or before that is started (one-by-one).
+# worker_replacement = 'overlap'
+
 # After how many seconds without progress a worker is killed and replaced; 0 is never.
 # timeout = 30
 

@@ -24,7 +24,7 @@ use crate::host::{Host, Moment, Outcome};
 use crate::measure::Measures;
 use crate::pidfile::Pidfile;
 use crate::service_manager::ServiceManager;
-use crate::start::{self, Started};
+use crate::start::{self, Launcher, Started};
 use crate::supervisor::{Action, Event, Level, Observation, Stand, Supervisor, slots_for};
 
 /// The kernel counts a kill before its victim is gone, and may kill several for one shortage: so long after the count
@@ -79,6 +79,8 @@ pub(crate) struct Driver<'host> {
     killed_for_memory_at: Option<Duration>,
     pub(crate) pid: i32,
     parent: Option<i32>,
+    /// Where the server detached: until workers serve, or none will.
+    pub(crate) launcher: Option<Launcher>,
 }
 
 /// What the current process does next.
@@ -111,6 +113,7 @@ impl<'host> Driver<'host> {
             killed_for_memory_at: None,
             pid: sys::process::pid(),
             parent: started.parent,
+            launcher: started.launcher,
         })
     }
 
@@ -286,7 +289,12 @@ impl<'host> Driver<'host> {
             Action::Release { slot } => self.scoreboard.slot(slot).clear(),
             Action::Log(level, line) => write_log(level, &line),
             Action::Tell(moment) => self.tell(moment),
-            Action::Adopt { generation } => self.adopt(generation),
+            Action::Adopt { generation } => {
+                if let Some(launcher) = self.launcher.take() {
+                    launcher.tell(0);
+                }
+                self.adopt(generation);
+            }
             Action::Abandon { generation: _ } => self.abandon(),
             Action::Forget { generation } => {
                 self.generations.remove(&generation);
@@ -298,6 +306,7 @@ impl<'host> Driver<'host> {
     }
 
     fn tell(&mut self, moment: Moment) {
+        self.host.staying(&self.supervisor.staying());
         if let Err(error) = self.host.hook(moment) {
             log::error!("{error}");
         }
@@ -363,6 +372,9 @@ impl Driver<'_> {
         }
         // In Gunicorn's order: on_exit finds no pidfile any more.
         self.pidfile = None;
+        if let Some(launcher) = self.launcher.take() {
+            launcher.tell(code);
+        }
         self.tell(Moment::OnExit);
         if let Some(heir) = self.heir() {
             self.manager.hand_over(heir);

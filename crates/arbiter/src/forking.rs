@@ -13,7 +13,7 @@ use crate::driver::{Driver, Flow};
 use crate::generation::Generation;
 use crate::host::{Moment, Outcome, WorkerSeat};
 use crate::supervisor::Event;
-use crate::{EXIT_START, service_manager, upgrade};
+use crate::{EXIT_START, EXIT_WORKER_MEANS, service_manager, upgrade};
 
 /// What a worker may be sent before it has handlers of its own, and must not die of.
 const SWALLOWED: [Signal; 6] = [
@@ -48,6 +48,8 @@ impl Driver<'_> {
         let Some(shared) = self.generations.get(&generation).cloned() else {
             return failed(format!("generation {generation} is not there"));
         };
+        // Conf files number workers by those that stay, and the successor of one that goes takes its number over.
+        self.host.staying(&self.supervisor.staying());
         if let Err(reason) = self.host.hook(Moment::PreFork { age }) {
             return Flow::Continue(Event::SpawnRefused { age, reason });
         }
@@ -83,11 +85,13 @@ impl Driver<'_> {
         let Generation { config, listeners } = shared;
         // Those of other generations would stay open with this worker, which does not serve them.
         self.generations.clear();
+        // What the launcher waits for is the arbiter's.
+        self.launcher = None;
         let lifeline = match self.close_lifeline() {
             Ok(lifeline) => lifeline,
             Err(error) => {
                 log::error!("Worker (pid:{pid}) has no lifeline: {error}");
-                return Outcome::Worker(EXIT_START);
+                return Outcome::Worker(EXIT_WORKER_MEANS);
             }
         };
         let notifier = self.notifier.clone();

@@ -35,6 +35,7 @@ impl Generation {
             graceful_timeout: self.config.graceful_timeout.min(LONGEST),
             daemon: self.config.daemon,
             reload: self.config.reload,
+            replacement: self.config.worker_replacement,
         }
     }
 

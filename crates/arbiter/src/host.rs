@@ -34,6 +34,9 @@ pub trait Host {
     /// Shows what is listened on, before the hooks that may ask: at the start and after every reload.
     fn listening(&mut self, _listeners: &[Listener]) {}
 
+    /// Shows which workers are to stay, before the hooks that may ask. The others are to go, or have been told to.
+    fn staying(&mut self, _pids: &[i32]) {}
+
     /// Imports the application before any worker is forked, and makes its memory ready to be shared.
     fn preload(&mut self) -> Result<(), Boot>;
 

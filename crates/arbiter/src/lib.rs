@@ -32,6 +32,9 @@ pub const EXIT_START: i32 = 1;
 /// The exit code of a worker that could not boot, and of the server that stops for it. Gunicorn's `WORKER_BOOT_ERROR`.
 pub const EXIT_WORKER_BOOT: i32 = 3;
 
+/// The exit code of a worker that the system did not give what it needs: a thread, a descriptor. It is tried again.
+pub const EXIT_WORKER_MEANS: i32 = 5;
+
 /// The exit code of a worker that could not find its application, and of the server that stops for it. Gunicorn's
 /// `APP_LOAD_ERROR`.
 pub const EXIT_APP_LOAD: i32 = 4;

@@ -36,6 +36,8 @@ pub(crate) struct Started {
     pub(crate) pidfile: Option<Pidfile>,
     pub(crate) generation: Generation,
     pub(crate) parent: Option<i32>,
+    /// The process that waits for how the start turns out.
+    pub(crate) launcher: Option<Launcher>,
 }
 
 /// Why a server must not start, and the code to exit with.
@@ -70,10 +72,21 @@ pub(crate) fn start(config: Config, host: &mut dyn Host) -> Result<Started, Outc
         Some(Err(failure)) => return Err(Outcome::Exit(refuse(failure.into()))),
     };
     let result = prepare(config, host, origin).map_err(refuse);
-    if let Some(launcher) = launcher {
-        launcher.tell(result.as_ref().err().copied().unwrap_or(0));
+    match (result, launcher) {
+        (Err(code), launcher) => {
+            if let Some(launcher) = launcher {
+                launcher.tell(code);
+            }
+            Err(Outcome::Exit(code))
+        }
+        (Ok(mut started), launcher) => {
+            if let Some(launcher) = &launcher {
+                launcher.leave_terminal();
+            }
+            started.launcher = launcher;
+            Ok(started)
+        }
     }
-    result.map_err(Outcome::Exit)
 }
 
 fn read_origin(config: &Config, host: &mut dyn Host) -> Result<Origin, Refusal> {
@@ -118,6 +131,7 @@ fn prepare(config: Config, host: &mut dyn Host, origin: Origin) -> Result<Starte
         pidfile,
         generation,
         parent: origin.parent,
+        launcher: None,
     })
 }
 
@@ -171,7 +185,8 @@ enum Detached {
 
 /// The way back to the process that somebody has started, which waits for how the start turns out. Gunicorn's exits at
 /// once with 0, so that nobody learns of a port that is taken.
-struct Launcher {
+#[derive(Debug)]
+pub(crate) struct Launcher {
     answer: Private,
     leaves: Streams,
 }
@@ -183,7 +198,11 @@ fn detach(config: &Config, host: &mut dyn Host) -> Result<Detached, Failure> {
     let pipe = sys::pipe::pipe().map_err(|error| failed("pipe", error))?;
     if let Fork::Parent(_) = host.fork().map_err(|error| failed("fork", error))? {
         drop(pipe.write);
-        return Ok(Detached::Launcher(answer(&pipe.read)));
+        let code = answer(&pipe.read);
+        if matches!(code, EXIT_WORKER_BOOT | EXIT_APP_LOAD) && !config.preload_app {
+            no_worker_boots(config).report("-");
+        }
+        return Ok(Detached::Launcher(code));
     }
     sys::process::new_session().map_err(|error| failed("setsid", error))?;
     if let Fork::Parent(_) = host.fork().map_err(|error| failed("fork", error))? {
@@ -200,6 +219,17 @@ fn detach(config: &Config, host: &mut dyn Host) -> Result<Detached, Failure> {
     }))
 }
 
+/// What the launcher says where the workers, which have no terminal, could not tell why they do not boot.
+fn no_worker_boots(config: &Config) -> Failure {
+    let failure = Failure::new("the server has ended: no worker could boot");
+    match config.errorlog.as_str() {
+        "-" => failure.with_hint(
+            "--error-logfile FILE keeps what workers say; so does a start without --daemon",
+        ),
+        log => failure.with_hint(format!("{log} says why")),
+    }
+}
+
 /// Waits for the exit code that the process in the background sends. One that ends without a word has failed.
 fn answer(pipe: &Private) -> i32 {
     loop {
@@ -212,11 +242,15 @@ fn answer(pipe: &Private) -> i32 {
 }
 
 impl Launcher {
-    /// Ends the wait. Everything that somebody at the terminal has to see has been written by now, so leave it.
-    fn tell(self, code: i32) {
+    /// Everything is bound and loaded, and workers must not keep the terminal: what they say is in the log.
+    fn leave_terminal(&self) {
         if let Err(error) = sys::process::leave_standard_streams(self.leaves) {
             log::error!("The terminal cannot be left: {error}");
         }
+    }
+
+    /// Ends the wait: workers serve, or the server ends with this code.
+    pub(crate) fn tell(self, code: i32) {
         sys::pipe::write_byte(self.answer.as_fd(), u8::try_from(code).unwrap_or(u8::MAX));
     }
 }

@@ -155,6 +155,14 @@ impl Actors {
         Ok(worker)
     }
 
+    /// Shows which workers are to stay.
+    pub(crate) fn staying(&self, py: Python<'_>, pids: &[i32]) -> PyResult<()> {
+        for (pid, worker) in &self.workers {
+            worker.setattr(py, "_alive", pids.contains(pid))?;
+        }
+        Ok(())
+    }
+
     /// Shows what is listened on.
     pub(crate) fn listening(&self, py: Python<'_>, listeners: &[Listener]) -> PyResult<()> {
         let class = py.import("oxicorn.sock")?.getattr("Listener")?;

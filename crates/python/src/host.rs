@@ -53,6 +53,14 @@ impl Host for Composition {
         });
     }
 
+    fn staying(&mut self, pids: &[i32]) {
+        Python::attach(|py| {
+            if let Err(error) = self.actors.staying(py, pids) {
+                log::error!("server.WORKERS:\n{}", traceback(py, &error));
+            }
+        });
+    }
+
     fn workers(&self, config: &Config) -> String {
         let asgi = self
             .preloaded

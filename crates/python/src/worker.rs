@@ -11,7 +11,6 @@ use pyo3::prelude::*;
 use server::{Left, Seat, Server, Service, Siblings, Watched};
 use settings::{Config, WorkerClass};
 use sys::boot_report::BootReport;
-use sys::scoreboard::State;
 use sys::users::Identity;
 
 use crate::application::{self, Application, Interface, Loaded};
@@ -19,7 +18,7 @@ use crate::asgi::AsgiGateway;
 use crate::composition::server_field;
 use crate::controls::Controls;
 use crate::driver;
-use crate::driver::Crew;
+use crate::driver::{Booted, Crew, Readiness};
 use crate::embedding::Embedder;
 use crate::failure::{self, BOOT, Failure, traceback};
 use crate::forks;
@@ -94,8 +93,8 @@ impl Worker {
 
     fn live(self: &Arc<Self>, py: Python<'_>, seat: WorkerSeat) -> i32 {
         match self.boot(py, seat) {
-            Ok((server, crew)) => {
-                let served = driver::run(py, &server, &crew);
+            Ok(booted) => {
+                let served = driver::run(py, &booted);
                 served.unwrap_or_else(|error| code_of(py, &End::Raised(error), CRASH))
             }
             Err(end) => self.cannot_boot(py, &end),
@@ -148,11 +147,7 @@ impl Worker {
     }
 
     /// Everything up to the first request.
-    fn boot(
-        self: &Arc<Self>,
-        py: Python<'_>,
-        mut seat: WorkerSeat,
-    ) -> Result<(Arc<Server>, Crew), End> {
+    fn boot(self: &Arc<Self>, py: Python<'_>, mut seat: WorkerSeat) -> Result<Booted, End> {
         forget_manager(py)?;
         self.hooks
             .call(py, "post_fork", (&self.arbiter, &self.object))?;
@@ -204,11 +199,12 @@ impl Worker {
         self.note_late_server_field(py)?;
         logging::follow(py, &self.log(py)?)?;
         addressee.booted.store(true, Ordering::Relaxed);
-        // The slot counts as busy from the fork on, so that a boot that hangs is seen; from here on it is not.
-        slot.set_busy_since_ms(0);
-        slot.set_state(State::Ready);
-        notifier.notify();
-        Ok((server, crew))
+        let readiness = Readiness { slot, notifier };
+        Ok(Booted {
+            server,
+            crew,
+            readiness,
+        })
     }
 
     /// Says so where the application has changed what the Server field is: that is read with the settings.

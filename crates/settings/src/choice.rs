@@ -98,6 +98,38 @@ const UVICORN: &[&str] = &[
     "uvicorn_worker.UvicornH11Worker",
 ];
 
+/// In which order a worker and its successor come and go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WorkerReplacement {
+    /// The old worker goes when the new one serves.
+    #[default]
+    Overlap,
+    /// The new worker is started when the old one is gone, one at a time.
+    OneByOne,
+}
+
+impl WorkerReplacement {
+    /// What the setting accepts.
+    pub const ACCEPTED: &str = "overlap or one-by-one";
+
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Overlap => "overlap",
+            Self::OneByOne => "one-by-one",
+        }
+    }
+
+    /// Reads one of its words in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "overlap" => Some(Self::Overlap),
+            "one-by-one" => Some(Self::OneByOne),
+            _ => None,
+        }
+    }
+}
+
 /// The event loop of asgi workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AsgiLoop {

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::choice::{AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass};
+use crate::choice::{
+    AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass, WorkerReplacement,
+};
 use crate::layers::Layers;
 use crate::network::AddressSet;
 use crate::origins::Origins;
@@ -187,6 +189,8 @@ fields! {
     permit_unconventional_http_method: bool,
     /// Whether methods are put in upper case.
     casefold_http_method: bool,
+    /// In which order a worker and its successor come and go.
+    worker_replacement: WorkerReplacement,
     /// The event loop of asgi workers.
     asgi_loop: AsgiLoop,
     /// Whether ASGI applications are told of their worker's start and end.

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::choice::{AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass};
+use crate::choice::{
+    AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass, WorkerReplacement,
+};
 use crate::config::Config;
 use crate::error::Rejection;
 use crate::network::AddressSet;
@@ -234,4 +236,11 @@ macro_rules! words {
         }
     )*};
 }
-words!(AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine);
+words!(
+    AsgiLifespan,
+    AsgiLoop,
+    HeaderMap,
+    LogLevel,
+    ReloadEngine,
+    WorkerReplacement
+);

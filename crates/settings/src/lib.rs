@@ -49,7 +49,9 @@ mod value;
 mod words;
 
 pub use address::Address;
-pub use choice::{AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass};
+pub use choice::{
+    AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass, WorkerReplacement,
+};
 pub use command_line::{CommandLine, Parsed, parse_arguments, parse_command_line};
 pub use config::Config;
 pub use env_file::parse_env_file;

@@ -218,6 +218,13 @@ impl Slot {
         self.cell().state.store(state as u32, Ordering::Release);
     }
 
+    /// Says that a worker that was booting serves. One that is on its way out already stays so.
+    pub fn become_ready(&self) {
+        let (booting, ready) = (State::Booting as u32, State::Ready as u32);
+        let state = &self.cell().state;
+        let _ = state.compare_exchange(booting, ready, Ordering::AcqRel, Ordering::Acquire);
+    }
+
     /// Since when (milliseconds of [`crate::clock::monotonic_ms`]) the worker boots or can take no further request;
     /// zero when it can.
     #[must_use]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use settings::WorkerReplacement;
+
 use super::event::{Action, Level, Terms};
 use super::worker::{Why, Worker};
 use super::{Generation, How, SPARE_SLOTS, Supervisor};
@@ -10,8 +12,13 @@ use crate::host::Moment;
 /// How many workers there shall be, and there are.
 impl Supervisor {
     pub(super) fn converge(&mut self, now: Duration) {
-        self.retire_old_generations(now);
-        self.recycle(now);
+        match self.current.terms.replacement {
+            WorkerReplacement::Overlap => {
+                self.retire_old_generations(now);
+                self.recycle(now);
+            }
+            WorkerReplacement::OneByOne => self.make_room(now),
+        }
         self.retire_surplus(now);
         self.spawn_missing(now);
         self.note_that_all_serve();
@@ -23,6 +30,9 @@ impl Supervisor {
 
     fn wanted(&self) -> usize {
         let target = self.target_count();
+        if self.is_one_by_one() {
+            return target;
+        }
         // The successor of a worker that is being recycled comes in addition, until that worker is told to go.
         let successor = self
             .recycling
@@ -33,6 +43,18 @@ impl Supervisor {
 
     fn is_current(&self, worker: &Worker) -> bool {
         worker.generation == self.current.number
+    }
+
+    fn is_one_by_one(&self) -> bool {
+        self.current.terms.replacement == WorkerReplacement::OneByOne
+    }
+
+    /// The workers that take the places of those that there shall be. One by one, a worker has its place until it is gone.
+    fn placed(&self) -> usize {
+        match self.is_one_by_one() {
+            true => self.fleet.count(|_| true),
+            false => self.active(),
+        }
     }
 
     fn active(&self) -> usize {
@@ -46,14 +68,14 @@ impl Supervisor {
     }
 
     pub(super) fn is_short_of_workers(&self) -> bool {
-        self.active() < self.wanted()
+        self.placed() < self.wanted()
     }
 
     fn spawn_missing(&mut self, now: Duration) {
         if self.back_off.pause_until(now).is_some() {
             return;
         }
-        for _ in self.active()..self.wanted() {
+        for _ in self.placed()..self.wanted() {
             let generation = self.current.number;
             // Without a free slot somebody is leaving, and its death brings us here again.
             let Some(worker) = self.fleet.seat(generation, now) else {
@@ -113,6 +135,40 @@ impl Supervisor {
         if self.fleet.get(age).is_some_and(is_serving) && others >= self.target_count() {
             self.let_go(age, Why::Recycled, now);
         }
+    }
+
+    /// One by one, a worker that is to be replaced goes when all the others serve: so the next one goes when the successor of
+    /// the last has come to serve, and workers that do not boot take no more than one place. Those of an older generation
+    /// come first.
+    fn make_room(&mut self, now: Duration) {
+        let full = self.fleet.count(|_| true) >= self.target_count();
+        let is_old_and_boots = |worker: &Worker| {
+            !self.is_current(worker) && worker.is_active() && !worker.is_serving()
+        };
+        for age in self.fleet.ages(is_old_and_boots) {
+            self.let_go(age, Why::Reload, now);
+        }
+        if !full || self.fleet.count(|worker| !worker.is_serving()) > 0 {
+            return;
+        }
+        let old = self.fleet.ages(|worker| !self.is_current(worker));
+        let next = match old.first() {
+            Some(age) => Some((*age, Why::Reload)),
+            None => self.next_to_recycle().map(|age| (age, Why::Recycled)),
+        };
+        if let Some((age, why)) = next {
+            self.let_go(age, why, now);
+        }
+    }
+
+    /// The pids of the workers that are to stay. The others have been told to go, or will be as soon as their successors
+    /// serve.
+    pub(crate) fn staying(&self) -> Vec<i32> {
+        let stays = |worker: &&Worker| {
+            self.is_current(worker) && worker.is_active() && self.recycling != Some(worker.age)
+        };
+        let staying = self.fleet.iter().filter(stays);
+        staying.filter_map(|worker| worker.pid).collect()
     }
 
     fn next_to_recycle(&self) -> Option<u64> {

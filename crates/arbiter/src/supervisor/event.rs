@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use settings::WorkerReplacement;
 use sys::process::End;
 use sys::scoreboard::State;
 use sys::signals::{Received, Signal};
@@ -21,6 +22,8 @@ pub(crate) struct Terms {
     pub(crate) daemon: bool,
     /// Whether workers leave by themselves when a source file changes.
     pub(crate) reload: bool,
+    /// In which order workers and their successors come and go.
+    pub(crate) replacement: WorkerReplacement,
 }
 
 /// What a worker's slot says.

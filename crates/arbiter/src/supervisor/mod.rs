@@ -32,7 +32,7 @@ use self::back_off::{BackOff, LIVED};
 use self::fleet::Fleet;
 use self::worker::{Phase, Why, Worker};
 use crate::host::Moment;
-use crate::{EXIT_APP_LOAD, EXIT_WORKER_BOOT};
+use crate::{EXIT_APP_LOAD, EXIT_WORKER_BOOT, EXIT_WORKER_MEANS};
 
 /// Slots that no number of workers may use up: successors, new generations and workers on their way out need seats
 /// beside those that serve. With fewer free seats than new workers a reload goes in steps.
@@ -48,6 +48,10 @@ pub(crate) fn slots_for(workers: u32) -> usize {
         .saturating_mul(2)
         .saturating_add(HEADROOM)
 }
+
+/// How long a server that has never served tries to make its first worker where the system gives it no process, no thread or
+/// no descriptor. The pauses between the attempts grow, so the last one may come some seconds later.
+const LACK: Duration = Duration::from_secs(10);
 
 /// Untimely deaths while booting after which a reload is given up. One may be an accident.
 const BOOT_ATTEMPTS: u32 = 3;
@@ -111,6 +115,10 @@ pub(crate) struct Supervisor {
     has_served: bool,
     /// The last generation of which as many workers as were asked for have served.
     complete: Option<u64>,
+    /// Whether a worker has ever served.
+    has_ever_served: bool,
+    /// Since when no worker could be made, as long as none has ever served.
+    without_means: Option<Duration>,
     /// Why the last reload came to nothing.
     failed_reload: Option<String>,
     actions: Vec<Action>,
@@ -137,6 +145,8 @@ impl Supervisor {
             upgrade: None,
             has_served: false,
             complete: None,
+            has_ever_served: false,
+            without_means: None,
             failed_reload: None,
             actions: Vec::new(),
         }
@@ -265,6 +275,20 @@ impl Supervisor {
         );
         if let Some(worker) = self.remove(age) {
             self.untimely(&worker, now);
+            self.note_lack(now);
+        }
+    }
+
+    /// The system did not give what a worker needs. A server that goes on is not ended by that, because others may give
+    /// back what they have; one that has never served would look as if it ran.
+    fn note_lack(&mut self, now: Duration) {
+        if self.has_ever_served || !matches!(self.stage, Stage::Running) {
+            return;
+        }
+        let since = *self.without_means.get_or_insert(now);
+        if now.saturating_sub(since) >= LACK {
+            let reason = "No worker could be started.";
+            self.stop(How::Graceful, EXIT_WORKER_BOOT, Some(reason), now);
         }
     }
 
@@ -323,6 +347,7 @@ impl Supervisor {
             // It was still booting when the reload came. It has shown now that it can be gone back to.
             fallback.proven = true;
         }
+        self.has_ever_served = true;
         if generation != self.current.number || self.current.proven {
             return;
         }
@@ -356,6 +381,9 @@ impl Supervisor {
             && worker.sent.is_some_and(|sent| sent.why == Why::Timeout);
         if (worker.sent.is_none() && !self.has_reloaded(&worker, end)) || hung_while_booting {
             self.untimely(&worker, now);
+        }
+        if worker.ready_since.is_none() && end == End::Exited(EXIT_WORKER_MEANS) {
+            self.note_lack(now);
         }
     }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::*;
+use settings::WorkerReplacement;
 use sys::signals::{Received, Signal};
 
 /// Seeds of an ordinary run. More with OXICORN_SEEDS.
@@ -249,6 +250,14 @@ impl World {
             .values()
             .all(|process| process.slot != slot && process.age != age);
         self.check(free, "every worker has a slot and an age of its own");
+        // A fork that was decided before its generation was given up still happens.
+        if self.is_one_by_one() && generation == self.supervisor.generation() {
+            let target = usize::try_from(self.supervisor.target()).expect("small");
+            self.check(
+                self.processes.len() < target,
+                "one by one, a worker is forked only when the one before it is gone",
+            );
+        }
         if !self.is_calm && self.chance.one_in(40) {
             return Event::SpawnFailed {
                 age,
@@ -338,12 +347,17 @@ impl World {
         if let Some(end) = end {
             process.dies_at = Some(end);
         }
-        if signal == Signal::TERM && was_serving && !stopping && target > 0 {
+        if signal == Signal::TERM && was_serving && !stopping && target > 0 && !self.is_one_by_one()
+        {
             self.check(
                 others_serve,
                 "a worker that serves is told to go only when another one serves",
             );
         }
+    }
+
+    fn is_one_by_one(&self) -> bool {
+        self.supervisor.current.terms.replacement == WorkerReplacement::OneByOne
     }
 
     fn load(&mut self) -> Event {
@@ -632,6 +646,10 @@ fn some_terms(chance: &mut Chance) -> Terms {
         graceful_timeout: GRACEFUL,
         daemon: chance.one_in(2),
         reload: chance.one_in(4),
+        replacement: match chance.one_in(3) {
+            true => WorkerReplacement::OneByOne,
+            false => WorkerReplacement::Overlap,
+        },
     }
 }
 

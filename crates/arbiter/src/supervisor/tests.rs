@@ -1,7 +1,10 @@
 //! What the supervisor does in one situation after the other. Chance is in `simulation`.
 
 use super::*;
+use settings::WorkerReplacement;
 use sys::signals::{Received, Signal};
+
+mod replacement;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -23,6 +26,7 @@ fn terms(workers: u32) -> Terms {
         graceful_timeout: 20 * SECOND,
         daemon: false,
         reload: false,
+        replacement: WorkerReplacement::Overlap,
     }
 }
 

@@ -9,6 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use server::{Server, Shutdown};
 
+use super::{Readiness, no_thread};
 use crate::asgi::AsgiGateway;
 use crate::forks;
 use crate::logging;
@@ -170,6 +171,7 @@ pub(super) fn run(
     server: &Arc<Server>,
     gateway: &Arc<AsgiGateway>,
     graceful_timeout: Duration,
+    ready: &Readiness,
 ) -> PyResult<i32> {
     let turner = Turner {
         server: Arc::clone(server),
@@ -182,8 +184,10 @@ pub(super) fn run(
     let turner = Bound::new(py, turner)?;
     // The watchdog leaves them to the main thread; see `threads.rs`.
     let blocked = sys::signals::block_all_but_faults();
-    server.start_watchdog()?;
+    let watchdog = server.start_watchdog();
     drop(blocked);
+    watchdog.map_err(|error| no_thread(&error))?;
+    ready.notify();
     let event_loop = gateway.event_loop(py);
     forks::empty_in_children(event_loop)?;
     let turn = turner.getattr("turn")?;

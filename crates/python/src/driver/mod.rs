@@ -3,11 +3,16 @@
 mod event_loop;
 mod threads;
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arbiter::EXIT_WORKER_MEANS;
+use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use server::Server;
+use sys::pipe::Notifier;
+use sys::scoreboard::Slot;
 
 use crate::asgi::AsgiGateway;
 use crate::wsgi::Gateway;
@@ -22,13 +27,48 @@ pub(crate) enum Crew {
     EventLoop(Arc<AsgiGateway>, Duration),
 }
 
+/// A worker that has booted.
+pub(crate) struct Booted {
+    pub(crate) server: Arc<Server>,
+    pub(crate) crew: Crew,
+    pub(crate) readiness: Readiness,
+}
+
+/// How the arbiter learns that a worker serves: when nothing can be missing any more, its threads among it.
+pub(crate) struct Readiness {
+    pub(crate) slot: Slot,
+    pub(crate) notifier: Notifier,
+}
+
+impl Readiness {
+    fn notify(&self) {
+        // The slot counts as busy from the fork on, so that a boot that hangs is seen; from here on it is not.
+        self.slot.set_busy_since_ms(0);
+        self.slot.become_ready();
+        self.notifier.notify();
+    }
+}
+
 /// Serves until the server has come to its end, and returns the worker's exit code.
 ///
 /// # Errors
 /// No thread can be started, or a signal handler raised.
-pub(crate) fn run(py: Python<'_>, server: &Arc<Server>, crew: &Crew) -> PyResult<i32> {
+pub(crate) fn run(py: Python<'_>, booted: &Booted) -> PyResult<i32> {
+    let Booted {
+        server,
+        crew,
+        readiness,
+    } = booted;
     match crew {
-        Crew::Threads(gateway, threads) => threads::run(py, server, gateway, *threads),
-        Crew::EventLoop(gateway, patience) => event_loop::run(py, server, gateway, *patience),
+        Crew::Threads(gateway, threads) => threads::run(py, server, gateway, *threads, readiness),
+        Crew::EventLoop(gateway, patience) => {
+            event_loop::run(py, server, gateway, *patience, readiness)
+        }
     }
+}
+
+/// How a worker ends that the system gives no thread.
+fn no_thread(error: &dyn Display) -> PyErr {
+    log::error!("No thread can be started: {error} (is there a limit on processes?)");
+    PySystemExit::new_err((EXIT_WORKER_MEANS,))
 }

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use server::{Next, Server, Shutdown};
 
+use super::{Readiness, no_thread};
 use crate::logging;
 use crate::wsgi::Gateway;
 
@@ -30,18 +31,28 @@ pub(super) fn run(
     server: &Arc<Server>,
     gateway: &Arc<Gateway>,
     threads: u32,
+    ready: &Readiness,
 ) -> PyResult<i32> {
     // The watchdog never runs the application. A system call of a view ends early only in the thread that gets a signal, so
     // signals are for the others. Whichever of them gets one, Python's handler runs in the main thread, which the pipe of
     // `signals::install` wakes.
     let blocked = sys::signals::block_all_but_faults();
-    server.start_watchdog()?;
+    let watchdog = server.start_watchdog();
     drop(blocked);
+    watchdog.map_err(|error| no_thread(&error))?;
     if threads == 1 {
+        ready.notify();
         return serve_here(py, server, gateway);
     }
     let exit_code = Arc::new(AtomicI32::new(0));
-    let crew = start(py, server, gateway, threads, &exit_code)?;
+    let crew = match start(py, server, gateway, threads, &exit_code) {
+        Ok(crew) => crew,
+        Err(error) => {
+            THREADS_LEFT.store(true, Ordering::Relaxed);
+            return Err(no_thread(&error));
+        }
+    };
+    ready.notify();
     let ended = attend(py, server).and_then(|()| {
         crew.iter()
             .try_for_each(|thread| thread.call_method0(intern!(py, "join")).map(drop))

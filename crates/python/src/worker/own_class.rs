@@ -8,11 +8,10 @@ use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
-use server::Server;
 
 use super::{CRASH, End, Worker, code_of};
 use crate::application::{Application, Interface};
-use crate::driver::{self, Crew};
+use crate::driver::{self, Booted};
 use crate::signals::Addressee;
 
 /// The signals that methods handle.
@@ -27,7 +26,7 @@ const METHODS: [(&str, &str); 5] = [
 /// What there is of the worker so far.
 enum Stage {
     Seated(WorkerSeat),
-    Booted(Arc<Server>, Crew),
+    Booted(Booted),
     /// It serves, or has served, and this is its exit code.
     Serving(i32),
 }
@@ -65,20 +64,20 @@ fn boot(py: Python<'_>, worker: &Arc<Worker>, stage: &Mutex<Option<Stage>>) -> P
     let Some(Stage::Seated(seat)) = stage.lock().take() else {
         return Err(PyRuntimeError::new_err("init_process has run already"));
     };
-    let (server, crew) = worker
+    let booted = worker
         .boot(py, seat)
         .map_err(|end| raised(py, worker, end))?;
-    *stage.lock() = Some(Stage::Booted(server, crew));
+    *stage.lock() = Some(Stage::Booted(booted));
     worker.object.call_method0(py, "run").map(drop)
 }
 
 fn serve(py: Python<'_>, stage: &Mutex<Option<Stage>>) -> PyResult<()> {
-    let Some(Stage::Booted(server, crew)) = stage.lock().replace(Stage::Serving(0)) else {
+    let Some(Stage::Booted(booted)) = stage.lock().replace(Stage::Serving(0)) else {
         return Err(PyRuntimeError::new_err(
             "run is called by init_process, once",
         ));
     };
-    let code = driver::run(py, &server, &crew)?;
+    let code = driver::run(py, &booted)?;
     *stage.lock() = Some(Stage::Serving(code));
     Ok(())
 }

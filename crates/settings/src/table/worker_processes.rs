@@ -89,6 +89,21 @@ pub(super) const ROWS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        name: "worker_replacement",
+        flags: &["--worker-replacement"],
+        metavar: "STRING",
+        kind: Kind::Choice(&["overlap", "one-by-one"]),
+        default: Literal::Str("overlap"),
+        own: true,
+        access: field!(worker_replacement),
+        summary: "Whether a worker goes when its successor serves (overlap), or before that is started (one-by-one).",
+        details: "`overlap` never leaves the server with fewer workers than asked for. `one-by-one` is for applications \
+                  that own something which two processes cannot have at a time: a port, a lock file, a device. It holds \
+                  for `max_requests`, for a reload, for `--reload` and for workers that time out. With one worker, \
+                  clients wait in the accept queue until the new one has booted.",
+        ..ROW
+    },
+    Setting {
         name: "timeout",
         flags: &["-t", "--timeout"],
         metavar: "SECONDS",
