@@ -176,10 +176,11 @@ impl Connection {
     pub(crate) fn report(&mut self, readiness: Readiness, turn: &mut Turn) -> Fate {
         if readiness.broken {
             self.link.give_up(SinkError::Disconnected);
-            match &self.codec {
-                Codec::H1(http) if http.session.is_answering() => {}
+            match &mut self.codec {
                 // What arrived before the connection broke comes first; reading beyond it meets the error.
                 Codec::H1(http) if http.session.awaits_request() && readiness.readable => {}
+                // The thread that answers is told, and ends the exchange.
+                Codec::H1(http) if http.session.is_answering() => http.session.lose(),
                 _ => return self.forsaken(turn),
             }
         }
@@ -356,3 +357,6 @@ fn readiness(socket: &Socket, pending: bool) -> PollFlags {
         Err(_) => PollFlags::empty(),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

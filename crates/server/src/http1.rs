@@ -368,10 +368,9 @@ impl Connection {
             // The poller may not have said so yet, and says nothing of a connection that is closed: the application would
             // wait for ever.
             self.link.give_up(SinkError::Disconnected);
-            if http.session.lost() == Step::Stay {
-                self.break_off(None, turn);
-                return ControlFlow::Continue(());
-            }
+            http.session.lose();
+            self.break_off(None, turn);
+            return ControlFlow::Continue(());
         }
         ControlFlow::Break(self.forsaken(turn))
     }
@@ -624,9 +623,9 @@ impl Connection {
         if http.session.is_answering() {
             // The thread that streams to it is told; it ends the exchange.
             self.link.give_up(SinkError::TimedOut);
-            let step = http.session.lost();
+            http.session.lose();
             self.tell_gone(turn);
-            return self.follow(step, turn);
+            return Fate::Open;
         }
         Fate::Closed
     }

@@ -540,15 +540,12 @@ impl Session {
         }
     }
 
-    /// The connection is broken: nothing can be sent or read any more.
-    pub fn lost(&mut self) -> Step {
+    /// The connection is broken while a request is being answered: nothing can be read any more, and the end of the exchange is
+    /// the end of the connection.
+    pub fn lose(&mut self) {
         self.reading = Reading::Ended;
         self.read_by = NEVER;
         self.send_by = NEVER;
-        match self.writing {
-            Writing::Exchange => Step::Stay,
-            Writing::Silent | Writing::Draining(_) | Writing::Shut => Step::Close,
-        }
     }
 
     /// The server comes to its end: a client that may still send a request has as long as `settings` now says.

@@ -134,6 +134,20 @@ fn a_request_that_came_too_late_is_answered_and_the_rest_dropped() {
 }
 
 #[test]
+fn a_connection_that_breaks_ends_with_its_exchange() {
+    for bytes in [GET, POST, &[GET, NEXT].concat()] {
+        let mut driver = Driver::new();
+        driver.hear(bytes);
+        driver.session.begin();
+        driver.took();
+        driver.session.lose();
+        assert!(!driver.session.may_read() && driver.session.is_answering());
+        assert_eq!(driver.patience(), None);
+        assert_eq!(driver.over(Outcome::KeepAlive), Step::Close);
+    }
+}
+
+#[test]
 fn nothing_is_overdue_on_a_connection_whose_client_is_gone() {
     let mut driver = Driver::new();
     driver.hear(POST);
