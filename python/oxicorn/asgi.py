@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import sys
@@ -71,6 +72,29 @@ def mark_coroutine_function(native: type, model: Callable[..., Any]) -> None:
         setattr(native, name, getattr(model, name))
     if sys.version_info < (3, 12):
         native._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+
+
+class _NoContext:
+    """Stands where a handle of the loop has its context: the callback runs in the one that is there."""
+
+    def run(self, callback: Callable[..., None], *arguments: Any) -> None:
+        callback(*arguments)
+
+
+def watch(loop: asyncio.AbstractEventLoop, descriptor: int, turn: Callable[[], None]) -> None:
+    """Have `loop` call `turn` once, and whenever `descriptor` is readable.
+
+    An application that runs the loop inside a handler (nest_asyncio) has it call `turn` while `turn` runs. asyncio
+    would enter the context of its handle a second time, which Python refuses, and nobody would be served until the
+    handler is done. uvloop's loop cannot be run inside a handler.
+    """
+    loop.add_reader(descriptor, turn)
+    if isinstance(loop, asyncio.SelectorEventLoop):
+        with contextlib.suppress(AttributeError, KeyError, TypeError):
+            handle, _ = loop._selector.get_key(descriptor).data  # type: ignore[attr-defined]
+            handle._context = _NoContext()
+    # The first look is what has the server accept clients.
+    loop.call_soon(turn)
 
 
 class Lifespan:

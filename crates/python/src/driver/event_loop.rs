@@ -1,13 +1,14 @@
 //! The reactor inside a foreign event loop: the loop watches the poller's descriptor and calls the server whenever it is readable.
 
+use std::collections::VecDeque;
 use std::os::fd::AsRawFd as _;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
-use server::{Server, Shutdown};
+use server::{Exchange, Server, Shutdown};
 
 use super::{Readiness, no_thread};
 use crate::asgi::AsgiGateway;
@@ -29,6 +30,9 @@ struct Turner {
     /// What the application raised that the worker has to obey.
     exit: Mutex<Option<PyErr>>,
     done: OnceLock<()>,
+    /// Requests on which the application has not been started. An application that runs the loop inside a handler (`nest_asyncio`)
+    /// makes the next turn within this one, and that starts them.
+    waiting: Mutex<VecDeque<Exchange>>,
 }
 
 #[pymethods]
@@ -46,7 +50,8 @@ impl Turner {
         for event in look.events {
             this.gateway.tell(py, event);
         }
-        for exchange in look.exchanges {
+        this.waiting().extend(look.exchanges);
+        while let Some(exchange) = this.next_waiting() {
             if let Err(exit) = this.gateway.answer(py, exchange) {
                 this.leave(exit);
             }
@@ -129,6 +134,15 @@ impl Turner {
         self.server.shut_down(Shutdown::Graceful);
     }
 
+    fn next_waiting(&self) -> Option<Exchange> {
+        self.waiting().pop_front()
+    }
+
+    /// The lock is never held while Python code can run.
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Exchange>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take_exit(&self) -> Option<PyErr> {
         self.exit
             .lock()
@@ -180,6 +194,7 @@ pub(super) fn run(
         ending: OnceLock::new(),
         exit: Mutex::new(None),
         done: OnceLock::new(),
+        waiting: Mutex::default(),
     };
     let turner = Bound::new(py, turner)?;
     // The watchdog leaves them to the main thread; see `threads.rs`.
@@ -192,9 +207,8 @@ pub(super) fn run(
     forks::empty_in_children(event_loop)?;
     let turn = turner.getattr("turn")?;
     let poller = server.with_poller(|poller| poller.as_raw_fd());
-    event_loop.call_method1("add_reader", (poller, &turn))?;
-    // The first look is what has the server accept clients.
-    event_loop.call_method1("call_soon", (&turn,))?;
+    py.import("oxicorn.asgi")?
+        .call_method1("watch", (event_loop, poller, &turn))?;
     Turner::beat(&turner)?;
     let this = turner.get();
     let left = this.run(py);
