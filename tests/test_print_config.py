@@ -18,8 +18,8 @@ OWN = set(
     re.findall(r"^### `(\w+)`\n\n[^#]*?^- Oxicorn's own\.", (ROOT / "docs/reference/settings.md").read_text(), re.M)
 )
 
-#: What is shown otherwise: other defaults. The migration page has a line on each.
-DIFFERENT = {"keepalive", "control_socket"}
+#: What is shown otherwise: other defaults, and the values of variables not at all. The migration page has a line on each.
+DIFFERENT = {"keepalive", "control_socket", "raw_env"}
 
 
 def values(lines: list[str]) -> dict[str, str]:
@@ -91,3 +91,16 @@ def test_each_value_has_its_source(tmp_path: Path) -> None:
     plain = run("app", "--print-config", "--keep-alive", "4", cwd=tmp_path, env=env).out.splitlines()
     without = [re.sub(r" +# .*", "", line) for line in said.out.splitlines() if not line.startswith("print_")]
     assert without == [line.rstrip() for line in plain if not line.startswith("print_")]
+
+
+def test_the_values_of_variables_are_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("def application(environ, start_response):\n    return []\n")
+    (tmp_path / "gunicorn.conf.py").write_text("raw_env = ['PASSWORD=hunter2', 'TOKEN=swordfish=']\n")
+    for word in ("--print-config", "--print-config=sources"):
+        said = run("app", word, cwd=tmp_path)
+        assert said.code == 0, said.text
+        assert "PASSWORD" in said.out and "TOKEN" in said.out
+        assert "hunter2" not in said.text and "swordfish" not in said.text
+    wrong = run("app", "--env", "PASSWORD=hunter2", "--env", "nonsense", "--check-config", cwd=tmp_path)
+    assert wrong.code == 1
+    assert "hunter2" not in wrong.text

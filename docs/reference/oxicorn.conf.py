@@ -110,6 +110,9 @@
 # Another file, or pattern of files, that reload watches; the option can be repeated.
 # reload_extra_files = []
 
+# With reload, show the traceback of an application that cannot be imported to all clients.
+# reload_show_errors = False
+
 # Print every line of Python as it is executed.
 # spew = False
 
@@ -144,6 +147,9 @@
 
 # The file mode mask of the server, which decides who may use its unix sockets.
 # umask = 0
+
+# The file mode of the server's unix sockets, which decides who may use them.
+# socket_mode = None
 
 # Give workers the other groups of user as well.
 # initgroups = False

@@ -7,6 +7,7 @@ import difflib
 import html
 import importlib
 import inspect
+import ipaddress
 import logging
 import pkgutil
 import sys
@@ -242,17 +243,44 @@ _PAGE = """<!DOCTYPE html>
 """
 
 
-def stand_in(interface: str, report: str) -> tuple[Callable[..., Any], str]:
-    """Return the application that shows `report`, while files are watched, in place of one that cannot be served."""
-    page = _PAGE.format(html.escape(report)).encode("utf-8", "backslashreplace")
-    fields = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(page)))]
+_PLAIN = "Internal Server Error: the log of the server says why\n"
 
-    def application(_environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+_FORWARDED = {"forwarded", "x-forwarded-for", "x-real-ip"}
+"""Who has one of these fields is perhaps not the peer."""
+
+
+def _is_here(peer: str, fields: Iterable[str]) -> bool:
+    """Whether the client is a process of this machine."""
+    try:
+        loopback = ipaddress.ip_address(peer).is_loopback
+    except ValueError:
+        return False
+    return loopback and _FORWARDED.isdisjoint(fields)
+
+
+def stand_in(interface: str, report: str, *, to_all: bool = False) -> tuple[Callable[..., Any], str]:
+    """Return the application that shows `report`, while files are watched, in place of one that cannot be served.
+
+    Clients elsewhere see it only with `to_all`: a traceback shows source code.
+    """
+
+    def answer(peer: str, given: Iterable[str]) -> tuple[list[tuple[str, str]], bytes]:
+        is_shown = to_all or _is_here(peer, given)
+        text = _PAGE.format(html.escape(report)) if is_shown else _PLAIN
+        page = text.encode("utf-8", "backslashreplace")
+        kind = "text/html" if is_shown else "text/plain"
+        return [("Content-Type", f"{kind}; charset=utf-8"), ("Content-Length", str(len(page)))], page
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        given = (name.removeprefix("HTTP_").replace("_", "-").lower() for name in environ)
+        fields, page = answer(environ["REMOTE_ADDR"], given)
         start_response("500 Internal Server Error", fields)
         return [page]
 
     async def asgi_application(scope: dict[str, Any], receive: Any, send: Callable[..., Any]) -> None:
         if scope["type"] == "http":
+            peer = scope["client"][0] if scope.get("client") else ""
+            fields, page = answer(peer, (name.decode("latin-1") for name, _ in scope["headers"]))
             head = [(name.lower().encode(), value.encode()) for name, value in fields]
             await send({"type": "http.response.start", "status": 500, "headers": head})
             await send({"type": "http.response.body", "body": page})

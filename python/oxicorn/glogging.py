@@ -57,7 +57,15 @@ CONFIG_DEFAULTS: dict[str, Any] = {
 }
 """What `logconfig_dict` and `logconfig_json` leave out."""
 
-_ESCAPES = {code: f"\\x{code:02x}" for code in [*range(32), 127]} | {ord(mark): f"\\{mark}" for mark in '"\\'}
+_ESCAPES = (
+    {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)]}
+    # Marks of direction and separators of lines, which reorder or break what a viewer shows.
+    | {
+        code: f"\\u{code:04x}"
+        for code in [0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF]
+    }
+    | {ord(mark): f"\\{mark}" for mark in '"\\'}
+)
 
 
 class SafeAtoms(dict[str, Any]):

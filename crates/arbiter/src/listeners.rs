@@ -395,7 +395,10 @@ fn bind_unix(address: &Address, path: &Path, config: &Config) -> Result<Listener
         name::remove_stale(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         let name = SockAddr::unix(path)?;
-        let before = sys::process::set_umask(config.umask);
+        let umask = config
+            .socket_mode
+            .map_or(config.umask, |mode| !mode & 0o777);
+        let before = sys::process::set_umask(umask);
         let bound = socket.bind(&name);
         sys::process::set_umask(before);
         bound?;

@@ -18,6 +18,7 @@ mod request;
 mod rules;
 mod status;
 mod target;
+pub mod text;
 mod violation;
 pub mod ws;
 

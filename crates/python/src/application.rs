@@ -134,12 +134,16 @@ pub(crate) fn load(
 /// The application that answers with the reason in place of one that cannot be served, until a file changes (`--reload`).
 pub(crate) fn stand_in(
     py: Python<'_>,
+    config: &Config,
     interface: &str,
     failure: &Failure,
 ) -> PyResult<Application> {
-    let pair = py
-        .import("oxicorn.app_loader")?
-        .call_method1("stand_in", (interface, &failure.report))?;
+    let options = [("to_all", config.reload_show_errors)].into_py_dict(py)?;
+    let pair = py.import("oxicorn.app_loader")?.call_method(
+        "stand_in",
+        (interface, &failure.report),
+        Some(&options),
+    )?;
     Application::of(&pair)
 }
 

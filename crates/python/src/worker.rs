@@ -301,7 +301,7 @@ impl Worker {
             Err(error) if self.config.reload => {
                 let failure = application::refusal(py, &error);
                 log::error!("{failure}");
-                let stand_in = application::stand_in(py, "asgi", &failure)?;
+                let stand_in = application::stand_in(py, &self.config, "asgi", &failure)?;
                 self.event_loop_for(py, &stand_in.callable)
                     .map_err(|error| End::Failed(application::refusal(py, &error)))
             }
@@ -370,7 +370,7 @@ impl Worker {
         }
         log::error!("{failure}");
         let wanted = application::wanted(&self.config).unwrap_or("wsgi");
-        Ok(application::stand_in(py, wanted, &failure)?)
+        Ok(application::stand_in(py, &self.config, wanted, &failure)?)
     }
 
     /// What is behind `reload`. An application that the arbiter has imported cannot be imported anew here.

@@ -178,7 +178,7 @@ impl Options {
         Options {
             session: session(config),
             graceful_timeout: millis(config.graceful_timeout),
-            trusted: config.forwarded_allow_ips.clone(),
+            trusted: trusted(config),
             secure_scheme_headers: config.secure_scheme_headers.clone(),
             spool_directory: config.tmp_upload_dir.clone(),
             response_spool: config.limit_response_spool,
@@ -268,4 +268,13 @@ fn limit(duration: Duration) -> Millis {
 
 fn millis(duration: Duration) -> Millis {
     Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}
+/// The peers that may name the client and its scheme. Those on unix sockets may by default, as with Gunicorn: the mode of the
+/// socket has let them in. An operator who says which proxies are trusted says so of them too.
+fn trusted(config: &Config) -> AddressSet {
+    let set = config.forwarded_allow_ips.clone();
+    match config.origins.is_given("forwarded_allow_ips") {
+        true => set,
+        false => set.and_unix(),
+    }
 }

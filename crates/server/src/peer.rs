@@ -42,8 +42,7 @@ impl Ends {
         }
     }
 
-    /// The ends of an accepted socket; only a Unix socket has a peer without address. A peer of a Unix socket is always trusted, as with Gunicorn: whoever may
-    /// open the socket file has been let in by its permissions.
+    /// The ends of an accepted socket; only a unix socket has a peer without address.
     pub(crate) fn of(peer: Option<SocketAddr>, local: Local, trusted: &AddressSet) -> Ends {
         match peer {
             Some(address) => Ends {
@@ -54,7 +53,7 @@ impl Ends {
             None => Ends {
                 peer: Peer::Unix,
                 local,
-                trusted: true,
+                trusted: trusted.contains_unix(),
             },
         }
     }

@@ -84,6 +84,8 @@ fields! {
     reload_engine: ReloadEngine,
     /// More files to watch: paths or glob patterns.
     reload_extra_files: Vec<String>,
+    /// Whether all clients see the traceback of an application that cannot be imported.
+    reload_show_errors: bool,
     /// Whether every executed line of Python is printed.
     spew: bool,
     /// Whether to load everything, report, and leave.
@@ -114,6 +116,8 @@ fields! {
     group: Option<String>,
     /// The file mode mask.
     umask: u32,
+    /// The mode of new unix sockets; `None` where `umask` decides.
+    socket_mode: Option<u32>,
     /// Whether workers get the supplementary groups of `user`.
     initgroups: bool,
     /// Where request bodies that do not fit in memory go.

@@ -17,6 +17,8 @@ pub enum Kind {
     Seconds,
     /// A file mode: octal with a leading 0.
     Mode,
+    /// Permission bits, in octal digits, or nothing.
+    Permissions,
     /// A string; `None` where the setting can be off.
     Text,
     /// One of these words, in any case.
@@ -51,7 +53,7 @@ impl Kind {
             Self::Flag | Self::Switch => "True or False".to_owned(),
             Self::Number(least) => format!("a whole number, {least} or more"),
             Self::Seconds => "a number of seconds, 0 or more".to_owned(),
-            Self::Mode => "a file mode from 0 to 0777".to_owned(),
+            Self::Mode | Self::Permissions => "a file mode from 0 to 0777".to_owned(),
             Self::Text => "a string".to_owned(),
             Self::Choice(words) => one_of(words),
             Self::Class => "a class, or its name".to_owned(),
@@ -78,6 +80,8 @@ impl Kind {
             Self::Flag | Self::Switch => flag(value).ok_or_else(malformed),
             Self::Number(least) => self.within(whole(value), least, i64::MAX),
             Self::Mode => self.within(whole_or_octal(value), 0, MOST_MODE),
+            Self::Permissions if *value == Value::None => Ok(Value::None),
+            Self::Permissions => self.within(octal(value), 0, MOST_MODE),
             Self::Seconds => self.seconds(value),
             Self::Class if matches!(value, Value::Other(_)) => Ok(value.clone()),
             Self::Text | Self::Class => match value {
@@ -105,6 +109,7 @@ impl Kind {
         let number = match self {
             Self::Number(_) => decimal(text),
             Self::Mode => integer(text, 8),
+            Self::Permissions => octal(&Value::from(text)),
             Self::Seconds if decimal(text).is_some() => decimal(text),
             Self::Seconds => return self.fraction(text),
             _ => return Ok(Value::from(text)),
@@ -197,6 +202,19 @@ fn whole(value: &Value) -> Option<i64> {
 fn whole_or_octal(value: &Value) -> Option<i64> {
     match value {
         Value::Str(text) => integer(text, 8),
+        other => whole(other),
+    }
+}
+
+/// A text is octal, as chmod(1) reads it; a number is itself.
+fn octal(value: &Value) -> Option<i64> {
+    match value {
+        Value::Str(text) => {
+            let text = text.trim();
+            let digits = text.strip_prefix("0o").unwrap_or(text);
+            let is_octal = digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+            is_octal.then(|| i64::from_str_radix(digits, 8).ok())?
+        }
         other => whole(other),
     }
 }

@@ -1,4 +1,4 @@
-//! Sets of peers: single addresses, networks in CIDR notation, or everyone (`*`). The notation is strict, as Python's
+//! Sets of peers: single addresses, networks in CIDR notation, those on unix sockets (`unix`), or everyone (`*`). The notation is strict, as Python's
 //! `ipaddress.ip_network` is: a network with host bits set is a mistake, not a rounding.
 
 use std::fmt;
@@ -8,13 +8,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressSet {
     any: bool,
+    /// Peers on unix sockets, which have no address.
+    unix: bool,
     networks: Vec<Network>,
 }
 
 impl AddressSet {
     /// What [`AddressSet::parse`] reads, as an error message says it.
     pub const ACCEPTED: &str =
-        "IP addresses or networks such as 10.0.0.0/8, divided by commas, or *";
+        "IP addresses or networks such as 10.0.0.0/8, divided by commas, unix, or *";
 
     /// Reads the members; the error is a sentence about the first that is wrong.
     pub fn parse<'a>(members: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
@@ -26,6 +28,8 @@ impl AddressSet {
         {
             if member == "*" {
                 set.any = true;
+            } else if member == "unix" {
+                set.unix = true;
             } else {
                 set.networks.push(Network::parse(member)?);
             }
@@ -49,16 +53,30 @@ impl AddressSet {
         self.any
     }
 
-    /// Whether nobody is in it.
+    /// Whether peers on unix sockets are in the set.
+    pub fn contains_unix(&self) -> bool {
+        self.any || self.unix
+    }
+
+    /// The same set with the peers on unix sockets.
+    #[must_use]
+    pub fn and_unix(mut self) -> Self {
+        self.unix = true;
+        self
+    }
+
+    /// Whether no peer is in it.
     pub fn is_empty(&self) -> bool {
-        !self.any && self.networks.is_empty()
+        !self.any && !self.unix && self.networks.is_empty()
     }
 
     /// The members, spelled canonically.
     pub fn spellings(&self) -> Vec<String> {
         let everyone = self.any.then(|| "*".to_owned());
+        let unix = self.unix.then(|| "unix".to_owned());
         everyone
             .into_iter()
+            .chain(unix)
             .chain(self.networks.iter().map(Network::to_string))
             .collect()
     }

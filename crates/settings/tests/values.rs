@@ -46,13 +46,14 @@ const TAKEN_HERE: &[&str] = &[
     "user",
 ];
 
-/// Shown otherwise: accounts and directories are looked up by the caller, `None` is no text, and an address is spelled as it
+/// Shown otherwise: variables by their names alone, accounts and directories are looked up by the caller, `None` is no text, and an address is spelled as it
 /// is written.
 const SHOWN_OTHERWISE: &[&str] = &[
     "chdir",
     "dogstatsd_tags",
     "group",
     "pythonpath",
+    "raw_env",
     "root_path",
     "statsd_host",
     "statsd_prefix",

@@ -76,8 +76,9 @@ pub(super) fn escaped(value: Option<&[u8]>, line: &mut Vec<u8>) {
     }
 }
 
-/// Quotes and backslashes are escaped and control bytes written as `\xNN`, so that no client can forge a line or break out
-/// of a quoted value. (Gunicorn escapes the quote alone.)
+/// Quotes and backslashes are escaped, and the bytes of what a terminal or an editor would act on are written as `\xNN`, so that no
+/// client can forge a line, break out of a quoted value or have it shown in another order: control characters (those of
+/// C1 too), marks of direction, separators of lines, and what is not UTF-8. (Gunicorn escapes the quote alone.)
 pub(super) fn text(value: &[u8], line: &mut Vec<u8>) {
     // Without an early exit, so that the compiler can look at many bytes at once.
     if value
@@ -86,18 +87,30 @@ pub(super) fn text(value: &[u8], line: &mut Vec<u8>) {
     {
         return line.extend_from_slice(value);
     }
-    for byte in value {
-        match byte {
-            b'"' => line.extend_from_slice(b"\\\""),
-            b'\\' => line.extend_from_slice(b"\\\\"),
-            byte if is_plain(*byte) => line.push(*byte),
-            _ => print(line, format_args!("\\x{byte:02x}")),
+    for chunk in value.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            let mut bytes = [0; 4];
+            let bytes = character.encode_utf8(&mut bytes).as_bytes();
+            match character {
+                '"' => line.extend_from_slice(b"\\\""),
+                '\\' => line.extend_from_slice(b"\\\\"),
+                character if proto::text::is_acted_on(character) => hexadecimal(bytes, line),
+                _ => line.extend_from_slice(bytes),
+            }
         }
+        hexadecimal(chunk.invalid(), line);
     }
 }
 
+fn hexadecimal(bytes: &[u8], line: &mut Vec<u8>) {
+    for byte in bytes {
+        print(line, format_args!("\\x{byte:02x}"));
+    }
+}
+
+/// What needs no look at its neighbours.
 fn is_plain(byte: u8) -> bool {
-    byte >= b' ' && byte != b'"' && byte != b'\\' && byte != 0x7f
+    (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\'
 }
 
 /// A number in decimal.
@@ -152,7 +165,15 @@ mod tests {
 
     #[test]
     fn every_byte_is_plain_or_escaped() {
-        check(|line| text(b"a b/\xe9~", line), b"a b/\xe9~");
+        check(
+            |line| text("a b/\u{e9}~".as_bytes(), line),
+            "a b/\u{e9}~".as_bytes(),
+        );
+        check(|line| text(b"a\xe9\x9bb\xff", line), b"a\\xe9\\x9bb\\xff");
+        check(
+            |line| text("\u{9b}2J\u{202e}\u{2028}".as_bytes(), line),
+            b"\\xc2\\x9b2J\\xe2\\x80\\xae\\xe2\\x80\\xa8",
+        );
         check(
             |line| text(b"\"\\\n\x7f\x00 ", line),
             b"\\\"\\\\\\x0a\\x7f\\x00 ",

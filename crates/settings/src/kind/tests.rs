@@ -98,6 +98,15 @@ fn a_file_mode_with_a_leading_zero_is_octal() {
         check(Kind::Mode, text(given), Value::Int(expected));
     }
     check(Kind::Mode, Value::Int(0o27), Value::Int(0o27));
+    for given in ["660", "0660", "0o660", " 660 "] {
+        check(Kind::Permissions, text(given), Value::Int(0o660));
+    }
+    check(Kind::Permissions, Value::Int(0o660), Value::Int(0o660));
+    check(Kind::Permissions, Value::None, Value::None);
+    for given in ["", "888", "rw", "-1", "0x10"] {
+        refuse(Kind::Permissions, text(given), true);
+    }
+    refuse(Kind::Permissions, text("1000"), false);
     refuse(Kind::Mode, text("089"), true);
     refuse(Kind::Mode, text("01000"), false);
 }

@@ -70,6 +70,14 @@ const WIDEST: usize = 80;
 /// it. `statsd_host` alone is Python's pair of host and port.
 fn shown(setting: &Setting, config: &Config) -> String {
     let source = config.origins.of(setting.name);
+    if setting.name == "raw_env" && !config.raw_env.is_empty() {
+        // Their values are often secrets, and what is printed ends in tickets.
+        let names = config
+            .raw_env
+            .iter()
+            .map(|(name, _)| Value::from(name.as_str()));
+        return Value::List(names.collect()).display();
+    }
     if let ("statsd_host", Some(address)) = (setting.name, &config.statsd_host) {
         return match address {
             StatsdAddress::Udp { host, port } => {

@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Setting] = &[
         access: field!(reload),
         summary: "Replace the workers when a source file changes.",
         details: "For development. Watched are the files of all modules, `reload_extra_files` and the conf file. While the \
-            application cannot be imported, requests are answered with its traceback. With `preload_app` the application \
+            application cannot be imported, requests of this machine are answered with its traceback. With `preload_app` the application \
             is loaded once, so a change is not seen.",
         difference: "Any exception at the import is shown, not a `SyntaxError` alone; a change of the conf file is a reload of \
             the settings (HUP).",
@@ -53,6 +53,15 @@ pub(super) const ROWS: &[Setting] = &[
         summary: "Another file, or pattern of files, that reload watches; the option can be repeated.",
         details: "`*`, `?`, `[…]` and `**` as in Python's `glob`; files that come later count too.",
         ..ROW
+    },
+    Setting {
+        name: "reload_show_errors",
+        flags: &["--reload-show-errors"],
+        own: true,
+        access: field!(reload_show_errors),
+        summary: "With reload, show the traceback of an application that cannot be imported to all clients.",
+        details: "Without it, clients on other machines, and those that a proxy has forwarded, get a plain 500: a traceback             shows source code. The log has it in any case.",
+        ..SWITCH
     },
     Setting {
         name: "spew",

@@ -34,9 +34,11 @@ pub(super) const ROWS: &[Setting] = &[
         variable: Some(custom::FORWARDED_ALLOW_IPS),
         access: field!(forwarded_allow_ips),
         summary: "The proxies whose word on the client is believed: addresses and networks, divided by commas, or *.",
-        details: "A network is written as in `10.0.0.0/8`, with no bit set past its length. Peers on a unix socket are \
-                  always believed. An empty string is nobody.",
-        difference: "A list of strings is accepted in a conf file as well.",
+        details: "A network is written as in `10.0.0.0/8`, with no bit set past its length. The word `unix` stands for the \
+                  peers on unix sockets. Where nobody sets this, they are believed as well; once it is set, only with \
+                  `unix` or `*`. An empty string is nobody.",
+        difference: "Peers on unix sockets are not believed in any case, only where nobody sets this or it has `unix` or `*`. \
+                     A list of strings is accepted in a conf file as well.",
         ..ROW
     },
     Setting {

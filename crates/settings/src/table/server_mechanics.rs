@@ -138,6 +138,19 @@ pub(super) const ROWS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        name: "socket_mode",
+        flags: &["--socket-mode"],
+        metavar: "MODE",
+        kind: Kind::Permissions,
+        default: Literal::None,
+        reload: Reload::Partly,
+        own: true,
+        access: field!(socket_mode),
+        summary: "The file mode of the server's unix sockets, which decides who may use them.",
+        details: "Octal, `660` or `0o660` on the command line and `0o660` in a conf file. Without it `umask` decides, whose                   default lets every user of the machine in. Unix sockets that exist keep their mode over a reload.",
+        ..ROW
+    },
+    Setting {
         name: "initgroups",
         flags: &["--initgroups"],
         access: field!(initgroups),
