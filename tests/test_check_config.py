@@ -145,7 +145,7 @@ HURTS = {
         "",
     ),
     "root": ("-w 1", "workers run as root: --user names whom they shall run as", "root"),
-    "many workers": ("-w 4000", "4000 workers share %d CPUs" % len(os.sched_getaffinity(0)), ""),
+    "many workers": ("-w 4000", f"4000 workers share {len(os.sched_getaffinity(0))} CPUs", ""),
     "memory": ("-w 100000", " MiB of memory, which is less than a small application needs", ""),
     "a daemon that is mute": ("-D", "daemon without a log: what the server has to say is lost", ""),
 }

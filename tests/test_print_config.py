@@ -18,7 +18,7 @@ OWN = set(
     re.findall(r"^### `(\w+)`\n\n[^#]*?^- Oxicorn's own\.", (ROOT / "docs/reference/settings.md").read_text(), re.M)
 )
 
-#: What is shown otherwise: other defaults, and the values of variables not at all. The migration page has a line on each.
+#: What is shown otherwise: other defaults, and the values of variables not at all. The migration page names each.
 DIFFERENT = {"keepalive", "control_socket", "raw_env"}
 
 

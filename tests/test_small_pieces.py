@@ -1,4 +1,4 @@
-"""A response in very many small pieces to a client that does not read costs the other clients of its worker next to nothing."""
+"""A response in many small pieces to a client that does not read costs other clients of its worker next to nothing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from harness.wire import head
 
 WORKERS = {**KINDS, "asgi": ["-k", "asgi"]}
 
-#: How long another client may wait, on a machine that does other things as well. The time to make the pieces is part of it
-#: where they are made on the only thread; what was quadratic took half a minute.
+#: How long another client may wait, on a machine that does other things as well. The time to make the pieces is part
+#: of it where they are made on the only thread; what was quadratic took half a minute.
 AT_ONCE_S = 4.0
 #: Processor time that a worker may use for pieces that nobody takes; linear in their bytes it is well below a second.
 CPU_S = 5.0
-#: What a worker may grow by for one client that does not read: the bound for one response, and what the allocator keeps.
+#: What a worker may grow by for one client that does not read: the bound for one response, and what the allocator has.
 GROWTH_KB = 8 * 1024
 #: How long the responses are looked at: until a worker has used no more processor time for so long.
 QUIET_S = 0.5
