@@ -10,8 +10,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use proto::h1::{HeadParser, parse_request};
-use proto::{Limits, Request};
+use proto::Limits;
+use proto::h1::parse_request;
 
 const HEAD: &[u8] = b"GET /articles/2024/a-page?tag=server&page=2 HTTP/1.1\r\n\
     Host: www.example.org\r\n\
@@ -49,11 +49,6 @@ fn main() {
     });
     measure("parse_request", || {
         let _ = black_box(parse_request(black_box(HEAD), &limits));
-    });
-    let mut parser = HeadParser::default();
-    let mut request = Request::empty();
-    measure("HeadParser::parse_into, memory reused", || {
-        let _ = black_box(parser.parse_into(black_box(HEAD), &limits, &mut request));
     });
     measure("parse_request, a head without its end", || {
         let _ = black_box(parse_request(black_box(&HEAD[..HEAD.len() - 2]), &limits));

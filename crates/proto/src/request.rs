@@ -1,6 +1,8 @@
 //! A request head that broke no rule: its bytes, and where its parts stand in them. HTTP/1 finds the parts in what the peer
 //! sent; a protocol that states them one by one has the head assembled. The rules are the same for both.
 
+use std::sync::Arc;
+
 use crate::fields::{
     FieldSpan, Span, check_value, is_token, list_elements, refuse_name, trim_blanks,
 };
@@ -39,12 +41,13 @@ impl Version {
     }
 }
 
-/// A request head that broke no rule. It owns its bytes: one copy, and one list of where the fields stand.
+/// A request head that broke no rule: one copy of its bytes, and one list of where the fields stand. Clones share both, so that
+/// whoever has to know of a request that another thread answers can keep it.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// From the request line to the empty line.
-    head: Vec<u8>,
-    fields: Vec<FieldSpan>,
+    head: Arc<[u8]>,
+    fields: Arc<[FieldSpan]>,
     line_length: usize,
     line: RequestLine,
     host: Span,
@@ -81,62 +84,31 @@ pub struct Stated<'a> {
     pub version: Version,
 }
 
-impl Request {
-    /// A request that holds nothing yet, for [`crate::h1::HeadParser::parse_into`].
-    #[must_use]
-    pub fn empty() -> Self {
-        Self {
-            head: Vec::new(),
-            fields: Vec::new(),
-            line_length: 0,
-            line: RequestLine::empty(),
-            host: Span::default(),
-            conclusion: Conclusion::empty(),
-        }
-    }
+/// A head that is being assembled.
+#[derive(Debug, Default)]
+struct Draft {
+    head: Vec<u8>,
+    fields: Vec<FieldSpan>,
+}
 
-    /// Makes a request of what another protocol than HTTP/1 states. It is judged by the same rules, in the same order, as if
-    /// the peer had written it down as HTTP/1.
-    ///
-    /// # Errors
-    /// The first rule that is broken.
-    pub fn assemble<'a>(
-        stated: Stated<'_>,
-        fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
-        limits: &Limits,
-    ) -> Result<Self, Violation> {
-        let mut request = Self::empty();
-        let line = request.write_line(stated, limits)?;
-        for (name, value) in fields {
-            request.write_field(name, value, limits)?;
-        }
-        request.head.extend_from_slice(b"\r\n");
-        let mut facts = Facts::default();
-        for (index, field) in request.fields.iter().enumerate() {
-            let (name, value) = field.of(&request.head);
-            facts.note(index, name, value)?;
-        }
-        request.conclude(line, facts)?;
-        Ok(request)
-    }
-
+impl Draft {
     fn write_line(
         &mut self,
         stated: Stated<'_>,
         limits: &Limits,
-    ) -> Result<RequestLine, Violation> {
+    ) -> Result<(RequestLine, usize), Violation> {
         let Stated {
             method,
             target,
             version,
         } = stated;
         let parts = [method, b" ", target, b" ", version.as_str().as_bytes()];
-        self.line_length = parts.iter().map(|part| part.len()).sum();
+        let line_length = parts.iter().map(|part| part.len()).sum();
         let longest = limits.request_line_content().min(HEAD_BYTES);
         if method.len() > longest {
             return Err(Violation::MethodTooLong);
         }
-        if self.line_length > longest {
+        if line_length > longest {
             return Err(Violation::RequestLineTooLong);
         }
         check_method(method, limits)?;
@@ -149,8 +121,8 @@ impl Request {
             .iter()
             .for_each(|part| self.head.extend_from_slice(part));
         self.head.extend_from_slice(b"\r\n");
-        self.fold_method(&line, limits);
-        Ok(line)
+        fold_method(&mut self.head, &line, limits);
+        Ok((line, line_length))
     }
 
     fn write_field(&mut self, name: &[u8], value: &[u8], limits: &Limits) -> Result<(), Violation> {
@@ -179,6 +151,58 @@ impl Request {
         });
         Ok(())
     }
+}
+
+fn fold_method(head: &mut [u8], line: &RequestLine, limits: &Limits) {
+    if limits.casefold_method {
+        head[..line.method_length].make_ascii_uppercase();
+    }
+}
+
+impl Request {
+    /// What is known of a request whose head could not be read.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            head: Arc::default(),
+            fields: Arc::default(),
+            line_length: 0,
+            line: RequestLine::empty(),
+            host: Span::default(),
+            conclusion: Conclusion::empty(),
+        }
+    }
+
+    /// Makes a request of what another protocol than HTTP/1 states. It is judged by the same rules, in the same order, as if
+    /// the peer had written it down as HTTP/1.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn assemble<'a>(
+        stated: Stated<'_>,
+        fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+        limits: &Limits,
+    ) -> Result<Self, Violation> {
+        let mut draft = Draft::default();
+        let (line, line_length) = draft.write_line(stated, limits)?;
+        for (name, value) in fields {
+            draft.write_field(name, value, limits)?;
+        }
+        draft.head.extend_from_slice(b"\r\n");
+        let mut facts = Facts::default();
+        for (index, field) in draft.fields.iter().enumerate() {
+            let (name, value) = field.of(&draft.head);
+            facts.note(index, name, value)?;
+        }
+        let mut request = Self {
+            head: draft.head.into(),
+            fields: draft.fields.into(),
+            line_length,
+            ..Self::empty()
+        };
+        request.conclude(line, facts)?;
+        Ok(request)
+    }
 
     /// Takes over a head of HTTP/1 whose lines were judged; `headers` are parts of it.
     pub(crate) fn fill(
@@ -189,9 +213,10 @@ impl Request {
         headers: &[httparse::Header<'_>],
         limits: &Limits,
     ) -> Result<(), Violation> {
-        self.head.clear();
-        self.head.extend_from_slice(head);
-        self.fold_method(&line, limits);
+        self.head = head.into();
+        if let Some(head) = Arc::get_mut(&mut self.head) {
+            fold_method(head, &line, limits);
+        }
         self.line_length = line_length;
         let facts = self.read_fields(head, headers)?;
         self.conclude(line, facts)
@@ -202,25 +227,16 @@ impl Request {
         head: &[u8],
         headers: &[httparse::Header<'_>],
     ) -> Result<Facts, Violation> {
+        let span = |header: &httparse::Header<'_>| FieldSpan {
+            name: Span::within(head, header.name.as_bytes()),
+            value: Span::within(head, header.value),
+        };
+        self.fields = headers.iter().map(span).collect();
         let mut facts = Facts::default();
-        self.fields.clear();
-        self.fields.reserve(headers.len());
         for (index, header) in headers.iter().enumerate() {
-            let name = header.name.as_bytes();
-            let span = FieldSpan {
-                name: Span::within(head, name),
-                value: Span::within(head, header.value),
-            };
-            self.fields.push(span);
-            facts.note(index, name, header.value)?;
+            facts.note(index, header.name.as_bytes(), header.value)?;
         }
         Ok(facts)
-    }
-
-    fn fold_method(&mut self, line: &RequestLine, limits: &Limits) {
-        if limits.casefold_method {
-            self.head[..line.method_length].make_ascii_uppercase();
-        }
     }
 
     fn conclude(&mut self, line: RequestLine, facts: Facts) -> Result<(), Violation> {

@@ -32,23 +32,6 @@ fn a_parser_is_ready_again_after_a_violation() {
 }
 
 #[test]
-fn a_request_s_memory_can_be_used_again() {
-    let limits = Limits::default();
-    let mut parser = HeadParser::default();
-    let mut request = Request::empty();
-    for (input, method) in [(ONE, b"GET".as_slice()), (TWO, b"POST"), (ONE, b"GET")] {
-        assert_eq!(
-            parser.parse_into(input, &limits, &mut request).unwrap(),
-            Some(input.len())
-        );
-        assert_eq!(request.method(), method);
-        let (fresh, _) = parse_request(input, &limits).unwrap().unwrap();
-        assert!(request.fields().eq(fresh.fields()));
-        assert_eq!(request.host(), fresh.host());
-    }
-}
-
-#[test]
 fn an_empty_request_says_nothing() {
     let request = Request::empty();
     let parts = [

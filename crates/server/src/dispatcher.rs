@@ -14,11 +14,12 @@ use sys::pipe::Notifier;
 use sys::scoreboard::{Slot, State};
 
 use crate::access_log::AccessLog;
+use crate::call::{Call, Finished};
 use crate::date::DateText;
 use crate::exchange::{Exchange, ExchangeId};
 use crate::link::Link;
 use crate::options::Options;
-use crate::overdue::UnderWay;
+use crate::overdue::Calls;
 use crate::server::Shutdown;
 use crate::shared_websocket::SharedWebSocket;
 use crate::sink::SinkError;
@@ -68,6 +69,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Message {
     /// An exchange is over.
     Finished(ExchangeId, Outcome),
+    /// The client left before a thread took its exchange.
+    Abandoned(Box<Exchange>),
     /// Bytes wait for this client, or for the application: go on, and watch the time.
     Pending(ExchangeId),
     /// An exchange has become a WebSocket.
@@ -83,7 +86,7 @@ pub(crate) struct DispatchState {
     /// The reactor has been woken for what is in the inbox.
     pub(crate) rung: bool,
     /// What the application is about.
-    pub(crate) under_way: UnderWay,
+    pub(crate) calls: Calls,
     pub(crate) leader: Leader,
     /// Threads that wait for something to do.
     pub(crate) idle: u32,
@@ -154,7 +157,7 @@ impl Dispatcher {
             ready: VecDeque::new(),
             inbox: VecDeque::new(),
             rung: false,
-            under_way: UnderWay::default(),
+            calls: Calls::default(),
             leader: Leader::Nobody,
             idle: 0,
             busy: 0,
@@ -257,17 +260,12 @@ impl Dispatcher {
     }
 
     /// Takes the next exchange for the calling thread.
-    pub(crate) fn depart(&self, state: &mut DispatchState) -> Option<Exchange> {
+    pub(crate) fn depart(&self, state: &mut DispatchState) -> Option<Call> {
         let leads = matches!(state.leader, Leader::Thread | Leader::Loop);
         if state.unlooked >= LOOK_AFTER && !leads {
             return None;
         }
-        let mut exchange = self.next_ready(state)?;
-        exchange.depart();
-        let head = state.under_way.buffer();
-        if let Some(call) = exchange.call(head) {
-            state.under_way.begin(call);
-        }
+        let call = self.next_ready(state)?;
         state.unlooked += 1;
         state.busy += 1;
         state.departures += 1;
@@ -282,16 +280,19 @@ impl Dispatcher {
         } else if state.leader == Leader::Loop {
             self.watchdog.attend();
         }
-        Some(exchange)
+        Some(call)
     }
 
     /// The next exchange whose client still waits for it: Python's time is too dear for answers that nobody reads.
-    fn next_ready(&self, state: &mut DispatchState) -> Option<Exchange> {
+    fn next_ready(&self, state: &mut DispatchState) -> Option<Call> {
         while let Some(exchange) = state.ready.pop_front() {
-            match exchange.withdraw() {
-                None => return Some(exchange),
-                Some(message) => {
-                    state.inbox.push_back(message);
+            match exchange.link().taken() {
+                Some(mark) => return Some(Call::begin(exchange, mark, &mut state.calls)),
+                None => {
+                    // Its line in the access log is not written with our lock held.
+                    state
+                        .inbox
+                        .push_back(Message::Abandoned(Box::new(exchange)));
                     if state.ring() {
                         self.wake();
                     }
@@ -316,22 +317,22 @@ impl Dispatcher {
         state.unlooked = 0;
     }
 
-    /// An exchange is over: its thread is free again, and the reactor learns what became of the connection.
-    pub(crate) fn come_back(&self, message: Message, took: Duration, urgent: bool) {
+    /// A call is over: its thread is free again, and the reactor learns what becomes of the connection.
+    pub(crate) fn come_back(&self, finished: Finished) {
         let mut state = self.state.lock();
         state.busy = state.busy.saturating_sub(1);
-        state.usual = (state.usual * 7 + took) / 8;
+        state.usual = (state.usual * 7 + finished.took) / 8;
         self.slot.set_in_flight(state.busy);
         if state.leader != Leader::Loop {
             self.slot.set_busy_since_ms(0);
         }
-        if let Message::Finished(id, _) = message {
-            state.under_way.end(id);
-        }
-        state.inbox.push_back(message);
+        state.calls.remove(finished.place, finished.id);
+        state
+            .inbox
+            .push_back(Message::Finished(finished.id, finished.outcome));
         let led = state.leader != Leader::Nobody;
         drop(state);
-        if led && (urgent || self.stopping().is_some()) {
+        if led && (finished.is_urgent || self.stopping().is_some()) {
             self.wake();
         }
     }

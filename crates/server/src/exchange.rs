@@ -10,7 +10,6 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::unix::SourceFd;
 use proto::Request;
 use proto::forwarded::Scheme;
 
@@ -19,10 +18,9 @@ pub use websocket::{AcceptFailure, WebSocket};
 
 use crate::body::Body;
 use crate::connection::ConnectionId;
-use crate::dispatcher::{Dispatcher, Message, Outcome};
+use crate::dispatcher::Dispatcher;
 use crate::inlet::Inlet;
 use crate::link::Link;
-use crate::overdue::Call;
 use crate::peer::{Ends, Local, Peer};
 use crate::reply::{Asked, Reply};
 use crate::sink::Sink;
@@ -30,12 +28,12 @@ use crate::sink::Sink;
 /// Names one exchange; the default names none.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId {
+    /// Distinguishes the exchange from all others of the server's life; later ones have higher numbers.
+    pub(crate) number: u64,
     /// The key of its connection, which another connection may have later.
     pub(crate) key: usize,
     /// Distinguishes the connection from others that have had the same key.
     pub(crate) serial: u64,
-    /// Distinguishes the exchange from all others of the server's life.
-    pub(crate) number: u64,
 }
 
 impl ExchangeId {
@@ -60,11 +58,24 @@ pub struct Exchange {
     scheme: Scheme,
     ends: Arc<Ends>,
     arrived: Instant,
-    departed: Option<Instant>,
+    standing: Standing,
     /// What was sent before the client's side ended, and whether it was probed since; see [`Exchange::probe`].
     sent_before: u64,
     probed: bool,
     variables: Vec<Option<Vec<u8>>>,
+}
+
+/// Who answers for an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It waits for a thread. Where it is dropped so, the server is going down, and nothing is said of it.
+    Queued,
+    /// An application.
+    Called,
+    /// The server itself.
+    Unserved,
+    /// It has ended.
+    Over,
 }
 
 /// Where an exchange comes from.
@@ -99,45 +110,50 @@ impl Exchange {
             scheme,
             ends: origin.ends,
             arrived: origin.arrived,
-            departed: None,
+            standing: Standing::Queued,
             sent_before: 0,
             probed: false,
             variables: Vec::new(),
         }
     }
 
-    fn link(&self) -> &Arc<Link> {
+    /// An exchange that no application sees. `request` is empty where its head could not be read.
+    pub(crate) fn unserved(origin: Origin, request: Request) -> Exchange {
+        let mut exchange = Exchange::new(origin, request, Body::Empty, Scheme::Http);
+        exchange.standing = Standing::Unserved;
+        exchange
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
         self.reply.sink().link()
     }
 
-    fn dispatcher(&self) -> &Dispatcher {
+    pub(crate) fn dispatcher(&self) -> &Dispatcher {
         self.reply.dispatcher()
     }
 
-    /// Marks the moment at which a thread took it.
-    pub(crate) fn depart(&mut self) {
-        self.departed = Some(Instant::now());
+    pub(crate) fn ends(&self) -> &Arc<Ends> {
+        &self.ends
     }
 
-    /// What is to be known of it while it is with the application.
-    pub(crate) fn call(&self, mut head: Vec<u8>) -> Option<Call> {
-        let taken = self.link().taken()?;
-        head.extend_from_slice(self.request.head());
-        Some(Call {
-            id: self.id(),
-            arrived: self.arrived,
-            scheme: self.scheme,
-            ends: Arc::clone(&self.ends),
-            link: Arc::clone(self.link()),
-            taken,
-            head,
-        })
+    pub(crate) fn arrived(&self) -> Instant {
+        self.arrived
     }
 
-    /// What the reactor has to be told where the client left before a thread took the exchange.
-    pub(crate) fn withdraw(&self) -> Option<Message> {
-        let left = self.link().taken().is_none();
-        left.then_some(Message::Finished(self.id(), Outcome::Close))
+    /// An application has it from now on.
+    pub(crate) fn note_called(&mut self) {
+        self.standing = Standing::Called;
+    }
+
+    /// Another exchange has answered in its place, and has had the line in the access log.
+    pub(crate) fn note_answered_in_place(&mut self) {
+        self.standing = Standing::Over;
+    }
+
+    /// Its client left before a thread took it.
+    pub(crate) fn note_abandoned(&mut self) {
+        self.standing = Standing::Unserved;
+        self.forsake();
     }
 
     /// The buffered body, once.
@@ -195,25 +211,9 @@ impl Exchange {
         Ok(self.link().socket().try_clone()?.into())
     }
 
-    /// Gives the socket to the application, which answers by itself. The server forgets the connection.
-    ///
-    /// # Errors
-    /// The descriptor could not be duplicated, or something still waits to be sent.
-    pub fn hijack(&mut self) -> io::Result<OwnedFd> {
-        if self.link().has_pending() {
-            // The socket is about to block, and nobody but the reactor could send what waits.
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let copy = self.link().socket().try_clone()?;
-        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&**self.link());
-        self.dispatcher()
-            .registry
-            .deregister(&mut SourceFd(&descriptor))?;
-        copy.set_nonblocking(false)?;
-        // What goes over the socket from here on is no HTTP.
-        self.dispatcher().state().under_way.end(self.id());
-        self.reply.note_hijacked();
-        Ok(copy.into())
+    /// Whether a rest of the body may be there and unread, with the next request behind it.
+    pub(crate) fn has_unread_body(&self) -> bool {
+        self.inlet.as_ref().is_some_and(|inlet| !inlet.is_whole())
     }
 
     /// Gives up on a client that has left: nothing more is sent to it. Where no response has begun, the access log has nginx's

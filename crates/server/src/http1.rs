@@ -401,7 +401,7 @@ impl Connection {
         let fate = match fed {
             Ok(Fed::NeedMore) => self.permit_body(turn),
             Ok(Fed::Complete(request, ..) | Fed::Begun(request, ..)) if turn.is_full() => {
-                self.turn_away(&FULL, Some(&request), turn)
+                self.refuse(FULL.of(request), turn)
             }
             Ok(Fed::Complete(request, scheme, body)) => {
                 self.complete(request, scheme, body, turn);
@@ -422,7 +422,7 @@ impl Connection {
                 self.break_off(Some(&refusal), turn);
                 Fate::Open
             }
-            Err(refusal) => self.refuse(&refusal, turn),
+            Err(refusal) => self.refuse(refusal, turn),
         };
         match fate {
             Fate::Open => ControlFlow::Continue(()),
@@ -471,31 +471,40 @@ impl Connection {
         inlet: Option<Arc<Inlet>>,
         turn: &mut Turn,
     ) {
-        let ends = self.ends_for(&request, &turn.dispatcher.options);
+        let origin = self.origin(&request, inlet.clone(), turn);
         let Codec::H1(http) = &mut self.codec else {
             return;
         };
         http.session.begin();
-        http.inlet.clone_from(&inlet);
-        self.exchange = ExchangeId {
-            key: self.id.key,
-            serial: self.id.serial,
-            number: turn.next_number(),
-        };
-        let origin = Origin {
-            dispatcher: Arc::clone(&turn.dispatcher),
-            ends,
-            link: Arc::clone(&self.link),
-            id: self.exchange,
-            arrived: self.since,
-            inlet,
-        };
+        http.inlet = inlet;
         turn.ready
             .push(Exchange::new(origin, request, body, scheme));
         // The request and the end of the client's side may have come together: then the poller has reported the end
         // already, and does not report it again.
         if self.half_closed {
             self.tell_gone(turn);
+        }
+    }
+
+    /// Where an exchange of this connection comes from. The connection is in that exchange from then on.
+    pub(crate) fn origin(
+        &mut self,
+        request: &Request,
+        inlet: Option<Arc<Inlet>>,
+        turn: &mut Turn,
+    ) -> Origin {
+        self.exchange = ExchangeId {
+            number: turn.next_number(),
+            key: self.id.key,
+            serial: self.id.serial,
+        };
+        Origin {
+            ends: self.ends_for(request, &turn.dispatcher.options),
+            dispatcher: Arc::clone(&turn.dispatcher),
+            link: Arc::clone(&self.link),
+            id: self.exchange,
+            arrived: self.since,
+            inlet,
         }
     }
 
@@ -598,12 +607,12 @@ impl Connection {
         match http.session.handle_timeout(turn.now()) {
             None => Fate::Open,
             Some(Overdue::Connection) => Fate::Closed,
-            Some(Overdue::Head) => self.refuse(&HEADER_TIMEOUT, turn),
+            Some(Overdue::Head) => self.refuse(HEADER_TIMEOUT, turn),
             Some(Overdue::Body) if self.is_answering() => {
                 self.break_off(Some(&BODY_TIMEOUT), turn);
                 Fate::Open
             }
-            Some(Overdue::Body) => self.refuse(&BODY_TIMEOUT, turn),
+            Some(Overdue::Body) => self.refuse(BODY_TIMEOUT, turn),
             Some(Overdue::Send) => self.send_overdue(turn),
         }
     }

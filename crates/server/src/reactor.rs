@@ -13,7 +13,7 @@ use sys::forks::Private;
 
 use crate::accept::Listen;
 use crate::connection::{Connection, ConnectionId, Fate, Readiness};
-use crate::dispatcher::{Dispatcher, Message};
+use crate::dispatcher::{Dispatcher, Message, Outcome};
 use crate::exchange::ExchangeId;
 use crate::handover::{Handover, RECHECK};
 use crate::inlet::Event;
@@ -223,6 +223,16 @@ impl Reactor {
                 }
                 false => drop(shared.lose()),
             },
+            Message::Abandoned(mut exchange) => {
+                exchange.note_abandoned();
+                let id = exchange.id();
+                drop(exchange);
+                if self.is_in(id) {
+                    self.with(id.key, |connection, turn| {
+                        connection.finished(Outcome::Close, turn)
+                    });
+                }
+            }
             Message::Finished(..) | Message::Pending(_) => {}
         }
     }

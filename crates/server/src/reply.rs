@@ -413,25 +413,55 @@ impl Reply {
         if self.is_started() {
             return self.abort();
         }
-        let mut page = Vec::with_capacity(512);
-        let date = self.dispatcher.date.now();
-        let added = self.dispatcher.options.additions(&date);
-        let length = self.sink.page(status, rule, added, &mut page);
+        let (page, length) = self.page(status, rule);
         self.answer_with(status, page, length);
     }
 
     /// Sends a whole answer of the server's own, whose last `length` bytes are the body, and ends the connection with it.
     pub(crate) fn answer_with(&mut self, status: u16, mut page: Vec<u8>, length: usize) {
+        let length = self.fit(&mut page, length);
         self.status = status;
+        self.sent = length;
         self.keep_alive = false;
         self.state = State::Refused;
-        match self.asked.head_request {
-            true => page.truncate(page.len() - length),
-            false => self.sent = length as u64,
-        }
         // A client that is gone needs no error page.
         let sent = self.sink.send(&[&page]);
         let _ = self.note(sent);
+    }
+
+    /// Cuts the body, which is the last `length` bytes, off an answer to HEAD. Returns what is left of the length.
+    fn fit(&self, page: &mut Vec<u8>, length: usize) -> u64 {
+        if !self.asked.head_request {
+            return length as u64;
+        }
+        page.truncate(page.len() - length);
+        0
+    }
+
+    /// Answers with an error page in place of the thread that has the exchange, if nothing was sent since [`Link::taken`] said
+    /// `mark`; says whether that was so. Either way the thread finds the client gone.
+    ///
+    /// [`Link::taken`]: crate::link::Link::taken
+    pub(crate) fn answer_in_place(&mut self, mark: u64, status: u16, rule: &str) -> bool {
+        let (mut page, length) = self.page(status, rule);
+        let length = self.fit(&mut page, length);
+        let answered = self.sink.answer_in_place(mark, &page);
+        self.state = State::Refused;
+        self.keep_alive = false;
+        if answered {
+            self.status = status;
+            self.sent = length;
+        }
+        answered
+    }
+
+    /// An error page, and the length of its body.
+    fn page(&self, status: u16, rule: &str) -> (Vec<u8>, usize) {
+        let mut page = Vec::with_capacity(512);
+        let date = self.dispatcher.date.now();
+        let added = self.dispatcher.options.additions(&date);
+        let length = self.sink.page(status, rule, added, &mut page);
+        (page, length)
     }
 
     /// Breaks the response off, so that the client can tell.

@@ -13,8 +13,8 @@ use sys::forks::Private;
 
 use crate::accept::{Listen, Listener};
 use crate::access_log::{AccessLog, Colours, Entry, Left};
+use crate::call::Call;
 use crate::dispatcher::{Dispatcher, Leader, Parts};
-use crate::exchange::Exchange;
 use crate::handover::Handover;
 use crate::inlet::Event;
 use crate::options::{Options, Seat, Service};
@@ -47,7 +47,7 @@ pub enum Watched {
 #[derive(Debug, Default)]
 pub struct Look {
     /// Requests to answer.
-    pub exchanges: Vec<Exchange>,
+    pub calls: Vec<Call>,
     /// What exchanges waited for.
     pub events: Vec<Event>,
     /// There are watched descriptors, or signals, to look at.
@@ -66,7 +66,7 @@ pub struct Look {
 )]
 pub enum Next {
     /// Answer this.
-    Exchange(Exchange),
+    Call(Call),
     /// Look what the watched descriptors, or signals, are about; then ask again.
     Interrupted,
     /// Nothing: the server has come to its end.
@@ -153,14 +153,14 @@ impl Server {
         drop(state);
         let events = self.turn(free, Patience::Look);
         let mut state = self.dispatcher.state();
-        let mut exchanges = Vec::with_capacity(state.ready.len());
-        while let Some(exchange) = self.dispatcher.depart(&mut state) {
-            exchanges.push(exchange);
+        let mut calls = Vec::with_capacity(state.ready.len());
+        while let Some(call) = self.dispatcher.depart(&mut state) {
+            calls.push(call);
         }
-        let lines_held = !exchanges.is_empty() && self.dispatcher.access_log.hold();
+        let lines_held = !calls.is_empty() && self.dispatcher.access_log.hold();
         Look {
             lines_held,
-            exchanges,
+            calls,
             events,
             interrupted: std::mem::take(&mut state.interrupted),
             done: state.done,
@@ -207,8 +207,8 @@ impl Server {
         loop {
             let mut state = self.dispatcher.state();
             loop {
-                if let Some(exchange) = self.dispatcher.depart(&mut state) {
-                    return Next::Exchange(exchange);
+                if let Some(call) = self.dispatcher.depart(&mut state) {
+                    return Next::Call(call);
                 }
                 if !state.aside && std::mem::take(&mut state.interrupted) {
                     return Next::Interrupted;
@@ -330,7 +330,7 @@ impl Server {
         self.dispatcher.shut_down(how);
     }
 
-    /// The variables of the environ that access lines show, which [`Exchange::note_variables`] takes.
+    /// The variables of the environ that access lines show, which [`crate::Exchange::note_variables`] takes.
     #[must_use]
     pub fn access_variables(&self) -> &[String] {
         self.dispatcher.access_log.variables()
@@ -352,7 +352,7 @@ impl Server {
         self.dispatcher.access_log.reopen();
     }
 
-    pub(crate) fn dispatcher(&self) -> &Dispatcher {
+    pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.dispatcher
     }
 }

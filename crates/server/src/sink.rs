@@ -168,6 +168,20 @@ impl Sink {
         }
     }
 
+    /// Sends an answer in place of the thread that has the exchange, if nothing was sent since [`Link::taken`] said `mark`; says
+    /// whether that was so. Nothing else can be sent afterwards.
+    pub(crate) fn answer_in_place(&self, mark: u64, answer: &[u8]) -> bool {
+        match self {
+            // The answer says that it is the last on the connection, which carries no other.
+            Sink::H1 { link, .. } => link.answer_overdue(mark, answer),
+        }
+    }
+
+    /// Whether [`Sink::answer_in_place`] has answered.
+    pub(crate) fn was_answered_in_place(&self) -> bool {
+        self.link().is_overdue()
+    }
+
     /// Sends bytes as they are.
     pub(crate) fn send(&self, parts: &[&[u8]]) -> Result<Delivery, SinkError> {
         self.link().send(parts)

@@ -14,10 +14,10 @@ use std::sync::mpsc;
 
 use double::wire::{GET, hear, ok, until};
 use double::{Double, Respond};
-use server::{Exchange, Shutdown};
+use server::{Call, Shutdown};
 use settings::Config;
 
-fn answer(mut exchange: Exchange) {
+fn answer(mut exchange: Call) {
     exchange.respond(&ok(), b"A").unwrap();
 }
 
@@ -53,7 +53,7 @@ fn a_crowd_at_one_listener_does_not_keep_the_other_waiting() {
     let (order, served) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
-    let double = Double::start(&Config::default(), 1, move |exchange: Exchange| {
+    let double = Double::start(&Config::default(), 1, move |exchange: Call| {
         if exchange.request.path() == b"/hang" {
             released.lock().unwrap().recv().unwrap();
         }

@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use double::wire::{HEADER_TIMEOUT, ok, until};
 use double::{Double, Respond};
-use server::{Exchange, Next, Shutdown, Watched};
+use server::{Call, Next, Shutdown, Watched};
 use settings::Config;
 
 /// A server whose `/hang` waits until it is released.
 fn hanging(config: &Config, threads: u32) -> (Double, Sender<()>) {
     let (release, released) = mpsc::channel();
     let released: Mutex<Receiver<()>> = Mutex::new(released);
-    let double = Double::start(config, threads, move |mut exchange: Exchange| {
+    let double = Double::start(config, threads, move |mut exchange: Call| {
         if exchange.request.path() == b"/hang" {
             released.lock().unwrap().recv().unwrap();
         }

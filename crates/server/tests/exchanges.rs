@@ -15,10 +15,10 @@ use std::time::Duration;
 use double::wire::{GET, HEADER_TIMEOUT, LAST_GET, hear, ok, until};
 use double::{Double, Respond};
 use proto::h1::ResponseHead;
-use server::{Body, Exchange, Shutdown};
+use server::{Body, Call, Shutdown};
 use settings::Config;
 
-fn hello(mut exchange: Exchange) {
+fn hello(mut exchange: Call) {
     exchange.respond(&ok(), b"hello").unwrap();
 }
 
@@ -38,7 +38,7 @@ fn a_connection_serves_one_request_after_another() {
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
-    let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
+    let double = Double::start(&Config::default(), 1, |mut exchange: Call| {
         let path = exchange.request.path().to_vec();
         exchange.respond(&ok(), &path).unwrap();
     });
@@ -60,7 +60,7 @@ fn pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn a_request_that_comes_byte_by_byte_is_served() {
-    let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
+    let double = Double::start(&Config::default(), 1, |mut exchange: Call| {
         let Body::Memory(body) = exchange.take_body() else {
             panic!("no body")
         };
@@ -135,7 +135,7 @@ fn a_connection_that_never_speaks_is_closed_without_a_word() {
 
 #[test]
 fn a_large_response_to_a_slow_reader_holds_no_thread() {
-    let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
+    let double = Double::start(&Config::default(), 1, |mut exchange: Call| {
         let body = if exchange.request.path() == b"/large" {
             vec![b'x'; 20_000_000]
         } else {
@@ -156,7 +156,7 @@ fn a_large_response_to_a_slow_reader_holds_no_thread() {
 
 #[test]
 fn a_body_shorter_than_promised_closes_the_connection() {
-    let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
+    let double = Double::start(&Config::default(), 1, |mut exchange: Call| {
         let mut head = ok();
         head.push(b"Content-Length", b"10").unwrap();
         exchange.reply.start(head);
@@ -171,7 +171,7 @@ fn a_body_shorter_than_promised_closes_the_connection() {
 fn each_chunk_is_on_the_wire_before_the_next_is_asked_for() {
     let (send, receive) = mpsc::channel::<()>();
     let receive = Mutex::new(receive);
-    let double = Double::start(&Config::default(), 1, move |mut exchange: Exchange| {
+    let double = Double::start(&Config::default(), 1, move |mut exchange: Call| {
         exchange.reply.start(ok());
         exchange.reply.write(b"first").unwrap();
         receive.lock().unwrap().recv().unwrap();
@@ -191,7 +191,7 @@ fn a_queued_request_is_dropped_when_its_client_has_left() {
     let paths = Arc::new(Mutex::new(Vec::new()));
     let (seen, (send, receive)) = (Arc::clone(&paths), mpsc::channel::<()>());
     let receive = Mutex::new(receive);
-    let double = Double::start(&Config::default(), 1, move |exchange: Exchange| {
+    let double = Double::start(&Config::default(), 1, move |exchange: Call| {
         seen.lock()
             .unwrap()
             .push(String::from_utf8_lossy(exchange.request.path()).into_owned());
@@ -233,7 +233,7 @@ fn a_queued_request_is_dropped_when_its_client_has_left() {
 
 #[test]
 fn an_interim_status_as_the_whole_answer_ends_the_connection() {
-    let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
+    let double = Double::start(&Config::default(), 1, |mut exchange: Call| {
         let mut head = ResponseHead::new();
         head.set_status(b"103 Early Hints").unwrap();
         exchange.respond(&head, b"").unwrap();

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use double::wire::{GET, hear, ok, until};
 use double::{Double, Respond, Shared};
-use server::{Exchange, Shutdown};
+use server::{Call, Shutdown};
 use settings::Config;
 
-fn answer(mut exchange: Exchange, body: &[u8]) {
+fn answer(mut exchange: Call, body: &[u8]) {
     exchange.respond(&ok(), body).unwrap();
 }
 
@@ -40,7 +40,7 @@ fn a_request_on_a_saturated_worker_is_served_by_another() {
     let shared = Shared::new();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
-    let first = shared.worker(0, move |exchange: Exchange| {
+    let first = shared.worker(0, move |exchange: Call| {
         if exchange.request.path() == b"/hang" {
             released.lock().unwrap().recv().unwrap();
         }
@@ -51,7 +51,7 @@ fn a_request_on_a_saturated_worker_is_served_by_another() {
         assert_eq!(ask(&mut stream), 'A');
         stream
     });
-    let second = shared.worker(1, |exchange: Exchange| answer(exchange, b"B"));
+    let second = shared.worker(1, |exchange: Call| answer(exchange, b"B"));
     // The first worker looks for others ten times a second, when it has something to do.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(150) {
@@ -76,10 +76,10 @@ fn a_request_on_a_saturated_worker_is_served_by_another() {
 #[test]
 fn an_idle_connection_outlives_its_worker() {
     let shared = Shared::new();
-    let first = shared.worker(0, |exchange: Exchange| answer(exchange, b"A"));
+    let first = shared.worker(0, |exchange: Call| answer(exchange, b"A"));
     let mut kept: Vec<TcpStream> = (0..50).map(|_| first.connect()).collect();
     assert!(kept.iter_mut().all(|stream| ask(stream) == 'A'));
-    let second = shared.worker(1, |exchange: Exchange| answer(exchange, b"B"));
+    let second = shared.worker(1, |exchange: Call| answer(exchange, b"B"));
     stop(first);
     assert!(kept.iter_mut().all(|stream| ask(stream) == 'B'));
     second.stop(Shutdown::Quick);
@@ -88,7 +88,7 @@ fn an_idle_connection_outlives_its_worker() {
 #[test]
 fn the_last_worker_keeps_its_connections_a_little_for_a_request_that_is_on_its_way() {
     let shared = Shared::new();
-    let only = shared.worker(0, |exchange: Exchange| answer(exchange, b"A"));
+    let only = shared.worker(0, |exchange: Call| answer(exchange, b"A"));
     let mut kept = only.connect();
     assert_eq!(ask(&mut kept), 'A');
     only.server.shut_down(Shutdown::Graceful);
@@ -102,7 +102,7 @@ fn a_request_that_waits_for_a_free_worker_survives_the_end_of_all_workers() {
     shared.another_is_saturated(1);
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
-    let worker = shared.worker(0, move |exchange: Exchange| {
+    let worker = shared.worker(0, move |exchange: Call| {
         if exchange.request.path() == b"/hang" {
             released.lock().unwrap().recv().unwrap();
         }
@@ -136,7 +136,7 @@ fn a_request_that_waits_is_not_given_up_when_its_worker_stops_listening() {
         graceful_timeout: Duration::from_millis(200),
         ..Config::default()
     };
-    let worker = shared.worker_with(&config, 0, move |exchange: Exchange| {
+    let worker = shared.worker_with(&config, 0, move |exchange: Call| {
         if exchange.request.path() == b"/hang" {
             released.lock().unwrap().recv().unwrap();
         }

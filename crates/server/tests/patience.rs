@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use double::wire::{GET, LAST_GET, hear, ok, until};
 use double::{Double, Respond};
-use server::{Exchange, Next, Shutdown, Watched};
+use server::{Call, Next, Shutdown, Watched};
 use settings::Config;
 
 #[test]
@@ -28,7 +28,7 @@ fn a_timeout_of_zero_is_none() {
         send_timeout: Duration::ZERO,
         ..Config::default()
     };
-    let double = Double::start(&config, 1, |mut exchange: Exchange| {
+    let double = Double::start(&config, 1, |mut exchange: Call| {
         let large = exchange.request.path() == b"/large";
         let size = if large { 20_000_000 } else { 5 };
         exchange.respond(&ok(), &vec![b'x'; size]).unwrap();
@@ -60,7 +60,7 @@ fn answers(server: &Arc<server::Server>, count: usize) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for _ in 0..count {
             match server.next() {
-                Next::Exchange(mut exchange) => exchange.respond(&ok(), b"hello").unwrap(),
+                Next::Call(mut exchange) => exchange.respond(&ok(), b"hello").unwrap(),
                 Next::Interrupted | Next::Done => return,
             }
         }
@@ -111,7 +111,7 @@ fn without_spool() -> Config {
 fn a_thread_that_waits_for_a_slow_reader_does_not_count_as_stuck() {
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
-    let double = Double::start(&without_spool(), 1, move |mut exchange: Exchange| {
+    let double = Double::start(&without_spool(), 1, move |mut exchange: Call| {
         exchange.reply.start(ok());
         for _ in 0..20 {
             exchange.reply.write(&vec![b'x'; 1_000_000]).unwrap();
@@ -152,7 +152,7 @@ fn an_interruption_ends_the_wait_for_a_slow_reader() {
     let (tell, told) = mpsc::channel();
     let server = Arc::clone(&double.server);
     let thread = std::thread::spawn(move || {
-        while let Next::Exchange(mut exchange) = server.next() {
+        while let Next::Call(mut exchange) = server.next() {
             exchange.reply.start(ok());
             // The kernel takes some of it, the queue one more, and the next one waits.
             while exchange.reply.write(&vec![b'x'; 8_000_000]).is_ok() {
@@ -175,7 +175,7 @@ fn an_interruption_ends_the_wait_for_a_slow_reader() {
 #[test]
 fn a_stream_that_outruns_its_client_frees_its_thread() {
     const CHUNK: usize = 300_000;
-    let double = Double::start(&Config::default(), 1, |mut exchange: Exchange| {
+    let double = Double::start(&Config::default(), 1, |mut exchange: Call| {
         if exchange.request.path() != b"/stream" {
             return exchange.respond(&ok(), b"hello").unwrap();
         }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use double::Double;
 use double::wire::{GET, until};
-use server::{Exchange, Shutdown};
+use server::{Call, Shutdown};
 use settings::Config;
 
 /// Nanoseconds of processor time that the watchdog has used (`/proc/<pid>/schedstat`, first number).
@@ -35,7 +35,7 @@ fn used_by_the_watchdog() -> u64 {
 fn a_quick_end_waits_for_the_application_without_turning_in_circles() {
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
-    let double = Double::start(&Config::default(), 1, move |_: Exchange| {
+    let double = Double::start(&Config::default(), 1, move |_: Call| {
         released.lock().unwrap().recv().unwrap();
     });
     let mut stream = double.connect();

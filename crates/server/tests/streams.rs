@@ -15,16 +15,16 @@ use std::time::Duration;
 
 use double::wire::{GET, HEADER_TIMEOUT, hear, ok};
 use double::{Double, Respond};
-use server::{Event, Exchange, ExchangeId, Read, Room, Shutdown};
+use server::{Call, Event, ExchangeId, Read, Room, Shutdown};
 use settings::Config;
 
 /// Reads every body as it comes, says what it read, and answers with its length.
 fn counting(config: &Config) -> (Double, Receiver<Vec<u8>>) {
     let (tell, told): (Sender<Vec<u8>>, _) = mpsc::channel();
-    let mut open: HashMap<ExchangeId, (Exchange, usize)> = HashMap::new();
+    let mut open: HashMap<ExchangeId, (Call, usize)> = HashMap::new();
     let double = Double::looped(config, move |look| {
         let mut due: Vec<ExchangeId> = Vec::new();
-        for exchange in look.exchanges {
+        for exchange in look.calls {
             due.push(exchange.id());
             open.insert(exchange.id(), (exchange, 0));
         }
@@ -113,7 +113,7 @@ fn a_client_that_asks_is_told_to_continue_once_its_body_is_wanted() {
 #[test]
 fn nobody_is_told_to_continue_in_the_middle_of_a_response() {
     let double = Double::looped(&Config::default(), move |look| {
-        for mut exchange in look.exchanges {
+        for mut exchange in look.calls {
             exchange.reply.start(ok());
             exchange.reply.push(b"begun").unwrap();
             assert_eq!(exchange.read_body(), Read::Pending);
@@ -166,7 +166,7 @@ fn a_body_that_stops_arriving_during_its_response_is_given_up() {
     let (tell, told) = mpsc::channel();
     let mut open = Vec::new();
     let double = Double::looped(&config, move |look| {
-        for mut exchange in look.exchanges {
+        for mut exchange in look.calls {
             assert!(matches!(exchange.read_body(), Read::Chunk { .. }));
             exchange.reply.start(ok());
             exchange.reply.push(&vec![b'x'; LONG]).unwrap();
@@ -208,7 +208,7 @@ fn a_client_that_leaves_during_a_long_response_is_noticed() {
     let (tell, told) = mpsc::channel();
     let mut open = Vec::new();
     let double = Double::looped(&Config::default(), move |look| {
-        for mut exchange in look.exchanges {
+        for mut exchange in look.calls {
             assert!(!exchange.watch_gone());
             exchange.reply.start(ok());
             exchange.reply.push(b"event").unwrap();
@@ -231,10 +231,10 @@ fn a_client_that_leaves_during_a_long_response_is_noticed() {
 fn a_response_that_outruns_its_client_waits_for_room() {
     const CHUNK: usize = 100_000;
     let (tell, told) = mpsc::channel();
-    let mut open: HashMap<ExchangeId, (Exchange, usize)> = HashMap::new();
+    let mut open: HashMap<ExchangeId, (Call, usize)> = HashMap::new();
     let double = Double::looped(&Config::default(), move |look| {
         let mut due = Vec::new();
-        for mut exchange in look.exchanges {
+        for mut exchange in look.calls {
             exchange.reply.start(ok());
             due.push(exchange.id());
             open.insert(exchange.id(), (exchange, 0));
@@ -270,7 +270,7 @@ fn a_client_that_leaves_with_its_request_is_noticed() {
     let (tell, told): (Sender<bool>, _) = mpsc::channel();
     let (open, gate): (Sender<()>, _) = mpsc::channel();
     let double = Double::looped(&Config::default(), move |look| {
-        for mut exchange in look.exchanges {
+        for mut exchange in look.calls {
             tell.send(exchange.watch_gone()).unwrap();
             gate.recv().unwrap();
             exchange.respond(&ok(), b"ok").unwrap();

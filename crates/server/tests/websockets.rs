@@ -47,7 +47,7 @@ fn echo(
     let (tell, told) = mpsc::channel();
     let mut open: HashMap<server::ExchangeId, WebSocket> = HashMap::new();
     let double = Double::looped(config, move |look| {
-        for exchange in look.exchanges {
+        for exchange in look.calls {
             let handshake = exchange.handshake().unwrap().unwrap();
             let id = exchange.id();
             let socket = exchange

@@ -41,12 +41,7 @@ impl HeadParser {
         Ok(consumed.map(|consumed| (request, consumed)))
     }
 
-    /// As [`HeadParser::parse`], but uses the memory of a request that is no longer needed. What `request` holds is
-    /// meaningful only after `Ok(Some(consumed))`.
-    ///
-    /// # Errors
-    /// The first rule that the head breaks, however little of it has arrived.
-    pub fn parse_into(
+    fn parse_into(
         &mut self,
         input: &[u8],
         limits: &Limits,

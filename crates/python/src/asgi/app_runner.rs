@@ -9,7 +9,7 @@ use proto::ws::handshake::Handshake;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use server::{Event, Exchange, ExchangeId};
+use server::{Call, Event, Exchange, ExchangeId};
 
 use super::app_coroutine::AppCoroutine;
 use super::cycle::Cycle;
@@ -22,7 +22,7 @@ use crate::wsgi::{HookRequest, RequestHooks};
 
 /// A request or a WebSocket that is under way.
 #[derive(Debug)]
-struct Call {
+struct RunningTask {
     cycle: Cycle,
     /// The event loop itself holds its tasks only weakly.
     task: Py<PyAny>,
@@ -63,7 +63,7 @@ pub(crate) struct AppRunner {
     /// Not there while a scope is made of it.
     template: Mutex<Option<Box<Template>>>,
     /// By the numbers of their exchanges, which ascend.
-    calls: Mutex<BTreeMap<ExchangeId, Call>>,
+    calls: Mutex<BTreeMap<ExchangeId, RunningTask>>,
     /// What was under way has been cancelled, because the worker has to go.
     out_of_time: AtomicBool,
 }
@@ -91,11 +91,7 @@ impl AppRunner {
     }
 
     /// Starts the application on a request. Returns the exception that the worker must obey.
-    pub(super) fn start(
-        self: &Arc<AppRunner>,
-        py: Python<'_>,
-        exchange: Exchange,
-    ) -> Option<PyErr> {
+    pub(super) fn start(self: &Arc<AppRunner>, py: Python<'_>, exchange: Call) -> Option<PyErr> {
         let (cycle, scope) = match self.receive(py, exchange) {
             Ok(Some(cycle_and_scope)) => cycle_and_scope,
             Ok(None) => return None,
@@ -124,7 +120,7 @@ impl AppRunner {
     fn receive<'py>(
         self: &Arc<AppRunner>,
         py: Python<'py>,
-        mut exchange: Exchange,
+        mut exchange: Call,
     ) -> PyResult<Option<(Cycle, Scope<'py>)>> {
         let handshake = match exchange.handshake() {
             Ok(handshake) => handshake,
@@ -221,11 +217,11 @@ impl AppRunner {
 
     /// Keeps a task until it has ended.
     fn keep(&self, py: Python<'_>, cycle: &Cycle, task: Bound<'_, PyAny>) {
-        let call = Call {
+        let running = RunningTask {
             cycle: cycle.clone_ref(py),
             task: task.unbind(),
         };
-        lock(&self.calls).insert(cycle.id(), call);
+        lock(&self.calls).insert(cycle.id(), running);
         if cycle.watch_client() {
             self.client_left(py, cycle.id());
         }

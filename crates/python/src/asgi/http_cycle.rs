@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use server::{Exchange, ExchangeId, Presence, Read, Room};
+use server::{Call, ExchangeId, Presence, Read, Room};
 
 use super::app_runner::AppRunner;
 use super::awaitable::Step;
@@ -92,15 +92,15 @@ impl HttpCycle {
 impl HttpCycle {
     pub(super) fn new(
         runner: Arc<AppRunner>,
-        exchange: Exchange,
+        call: Call,
         observed: Option<Py<HookRequest>>,
     ) -> HttpCycle {
         HttpCycle {
             runner,
-            id: exchange.id(),
-            target: exchange.request.target().into(),
+            id: call.id(),
+            target: call.request.target().into(),
             state: Mutex::new(State {
-                reply: Reply::new(exchange),
+                reply: Reply::new(call),
                 body_over: false,
                 gone: None,
                 broken_off: false,

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use server::{Event, Exchange};
+use server::{Call, Event};
 use settings::Config;
 
 use crate::name_policy::NamePolicy;
@@ -91,8 +91,8 @@ impl AsgiGateway {
     ///
     /// # Errors
     /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have been logged.
-    pub(crate) fn answer(&self, py: Python<'_>, exchange: Exchange) -> PyResult<()> {
-        self.runner.start(py, exchange).map_or(Ok(()), Err)
+    pub(crate) fn answer(&self, py: Python<'_>, call: Call) -> PyResult<()> {
+        self.runner.start(py, call).map_or(Ok(()), Err)
     }
 
     /// Tells the request that an event is about.

@@ -3,7 +3,7 @@
 
 use proto::h1::ResponseHead;
 use proto::ws;
-use server::{Exchange, FilePart, ReplyError, Room, Sent, SinkError};
+use server::{Call, Exchange, FilePart, ReplyError, Room, Sent, SinkError};
 
 use crate::open_file::Content;
 use crate::wsgi::HookResponse;
@@ -54,8 +54,8 @@ impl From<ReplyError> for Stuck {
 /// The response to one request.
 #[derive(Debug)]
 pub(super) struct Reply {
-    /// `None` once it has been given back to the server.
-    exchange: Option<Exchange>,
+    /// `None` once its exchange has been given back to the server.
+    call: Option<Call>,
     stage: Stage,
     /// Trailer fields so far, as they go out.
     trailers: Vec<u8>,
@@ -69,9 +69,9 @@ const AFTER_THE_END: Stuck = Stuck::Misplaced("the response was already complete
 const LOST: Stuck = Stuck::Lost(SinkError::Disconnected);
 
 impl Reply {
-    pub(super) fn new(exchange: Exchange) -> Reply {
+    pub(super) fn new(call: Call) -> Reply {
         Reply {
-            exchange: Some(exchange),
+            call: Some(call),
             stage: Stage::Unstarted,
             trailers: Vec::new(),
             head: ResponseHead::default(),
@@ -80,7 +80,7 @@ impl Reply {
     }
 
     pub(super) fn exchange(&mut self) -> Option<&mut Exchange> {
-        self.exchange.as_mut()
+        self.call.as_deref_mut()
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -138,7 +138,7 @@ impl Reply {
             Stage::Headed => true,
             // The head has gone ahead of a body that was long in coming.
             Stage::Streaming => self
-                .exchange
+                .call
                 .as_ref()
                 .is_some_and(|exchange| exchange.reply.sent().bytes == 0),
             Stage::Ended => return Err(LOST),
@@ -193,7 +193,7 @@ impl Reply {
 
     /// Whether trailer fields will follow, for a client that takes them.
     fn has_trailers(&self) -> bool {
-        self.exchange.as_ref().is_some_and(|exchange| {
+        self.call.as_deref().is_some_and(|exchange| {
             exchange.reply.head().announces_trailers() && exchange.request.takes_trailers()
         })
     }
@@ -220,7 +220,7 @@ impl Reply {
 
     /// Gives the answer up: an error page if nothing has been sent, else the connection is cut, so that the client can tell.
     pub(super) fn give_up(&mut self, status: u16, rule: &str) {
-        if let Some(exchange) = &mut self.exchange {
+        if let Some(exchange) = &mut self.call {
             self.stage = Stage::Ended;
             exchange.reply.refuse(status, rule);
         }
@@ -229,7 +229,7 @@ impl Reply {
 
     /// Gives the answer up because there is nobody who takes it.
     pub(super) fn let_go(&mut self) {
-        if let Some(exchange) = &mut self.exchange {
+        if let Some(exchange) = &mut self.call {
             self.stage = Stage::Ended;
             exchange.forsake();
         }
@@ -254,15 +254,15 @@ impl Reply {
 
     /// Gives the exchange back to the server, which may then read the connection's next request.
     fn release(&mut self) {
-        if let Some(mut exchange) = self.exchange.take() {
-            self.sent = exchange.reply.sent();
-            self.head = exchange.reply.take_head();
+        if let Some(mut call) = self.call.take() {
+            self.sent = call.reply.sent();
+            self.head = call.reply.take_head();
         }
     }
 
     /// What became of it, for the operator's hooks.
     pub(super) fn outcome(&self) -> HookResponse {
-        match &self.exchange {
+        match &self.call {
             Some(exchange) => HookResponse::answered(exchange.reply.head(), exchange.reply.sent()),
             None => HookResponse::answered(&self.head, self.sent),
         }
@@ -272,7 +272,7 @@ impl Reply {
         &mut self,
         act: impl FnOnce(&mut server::Reply) -> Result<R, ReplyError>,
     ) -> Result<R, Stuck> {
-        let exchange = self.exchange.as_mut().ok_or(LOST)?;
+        let exchange = self.call.as_mut().ok_or(LOST)?;
         act(&mut exchange.reply).map_err(|error| {
             self.stage = Stage::Ended;
             self.release();

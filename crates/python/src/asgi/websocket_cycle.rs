@@ -7,7 +7,7 @@ use proto::ws::handshake::Handshake;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use server::{Exchange, ExchangeId, Room};
+use server::{Call, ExchangeId, Room};
 
 use super::app_runner::AppRunner;
 use super::awaitable::Step;
@@ -58,17 +58,13 @@ impl WebSocketCycle {
 }
 
 impl WebSocketCycle {
-    pub(super) fn new(
-        runner: Arc<AppRunner>,
-        exchange: Exchange,
-        handshake: Handshake,
-    ) -> WebSocketCycle {
+    pub(super) fn new(runner: Arc<AppRunner>, call: Call, handshake: Handshake) -> WebSocketCycle {
         WebSocketCycle {
             runner,
-            id: exchange.id(),
-            target: exchange.request.target().into(),
+            id: call.id(),
+            target: call.request.target().into(),
             state: Mutex::new(State {
-                websocket: WebSocketState::new(exchange, handshake),
+                websocket: WebSocketState::new(call, handshake),
                 gone: false,
                 told: false,
             }),

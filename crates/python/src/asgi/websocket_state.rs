@@ -13,7 +13,7 @@
 use proto::h1::ResponseHead;
 use proto::ws::Incoming;
 use proto::ws::handshake::Handshake;
-use server::{AcceptFailure, Exchange, Room, SendFailure, SinkError, WebSocket};
+use server::{AcceptFailure, Call, Exchange, Room, SendFailure, SinkError, WebSocket};
 
 use super::reply::{Reply, Stage as ReplyStage, Stuck};
 
@@ -52,7 +52,7 @@ pub(super) enum Received {
 enum Stage {
     /// The application has not answered.
     Asked {
-        exchange: Box<Exchange>,
+        call: Box<Call>,
         handshake: Box<Handshake>,
     },
     Open(Box<WebSocket>),
@@ -87,10 +87,10 @@ const CLOSED: Stuck = Stuck::Misplaced("the application has closed the WebSocket
 const LOST: Stuck = Stuck::Lost(SinkError::Disconnected);
 
 impl WebSocketState {
-    pub(super) fn new(exchange: Exchange, handshake: Handshake) -> WebSocketState {
+    pub(super) fn new(call: Call, handshake: Handshake) -> WebSocketState {
         WebSocketState {
             stage: Stage::Asked {
-                exchange: Box::new(exchange),
+                call: Box::new(call),
                 handshake: Box::new(handshake),
             },
             told: false,
@@ -105,7 +105,7 @@ impl WebSocketState {
     /// Asks to be told when a client that waits for the handshake leaves; says whether it has left already.
     pub(super) fn watch_client(&mut self) -> bool {
         match &mut self.stage {
-            Stage::Asked { exchange, .. } => exchange.watch_gone(),
+            Stage::Asked { call, .. } => call.watch_gone(),
             Stage::Denying(reply) => reply.exchange().is_some_and(Exchange::watch_gone),
             Stage::Open(_) | Stage::Closed(..) | Stage::Ended(..) => false,
         }
@@ -113,8 +113,8 @@ impl WebSocketState {
 
     /// The client has left. A WebSocket that was open says itself how it ended, behind the messages that came before.
     pub(super) fn note_gone(&mut self) {
-        if let Stage::Asked { exchange, .. } = &mut self.stage {
-            exchange.forsake();
+        if let Stage::Asked { call, .. } = &mut self.stage {
+            call.forsake();
             self.stage = Stage::Ended(ABNORMAL, String::new());
         }
     }
@@ -124,7 +124,7 @@ impl WebSocketState {
             return Received::Connect;
         }
         match &mut self.stage {
-            Stage::Asked { exchange, .. } => match exchange.watch_gone() {
+            Stage::Asked { call, .. } => match call.watch_gone() {
                 true => Received::Disconnect(ABNORMAL, String::new()),
                 false => Received::Nothing,
             },
@@ -156,20 +156,14 @@ impl WebSocketState {
         fields: &ResponseHead,
     ) -> Result<Room, Stuck> {
         match std::mem::replace(&mut self.stage, Stage::Ended(ABNORMAL, String::new())) {
-            Stage::Asked {
-                exchange,
-                handshake,
-            } => match exchange.accept(&handshake, protocol, fields) {
+            Stage::Asked { call, handshake } => match call.accept(&handshake, protocol, fields) {
                 Ok(websocket) => {
                     self.stage = Stage::Open(Box::new(websocket));
                     Ok(Room::Enough)
                 }
                 Err(AcceptFailure::Lost(error)) => Err(Stuck::Lost(error)),
-                Err(AcceptFailure::Misuse(exchange, misuse)) => {
-                    self.stage = Stage::Asked {
-                        exchange,
-                        handshake,
-                    };
+                Err(AcceptFailure::Misuse(call, misuse)) => {
+                    self.stage = Stage::Asked { call, handshake };
                     Err(Stuck::Misuse(misuse))
                 }
             },
@@ -199,8 +193,8 @@ impl WebSocketState {
     /// `websocket.close`. One that the client has closed is closed, as the application wants it.
     pub(super) fn close(&mut self, code: u16, reason: &str) -> Result<Room, Stuck> {
         match &mut self.stage {
-            Stage::Asked { exchange, .. } => {
-                exchange.reply.refuse(403, NOT_ACCEPTED);
+            Stage::Asked { call, .. } => {
+                call.reply.refuse(403, NOT_ACCEPTED);
                 self.stage = Stage::Closed(ABNORMAL, String::new());
             }
             Stage::Open(websocket) => match websocket.close(code, reason) {
@@ -218,8 +212,8 @@ impl WebSocketState {
     /// `websocket.http.response.start`
     pub(super) fn deny(&mut self, head: ResponseHead) -> Result<Room, Stuck> {
         match std::mem::replace(&mut self.stage, Stage::Ended(ABNORMAL, String::new())) {
-            Stage::Asked { exchange, .. } => {
-                let mut reply = Reply::new(*exchange);
+            Stage::Asked { call, .. } => {
+                let mut reply = Reply::new(*call);
                 let started = reply.start(head);
                 self.stage = Stage::Denying(Box::new(reply));
                 started.map(|()| Room::Enough)
@@ -260,11 +254,11 @@ impl WebSocketState {
     /// The application has ended: whatever it left open is closed. Says whether it was to be expected to do that itself.
     pub(super) fn end(&mut self, app_end: AppEnd) -> Result<(), &'static str> {
         match (&mut self.stage, app_end) {
-            (Stage::Asked { exchange, .. }, AppEnd::Returned) => {
-                exchange.reply.refuse(403, NOT_ACCEPTED);
+            (Stage::Asked { call, .. }, AppEnd::Returned) => {
+                call.reply.refuse(403, NOT_ACCEPTED);
             }
-            (Stage::Asked { exchange, .. }, AppEnd::Failed) => {
-                exchange.reply.refuse(500, super::http_cycle::RULE);
+            (Stage::Asked { call, .. }, AppEnd::Failed) => {
+                call.reply.refuse(500, super::http_cycle::RULE);
             }
             // Fails where there is nobody any more.
             (Stage::Open(websocket), AppEnd::Returned) => drop(websocket.close(1000, "")),
@@ -282,8 +276,8 @@ impl WebSocketState {
 
     /// Refuses a handshake that the application does not get to see.
     pub(super) fn refuse(&mut self, status: u16, rule: &str) {
-        if let Stage::Asked { exchange, .. } = &mut self.stage {
-            exchange.reply.refuse(status, rule);
+        if let Stage::Asked { call, .. } = &mut self.stage {
+            call.reply.refuse(status, rule);
         }
         self.stage = Stage::Ended(ABNORMAL, String::new());
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
-use server::{Exchange, Server, Shutdown};
+use server::{Call, Server, Shutdown};
 
 use super::{Readiness, no_thread};
 use crate::asgi::AsgiGateway;
@@ -32,7 +32,7 @@ struct Turner {
     done: OnceLock<()>,
     /// Requests on which the application has not been started. An application that runs the loop inside a handler (`nest_asyncio`)
     /// makes the next turn within this one, and that starts them.
-    waiting: Mutex<VecDeque<Exchange>>,
+    waiting: Mutex<VecDeque<Call>>,
 }
 
 #[pymethods]
@@ -50,9 +50,9 @@ impl Turner {
         for event in look.events {
             this.gateway.tell(py, event);
         }
-        this.waiting().extend(look.exchanges);
-        while let Some(exchange) = this.next_waiting() {
-            if let Err(exit) = this.gateway.answer(py, exchange) {
+        this.waiting().extend(look.calls);
+        while let Some(call) = this.next_waiting() {
+            if let Err(exit) = this.gateway.answer(py, call) {
                 this.leave(exit);
             }
         }
@@ -134,12 +134,12 @@ impl Turner {
         self.server.shut_down(Shutdown::Graceful);
     }
 
-    fn next_waiting(&self) -> Option<Exchange> {
+    fn next_waiting(&self) -> Option<Call> {
         self.waiting().pop_front()
     }
 
     /// The lock is never held while Python code can run.
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Exchange>> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Call>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

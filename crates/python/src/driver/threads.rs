@@ -171,7 +171,7 @@ pub(crate) fn end_despite_threads(py: Python<'_>, code: i32) -> ! {
 fn serve_here(py: Python<'_>, server: &Arc<Server>, gateway: &Arc<Gateway>) -> PyResult<i32> {
     loop {
         match py.detach(|| server.next()) {
-            Next::Exchange(exchange) => gateway.call(py, exchange)?,
+            Next::Call(call) => gateway.call(py, call)?,
             Next::Interrupted => {}
             Next::Done => return Ok(0),
         }
@@ -190,8 +190,8 @@ fn serve_there(
 ) {
     loop {
         match py.detach(|| server.next()) {
-            Next::Exchange(exchange) => {
-                if let Err(error) = gateway.call(py, exchange) {
+            Next::Call(call) => {
+                if let Err(error) = gateway.call(py, call) {
                     exit_code.store(requested_exit(py, &error), Ordering::Relaxed);
                     server.shut_down(Shutdown::Graceful);
                 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use server::{Exchange, ReplyError};
+use server::{Call, ReplyError};
 
 use super::failure::Failure;
 use super::reply::Reply;
@@ -29,12 +29,12 @@ impl Counter {
     }
 
     /// A request begins.
-    pub(super) fn open(&self, exchange: Exchange) {
+    pub(super) fn open(&self, call: Call) {
         match &mut *self.lock() {
-            Held::Here(reply) => reply.open(exchange),
+            Held::Here(reply) => reply.open(call),
             held @ Held::Away => {
                 let mut reply = Box::<Reply>::default();
-                reply.open(exchange);
+                reply.open(call);
                 *held = Held::Here(reply);
             }
         }

@@ -25,7 +25,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use server::{Body, Exchange};
+use server::{Body, Call, Exchange};
 use settings::Config;
 
 pub(crate) use errors::set_error_stream;
@@ -109,18 +109,18 @@ impl Gateway {
     ///
     /// # Errors
     /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have been logged.
-    pub(crate) fn call(&self, py: Python<'_>, exchange: Exchange) -> PyResult<()> {
+    pub(crate) fn call(&self, py: Python<'_>, call: Call) -> PyResult<()> {
         let mut desk = match self.take_desk(py) {
             Ok(desk) => desk,
             Err(error) => {
-                let request = &exchange.request;
+                let request = &call.request;
                 let named = failure::named(request.method(), request.target());
                 failure::report(py, &named, &error);
-                py.detach(|| drop(exchange));
+                py.detach(|| drop(call));
                 return Ok(());
             }
         };
-        let exit = self.serve(py, &mut desk, exchange);
+        let exit = self.serve(py, &mut desk, call);
         match desk.clear(py) {
             Ok(()) => self.put_back(desk),
             Err(error) => log::error!("Cannot prepare for the next request: {error}"),
@@ -129,20 +129,20 @@ impl Gateway {
     }
 
     /// Answers the exchange at a desk; returns the exception that the worker must obey.
-    fn serve(&self, py: Python<'_>, desk: &mut Desk, mut exchange: Exchange) -> Option<PyErr> {
-        let body = exchange.take_body();
+    fn serve(&self, py: Python<'_>, desk: &mut Desk, mut call: Call) -> Option<PyErr> {
+        let body = call.take_body();
         let Some(hooks) = &self.hooks else {
             if !self.variables.is_empty() {
-                return self.serve_with_variables(py, desk, exchange, body);
+                return self.serve_with_variables(py, desk, call, body);
             }
-            let environ = prepare(py, desk, &exchange, body);
-            desk.kit.counter.open(exchange);
+            let environ = prepare(py, desk, &call, body);
+            desk.kit.counter.open(call);
             return match environ {
                 Ok(environ) => self.run(py, desk, &environ),
                 Err(unserved) => refuse(py, desk, unserved),
             };
         };
-        self.serve_with_hooks(py, desk, exchange, body, hooks)
+        self.serve_with_hooks(py, desk, call, body, hooks)
     }
 
     /// The access line shows what is in the environ, so the exchange is not over before the application is.
@@ -150,11 +150,11 @@ impl Gateway {
         &self,
         py: Python<'_>,
         desk: &mut Desk,
-        exchange: Exchange,
+        call: Call,
         body: Body,
     ) -> Option<PyErr> {
-        let environ = prepare(py, desk, &exchange, body);
-        desk.kit.counter.open(exchange);
+        let environ = prepare(py, desk, &call, body);
+        desk.kit.counter.open(call);
         let held = desk.kit.counter.with(Reply::hold);
         debug_assert!(held.is_ok(), "nobody else has the reply yet");
         match environ {
@@ -171,12 +171,12 @@ impl Gateway {
         &self,
         py: Python<'_>,
         desk: &mut Desk,
-        exchange: Exchange,
+        call: Call,
         body: Body,
         hooks: &RequestHooks,
     ) -> Option<PyErr> {
-        let observed = self.observe(py, desk, &exchange, body, hooks);
-        desk.kit.counter.open(exchange);
+        let observed = self.observe(py, desk, &call, body, hooks);
+        desk.kit.counter.open(call);
         // post_request is part of the request: while it runs the thread is not free.
         let held = desk.kit.counter.with(Reply::hold);
         debug_assert!(held.is_ok(), "nobody else has the reply yet");

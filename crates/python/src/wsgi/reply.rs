@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use proto::h1::ResponseHead;
-use server::{Exchange, FilePart, Progress, ReplyError, Sent, Stage};
+use server::{Call, Exchange, FilePart, Progress, ReplyError, Sent, Stage};
 
 /// A chunk, and whether the application has said that it is the only one.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,7 @@ enum State {
     #[default]
     Closed,
     /// The application answers this.
-    Open(Exchange),
+    Open(Call),
     /// The response is out, and its exchange has been given back to the server.
     Released,
 }
@@ -47,9 +47,9 @@ pub(super) struct Reply {
 
 impl Reply {
     /// A request begins.
-    pub(super) fn open(&mut self, exchange: Exchange) {
+    pub(super) fn open(&mut self, call: Call) {
         self.close();
-        self.state = State::Open(exchange);
+        self.state = State::Open(call);
     }
 
     /// The request has ended, and what it left is forgotten.
@@ -69,14 +69,14 @@ impl Reply {
 
     pub(super) fn exchange(&self) -> Option<&Exchange> {
         match &self.state {
-            State::Open(exchange) => Some(exchange),
+            State::Open(call) => Some(call),
             State::Closed | State::Released => None,
         }
     }
 
     fn server_reply(&mut self) -> Option<&mut server::Reply> {
         match &mut self.state {
-            State::Open(exchange) => Some(&mut exchange.reply),
+            State::Open(call) => Some(&mut call.reply),
             State::Closed | State::Released => None,
         }
     }
@@ -89,7 +89,7 @@ impl Reply {
 
     pub(super) fn head(&self) -> &ResponseHead {
         match &self.state {
-            State::Open(exchange) => exchange.reply.head(),
+            State::Open(call) => call.reply.head(),
             State::Closed | State::Released => &self.head,
         }
     }
@@ -198,15 +198,15 @@ impl Reply {
     /// Hands the socket to the application.
     pub(super) fn hijack(&mut self) -> io::Result<OwnedFd> {
         match &mut self.state {
-            State::Open(exchange) => exchange.hijack(),
+            State::Open(call) => call.hijack(),
             State::Closed | State::Released => Err(released()),
         }
     }
 
     /// Takes what the access line shows of the environ.
     pub(super) fn note_variables(&mut self, values: Vec<Option<Vec<u8>>>) {
-        if let State::Open(exchange) = &mut self.state {
-            exchange.note_variables(values);
+        if let State::Open(call) = &mut self.state {
+            call.note_variables(values);
         }
     }
 
@@ -226,8 +226,8 @@ impl Reply {
     pub(super) fn release(&mut self) {
         self.lost = self.is_lost();
         self.sent = self.sent();
-        if let State::Open(mut exchange) = std::mem::replace(&mut self.state, State::Released) {
-            self.head = exchange.reply.take_head();
+        if let State::Open(mut call) = std::mem::replace(&mut self.state, State::Released) {
+            self.head = call.reply.take_head();
         }
     }
 }

@@ -1,11 +1,10 @@
-//! The end of an exchange: whatever the application did, the client gets something that it can understand, the access log
-//! its line, and the reactor the word that the connection is its own again.
+//! The end of an exchange: whatever the application did, the client gets something that it can understand, and the access log and
+//! statsd are told. There is no other way to a line of the access log.
 
 use std::time::{Duration, Instant};
 
-use super::Exchange;
+use super::{Exchange, Standing};
 use crate::access_log::Record;
-use crate::dispatcher::{Message, Outcome};
 use crate::reply::{Mismatch, Stage};
 
 impl Drop for Exchange {
@@ -13,32 +12,27 @@ impl Drop for Exchange {
         if sys::forks::is_stray() {
             return; // The application's child has a copy of it. Locks that it would take may have been held at the fork.
         }
-        let Some(departed) = self.departed else {
-            return; // It never left the queue: the server is going down, or its client left.
-        };
-        match self.reply.stage() {
-            Stage::Unstarted | Stage::Stated => self.reply.refuse(500, ""),
-            _ => self.reply.abort(),
-        }
-        self.tell_mismatch();
-        let now = Instant::now();
-        self.log_access(now.duration_since(self.arrived));
-        let outcome = self.reply.outcome();
-        // The rest of a body may be there and unread, and the next request stands behind it.
-        let is_unread = self.inlet.as_ref().is_some_and(|inlet| !inlet.is_whole());
-        let urgent = outcome != Outcome::KeepAlive || is_unread || self.link().take_attention();
-        let message = Message::Finished(self.id(), outcome);
-        self.dispatcher()
-            .come_back(message, now.duration_since(departed), urgent);
-        // The reactor may have seen something between the look above and the message: it notes it before it takes the
-        // message, so a second look after the message cannot miss it.
-        if !urgent && self.link().take_attention() {
-            self.dispatcher().wake();
+        if self.standing != Standing::Over {
+            self.end(Instant::now());
         }
     }
 }
 
 impl Exchange {
+    /// Completes the response, and writes the access line. Does nothing the second time.
+    pub(crate) fn end(&mut self, now: Instant) {
+        let standing = std::mem::replace(&mut self.standing, Standing::Over);
+        if matches!(standing, Standing::Queued | Standing::Over) {
+            return;
+        }
+        match self.reply.stage() {
+            Stage::Unstarted | Stage::Stated => self.reply.refuse(500, ""),
+            _ => self.reply.abort(),
+        }
+        self.tell_mismatch();
+        self.note(standing, now.duration_since(self.arrived));
+    }
+
     fn tell_mismatch(&self) {
         let target = self.request.target().escape_ascii();
         match self.reply.mismatch() {
@@ -52,20 +46,16 @@ impl Exchange {
         }
     }
 
-    fn log_access(&self, took: Duration) {
-        if self.link().is_overdue() {
-            return; // Whoever answered in its place has written the line.
-        }
+    fn note(&self, standing: Standing, took: Duration) {
         let dispatcher = self.dispatcher();
         let sent = self.reply.sent();
+        // Of a WebSocket metrics were told when it was accepted.
         if self.reply.stage() != Stage::Upgraded {
             dispatcher.measure(sent.status, took);
         }
-        if !dispatcher.access_log.is_on() {
-            return;
-        }
-        dispatcher.access_log.note(&Record {
-            request: Some(&self.request),
+        let log = &dispatcher.access_log;
+        let record = Record {
+            request: Some(&self.request).filter(|request| !request.head().is_empty()),
             ends: &self.ends,
             status: sent.status,
             sent: sent.bytes,
@@ -73,10 +63,17 @@ impl Exchange {
             response_fields: self.reply.fields(),
             scheme: self.scheme,
             variables: &self.variables,
-        });
-        if dispatcher.is_led() && !dispatcher.access_log.is_held() {
-            // The leader may sleep in the poller for long; nobody else writes the line meanwhile.
-            dispatcher.access_log.flush();
+        };
+        if standing == Standing::Unserved {
+            return log.note_refusal(&record);
+        }
+        if !log.is_on() {
+            return;
+        }
+        log.note(&record);
+        if dispatcher.is_led() && !log.is_held() {
+            // The leader may sleep in the poller for long, and writes no line meanwhile.
+            log.flush();
         }
     }
 }

@@ -10,6 +10,7 @@ use proto::ws::handshake::{self, Acceptance, Handshake};
 use proto::ws::{Incoming, Misuse, Refusal, SendError, Session};
 
 use super::Exchange;
+use crate::call::Call;
 use crate::dispatcher::Message;
 use crate::link::Delivery;
 use crate::shared_websocket::{SendFailure, SharedWebSocket};
@@ -21,7 +22,7 @@ const ABANDONED: u16 = 1011;
 /// One WebSocket. It belongs to one thread at a time, needs no reactor to send, and is closed when it is dropped.
 #[derive(Debug)]
 pub struct WebSocket {
-    exchange: Exchange,
+    call: Call,
     shared: Arc<SharedWebSocket>,
 }
 
@@ -31,7 +32,7 @@ pub enum AcceptFailure {
     /// The client is gone.
     Lost(SinkError),
     /// The application asked for what cannot be; the exchange can still be answered.
-    Misuse(Box<Exchange>, Misuse),
+    Misuse(Box<Call>, Misuse),
 }
 
 impl Exchange {
@@ -51,7 +52,9 @@ impl Exchange {
         let length = refusal.encode(added, &mut page);
         self.reply.answer_with(refusal.status(), page, length);
     }
+}
 
+impl Call {
     /// Completes the handshake.
     ///
     /// # Errors
@@ -88,10 +91,7 @@ impl Exchange {
         self.dispatcher().measure(status, self.arrived.elapsed());
         self.dispatcher()
             .tell(Message::Upgraded(self.id(), Arc::clone(&shared)));
-        Ok(WebSocket {
-            exchange: self,
-            shared,
-        })
+        Ok(WebSocket { call: self, shared })
     }
 }
 
@@ -131,15 +131,15 @@ impl WebSocket {
         length: usize,
         make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<Room, SendFailure> {
-        let turn = self.exchange.dispatcher().turns.load(Ordering::Relaxed);
+        let turn = self.call.dispatcher().turns.load(Ordering::Relaxed);
         let (delivery, limit) = self.shared.say(turn, make)?;
-        self.exchange.reply.count(length as u64);
+        self.call.reply.count(length as u64);
         match delivery {
             Delivery::Done => return Ok(Room::Enough),
             Delivery::Waiting => {}
             Delivery::Untold => self.tell(),
         }
-        Ok(self.exchange.link().ask_for_room(limit)?)
+        Ok(self.call.link().ask_for_room(limit)?)
     }
 
     /// Closes it. The client has some seconds to answer, which nobody waits for: all that is left to do is to drop it.
@@ -154,8 +154,8 @@ impl WebSocket {
 
     /// There is something to do for the reactor that the poller will not report.
     fn tell(&self) {
-        let message = Message::Pending(self.exchange.id());
-        self.exchange.dispatcher().tell(message);
+        let message = Message::Pending(self.call.id());
+        self.call.dispatcher().tell(message);
     }
 }
 

@@ -2,59 +2,34 @@
 
 use std::io::{Read, Write};
 
-use mio::{Poll, Token, Waker};
-use proto::h1;
 use settings::Config;
-use socket2::{Domain, Socket, Type};
-use sys::pipe::Notifier;
-use sys::scoreboard::Scoreboard;
+use socket2::Socket;
 
 use super::*;
-use crate::access_log::{AccessLog, Colours};
-use crate::dispatcher::Parts;
-use crate::link::Link;
-use crate::options::{Options, Seat, Service};
+use crate::fixtures::{dispatcher, link, request};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const HEAD: &str = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 const OLD: &str = "GET / HTTP/1.0\r\n\r\n";
 
-fn dispatcher() -> Arc<Dispatcher> {
-    let poll = Poll::new().unwrap();
-    let seat = Seat {
-        slot: Scoreboard::new(1).unwrap().slot(0),
-        notifier: Notifier::new().unwrap(),
-        max_requests: 0,
-        service: Service::threads(1),
-        siblings: None,
-        access_file: None,
-    };
-    let config = Config::default();
-    Arc::new(Dispatcher::new(Parts {
-        waker: Waker::new(poll.registry(), Token(0)).unwrap(),
-        registry: poll.registry().try_clone().unwrap(),
-        options: Options::new(&config, &seat),
-        access_log: AccessLog::open(None, "", Colours::Off, None),
-        slot: seat.slot,
-        notifier: seat.notifier,
-    }))
-}
-
 /// A reply to `request`, and the client's end of its connection.
-fn reply(request: &str) -> (Reply, Socket) {
-    let (request, _) = h1::parse_request(request.as_bytes(), &proto::Limits::default())
-        .unwrap()
-        .unwrap();
-    let (near, far) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
-    near.set_nonblocking(true).unwrap();
+fn reply(head: &str) -> (Reply, Socket) {
+    let request = request(head);
+    let (link, far) = link();
     let asked = Asked {
         version: request.version(),
         head_request: request.is_head(),
         keep_alive: request.keep_alive(),
     };
-    let sink = Sink::h1(Arc::new(Link::new(near)));
-    let reply = Reply::new(dispatcher(), ExchangeId::default(), sink, asked, None);
+    let dispatcher = dispatcher(&Config::default());
+    let reply = Reply::new(
+        dispatcher,
+        ExchangeId::default(),
+        Sink::h1(link),
+        asked,
+        None,
+    );
     (reply, far)
 }
 

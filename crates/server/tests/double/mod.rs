@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use proto::h1::ResponseHead;
 use server::{
-    Exchange, Listener, Look, Next, ReplyError, Seat, Server, Service, Shutdown, Siblings,
+    Call, Exchange, Listener, Look, Next, ReplyError, Seat, Server, Service, Shutdown, Siblings,
 };
 use settings::{Address, Config};
 use sys::fdpass::Queue;
@@ -82,7 +82,7 @@ impl Shared {
     pub(crate) fn worker(
         &self,
         number: usize,
-        answer: impl Fn(Exchange) + Send + Sync + 'static,
+        answer: impl Fn(Call) + Send + Sync + 'static,
     ) -> Double {
         self.worker_with(&Config::default(), number, answer)
     }
@@ -92,7 +92,7 @@ impl Shared {
         &self,
         config: &Config,
         number: usize,
-        answer: impl Fn(Exchange) + Send + Sync + 'static,
+        answer: impl Fn(Call) + Send + Sync + 'static,
     ) -> Double {
         let siblings = Siblings {
             board: self.board.clone(),
@@ -111,7 +111,7 @@ impl Double {
     pub(crate) fn start(
         config: &Config,
         threads: u32,
-        answer: impl Fn(Exchange) + Send + Sync + 'static,
+        answer: impl Fn(Call) + Send + Sync + 'static,
     ) -> Double {
         let Shared { socket, board, .. } = Shared::new();
         Double::launch(socket, board.slot(0), None, config, threads, answer)
@@ -163,7 +163,7 @@ impl Double {
         siblings: Option<Siblings>,
         config: &Config,
         threads: u32,
-        answer: impl Fn(Exchange) + Send + Sync + 'static,
+        answer: impl Fn(Call) + Send + Sync + 'static,
     ) -> Double {
         let address = socket.local_addr().unwrap();
         let second = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -186,7 +186,7 @@ impl Double {
             std::thread::spawn(move || {
                 loop {
                     match server.next() {
-                        Next::Exchange(exchange) => answer(exchange),
+                        Next::Call(exchange) => answer(exchange),
                         Next::Interrupted => {}
                         Next::Done => return,
                     }

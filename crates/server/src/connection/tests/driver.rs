@@ -12,9 +12,9 @@ use sys::pipe::Notifier;
 use sys::scoreboard::Scoreboard;
 
 use crate::access_log::{AccessLog, Colours};
+use crate::call::Call;
 use crate::connection::{Connection, ConnectionId, Fate, Readiness};
 use crate::dispatcher::{Dispatcher, Message, Parts};
-use crate::exchange::Exchange;
 use crate::inlet::Event;
 use crate::link::Link;
 use crate::options::{Options, Seat, Service};
@@ -23,7 +23,7 @@ use crate::timers::{Due, Millis};
 use crate::turn::Turn;
 
 /// How a thread has a request.
-pub(super) type Taken = Exchange;
+pub(super) type Taken = Call;
 
 pub(super) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 pub(super) const LAST_GET: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
