@@ -3,8 +3,8 @@
 
 use proto::Version;
 use proto::h1::{
-    Additions, LAST_CHUNK, Misuse, ResponseContext, ResponseFraming, ResponseHead, encode_chunk,
-    encode_chunk_size, encode_error, encode_head, encode_trailer,
+    Additions, Content, LAST_CHUNK, Misuse, ResponseContext, ResponseFraming, ResponseHead,
+    encode_chunk, encode_chunk_size, encode_error, encode_head, encode_trailer,
 };
 
 const DATE: &[u8] = b"Sun, 06 Nov 1994 08:49:37 GMT";
@@ -12,7 +12,7 @@ const OURS: &str = "Server: oxicorn\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
 
 const HTTP11: ResponseContext = ResponseContext {
     version: Version::Http11,
-    head_request: false,
+    content: Content::Sent,
     keep_alive: true,
 };
 const HTTP10: ResponseContext = ResponseContext {
@@ -24,7 +24,7 @@ const CLOSING: ResponseContext = ResponseContext {
     ..HTTP11
 };
 const HEAD: ResponseContext = ResponseContext {
-    head_request: true,
+    content: Content::Left,
     ..HTTP11
 };
 
@@ -229,6 +229,30 @@ fn an_answer_to_head_has_no_body() {
     // An application that gives no body to HEAD has not said that GET has none.
     check(&head("200 OK", &[]), &HEAD, Some(0), &no_body(""));
     check(&head("200 OK", &[]), &HEAD, None, &no_body(""));
+}
+
+#[test]
+fn an_answer_that_grants_a_tunnel_has_no_body_and_is_the_last() {
+    let tunnel = ResponseContext {
+        content: Content::Tunnel,
+        ..HTTP11
+    };
+    let granted = Expected {
+        fields: "Connection: close\r\n",
+        framing: ResponseFraming::NoBody,
+        keep_alive: false,
+    };
+    check(&head("200 OK", &[]), &tunnel, Some(5), &granted);
+    check(&head("200 OK", &[]), &tunnel, None, &granted);
+    let stated = head("200 OK", &[("Content-Length", "5")]);
+    check(&stated, &tunnel, Some(5), &granted);
+    // A refusal is an answer like any other.
+    let refused = Expected {
+        fields: "Content-Length: 5\r\n",
+        framing: ResponseFraming::Length(5),
+        keep_alive: true,
+    };
+    check(&head("403 Forbidden", &[]), &tunnel, Some(5), &refused);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use proto::Request;
 use proto::forwarded::Scheme;
+use proto::h1::Content;
 
 pub use streaming::Presence;
 pub use websocket::{AcceptFailure, WebSocket};
@@ -92,7 +93,7 @@ impl Exchange {
     pub(crate) fn new(origin: Origin, request: Request, body: Body, scheme: Scheme) -> Exchange {
         let asked = Asked {
             version: request.version(),
-            head_request: request.is_head(),
+            content: Content::of(&request),
             keep_alive: request.keep_alive(),
         };
         let sink = Sink::h1(origin.link);

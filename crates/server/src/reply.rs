@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use proto::Version;
-use proto::h1::{ResponseContext, ResponseFraming, ResponseHead};
+use proto::h1::{Content, ResponseContext, ResponseFraming, ResponseHead};
 
 use crate::burst::{Burst, Timing};
 use crate::dispatcher::{Dispatcher, Message, Outcome};
@@ -147,7 +147,7 @@ pub struct Sent {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
     pub(crate) version: Version,
-    pub(crate) head_request: bool,
+    pub(crate) content: Content,
     pub(crate) keep_alive: bool,
 }
 
@@ -431,7 +431,7 @@ impl Reply {
 
     /// Cuts the body, which is the last `length` bytes, off an answer to HEAD. Returns what is left of the length.
     fn fit(&self, page: &mut Vec<u8>, length: usize) -> u64 {
-        if !self.asked.head_request {
+        if self.asked.content != Content::Left {
             return length as u64;
         }
         page.truncate(page.len() - length);
@@ -548,7 +548,7 @@ impl Reply {
         let dispatcher = &self.dispatcher;
         let context = ResponseContext {
             version: self.asked.version,
-            head_request: self.asked.head_request,
+            content: self.asked.content,
             keep_alive: self.keep_alive
                 && self
                     .upload

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use proto::Version;
-use proto::h1::{self, Additions, ResponseContext, ResponseFraming, ResponseHead};
+use proto::h1::{self, Additions, Content, ResponseContext, ResponseFraming, ResponseHead};
 
 use crate::burst::Timing;
 use crate::link::{Delivery, Link};
@@ -117,7 +117,7 @@ impl Sink {
         let mut bytes = Vec::with_capacity(256);
         let context = ResponseContext {
             version: Version::Http11,
-            head_request: false,
+            content: Content::Sent,
             keep_alive: true,
         };
         h1::encode_head(head, &context, None, Additions::usual(&[]), &mut bytes);

@@ -20,7 +20,7 @@ pub use error_page::encode_error;
 pub use head::{HeadParser, parse_request};
 pub use misuse::Misuse;
 pub use response::{
-    Additions, CONTINUE, LAST_CHUNK, ResponseContext, ResponseFraming, encode_chunk,
+    Additions, CONTINUE, Content, LAST_CHUNK, ResponseContext, ResponseFraming, encode_chunk,
     encode_chunk_size, encode_head,
 };
 pub use response_head::ResponseHead;

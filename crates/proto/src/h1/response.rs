@@ -1,7 +1,7 @@
 //! Responses to bytes: the head with the fields that are the server's to set, and the frames of a chunked body.
 
 use super::response_head::ResponseHead;
-use crate::request::Version;
+use crate::request::{Request, Version};
 
 /// The interim answer to `Expect: 100-continue`.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -68,13 +68,36 @@ pub enum ResponseFraming {
     UntilClose,
 }
 
+/// What the method of a request leaves of the content of its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Most methods: all of it.
+    Sent,
+    /// HEAD: none, though the head tells of it (RFC 9110, section 9.3.2).
+    Left,
+    /// CONNECT: none in an answer that grants the tunnel, nor its length (RFC 9110, section 9.3.6).
+    Tunnel,
+}
+
+impl Content {
+    /// By the method of `request`.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        match request.method() {
+            b"HEAD" => Self::Left,
+            b"CONNECT" => Self::Tunnel,
+            _ => Self::Sent,
+        }
+    }
+}
+
 /// What the request and the connection say about the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResponseContext {
     /// The version of the request.
     pub version: Version,
-    /// The request was HEAD.
-    pub head_request: bool,
+    /// What the method of the request leaves of a body.
+    pub content: Content,
     /// The peer wants the connection to stay open, and we do not mind.
     pub keep_alive: bool,
 }
@@ -100,7 +123,10 @@ pub fn encode_head(
         return (ResponseFraming::NoBody, context.keep_alive);
     }
     let (framing, length) = delimit(head, context, known_length);
+    // A client whose tunnel was granted sends what is no HTTP.
+    let tunnel = context.content == Content::Tunnel && matches!(head.status(), 200..=299);
     let keep_alive = context.keep_alive
+        && !tunnel
         && !head.close()
         && framing != ResponseFraming::UntilClose
         && !falls_short(head, context, known_length);
@@ -137,12 +163,15 @@ fn delimit(
     };
     match (head.status(), head.content_length(), known_length) {
         (204, _, _) => (ResponseFraming::NoBody, Length::Omitted),
+        (200..=299, _, _) if context.content == Content::Tunnel => {
+            (ResponseFraming::NoBody, Length::Omitted)
+        }
         (304, _, _) => (ResponseFraming::NoBody, Length::AsStated),
         // An application that leaves the body out of its answer to HEAD has not said that GET would have none.
-        (_, None, Some(length @ 1..)) if context.head_request => {
+        (_, None, Some(length @ 1..)) if context.content == Content::Left => {
             (ResponseFraming::NoBody, Length::Added(length))
         }
-        _ if context.head_request => (ResponseFraming::NoBody, Length::AsStated),
+        _ if context.content == Content::Left => (ResponseFraming::NoBody, Length::AsStated),
         (_, Some(length), _) => (ResponseFraming::Length(length), Length::AsStated),
         (_, None, Some(length)) => (ResponseFraming::Length(length), Length::Added(length)),
         (_, None, None) => (chunks, Length::AsStated),
@@ -151,7 +180,7 @@ fn delimit(
 
 /// The body is known to be shorter than what the application stated. Only the end of the connection can tell the peer.
 fn falls_short(head: &ResponseHead, context: &ResponseContext, known_length: Option<u64>) -> bool {
-    let bodiless = context.head_request || matches!(head.status(), 204 | 304);
+    let bodiless = context.content == Content::Left || matches!(head.status(), 204 | 304);
     match (head.content_length(), known_length) {
         (Some(stated), Some(known)) => !bodiless && known < stated,
         _ => false,

@@ -19,7 +19,7 @@ fn reply(head: &str) -> (Reply, Socket) {
     let (link, far) = link();
     let asked = Asked {
         version: request.version(),
-        head_request: request.is_head(),
+        content: Content::of(&request),
         keep_alive: request.keep_alive(),
     };
     let dispatcher = dispatcher(&Config::default());
@@ -171,6 +171,21 @@ fn a_response_that_has_no_body_gets_none_from_anybody() {
         told,
         0,
         Outcome::KeepAlive,
+    );
+}
+
+#[test]
+fn an_answer_that_grants_a_tunnel_has_no_body() {
+    let connect = "CONNECT b:1 HTTP/1.1\r\nHost: b:1\r\n\r\n";
+    let granted = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+    let ok = || head("200 OK", &[]);
+    check(connect, whole(ok(), "ab"), granted, 0, Outcome::Close);
+    check(
+        connect,
+        pieces(ok(), &["a", "b"]),
+        granted,
+        0,
+        Outcome::Close,
     );
 }
 
