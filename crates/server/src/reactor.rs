@@ -322,3 +322,6 @@ impl Reactor {
             .publish_connections(self.connections.len());
     }
 }
+
+#[cfg(test)]
+mod tests;

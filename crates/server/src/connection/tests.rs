@@ -13,6 +13,8 @@ use super::{Fate, Readiness};
 use crate::body::Body;
 use crate::options::Service;
 
+pub(crate) use self::driver::dispatcher;
+
 fn config(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = Config::default();
     change(&mut config);
