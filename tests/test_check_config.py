@@ -181,7 +181,7 @@ def test_a_warning_is_told_once(serve: Serve, folder: Path) -> None:
     server.signal(SIGHUP)
     server.wait_log("Ready: ", times=2)
     assert server.log.count("forwarded_allow_ips is *") == 1
-    assert server.log.count("workers run as root") == (1 if os.geteuid() == 0 else 0)
+    assert server.whole_err.count("workers run as root") == (1 if os.geteuid() == 0 else 0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start workers as another user")

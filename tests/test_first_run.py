@@ -10,8 +10,6 @@ import pytest
 from harness import APPS, Serve, Wire, eventually, free_port
 from harness.terminal import Terminal
 
-AS_ROOT = "[WARNING] workers run as root: --user names whom they shall run as"
-
 ASGI = """
 async def app(scope, receive, send):
     if scope["type"] == "http":
@@ -71,7 +69,6 @@ def test_elsewhere_the_lines_are_gunicorns(serve: Serve) -> None:
     server.wait_log("Booting worker with pid", times=2)
     server.wait_log("Ready: ")
     said = [re.sub(r"^\[[^]]*\] \[\d+\] ", "", line) for line in server.err.splitlines()]
-    said = [line for line in said if line != AS_ROOT]
     assert re.fullmatch(r"\[INFO\] Starting oxicorn \d+\.\d+\.\d+", said[0])
     assert said[1] == f"[INFO] Listening at: {server.url} ({server.pid})"
     # Nobody knows yet what the application speaks; Gunicorn stops at the first words.

@@ -121,6 +121,9 @@
 # Import the application once, before the workers are forked.
 # preload_app = False
 
+# Look like Gunicorn to applications that ask which server runs them.
+# as_gunicorn = False
+
 # Do not let the kernel send files.
 # sendfile = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from oxicorn import _oxicorn
 
@@ -29,6 +29,11 @@ class Arbiter:
 
     WORKER_BOOT_ERROR = 3
     APP_LOAD_ERROR = 4
+    SIGNALS = tuple(
+        getattr(signal, f"SIG{name}")
+        for name in ("HUP", "QUIT", "INT", "TERM", "TTIN", "TTOU", "USR1", "USR2", "WINCH")
+    )
+    SIG_NAMES: ClassVar = {number: number.name.removeprefix("SIG").lower() for number in SIGNALS}
 
     def __init__(self, app: BaseApplication) -> None:
         """Describe the arbiter of `app` that is, or will be, the calling process."""

@@ -1,12 +1,27 @@
 """Lets `import gunicorn` work where Gunicorn is not installed, for conf files, hooks and applications written for it.
 
 `python -m oxicorn.compat SCRIPT` (or `-m MODULE`) runs a program that embeds Gunicorn, on Oxicorn, whether Gunicorn is
-installed or not.
+installed or not. `-m gunicorn …` and `-m uvicorn …` are the commands of these servers, run by Oxicorn.
 """
 
 import sys
 
 from oxicorn import imports
+
+
+def _serve_as(server: str) -> None:
+    """Run the command that `sys.argv` has for another server."""
+    words = sys.argv[1:]
+    sys.argv[0] = str(Path(sys.executable).with_name(server))
+    if server == "uvicorn":
+        # uvicorn's defaults: its limits, its trust in proxies, and an access log.
+        if not any(word.startswith(("-k", "--worker-class")) for word in words):
+            words = ["-k", "uvicorn.workers.UvicornWorker", *words]
+        if not any(word.startswith(("--access-log", "--no-access-log")) for word in words):
+            words = ["--access-log", *words]
+    sys.argv[1:] = words
+    importlib.import_module("oxicorn.__main__").main()
+
 
 if __name__ == "__main__":
     # Here too, `python -m` has put the current directory on the path.
@@ -92,10 +107,27 @@ def install(*, replaces: bool = False) -> None:
     uvicorn.install()
 
 
+def pose_as_gunicorn() -> None:
+    """Look like Gunicorn to applications that ask which server runs them (`as_gunicorn`)."""
+    module = importlib.import_module("gunicorn")
+    for name in ("SERVER", "SERVER_SOFTWARE"):
+        if renamed(name) is None:
+            setattr(module, name, _AS_GUNICORN[name])
+    # What a conf file, or the operator's own program, has made of it stays.
+    if Path(sys.argv[0]).name in ("oxicorn", "__main__.py"):
+        sys.argv[0] = str(Path(sys.executable).with_name("gunicorn"))
+
+
+_AS_GUNICORN = {"SERVER": "gunicorn", "SERVER_SOFTWARE": f"gunicorn/{GUNICORN_VERSION}"}
+
+
 def renamed(name: str) -> str | None:
     """Return what a conf file has put in the place of `gunicorn.SERVER` or `gunicorn.SERVER_SOFTWARE`, if it has."""
     module = sys.modules.get("gunicorn")
-    usual = {getattr(oxicorn, name), "gunicorn", f"gunicorn/{getattr(module, '__version__', '')}"}
+    usual = {getattr(oxicorn, name)}
+    if not isinstance(getattr(module, "__loader__", None), GunicornFinder):
+        # Of a Gunicorn that is installed nobody can tell its own value from the same that a conf file has set.
+        usual |= {"gunicorn", f"gunicorn/{getattr(module, '__version__', '')}"}
     value = getattr(module, name, None)
     return None if value in usual or not isinstance(value, str) else value
 
@@ -131,6 +163,11 @@ def _main() -> None:
     install(replaces=True)
     del sys.argv[0]
     match sys.argv[:2]:
+        case ["-m", "gunicorn" | "uvicorn" as server]:
+            del sys.argv[0]
+            _serve_as(server)
+        case ["gunicorn" | "uvicorn" as server, *_] if not Path(server).exists():
+            _serve_as(server)
         case ["-m", module]:
             del sys.argv[0]
             runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import grp
+import inspect
 import os
 import pwd
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from oxicorn import _oxicorn
-from oxicorn.util import parse_address
+from oxicorn.util import load_class, parse_address
+from oxicorn.workers.gasgi import ASGIWorker
+from oxicorn.workers.gthread import ThreadWorker
+from oxicorn.workers.sync import SyncWorker
 
 
 def _unset(*_arguments: Any) -> None:
@@ -21,13 +25,35 @@ def _unset(*_arguments: Any) -> None:
 
 
 class Setting:
-    """One setting and its value."""
+    """One setting and its value. A subclass with a `name` is one more setting."""
 
-    def __init__(self, name: str, section: str, cli: list[str], default: Any) -> None:
-        """Describe the setting; `default` is what the environment makes of it."""
-        self.name, self.section, self.cli = name, section, cli
-        self.default = self.value = default
+    name: str | None = None
+    section: str | None = None
+    cli: list[str] | None = None
+    validator: Callable[[Any], Any] | None = None
+    default: Any = None
+    value: Any = None
+
+    def __init__(
+        self, name: str | None = None, section: str | None = None, cli: list[str] | None = None, default: Any = None
+    ) -> None:
+        """Describe the setting; `default` is what the environment makes of it. A subclass does so in its body."""
         self.given = False
+        if name is not None:
+            self.name, self.section, self.cli = name, section, cli
+            self.default = self.value = default
+        elif self.default is not None:
+            self.set(self.default)
+            self.given = False
+
+    def __init_subclass__(cls) -> None:
+        """Add the setting to those that there are, as Gunicorn does."""
+        validator = cls.__dict__.get("validator")
+        if validator is not None and not isinstance(validator, staticmethod):
+            cls.validator = staticmethod(validator)
+        if cls.name is not None:
+            _ADDED[cls.name] = cls
+            KNOWN_SETTINGS.append(cls())
 
     def get(self) -> Any:
         """Return the value in force."""
@@ -35,17 +61,30 @@ class Setting:
 
     def set(self, val: Any) -> None:
         """Check `val` and take it, or raise `ValueError` with what the setting accepts."""
-        self.value = _oxicorn.check_setting(self.name, val)
+        if self.name in _ADDED:
+            if not callable(self.validator):
+                raise TypeError(f"Invalid validator: {self.name}")
+            self.value = self.validator(val)
+        else:
+            self.value = _oxicorn.check_setting(str(self.name), val)
         self.given = True
+
+
+_ADDED: dict[str, type[Setting]] = {}
+"""Settings of the user's own, by name."""
+
+KNOWN_SETTINGS: list[Setting] = []
 
 
 def make_settings(ignore: Sequence[str] | None = None) -> dict[str, Setting]:
     """Return every setting by name at its default, but for those in `ignore`."""
     rows = _oxicorn.settings(_unset)
-    return {name: Setting(name, *rest) for name, *rest in rows if name not in (ignore or ())}
+    found = {name: Setting(name, *rest) for name, *rest in rows}
+    found |= {name: kind() for name, kind in _ADDED.items()}
+    return {name: setting for name, setting in found.items() if name not in (ignore or ())}
 
 
-KNOWN_SETTINGS = list(make_settings().values())
+KNOWN_SETTINGS += make_settings().values()
 
 
 def get_default_config_file() -> str | None:
@@ -85,6 +124,9 @@ class Config:
         config = cls()
         for name, value in values.items():
             config.settings[name].value = value
+        conf_file = vars(sys.modules.get("__config__", config))
+        for name in conf_file.keys() & _ADDED.keys():
+            config.settings[name].set(conf_file[name])
         return config
 
     @property
@@ -150,10 +192,19 @@ class Config:
         return int(group) if str(group).isdigit() else grp.getgrnam(group).gr_gid
 
     @property
+    def worker_class(self) -> Any:
+        """The class of the workers."""
+        chosen = self.settings["worker_class"].value
+        if not isinstance(chosen, str):
+            return chosen
+        kinds = {"sync": SyncWorker, "gthread": ThreadWorker, "asgi": ASGIWorker}
+        return kinds.get(self.worker_class_str) or load_class(chosen)
+
+    @property
     def worker_class_str(self) -> str:
         """The worker class that runs, by its short name."""
         chosen = self.settings["worker_class"].value
-        name = chosen if isinstance(chosen, str) else chosen.__name__
+        name = chosen if isinstance(chosen, str) else str(chosen.__name__)
         return "gthread" if name == "sync" and self.threads > 1 else name
 
     @property
@@ -177,6 +228,59 @@ class Config:
         shown = {name: self.settings[name].value for name in sorted(self.settings)}
         lines = ((name, f"<{value.__qualname__}()>" if callable(value) else value) for name, value in shown.items())
         return "\n".join(f"{name:{width}} = {value}" for name, value in lines)
+
+
+def validate_bool(val: Any) -> bool | None:
+    """Return a truth value, also out of the words `true` and `false`."""
+    if val is None or isinstance(val, bool):
+        return val
+    words = {"true": True, "false": False}
+    if not isinstance(val, str):
+        raise TypeError(f"Invalid type for casting: {val}")
+    if val.strip().lower() not in words:
+        raise ValueError(f"Invalid boolean: {val}")
+    return words[val.strip().lower()]
+
+
+def validate_pos_int(val: Any) -> int:
+    """Return a whole number that is not negative; text may be hexadecimal."""
+    number = int(val) if isinstance(val, (int, bool)) else int(val, 0)
+    if number < 0:
+        raise ValueError(f"Value must be positive: {val}")
+    return number
+
+
+def validate_string(val: Any) -> str | None:
+    """Return text without the blanks round it."""
+    if val is not None and not isinstance(val, str):
+        raise TypeError(f"Not a string: {val}")
+    return val if val is None else val.strip()
+
+
+def validate_list_string(val: Any) -> list[str | None]:
+    """Return a list of texts; a text alone is a list of one."""
+    return [validate_string(each) for each in ([val] if isinstance(val, str) else val or [])]
+
+
+def validate_dict(val: Any) -> dict[Any, Any]:
+    """Return a dictionary."""
+    if not isinstance(val, dict):
+        raise TypeError(f"Value is not a dictionary: {val} ")
+    return val
+
+
+def validate_callable(arity: int) -> Callable[[Any], Any]:
+    """Return the check of a function with `arity` parameters, which may be named by a dotted path."""
+
+    def check(val: Any) -> Any:
+        found = load_class(val)
+        if not callable(found):
+            raise TypeError(f"Value is not callable: {val}")
+        if arity != -1 and len(inspect.signature(found).parameters) != arity:
+            raise TypeError(f"Value must have an arity of: {arity}")
+        return found
+
+    return check
 
 
 def _pairs(entries: list[str]) -> dict[str, str]:

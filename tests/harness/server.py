@@ -35,6 +35,9 @@ STOP_S = 15.0
 #: What would change a server's settings from outside the test.
 _FOREIGN = re.compile(r"OXICORN_|GUNICORN_|WEB_CONCURRENCY$|PORT$|FORWARDED_ALLOW_IPS$|SENDFILE$")
 
+#: What a server says that root starts without `--user`.
+_AS_ROOT = re.compile(r"^.*workers run as root: --user names whom they shall run as\n", re.MULTILINE)
+
 #: Ports are dealt out from below the ephemeral ones, from where the kernel would give one to a client in between.
 FIRST_PORT, PORTS, SHARE = 10_000, 20_000, 400
 
@@ -278,6 +281,11 @@ class Server:
 
     @property
     def err(self) -> str:
+        """Standard error, without the one line that is there because root runs the tests."""
+        return _AS_ROOT.sub("", self.whole_err)
+
+    @property
+    def whole_err(self) -> str:
         return self._err.read_text(errors="replace")
 
     @property

@@ -20,6 +20,7 @@ use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::hooks::Hooks;
 use crate::host::Told;
+use crate::imports;
 use crate::logging;
 use crate::reload::{self, Stamp};
 use crate::worker_class;
@@ -59,6 +60,11 @@ impl Resolved {
         py: Python<'_>,
         environment: &mut Environment,
     ) -> Result<(), Failure> {
+        if self.config.as_gunicorn {
+            let posed = imports::load(py, "oxicorn.compat")
+                .and_then(|compat| compat.call_method0("pose_as_gunicorn"));
+            posed.map_err(|error| Failure::configuration(format!("as_gunicorn: {error}")))?;
+        }
         environment.prepare(py, &self.config)?;
         if self.config.worker_class == WorkerClass::Custom {
             self.ask_worker_class(py, environment)?;

@@ -52,7 +52,7 @@ mod _oxicorn {
     #[pymodule_export]
     use crate::controls::Controls;
     #[pymodule_export]
-    use crate::wsgi::{HookRequest, HookResponse};
+    use crate::wsgi::{HookRequest, HookResponse, Input};
     use crate::{embedding, entry, logging, metrics};
 
     /// Runs the command line `argv` (without the program's name) and returns its exit status.

@@ -18,21 +18,22 @@ const ARGUMENTS_END: usize = 46;
 /// The `setproctitle` package does it where it is installed, as for Gunicorn. Elsewhere the title replaces the command
 /// line as far as that is long, and the fifteen bytes of the kernel's own name tell the role.
 pub(crate) fn set(py: Python<'_>, role: &str, config: &Config) {
-    let fallback = match config.origins.is_given("default_proc_name") {
-        true => Some(&config.default_proc_name),
-        false => config.app.as_ref(),
+    let app = config.app.as_ref();
+    let app = app.filter(|_| !config.origins.is_given("default_proc_name"));
+    // An embedding program has no application string, and Gunicorn's default for it is `gunicorn`.
+    let fallback = app.unwrap_or(&config.default_proc_name);
+    let name = config.proc_name.as_ref().unwrap_or(fallback);
+    let program = match config.as_gunicorn {
+        true => "gunicorn",
+        false => "oxicorn",
     };
-    let name = config.proc_name.as_ref().or(fallback);
-    let title = format!(
-        "oxicorn: {role} [{}]",
-        name.map(String::as_str).unwrap_or_default()
-    );
+    let title = format!("{program}: {role} [{name}]");
     let titled = imports::setproctitle(py).and_then(|module| match module {
         Some(module) => module.call_method1("setproctitle", (&title,)).map(Some),
         None => Ok(None),
     });
     if !matches!(titled, Ok(Some(_))) {
-        sys::process::set_name(&format!("oxicorn: {role}"));
+        sys::process::set_name(&format!("{program}: {role}"));
         replace_arguments(title.as_bytes());
     }
 }

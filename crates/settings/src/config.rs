@@ -96,6 +96,8 @@ fields! {
     print_sources: bool,
     /// Whether the application is imported before the workers are forked.
     preload_app: bool,
+    /// Whether applications that ask are told that they run on Gunicorn.
+    as_gunicorn: bool,
     /// Whether files may be sent by the kernel.
     sendfile: bool,
     /// Whether each worker has listeners of its own.

@@ -17,7 +17,7 @@ use crate::arguments::wrong_type;
 /// The file object. Its methods are those of `io.BufferedIOBase`, so that the streams of `io` can be laid over it.
 #[derive(Debug)]
 #[pyclass(module = "oxicorn._oxicorn")]
-pub(super) struct Input {
+pub(crate) struct Input {
     source: Source,
     length: u64,
     /// Where the next byte is read. It may lie behind the end, as in other files.

@@ -40,7 +40,7 @@ use desk::Desk;
 use environ::{Constants, Seen};
 use failure::Failure;
 pub(crate) use hooks::{HookRequest, HookResponse, RequestHooks};
-use input::Input;
+pub(crate) use input::Input;
 use reply::Reply;
 
 /// Desks that wait for a request are kept up to this; a burst of threads beyond it pays for its own.

@@ -26,6 +26,18 @@ pub(super) const ROWS: &[Setting] = &[
         ..SWITCH
     },
     Setting {
+        name: "as_gunicorn",
+        flags: &["--as-gunicorn"],
+        own: true,
+        reload: Reload::StartOnly,
+        access: field!(as_gunicorn),
+        summary: "Look like Gunicorn to applications that ask which server runs them.",
+        details: "`gunicorn` is in `sys.modules`, `SERVER_SOFTWARE` is `gunicorn/27.0.1` in the environ and the environment, \
+                  the Server field is `gunicorn`, `sys.argv[0]` ends with `gunicorn`, and process titles begin with it. Some \
+                  applications choose their logging, their threads or their database pool by these.",
+        ..SWITCH
+    },
+    Setting {
         name: "sendfile",
         flags: &["--no-sendfile"],
         kind: Kind::Flag,
