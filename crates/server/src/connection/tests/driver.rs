@@ -14,7 +14,7 @@ use sys::scoreboard::Scoreboard;
 use crate::access_log::{AccessLog, Colours};
 use crate::call::Call;
 use crate::connection::{Connection, ConnectionId, Fate, Readiness};
-use crate::dispatcher::{Dispatcher, Message, Parts};
+use crate::dispatcher::{Dispatcher, Message, Outcome, Parts};
 use crate::inlet::Event;
 use crate::link::Link;
 use crate::options::{Options, Seat, Service};
@@ -221,6 +221,10 @@ impl Driver {
                 }
                 Message::Upgraded(_, shared) => {
                     self.step(|connection, turn| connection.upgrade(shared, None, turn))
+                }
+                Message::Abandoned(mut exchange) => {
+                    exchange.note_abandoned();
+                    self.step(|connection, turn| connection.finished(Outcome::Close, turn))
                 }
                 Message::Pending(id) => {
                     self.turn.again.push(id.connection());
