@@ -40,6 +40,9 @@
 # After how many seconds without progress a worker is killed and replaced; 0 is never.
 # timeout = 30
 
+# After how many seconds a worker that has not booted is killed and replaced; 0 leaves it to timeout.
+# worker_boot_timeout = 0
+
 # How many seconds a worker that has to go may take to finish its requests.
 # graceful_timeout = 30
 

@@ -19,6 +19,9 @@ Application = Callable[..., Awaitable[None]]
 
 _log = logging.getLogger("gunicorn.error")
 
+_BEAT_S = 1.0
+"""How often a start-up says that its loop turns."""
+
 
 def new_loop(kind: str) -> asyncio.AbstractEventLoop:
     """Make the event loop that `asgi_loop` asks for, and the current one of this thread."""
@@ -105,17 +108,29 @@ class Lifespan:
         self.state: dict[str, Any] = {}
         self._application = application
         self._mode = mode
-        self._asked = False
+        self._asked = self._stopping = self._told = False
         # What is asked and not answered yet: an answer to anything else would be taken for the next one's.
         self._open: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait until the application has started, or raise `AppError`."""
+    def start(self, loop: asyncio.AbstractEventLoop, beat: Callable[[], None]) -> None:
+        """Wait until the application has started, or raise `AppError`. While the loop turns it calls `beat`."""
         if self._mode != "off":
-            loop.run_until_complete(self._start())
+            loop.run_until_complete(self._start_alive(beat))
+
+    async def _start_alive(self, beat: Callable[[], None]) -> None:
+        async def beat_on() -> None:
+            while True:
+                beat()
+                await asyncio.sleep(_BEAT_S)
+
+        beating = asyncio.ensure_future(beat_on())
+        try:
+            await self._start()
+        finally:
+            beating.cancel()
 
     def stop(self, loop: asyncio.AbstractEventLoop, patience_s: float) -> None:
         """Wait until the application has ended, within `patience_s`."""
@@ -126,6 +141,8 @@ class Lifespan:
         self._task = asyncio.ensure_future(self._run())
         answer = await self._ask("lifespan.startup", None)
         if answer is not None and answer["type"] == "lifespan.startup.complete":
+            assert self._task is not None
+            self._task.add_done_callback(self._tell_of_a_crash)
             return
         task, self._task = self._task, None
         if answer is not None:
@@ -141,7 +158,13 @@ class Lifespan:
         if self._asked:
             _log.warning("The application did not answer lifespan.startup; it gets no lifespan.\n%s", reason)
 
+    def _tell_of_a_crash(self, task: asyncio.Task[None]) -> None:
+        if not self._stopping and (reason := _reason(task)):
+            self._told = True
+            _log.error("The application's lifespan ended while it serves; it gets no lifespan.shutdown\n%s", reason)
+
     async def _stop(self, patience_s: float) -> None:
+        self._stopping = True
         try:
             answer = await self._ask("lifespan.shutdown", patience_s)
         except (asyncio.TimeoutError, TimeoutError):
@@ -149,7 +172,7 @@ class Lifespan:
             return
         if answer is not None and answer["type"] == "lifespan.shutdown.failed":
             _log.error("The application failed to end (lifespan.shutdown.failed)\n%s", answer.get("message") or "")
-        elif answer is None and self._task is not None and _reason(self._task):
+        elif answer is None and self._task is not None and _reason(self._task) and not self._told:
             _log.error("The application failed to end\n%s", _reason(self._task))
 
     async def _ask(self, event: str, patience_s: float | None) -> Message | None:

@@ -31,8 +31,8 @@ impl Generation {
         Terms {
             workers: self.config.workers,
             timeout: self.config.timeout.min(LONGEST),
-
-            graceful_timeout: self.config.graceful_timeout.min(LONGEST),
+            boot_timeout: self.config.worker_boot_timeout.min(LONGEST),
+            graceful_timeout: self.config.leaving_timeout().min(LONGEST),
             daemon: self.config.daemon,
             reload: self.config.reload,
             replacement: self.config.worker_replacement,

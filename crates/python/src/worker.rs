@@ -317,7 +317,8 @@ impl Worker {
         }
         // The logger is told by the server's access log.
         let hooks = self.request_hooks(py, None)?;
-        let gateway = AsgiGateway::open(py, application.bind(py), &self.config, hooks)?;
+        let beat = self.object.bind(py).getattr("notify")?;
+        let gateway = AsgiGateway::open(py, application.bind(py), &self.config, hooks, &beat)?;
         Ok(Crew::EventLoop(
             Arc::new(gateway),
             self.config.graceful_timeout,

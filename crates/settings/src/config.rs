@@ -22,7 +22,10 @@ macro_rules! fields {
         #[derive(Clone, Debug, PartialEq)]
         pub struct Config { $( $(#[$doc])* pub $name: $kind, )* }
 
-        impl Config {
+        /// What cancelled requests, connections and the end of a lifespan may take where `graceful_timeout` is 0.
+const CANCELLED_WITHIN: Duration = Duration::from_secs(8);
+
+impl Config {
             /// No setting's default: those are in the table, which writes over every field.
             pub(crate) fn blank() -> Self {
                 Self { $( $name: Default::default(), )* }
@@ -58,6 +61,8 @@ fields! {
     max_requests_jitter: u64,
     /// After how long a worker that makes no progress is replaced; zero is never.
     timeout: Duration,
+    /// After how long a worker that has not booted is replaced, whatever it does; zero leaves that to `timeout`.
+    worker_boot_timeout: Duration,
     /// How long a worker may finish its work when it has to go.
     graceful_timeout: Duration,
     /// How long an idle connection is kept; zero is not at all.
@@ -247,6 +252,18 @@ impl Config {
         match self.worker_class {
             WorkerClass::Sync if self.threads > 1 => WorkerClass::Gthread,
             class => class,
+        }
+    }
+
+    /// How long a worker may take to leave before it is killed. An event loop that has no time for its requests cancels them, as
+    /// uvicorn does, and its application is still told of the end: a `graceful_timeout` of 0 does not kill it at once.
+    pub fn leaving_timeout(&self) -> Duration {
+        let label = self.origins.label("graceful_timeout");
+        let is_event_loop =
+            self.worker_class == WorkerClass::Asgi || label == Some("--timeout-graceful-shutdown");
+        match self.graceful_timeout.is_zero() && is_event_loop {
+            true => CANCELLED_WITHIN,
+            false => self.graceful_timeout,
         }
     }
 

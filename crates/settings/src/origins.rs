@@ -55,6 +55,11 @@ impl Origins {
         self.0.contains_key(name)
     }
 
+    /// What the setting is called in the source of its value.
+    pub(crate) fn label(&self, name: &str) -> Option<&'static str> {
+        self.0.get(name).map(|origin| origin.label)
+    }
+
     /// The value in its source's own words.
     pub(crate) fn words(&self, name: &str) -> Option<&Value> {
         self.0.get(name).map(|origin| &origin.words)

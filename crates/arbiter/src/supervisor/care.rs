@@ -22,8 +22,8 @@ pub(super) const GONE_AFTER_KILL: Duration = Duration::from_secs(2);
 impl Supervisor {
     /// Acts on everything whose time has come.
     pub(super) fn expire(&mut self, now: Duration) {
-        let timeout = self.current.terms.timeout;
-        for age in self.fleet.ages(|worker| worker.has_timed_out(timeout, now)) {
+        let terms = self.current.terms;
+        for age in self.fleet.ages(|worker| worker.has_timed_out(&terms, now)) {
             self.abort(age, now);
         }
         for age in self.fleet.ages(|worker| worker.is_overdue(now)) {

@@ -16,6 +16,8 @@ pub(crate) struct Terms {
     pub(crate) workers: u32,
     /// After how long a worker that boots, or that can take no request, is aborted; zero is never.
     pub(crate) timeout: Duration,
+    /// After how long a worker that has not booted is aborted, whatever it does; zero leaves that to `timeout`.
+    pub(crate) boot_timeout: Duration,
     /// How long a worker may take to leave.
     pub(crate) graceful_timeout: Duration,
     /// Whether the server has detached from its terminal, without which WINCH means that a window was resized.

@@ -192,11 +192,10 @@ impl Supervisor {
 impl Supervisor {
     /// When [`Event::Tick`] is due, if nothing happens before. Always later than the last event.
     pub(crate) fn deadline(&self, now: Duration) -> Option<Duration> {
-        let timeout = self.current.terms.timeout;
         let workers = self
             .fleet
             .iter()
-            .filter_map(|worker| worker.deadline(timeout));
+            .filter_map(|worker| worker.deadline(&self.current.terms));
         let others = match self.stage {
             Stage::Running if self.is_short_of_workers() => self.back_off.pause_until(now),
             Stage::Stopping { kill_at, .. } => Some(kill_at + care::GONE_AFTER_KILL),

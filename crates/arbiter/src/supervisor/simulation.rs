@@ -643,6 +643,7 @@ fn some_terms(chance: &mut Chance) -> Terms {
         } else {
             TIMEOUT
         },
+        boot_timeout: Duration::ZERO,
         graceful_timeout: GRACEFUL,
         daemon: chance.one_in(2),
         reload: chance.one_in(4),

@@ -23,6 +23,7 @@ fn terms(workers: u32) -> Terms {
     Terms {
         workers,
         timeout: 30 * SECOND,
+        boot_timeout: Duration::ZERO,
         graceful_timeout: 20 * SECOND,
         daemon: false,
         reload: false,
@@ -314,10 +315,26 @@ fn a_boot_that_takes_too_long_is_a_timeout() {
 }
 
 #[test]
+fn a_boot_has_a_limit_of_its_own() {
+    let terms = Terms {
+        boot_timeout: 60 * SECOND,
+        ..terms(1)
+    };
+    let mut bench = Bench::with(terms, None);
+    bench.feed(Event::Start);
+    let pid = bench.pids()[0];
+    bench.pass(59 * SECOND);
+    assert_eq!(bench.kills(), []);
+    bench.pass(SECOND);
+    assert_eq!(bench.kills(), [(pid, Signal::ABRT)]);
+}
+
+#[test]
 fn without_a_timeout_nothing_is_aborted_and_nobody_looks() {
     let mut bench = Bench::with(
         Terms {
             timeout: Duration::ZERO,
+            boot_timeout: Duration::ZERO,
             ..terms(1)
         },
         None,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use sys::signals::Signal;
 
+use super::event::Terms;
+
 /// Where a worker is in its life.
 ///
 /// ```text
@@ -109,9 +111,12 @@ impl Worker {
     ///
     /// A worker that was not busy when it was looked at cannot have been busy for the whole timeout any sooner than
     /// one timeout later, so an idle server is not woken more often than that.
-    pub(super) fn deadline(&self, timeout: Duration) -> Option<Duration> {
-        let look =
-            (!timeout.is_zero()).then(|| self.busy_since.unwrap_or(self.looked_at) + timeout);
+    pub(super) fn deadline(&self, terms: &Terms) -> Option<Duration> {
+        let look = match self.boots_until(terms) {
+            Some(until) => Some(until),
+            None => (!terms.timeout.is_zero())
+                .then(|| self.busy_since.unwrap_or(self.looked_at) + terms.timeout),
+        };
         match self.phase {
             Phase::Booting | Phase::Serving { .. } => look,
             Phase::Leaving { kill_at } => Some(look.map_or(kill_at, |look| look.min(kill_at))),
@@ -120,12 +125,23 @@ impl Worker {
         }
     }
 
-    /// Whether it has hung for the whole timeout.
-    pub(super) fn has_timed_out(&self, timeout: Duration, now: Duration) -> bool {
+    /// Until when it may boot, where that has a limit of its own.
+    fn boots_until(&self, terms: &Terms) -> Option<Duration> {
+        let has_limit = self.phase == Phase::Booting && !terms.boot_timeout.is_zero();
+        has_limit.then(|| self.born + terms.boot_timeout)
+    }
+
+    /// Whether it has hung for the whole timeout, or has not booted in time.
+    pub(super) fn has_timed_out(&self, terms: &Terms, now: Duration) -> bool {
+        if let Some(until) = self.boots_until(terms) {
+            return until <= now;
+        }
         let may_hang = !matches!(self.phase, Phase::Aborting { .. } | Phase::Killed);
         may_hang
-            && !timeout.is_zero()
-            && self.busy_since.is_some_and(|since| since + timeout <= now)
+            && !terms.timeout.is_zero()
+            && self
+                .busy_since
+                .is_some_and(|since| since + terms.timeout <= now)
     }
 
     /// Whether it was given its last chance and let it pass.

@@ -39,7 +39,7 @@ pub(crate) struct AsgiGateway {
 }
 
 impl AsgiGateway {
-    /// Makes the event loop, and lets the application start in it.
+    /// Makes the event loop, and lets the application start in it. While the loop turns it calls `beat`.
     ///
     /// # Errors
     /// `oxicorn.errors.AppError` where there is no such loop or the application does not start; `SystemExit` from a signal.
@@ -48,6 +48,7 @@ impl AsgiGateway {
         application: &Bound<'_, PyAny>,
         config: &Config,
         hooks: Option<RequestHooks>,
+        beat: &Bound<'_, PyAny>,
     ) -> PyResult<AsgiGateway> {
         let module = py.import("oxicorn.asgi")?;
         functions::mark(&module)?;
@@ -56,7 +57,7 @@ impl AsgiGateway {
         let lifespan = module
             .getattr("Lifespan")?
             .call1((&application, config.asgi_lifespan.name()))?;
-        lifespan.call_method1("start", (&event_loop,))?;
+        lifespan.call_method1("start", (&event_loop, beat))?;
         let state = lifespan.getattr("state")?.cast_into::<PyDict>()?.unbind();
         let constants = Constants {
             root_path: config.root_path.clone(),

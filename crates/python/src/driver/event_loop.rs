@@ -18,6 +18,9 @@ use crate::logging;
 /// How often the loop says that it is alive, in seconds.
 const BEAT_S: f64 = 1.0;
 
+/// How long the end of a lifespan may take where `graceful_timeout` is 0: requests are cancelled then, and the rest is the lifespan's.
+const LIFESPAN_ALONE: Duration = Duration::from_secs(4);
+
 /// What the event loop calls.
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
@@ -101,9 +104,6 @@ impl Turner {
     /// Sees to it that the requests that are under way end before the arbiter's patience does.
     fn limit(turner: &Bound<'_, Turner>) -> PyResult<()> {
         let this = turner.get();
-        if this.graceful_timeout.is_zero() {
-            return Ok(());
-        }
         let cancel = turner.getattr("cancel_all")?;
         let after = this.graceful_timeout.saturating_sub(this.reserve());
         this.call_later(turner.py(), after.as_secs_f64(), cancel)
@@ -111,7 +111,10 @@ impl Turner {
 
     /// The part of the graceful timeout that is kept for what follows the requests.
     fn reserve(&self) -> Duration {
-        (self.graceful_timeout / 4).min(Duration::from_secs(2))
+        match self.graceful_timeout.is_zero() {
+            true => LIFESPAN_ALONE,
+            false => (self.graceful_timeout / 4).min(Duration::from_secs(2)),
+        }
     }
 
     /// What is left of the graceful timeout.

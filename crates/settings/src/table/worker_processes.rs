@@ -118,6 +118,20 @@ pub(super) const ROWS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        name: "worker_boot_timeout",
+        flags: &["--worker-boot-timeout"],
+        metavar: "SECONDS",
+        kind: Kind::Seconds,
+        default: Literal::Int(0),
+        own: true,
+        access: field!(worker_boot_timeout),
+        summary: "After how many seconds a worker that has not booted is killed and replaced; 0 leaves it to timeout.",
+        details: "Booting is the import of the application and, with ASGI, its start-up (lifespan). A number holds in \
+                  place of `timeout` for as long as a worker boots. With 0 `timeout` ends imports that take too long, and \
+                  start-ups that block the event loop, but no start-up whose loop turns, however long it waits.",
+        ..ROW
+    },
+    Setting {
         name: "graceful_timeout",
         flags: &["--graceful-timeout"],
         metavar: "SECONDS",
