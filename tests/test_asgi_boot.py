@@ -1,11 +1,11 @@
-"""The start-up of an ASGI application may take its time for as long as its loop turns; a lifespan that crashes is told of."""
+"""The start-up of an ASGI application may take its time while its loop turns; a lifespan that crashes is told of."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from harness import Serve, eventually
+from harness import Serve
 
 APPLICATION = """
     import asyncio, os, time
