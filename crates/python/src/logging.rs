@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -20,6 +20,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
 use settings::{Config, LogLevel};
 use sys::local_time::local_time;
+use sys::output::{Lost, Output};
 
 use crate::metrics;
 pub(crate) use files::{access_log, belong_to, give_away, open_with};
@@ -70,8 +71,10 @@ static THRESHOLD: AtomicU32 = AtomicU32::new(INFO);
 static COLOURED: AtomicBool = AtomicBool::new(false);
 /// Whether standard output and error go where the log goes.
 static CAPTURING: AtomicBool = AtomicBool::new(false);
-/// Lines that could not be written to the file since the last that could.
-static LOST: AtomicU32 = AtomicU32::new(0);
+/// Lines that could not be written since the last that could.
+static LOST: AtomicU64 = AtomicU64::new(0);
+/// The way to the log, which never waits: a pipe that nothing reads must not stop a worker.
+static OUTPUT: Output = Output::new();
 /// Whether the banner stands in for the arbiter's lines of information.
 static BANNER: AtomicBool = AtomicBool::new(false);
 /// Whether workers come and go with every file that a person at the terminal saves.
@@ -230,7 +233,14 @@ fn reopen_file() {
 
 /// Calls `use_it` with the descriptor that lines are written to.
 pub(crate) fn with_descriptor<T>(use_it: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-    match &*PLACE.read().unwrap_or_else(PoisonError::into_inner) {
+    with_descriptor_of(
+        &PLACE.read().unwrap_or_else(PoisonError::into_inner),
+        use_it,
+    )
+}
+
+fn with_descriptor_of<T>(place: &Place, use_it: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    match place {
         Place::Stderr => use_it(io::stderr().as_fd()),
         Place::File { file, .. } => use_it(file.as_fd()),
     }
@@ -252,30 +262,31 @@ pub(crate) fn tell(level: u32, message: impl Display) {
     write_line(level, &format_line(level, message));
 }
 
-/// Writes text as it is, in one write. A file that cannot be written is told of on standard error, once, and in the file
-/// itself when it can be written again.
+/// Writes text as it is, in one write. A file that cannot be written is told of on standard error, once, and any log says
+/// itself how many lines it lost when it can be written again.
 pub(crate) fn write_text(text: &str) {
     let place = PLACE.read().unwrap_or_else(PoisonError::into_inner);
-    let Place::File { path, file } = &*place else {
-        // A standard error that cannot be written to has nobody left to tell.
-        let _ = io::stderr().write_all(text.as_bytes());
-        return;
-    };
-    let mut file = file;
-    if let Err(error) = file.write_all(text.as_bytes()) {
-        if LOST.fetch_add(1, Ordering::Relaxed) == 0 {
+    let written = with_descriptor_of(&place, |log| OUTPUT.write(log, text.as_bytes()));
+    if let Err(Lost { lines, error }) = written {
+        let is_first = LOST.fetch_add(lines, Ordering::Relaxed) == 0;
+        // A standard error that takes nothing has no other place to say so.
+        if let (true, Place::File { path, .. }) = (is_first, &*place) {
             let path = path.display();
             let notice = format!(
                 "The error log {path} cannot be written: {error}; lines are lost until it can"
             );
-            let _ = writeln!(io::stderr(), "{}", format_line(ERROR, notice));
+            let notice = format_line(ERROR, notice) + "\n";
+            let _ = OUTPUT.write(io::stderr().as_fd(), notice.as_bytes());
         }
         return;
     }
-    let lost = LOST.swap(0, Ordering::Relaxed);
-    if lost > 0 {
+    if LOST.load(Ordering::Relaxed) > 0 {
+        let lost = LOST.swap(0, Ordering::Relaxed);
         let notice = format!("The error log can be written again; {lost} lines were lost");
-        let _ = writeln!(file, "{}", format_line(WARNING, notice));
+        let notice = format_line(WARNING, notice) + "\n";
+        if with_descriptor_of(&place, |log| OUTPUT.write(log, notice.as_bytes())).is_err() {
+            LOST.fetch_add(lost, Ordering::Relaxed);
+        }
     }
 }
 

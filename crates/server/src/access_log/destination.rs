@@ -1,13 +1,17 @@
 //! Where access lines go: a file or standard output, and what is said when it does not take them.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
+
+use sys::output::{Lost, Output};
 
 /// A file or standard output.
 #[derive(Debug)]
 pub(super) struct Destination {
     place: Place,
+    output: Output,
     /// Lines that were lost since the last that was written.
     lost: u64,
 }
@@ -27,6 +31,7 @@ impl Destination {
     pub(super) fn open(name: &str, opened: Option<File>) -> Destination {
         let mut destination = Destination {
             place: Place::Stdout,
+            output: Output::new(),
             lost: 0,
         };
         if name != "-" {
@@ -55,47 +60,41 @@ impl Destination {
         }
     }
 
-    /// Writes whole lines. What cannot be written is lost: to keep it would be to run out of memory instead.
+    /// Writes whole lines. What cannot be written is lost: to keep it would be to run out of memory instead, and to wait for
+    /// a pipe that nothing reads would stop the worker.
     pub(super) fn write(&mut self, lines: &[u8]) {
-        match self.place.write_all(lines) {
+        let written = match self.place.descriptor() {
+            Some(place) => self.output.write(place, lines),
+            None => Err(Lost {
+                lines: lines.iter().filter(|byte| **byte == b'\n').count() as u64,
+                error: io::ErrorKind::NotFound.into(),
+            }),
+        };
+        match written {
             Ok(()) if self.lost > 0 => {
                 let lost = std::mem::take(&mut self.lost);
                 log::warn!("The access log can be written again; {lost} lines were lost");
             }
             Ok(()) => {}
-            Err(error) => {
+            Err(Lost { lines, error }) => {
                 if self.lost == 0 {
                     log::error!(
                         "The access log cannot be written: {error}; lines are lost until it can"
                     );
                 }
-                self.lost += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+                self.lost += lines;
             }
         }
     }
 }
 
 impl Place {
-    fn write_all(&mut self, lines: &[u8]) -> io::Result<()> {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Place::File { file, .. } => match file {
-                Some(file) => file.write_all(lines),
-                None => Err(io::ErrorKind::NotFound.into()),
-            },
-            // Not through std's buffer, which would keep what could not be written and write it again.
-            Place::Stdout => write_to_stdout(lines),
+            Place::File { file, .. } => file.as_ref().map(|file| file.as_fd()),
+            // Not through std's buffer, which would keep what could not be written and write it again. Standard output is
+            // open as long as the process is.
+            Place::Stdout => Some(sys::fds::stdout()),
         }
     }
-}
-
-fn write_to_stdout(mut lines: &[u8]) -> io::Result<()> {
-    while !lines.is_empty() {
-        match rustix::io::write(io::stdout(), lines) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => lines = lines.get(count..).unwrap_or_default(),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }
