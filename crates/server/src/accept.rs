@@ -3,10 +3,10 @@
 //! connections the others have.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
-use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use settings::Address;
 use socket2::{SockAddr, Socket};
 use sys::forks::Private;
@@ -170,8 +170,7 @@ impl Reactor {
         let Some(listener) = self.listen.listeners.get(index) else {
             return Accepted::QueueEmpty;
         };
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        match acceptfrom_with(&listener.socket, flags) {
+        match sys::socket::accept(listener.socket.as_fd()) {
             Ok((socket, address)) => {
                 let socket = Socket::from(socket);
                 let ends = self.ends(listener, &socket, address);
@@ -181,13 +180,19 @@ impl Reactor {
                 self.welcome(socket, ends);
                 Accepted::Connection
             }
-            Err(rustix::io::Errno::AGAIN) => Accepted::QueueEmpty,
-            // The client gave up while it waited; the next one may be well.
-            Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => Accepted::Connection,
-            Err(error) => {
-                log::error!("no connection could be accepted: {error}; trying again in a second");
-                self.pause(PAUSE)
-            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => Accepted::QueueEmpty,
+                // The client gave up while it waited; the next one may be well.
+                io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {
+                    Accepted::Connection
+                }
+                _ => {
+                    log::error!(
+                        "no connection could be accepted: {error}; trying again in a second"
+                    );
+                    self.pause(PAUSE)
+                }
+            },
         }
     }
 
@@ -262,14 +267,17 @@ impl Reactor {
         &self,
         listener: &Listener,
         socket: &Socket,
-        address: Option<SocketAddrAny>,
+        address: Option<SocketAddr>,
     ) -> io::Result<Ends> {
-        let peer = address.and_then(|address| std::net::SocketAddr::try_from(address).ok());
         let local = match &listener.address {
             Address::Unix(path) => Local::Unix(path.clone()),
             _ => local(&socket.local_addr()?),
         };
-        Ok(Ends::of(peer, local, &self.turn.dispatcher.options.trusted))
+        Ok(Ends::of(
+            address,
+            local,
+            &self.turn.dispatcher.options.trusted,
+        ))
     }
 
     /// At the limit of connections the one that has been idle for longest makes room for a new one, as in nginx: whoever has

@@ -6,30 +6,24 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
-};
-
-use sys::forks::Private;
+use sys::timer::Timer;
 
 use crate::timers::Millis;
 
 /// A timer that the poller watches.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    timer: Private,
+    timer: Timer,
     /// When it will ring.
     set_for: Option<Millis>,
 }
 
 impl Alarm {
     pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Alarm> {
-        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let timer = Timer::new()?;
         registry.register(&mut SourceFd(&timer.as_raw_fd()), token, Interest::READABLE)?;
         Ok(Alarm {
-            timer: timer.into(),
+            timer,
             set_for: None,
         })
     }
@@ -41,20 +35,7 @@ impl Alarm {
             return Ok(());
         };
         self.set_for = Some(at);
-        let zero = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let it_value = Timespec {
-            tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(span.subsec_nanos()),
-        };
-        let timing = Itimerspec {
-            it_interval: zero,
-            it_value,
-        };
-        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &timing)?;
-        Ok(())
+        self.timer.set(span)
     }
 
     /// It went off.

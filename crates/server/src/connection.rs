@@ -14,12 +14,11 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proto::h1::session;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::Socket;
 
 use crate::codec::Codec;
 use crate::dispatcher::Outcome;
@@ -156,20 +155,9 @@ impl Connection {
     /// One `recv`. A read that does not fill the buffer has emptied the socket (epoll(7)), so no second one is needed to learn
     /// that, except where the end of the stream was reported.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match rustix::net::recv(
-                self.link.socket(),
-                &mut *buffer,
-                rustix::net::RecvFlags::empty(),
-            ) {
-                Ok((_, count)) => {
-                    self.readable = count == buffer.len() || self.half_closed;
-                    return Ok(count);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let count = self.link.receive(buffer)?;
+        self.readable = count == buffer.len() || self.half_closed;
+        Ok(count)
     }
 
     /// The poller has something to say.
@@ -255,12 +243,13 @@ impl Connection {
     /// have had more to tell than was taken from it: where the processor was with others for a while, there are bytes
     /// that came in time.
     fn catch_up(&mut self, turn: &mut Turn) -> ControlFlow<Fate> {
-        let pending = self.link.has_pending();
-        let readiness = readiness(self.link.socket(), pending);
-        if readiness.is_empty() {
+        let socket = self.link.socket().as_fd();
+        let ready = sys::poll::readiness(socket, Duration::ZERO);
+        let may_send = ready.writable && self.link.has_pending();
+        if !ready.readable && !may_send {
             return ControlFlow::Continue(());
         }
-        self.readable |= readiness != PollFlags::OUT;
+        self.readable |= ready.readable;
         if self.link.unblock() && self.flush(turn) != Fate::Open {
             return ControlFlow::Break(Fate::Closed);
         }
@@ -342,19 +331,6 @@ impl Connection {
     /// The deadline, for the judgement of an entry that came up.
     pub(crate) fn deadline(&mut self) -> &mut Deadline {
         &mut self.deadline
-    }
-}
-
-/// What the kernel says of a socket now: whether there is something to read, and of one that is `pending` whether it takes more.
-fn readiness(socket: &Socket, pending: bool) -> PollFlags {
-    let wanted = match pending {
-        true => PollFlags::IN | PollFlags::OUT,
-        false => PollFlags::IN,
-    };
-    let mut watched = [PollFd::new(socket, wanted)];
-    match poll(&mut watched, Some(&Timespec::default())) {
-        Ok(_) => watched[0].revents(),
-        Err(_) => PollFlags::empty(),
     }
 }
 

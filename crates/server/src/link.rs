@@ -1,7 +1,7 @@
 //! One client's socket and what waits for it, shared by the reactor and the thread that answers. A thread inside the
 //! application writes here without the reactor; what the client does not take at once waits and the reactor sends it on.
 //!
-//! All bytes of a connection pass [`Link::recv`] and [`Outgoing`], so TLS belongs behind these two: its state inside the
+//! All bytes of a connection pass [`Link::receive`] and [`Outgoing`], so TLS belongs behind these two: its state inside the
 //! lock of `out`, because one object serves both directions. A plain connection reads without a lock.
 
 use std::fs::File;
@@ -125,6 +125,11 @@ impl Link {
 
     pub(crate) fn socket(&self) -> &Socket {
         &self.socket
+    }
+
+    /// Reads what the client has sent; 0 is the end of the stream.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        sys::socket::receive(self.socket.as_fd(), buffer)
     }
 
     /// Sends the parts in order, at once as far as the socket takes them; the rest waits.

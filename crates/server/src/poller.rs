@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sys::forks::{Private, Withheld};
 
 use crate::alarm::Alarm;
@@ -98,9 +97,8 @@ impl Poller {
 
     /// Whether the poller has something to report.
     pub(crate) fn has_news(&self) -> bool {
-        let poller = self.descriptor();
-        let mut watched = [PollFd::new(&poller, PollFlags::IN)];
-        matches!(poll(&mut watched, Some(&Timespec::default())), Ok(1))
+        let look = sys::poll::readable([self.descriptor()], Some(Duration::ZERO));
+        matches!(look, Ok([true]))
     }
 
     /// Watches a connection. It reports changes, not states.
@@ -149,11 +147,11 @@ impl Poller {
         let (descriptor, what) = self.watches.get(index)?;
         match what {
             Watched::Interruption => {
-                while matches!(rustix::io::read(descriptor, &mut bytes), Ok(count) if count > 0) {}
+                while matches!(sys::pipe::read(descriptor.as_fd(), &mut bytes), Ok(1..)) {}
                 self.interrupted = true;
                 Some(Watched::Interruption)
             }
-            Watched::Lifeline => matches!(rustix::io::read(descriptor, &mut bytes), Ok(0))
+            Watched::Lifeline => matches!(sys::pipe::read(descriptor.as_fd(), &mut bytes), Ok(0))
                 .then_some(Watched::Lifeline),
         }
     }

@@ -10,6 +10,7 @@ mod double;
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write};
 use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -163,15 +164,7 @@ fn what_nobody_takes_stays_with_the_client_and_is_read_later() {
 
 /// Whether the socket takes nothing for half a second.
 fn is_full(stream: &TcpStream) -> bool {
-    let mut polled = [rustix::event::PollFd::new(
-        stream,
-        rustix::event::PollFlags::OUT,
-    )];
-    let patience = rustix::event::Timespec {
-        tv_sec: 0,
-        tv_nsec: 500_000_000,
-    };
-    rustix::event::poll(&mut polled, Some(&patience)).unwrap() == 0
+    !sys::poll::is_writable(stream.as_fd(), Duration::from_millis(500))
 }
 
 #[test]

@@ -27,6 +27,12 @@ pub fn fill_standard_streams() -> io::Result<()> {
     }
 }
 
+/// Standard output. It is never closed: see [`fill_standard_streams`].
+#[must_use]
+pub fn stdout() -> BorrowedFd<'static> {
+    rustix::stdio::stdout()
+}
+
 /// A second descriptor for the same open file, closed on exec.
 ///
 /// # Errors

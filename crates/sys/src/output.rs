@@ -154,7 +154,11 @@ mod tests {
     fn a_pipe_that_is_not_read_loses_lines_and_is_not_waited_for() {
         for length in [10, 100, 3000] {
             let pipe = pipe().expect("pipe");
-            check(pipe.write.as_fd(), std::fs::File::from(pipe.read), length);
+            check(
+                pipe.write.as_fd(),
+                std::fs::File::from(std::os::fd::OwnedFd::from(pipe.read)),
+                length,
+            );
         }
     }
 

@@ -56,6 +56,15 @@ impl AsRawFd for Notifier {
     }
 }
 
+/// Reads what is there, as far as it fits; 0 is the end of the stream.
+///
+/// # Errors
+///
+/// What `read(2)` says.
+pub fn read(source: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    Ok(rustix::io::read(source, buffer)?)
+}
+
 /// The two ends of a pipe.
 #[derive(Debug)]
 pub struct Pipe {

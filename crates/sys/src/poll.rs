@@ -1,4 +1,4 @@
-//! Waiting until one of a few descriptors can be read.
+//! Waiting until one of a few descriptors can be read, and looking what can be done with one now.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -27,6 +27,44 @@ pub fn readable<const N: usize>(
         Ok(_) => Ok(polled.map(|source| !source.revents().is_empty())),
         Err(rustix::io::Errno::INTR) => Ok([false; N]),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What can be done with a descriptor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// It can be read, is at its end or has failed.
+    pub readable: bool,
+    /// It takes bytes.
+    pub writable: bool,
+}
+
+/// What can be done with `source` once one of the two can be, or after `timeout`.
+#[must_use]
+pub fn readiness(source: BorrowedFd<'_>, timeout: Duration) -> Readiness {
+    let wanted = PollFlags::IN | PollFlags::OUT;
+    wait_for(source, wanted, timeout)
+}
+
+/// Whether `source` takes bytes, now or within `timeout`.
+#[must_use]
+pub fn is_writable(source: BorrowedFd<'_>, timeout: Duration) -> bool {
+    wait_for(source, PollFlags::OUT, timeout).writable
+}
+
+fn wait_for(source: BorrowedFd<'_>, wanted: PollFlags, timeout: Duration) -> Readiness {
+    let mut polled = [PollFd::from_borrowed_fd(source, wanted)];
+    let timeout = Timespec {
+        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    // What fails here is a signal or a lack of memory, and then nothing is known.
+    match rustix::event::poll(&mut polled, Some(&timeout)) {
+        Ok(1..) => Readiness {
+            readable: !polled[0].revents().difference(PollFlags::OUT).is_empty(),
+            writable: polled[0].revents().contains(PollFlags::OUT),
+        },
+        _ => Readiness::default(),
     }
 }
 

@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const SECRETS: &[(&str, &[&str])] = &[
     ("pyo3", &["python"]),
     ("libc", &["python", "sys"]),
+    ("rustix", &["sys"]),
     ("mio", &["server"]),
     ("httparse", &["proto"]),
     ("clap", &["settings"]),

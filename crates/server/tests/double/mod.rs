@@ -6,6 +6,7 @@ pub(crate) mod wire;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -141,11 +142,7 @@ impl Double {
                 if done {
                     return;
                 }
-                let mut polled = [rustix::event::PollFd::new(
-                    &poller,
-                    rustix::event::PollFlags::IN,
-                )];
-                rustix::event::poll(&mut polled, None).unwrap();
+                sys::poll::readable([poller.as_fd()], None).unwrap();
             }
         });
         Double {
