@@ -1,4 +1,4 @@
-"""A log that nobody reads stops no worker: its lines are lost, and the log says how many once it can be written again."""
+"""A log that nobody reads stops no worker: lines are lost, and the log says how many once it can be written again."""
 
 from __future__ import annotations
 
