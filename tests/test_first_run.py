@@ -276,3 +276,14 @@ def test_a_directory_that_is_missing_is_named(serve: Serve, tmp_path: Path) -> N
         assert refusal.code == 1
         assert f"no such directory: {missing}" in refusal.text, refusal.text
         assert "os error" not in refusal.text
+
+
+@pytest.mark.parametrize("columns", [50, 72, 120])
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_the_help_fits_the_terminal(tmp_path: Path, option: str, columns: int) -> None:
+    with Terminal(option, cwd=tmp_path, columns=columns) as terminal:
+        assert terminal.process.wait(20) == 0
+        lines = terminal.text.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any("--workers" in line for line in lines)
+    assert any("--umask" in line for line in lines) is (option == "--help")

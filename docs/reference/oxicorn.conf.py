@@ -127,7 +127,7 @@
 # Look like Gunicorn to applications that ask which server runs them.
 # as_gunicorn = False
 
-# Do not let the kernel send files.
+# Whether the kernel sends files.
 # sendfile = None
 
 # Open as many sockets on the same port as there are workers.
@@ -205,10 +205,10 @@
 # Take the client's address from the X-Forwarded-For field of a trusted proxy.
 # proxy_headers = False
 
-# Do not add a Server field to responses.
+# Whether responses get a Server field.
 # server_header = True
 
-# Do not add a Date field to responses.
+# Whether responses get a Date field.
 # date_header = True
 
 # A field (header) for every response that does not have it, as NAME:VALUE; the option can be repeated.

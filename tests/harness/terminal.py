@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
+import termios
 from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGKILL
@@ -19,8 +22,10 @@ from .server import command, environment
 class Terminal:
     """Runs the command with its three streams on a terminal."""
 
-    def __init__(self, *options: str, cwd: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *options: str, cwd: Path, env: Mapping[str, str] | None = None, columns: int = 0) -> None:
         self._master, slave = pty.openpty()
+        if columns:
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self._seen = b""
         self.process = subprocess.Popen(
             [*command(), *options],

@@ -134,11 +134,16 @@ pub(crate) fn parse(arguments: &[String]) -> Result<CommandLine, i32> {
 }
 
 fn answered(parsed: Parsed) -> Result<CommandLine, i32> {
+    /// Columns of a text that is not for a terminal.
+    const COLUMNS: usize = 100;
     /// Exit code of arguments that cannot be understood, argparse's.
     const USAGE: i32 = 2;
     match parsed {
         Parsed::Run(command_line) => Ok(command_line),
-        Parsed::Help(text) => Err(logging::say(&text)),
+        Parsed::Help(which) => {
+            let text = settings::render::help(which, sys::fds::columns().unwrap_or(COLUMNS));
+            Err(logging::say(&text))
+        }
         Parsed::Version => Err(logging::say(&format!(
             "oxicorn (version {})\n",
             env!("CARGO_PKG_VERSION")

@@ -6,7 +6,7 @@ use crate::error::{Rejection, SettingsError, Source, report};
 use crate::foreign::{foreign, refused_value};
 use crate::kind::Kind;
 use crate::near_miss::near_option;
-use crate::render::help;
+use crate::render::Help;
 use crate::setting::{Literal, Section, Setting, find};
 use crate::table::table;
 use crate::uvicorn::{Part, Purpose, address};
@@ -21,8 +21,8 @@ use words::{Meaning, Word, classify};
 pub enum Parsed {
     /// To run.
     Run(CommandLine),
-    /// The text of `--help`, for standard output; exit 0.
-    Help(String),
+    /// The text of `-h` or `--help`, for standard output; exit 0.
+    Help(Help),
     /// The version; exit 0.
     Version,
     /// They cannot be understood: lines for standard error; exit 2.
@@ -79,7 +79,7 @@ impl CommandLine {
 /// Why arguments are not a [`CommandLine`].
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Stop {
-    Help,
+    Help(Help),
     Version,
     Usage {
         sentence: String,
@@ -144,7 +144,7 @@ pub fn parse_command_line(arguments: &[String]) -> Parsed {
 pub fn parse_arguments(arguments: &[String]) -> Parsed {
     match parse(arguments) {
         Ok(command_line) => Parsed::Run(command_line),
-        Err(Stop::Help) => Parsed::Help(help()),
+        Err(Stop::Help(which)) => Parsed::Help(which),
         Err(Stop::Version) => Parsed::Version,
         Err(Stop::Usage { sentence, hint }) => Parsed::Usage(report(&sentence, hint.as_deref())),
         Err(Stop::Malformed(value)) => Parsed::Usage(value.of(&Source::CommandLine).report()),
@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, option: Meaning, text: Option<&'a str>) -> Result<(), Stop> {
         let alias = match option {
-            Meaning::Help => return Err(Stop::Help),
+            Meaning::Help(which) => return Err(Stop::Help(which)),
             Meaning::Version => return Err(Stop::Version),
             Meaning::Setting(setting) => {
                 let value = match text {
@@ -362,7 +362,7 @@ enum Arity {
 impl Meaning {
     fn arity(self) -> Arity {
         match self {
-            Self::Help | Self::Version => Arity::None,
+            Self::Help(_) | Self::Version => Arity::None,
             Self::Setting(setting) => match (setting.kind, setting.bare) {
                 (Kind::Flag, _) => Arity::None,
                 (_, Literal::Str(_)) => Arity::Optional,
@@ -376,7 +376,7 @@ impl Meaning {
     /// The spelling that messages use.
     fn option(self) -> &'static str {
         match self {
-            Self::Help => "--help",
+            Self::Help(_) => "--help",
             Self::Version => "--version",
             Self::Setting(setting) => setting.option(),
             Self::Alias(alias) => alias.flag,
@@ -403,7 +403,7 @@ fn argument(setting: &'static Setting, text: &str, option: &'static str) -> Resu
 fn needs_value(option: Meaning) -> Stop {
     let example = match option {
         Meaning::Setting(setting) => format!("{} <{}>", setting.option(), setting.metavar),
-        Meaning::Help | Meaning::Version => option.option().to_owned(),
+        Meaning::Help(_) | Meaning::Version => option.option().to_owned(),
         Meaning::Alias(alias) => format!("{} <VALUE>", alias.flag),
     };
     Stop::usage(

@@ -366,7 +366,7 @@ fn stopped(stop: Stop, source: Source) -> SettingsError {
     let (sentence, hint) = match stop {
         Stop::Usage { sentence, hint } => (sentence, hint),
         Stop::Malformed(value) => return value.of(&source),
-        Stop::Help | Stop::Version => (
+        Stop::Help(_) | Stop::Version => (
             "--help and --version belong on the command line".to_owned(),
             None,
         ),

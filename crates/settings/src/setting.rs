@@ -34,8 +34,11 @@ pub struct Setting {
     pub status: Status,
     /// Whether it is Oxicorn's own, which Gunicorn does not have.
     pub own: bool,
-    /// What it is, in one sentence, for `--help`.
+    /// What the option does, in one sentence, for `--help`.
     pub summary: &'static str,
+    /// What the setting is, for the manual and the conf file, where the option turns it off. Empty where the summary says
+    /// that.
+    pub meaning: &'static str,
     /// What else there is to know, for the manual. Markdown.
     pub details: &'static str,
     /// Where it differs from Gunicorn on purpose, for the manual. Empty where it does not.
@@ -59,6 +62,7 @@ impl Setting {
         status: Status::Here,
         own: false,
         summary: "",
+        meaning: "",
         details: "",
         difference: "",
         access: None,
@@ -72,6 +76,14 @@ impl Setting {
     /// Whether Gunicorn does not have it.
     pub fn is_own(&self) -> bool {
         self.own
+    }
+
+    /// What the setting is, in one sentence.
+    pub fn sentence(&self) -> &'static str {
+        match self.meaning {
+            "" => self.summary,
+            meaning => meaning,
+        }
     }
 
     /// The spelling that messages use: the first long flag, else the name.

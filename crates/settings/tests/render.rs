@@ -1,6 +1,6 @@
 //! The table as text.
 
-use settings::render::{conf_template, manual, print_config};
+use settings::render::{Help, conf_template, help, manual, print_config};
 use settings::{Config, Status, table};
 
 #[test]
@@ -61,4 +61,35 @@ fn the_manual_has_an_entry_for_every_setting() {
             setting.name
         );
     }
+}
+
+#[test]
+fn the_help_fits_its_terminal_and_the_short_one_is_short() {
+    for which in [Help::Short, Help::All] {
+        for columns in [60, 80, 100, 200] {
+            let text = help(which, columns);
+            let widest = text.lines().map(|line| line.chars().count()).max();
+            assert!(
+                widest <= Some(columns.min(100)),
+                "{which:?} {columns}: {widest:?}"
+            );
+        }
+    }
+    let options = |text: &str| {
+        let is_option = |line: &&str| line.trim_start().starts_with('-');
+        text.lines().filter(is_option).count()
+    };
+    let short = help(Help::Short, 100);
+    assert_eq!(options(&short), 22, "{short}");
+    assert!(short.contains("--workers") && !short.contains("--umask"));
+    assert!(options(&help(Help::All, 100)) > 100);
+}
+
+#[test]
+fn the_manual_says_what_a_setting_is_and_not_what_its_option_does() {
+    for text in [manual(), conf_template()] {
+        assert!(!text.contains("Do not "), "{text}");
+        assert!(text.contains("Whether responses get a Server field."));
+    }
+    assert!(manual().contains("- [Server Socket](#server-socket): [`bind`](#bind)"));
 }

@@ -33,6 +33,22 @@ pub fn stdout() -> BorrowedFd<'static> {
     rustix::stdio::stdout()
 }
 
+/// How many columns the terminal on standard output has, or `COLUMNS` says; `None` where neither is known.
+#[must_use]
+pub fn columns() -> Option<usize> {
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the request writes one `winsize`, which is what the pointer leads to for the length of the call.
+    let result = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    let terminal = (result == 0 && size.ws_col > 0).then(|| usize::from(size.ws_col));
+    let variable = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal.or_else(variable)
+}
+
 /// A second descriptor for the same open file, closed on exec.
 ///
 /// # Errors

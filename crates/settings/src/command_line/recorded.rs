@@ -51,7 +51,7 @@ fn shown(value: &Json) -> String {
 /// The same of our reading, or how it stopped.
 fn read(line: &[String]) -> Result<(Option<String>, Vec<String>), (i64, String)> {
     let CommandLine { app, options, .. } = parse(line).map_err(|stop| match stop {
-        Stop::Help | Stop::Version => (0, String::new()),
+        Stop::Help(_) | Stop::Version => (0, String::new()),
         Stop::Usage { sentence, .. } => (2, sentence),
         Stop::Malformed(value) => (2, value.option.to_owned()),
     })?;

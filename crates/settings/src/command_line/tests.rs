@@ -163,9 +163,15 @@ fn help_and_version_win_over_what_follows_them() {
         parse_command_line(&words("--vers")),
         Parsed::Version
     ));
-    let Parsed::Help(text) = parse_command_line(&words("-h")) else {
+    let Parsed::Help(which) = parse_command_line(&words("--help")) else {
         panic!("no help")
     };
+    assert_eq!(which, Help::All);
+    assert!(matches!(
+        parse_command_line(&words("-h")),
+        Parsed::Help(Help::Short)
+    ));
+    let text = crate::render::help(which, 100);
     assert!(text.contains("-w, --workers <INT>") && text.contains("Worker Processes:"));
     assert!(
         !text.contains("--certfile"),

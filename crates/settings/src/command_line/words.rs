@@ -3,6 +3,7 @@
 
 use super::Stop;
 use crate::foreign::foreign;
+use crate::render::Help;
 use crate::setting::Setting;
 use crate::table::table;
 use crate::uvicorn::{ALIASES, Alias};
@@ -29,7 +30,7 @@ pub(super) enum Word<'a> {
 /// What an option stands for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Meaning {
-    Help,
+    Help(Help),
     Version,
     Setting(&'static Setting),
     /// One of uvicorn's names.
@@ -158,7 +159,8 @@ fn prefix(argument: &str) -> Result<Option<Word<'_>>, Stop> {
 /// The option of exactly that spelling.
 fn spelled(spelling: &str) -> Option<Meaning> {
     match spelling {
-        "-h" | "--help" => Some(Meaning::Help),
+        "-h" => Some(Meaning::Help(Help::Short)),
+        "--help" => Some(Meaning::Help(Help::All)),
         "-v" | "--version" => Some(Meaning::Version),
         _ => {
             let setting = table()

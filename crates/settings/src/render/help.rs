@@ -1,4 +1,4 @@
-//! The text of `--help`: clap lays the table out. It parses nothing.
+//! The texts of `-h` and `--help`: clap lays the table out. It parses nothing.
 
 use clap::{Arg, ArgAction, Command};
 
@@ -7,24 +7,73 @@ use crate::setting::{Literal, Setting, Status};
 use crate::table::table;
 use crate::uvicorn::{ALIASES, Alias};
 
-/// Columns of the help: those of a usual terminal, so that its text does not depend on the machine.
-const HELP_WIDTH: usize = 100;
+/// Which options a help shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Help {
+    /// Those that people use (`-h`).
+    Short,
+    /// All (`--help`).
+    All,
+}
 
-/// The text.
-pub fn help() -> String {
+/// Columns that make a text readable; a narrower terminal has its own.
+const WIDEST: usize = 100;
+/// In fewer columns nothing can be laid out.
+const NARROWEST: usize = 40;
+
+/// What the short help shows.
+const USUAL: [&str; 20] = [
+    "config",
+    "bind",
+    "workers",
+    "worker_class",
+    "threads",
+    "timeout",
+    "graceful_timeout",
+    "keepalive",
+    "max_requests",
+    "preload_app",
+    "reload",
+    "chdir",
+    "raw_env",
+    "user",
+    "pidfile",
+    "accesslog",
+    "errorlog",
+    "loglevel",
+    "forwarded_allow_ips",
+    "check_config",
+];
+
+/// The text, for a terminal of so many columns.
+pub fn help(which: Help, columns: usize) -> String {
     let settings = table().iter().filter(|setting| !setting.flags.is_empty());
-    Command::new("oxicorn")
+    let command = Command::new("oxicorn")
         .disable_help_flag(true)
         .disable_version_flag(true)
-        .term_width(HELP_WIDTH)
-        .override_usage("oxicorn [OPTIONS] [APP_MODULE]")
+        .term_width(columns.clamp(NARROWEST, WIDEST))
         .arg(Arg::new("APP_MODULE").help("What to serve: MODULE[:NAME]"))
-        .arg(switch('h', "help", "Print this text and exit"))
-        .arg(switch('v', "version", "Print the version and exit"))
-        .args(settings.map(argument))
-        .args(ALIASES.iter().map(alias))
-        .render_help()
-        .to_string()
+        .arg(switch(
+            'h',
+            "help",
+            "The usual options (-h) or all of them (--help)",
+        ))
+        .arg(switch('v', "version", "Print the version and exit"));
+    let command = match which {
+        Help::Short => {
+            let usual = settings.filter(|setting| USUAL.contains(&setting.name));
+            command
+                .override_usage("oxicorn [dev] [OPTIONS] [APP_MODULE]")
+                .args(usual.map(|setting| argument(setting).help_heading(None::<&str>)))
+                .after_help("oxicorn dev finds the application, reloads changed files and shows requests.\noxicorn --help lists all options.")
+        }
+        Help::All => command
+            .override_usage("oxicorn [dev] [OPTIONS] [APP_MODULE]")
+            .args(settings.map(argument))
+            .args(ALIASES.iter().map(alias)),
+    };
+    let mut command = command;
+    command.render_help().to_string()
 }
 
 fn switch(letter: char, name: &'static str, summary: &'static str) -> Arg {

@@ -24,7 +24,11 @@ replaces an earlier one as a whole, lists included:
 
 Long options may be shortened as long as they stay clear (`--keep 30`), and may stand before or after the application. A value that
 is not valid stops the server with a message that names the setting, the value, what is accepted, and where the value stands. So
-does a setting of Gunicorn that this version does not have yet, unless it is at its default.
+does a setting of Gunicorn that this version does not have yet, unless it is at its default. `--check-config` tells every mistake
+and starts nothing; `--print-config=sources` shows every value with its source.
+
+The **arbiter** is the process that you start, and that starts and replaces the **workers**, which run the application. Gunicorn's
+documentation calls it the arbiter or the master; process titles say `master`.
 
 In a conf file, numbers and times may be strings too, `None` turns off what can be off, and names that are no setting are left
 alone; one that looks like a misspelt setting is warned about.
@@ -33,6 +37,7 @@ alone; one that looks like a misspelt setting is warned about.
 /// The page.
 pub fn manual() -> String {
     let mut page = String::from(HEAD);
+    contents(&mut page);
     let mut section = None;
     for setting in table() {
         if section != Some(setting.section) {
@@ -46,6 +51,28 @@ pub fn manual() -> String {
 
 // Writing to a String cannot fail, so the results below are dropped.
 
+/// A line for each section, with the settings that stand in it.
+fn contents(page: &mut String) {
+    let _ = writeln!(page, "\n## Contents\n");
+    let mut sections: Vec<Section> = table().iter().map(|setting| setting.section).collect();
+    sections.dedup();
+    for section in sections {
+        let names = table().iter().filter(|setting| setting.section == section);
+        let links: Vec<String> = names
+            .map(|setting| format!("[`{0}`](#{0})", setting.name))
+            .collect();
+        let title = section.title();
+        let anchor = anchor(title);
+        let _ = writeln!(page, "- [{title}](#{anchor}): {}", links.join(", "));
+    }
+}
+
+/// A heading as links spell it.
+fn anchor(title: &str) -> String {
+    let kept = title.chars().filter(|c| c.is_alphanumeric() || *c == ' ');
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
 fn heading(section: Section, page: &mut String) {
     let _ = writeln!(page, "\n## {}", section.title());
 }
@@ -55,7 +82,7 @@ fn entry(setting: &Setting, page: &mut String) {
         page,
         "\n### `{}`\n\n{}\n",
         setting.name,
-        escape(setting.summary)
+        escape(setting.sentence())
     );
     if let Some(status) = status(setting) {
         let _ = writeln!(page, "- {status}");

@@ -5,7 +5,7 @@ mod manual;
 mod print_config;
 mod template;
 
-pub use help::help;
+pub use help::{Help, help};
 pub use manual::manual;
 pub use print_config::{print_config, print_sources};
 pub use template::conf_template;

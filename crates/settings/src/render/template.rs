@@ -42,7 +42,9 @@ fn entry(setting: &Setting, text: &mut String) {
         None => writeln!(
             text,
             "\n# {}\n# {} = {}",
-            setting.summary, setting.name, setting.default
+            setting.sentence(),
+            setting.name,
+            setting.default
         ),
     };
 }

@@ -35,6 +35,7 @@ pub(super) const ROWS: &[Setting] = &[
         bare: Literal::Bool(false),
         access: field!(server_header),
         summary: "Do not add a Server field to responses.",
+        meaning: "Whether responses get a Server field.",
         details: "What the application sets is sent in any case.",
         ..OWN
     },
@@ -46,6 +47,7 @@ pub(super) const ROWS: &[Setting] = &[
         bare: Literal::Bool(false),
         access: field!(date_header),
         summary: "Do not add a Date field to responses.",
+        meaning: "Whether responses get a Date field.",
         ..OWN
     },
     Setting {

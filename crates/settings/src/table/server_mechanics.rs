@@ -45,6 +45,7 @@ pub(super) const ROWS: &[Setting] = &[
         variable: Some(custom::SENDFILE_VARIABLE),
         access: Some(custom::SENDFILE),
         summary: "Do not let the kernel send files.",
+        meaning: "Whether the kernel sends files.",
         details: "Without it, `wsgi.file_wrapper` over a real file is sent by sendfile(2). In a conf file `False` turns \
                   that off, `True` and `None` leave it on.",
         difference: "`sendfile = True` in a conf file means what it says; in Gunicorn it turns sendfile off.",
