@@ -33,9 +33,10 @@ import importlib.machinery
 import importlib.util
 import logging
 import runpy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import oxicorn
 from oxicorn.workers import uvicorn
@@ -56,15 +57,38 @@ class GunicornFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, *, replaces: bool) -> None:
         """Step back before a Gunicorn that is installed, unless this one `replaces` it."""
         self._replaces = replaces
+        self._asking: set[str] = set()
 
     def find_spec(
-        self, fullname: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Claim `gunicorn` itself and those submodules that Oxicorn has."""
         root, _, rest = fullname.partition(".")
         if root != "gunicorn" or not (self._has(rest) if rest else self._is_wanted()):
             return None
-        return importlib.machinery.ModuleSpec(fullname, self, is_package=not rest)
+        spec = importlib.machinery.ModuleSpec(fullname, self, is_package=not rest)
+        if rest and fullname not in self._asking:
+            spec.loader = self._hooked(fullname, path, target) or self
+        return spec
+
+    def _hooked(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
+    ) -> importlib.abc.Loader | None:
+        """Return the loader that an agent makes of this one, where it has a hook for the module.
+
+        Agents have a finder that asks for the spec once more and puts a loader of its own round the one in it.
+        """
+        self._asking.add(fullname)
+        try:
+            for finder in sys.meta_path:
+                if finder is self or isinstance(finder, type):
+                    continue
+                spec = finder.find_spec(fullname, path, target)
+                if spec is not None and getattr(spec.loader, "loader", None) is self:
+                    return _Renaming(spec.loader, fullname)
+        finally:
+            self._asking.discard(fullname)
+        return None
 
     def _is_wanted(self) -> bool:
         installed = importlib.machinery.PathFinder.find_spec("gunicorn", imports.installed_path())
@@ -98,6 +122,40 @@ class GunicornFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         spec = module.__spec__
         if spec is not None and spec.loader_state is not None:
             module.__spec__ = spec.loader_state
+
+
+class _Renaming(importlib.abc.Loader):
+    """Runs an agent's loader while the module has Gunicorn's name, which the agent goes by."""
+
+    def __init__(self, loader: Any, name: str) -> None:
+        self._loader, self._name = loader, name
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)  # type: ignore[no-any-return]
+
+    def exec_module(self, module: ModuleType) -> None:
+        own, module.__name__ = module.__name__, self._name
+        try:
+            self._loader.exec_module(module)
+        finally:
+            module.__name__ = own
+
+
+def application_of(app: Any, application: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what `gunicorn.app.base.Application.wsgi` returns for the server's `app`: agents wrap that method."""
+    app.callable = application
+    name = "gunicorn.app.base"
+    # It is imported for an agent only: applications ask whether `gunicorn` is.
+    if name not in sys.modules and not _is_awaited(name):
+        return application
+    return importlib.import_module(name).Application.wsgi(app)  # type: ignore[no-any-return]
+
+
+def _is_awaited(name: str) -> bool:
+    """Whether an agent has a hook for the import of this module."""
+    ours = (GunicornFinder, type(imports._guard), uvicorn.UvicornFinder)
+    agents = [finder for finder in sys.meta_path if not isinstance(finder, (type, *ours))]
+    return any(finder.find_spec(name, [], None) is not None for finder in agents)
 
 
 def install(*, replaces: bool = False) -> None:

@@ -131,6 +131,25 @@ pub(crate) fn load(
     }
 }
 
+impl Application {
+    /// Has what `app.wsgi()` makes of it in its place: monitoring agents wrap that method of Gunicorn's.
+    ///
+    /// # Errors
+    ///
+    /// What an agent raises.
+    pub(crate) fn passed_through(
+        mut self,
+        py: Python<'_>,
+        app: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        self.callable = py
+            .import("oxicorn.compat")?
+            .call_method1("application_of", (app, &self.callable))?
+            .unbind();
+        Ok(self)
+    }
+}
+
 /// The application that answers with the reason in place of one that cannot be served, until a file changes (`--reload`).
 pub(crate) fn stand_in(
     py: Python<'_>,

@@ -78,6 +78,16 @@ impl Host for Composition {
             let embedder = self.sources.embedder();
             let application = imports::trusting(py, || import_for_all(py, &self.config, embedder))
                 .map_err(|error| Boot::Raised(error.to_string()))??;
+            let application = match embedder {
+                Some(_) => Ok(application),
+                None => self
+                    .actors
+                    .server(py)
+                    .getattr("app")
+                    .and_then(|app| application.passed_through(py, &app)),
+            };
+            let application = application
+                .map_err(|error| Boot::Raised(application::raised(py, &error).report))?;
             self.preloaded = Some(application);
             freeze(py).map_err(|error| Boot::Raised(error.to_string()))
         })

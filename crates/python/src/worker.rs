@@ -359,7 +359,13 @@ impl Worker {
             return Ok(application.clone_ref(py));
         }
         let failure = match application::load(py, &self.config, self.embedder.as_ref()) {
-            Ok(Loaded::Application(application)) => return Ok(application),
+            Ok(Loaded::Application(application)) if self.embedder.is_some() => {
+                return Ok(application);
+            }
+            Ok(Loaded::Application(application)) => {
+                let app = self.object.bind(py).getattr("app")?;
+                return Ok(application.passed_through(py, &app)?);
+            }
             Ok(Loaded::Refused(failure)) => failure,
             Err(error) if addressee.leaving.load(Ordering::Relaxed) => {
                 return Err(End::Raised(error));
