@@ -12,6 +12,7 @@ use socket2::{SockAddr, Socket};
 use sys::forks::Private;
 
 use crate::connection::{Connection, ConnectionId};
+use crate::descriptors::{CLOSED_AT_ONCE, Descriptors};
 use crate::handover::Handover;
 use crate::link::Link;
 use crate::options::Lead;
@@ -21,7 +22,7 @@ use crate::timers::Millis;
 
 /// Connections accepted in one turn at the most: a burst must not hold up those that are served.
 const BATCH: usize = 64;
-/// How long no connection is accepted after the process ran out of descriptors.
+/// How long no connection is accepted after the system has refused one.
 const PAUSE: Millis = 1000;
 /// How long none is accepted while `worker_connections` are open and all of them are in use.
 const CROWDED: Millis = 100;
@@ -58,19 +59,18 @@ pub(crate) struct Listen {
     /// The listener that is the first to be accepted from next time.
     first: usize,
     pause_until: Millis,
-    /// The most connections at once.
-    connection_limit: usize,
+    descriptors: Descriptors,
 }
 
 impl Listen {
-    pub(crate) fn new(listeners: Vec<Listener>, connection_limit: usize) -> Listen {
+    pub(crate) fn new(listeners: Vec<Listener>, descriptors: Descriptors) -> Listen {
         Listen {
             listeners,
             is_on: false,
             yielding: false,
             first: 0,
             pause_until: 0,
-            connection_limit: connection_limit.max(1),
+            descriptors,
         }
     }
 
@@ -162,7 +162,8 @@ impl Reactor {
     }
 
     fn accept_one(&mut self, index: usize) -> Accepted {
-        let crowded = self.connections.len() >= self.listen.connection_limit;
+        self.spare_descriptors();
+        let crowded = self.is_crowded();
         let leaving = crowded.then(|| self.idle_for_longest()).flatten();
         if crowded && leaving.is_none() {
             return self.pause(CROWDED);
@@ -186,6 +187,15 @@ impl Reactor {
                 io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {
                     Accepted::Connection
                 }
+                _ if sys::fds::are_used_up(&error) => {
+                    let now = self.turn.now();
+                    self.listen.descriptors.complain(&error, now);
+                    match self.close_idle(1) {
+                        0 => self.pause(CROWDED),
+                        // There is room to try it again.
+                        _ => Accepted::Connection,
+                    }
+                }
                 _ => {
                     log::error!(
                         "no connection could be accepted: {error}; trying again in a second"
@@ -194,6 +204,38 @@ impl Reactor {
                 }
             },
         }
+    }
+
+    /// Whether as many connections are open as may be.
+    fn is_crowded(&self) -> bool {
+        self.connections.len() >= self.listen.descriptors.connections
+    }
+
+    /// Closes idle connections where the application has taken more descriptors than were left to it.
+    fn spare_descriptors(&mut self) {
+        let held = self.connections.len();
+        self.listen.descriptors.count(held, self.turn.now());
+        let beyond = held.saturating_sub(self.listen.descriptors.connections);
+        self.close_idle(beyond.min(CLOSED_AT_ONCE));
+    }
+
+    /// Makes room for a connection that another worker has given away.
+    pub(crate) fn make_room(&mut self) {
+        self.spare_descriptors();
+        if self.is_crowded() {
+            self.close_idle(1);
+        }
+    }
+
+    /// Closes up to so many connections, those that have been idle for longest, and says how many.
+    fn close_idle(&mut self, most: usize) -> usize {
+        for closed in 0..most {
+            match self.idle_for_longest() {
+                Some(key) => self.close(key),
+                None => return closed,
+            }
+        }
+        most
     }
 
     /// Whether the next client had better go to another event loop, where its connection will stay.

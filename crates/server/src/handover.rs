@@ -184,6 +184,7 @@ impl Reactor {
                 length,
             }) if length > 0 && self.turn.scratch[0] == VERSION => {
                 let unread = self.turn.scratch[1..length].to_vec();
+                self.make_room();
                 self.adopt(Socket::from(file), unread);
                 Accepted::Connection
             }

@@ -14,6 +14,7 @@ mod call;
 mod codec;
 mod connection;
 mod date;
+mod descriptors;
 mod dispatcher;
 mod exchange;
 #[cfg(test)]

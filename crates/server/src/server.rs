@@ -14,6 +14,7 @@ use sys::forks::Private;
 use crate::accept::{Listen, Listener};
 use crate::access_log::{AccessLog, Colours, Entry, Left};
 use crate::call::Call;
+use crate::descriptors::Descriptors;
 use crate::dispatcher::{Dispatcher, Leader, Parts};
 use crate::handover::Handover;
 use crate::inlet::Event;
@@ -86,6 +87,11 @@ impl Server {
     /// The poller cannot be made.
     pub fn new(listeners: Vec<Listener>, config: &Config, seat: Seat) -> io::Result<Arc<Server>> {
         let poll = Poll::new()?;
+        let descriptors = Descriptors::share(config.worker_connections);
+        if seat.slot.age() <= 1 {
+            // The workers after the first have the same limit.
+            descriptors.tell();
+        }
         let options = Options::new(config, &seat);
         let handover = seat
             .siblings
@@ -107,11 +113,10 @@ impl Server {
             notifier: seat.notifier,
         };
         let dispatcher = Arc::new(Dispatcher::new(parts));
-        let limit = config.worker_connections as usize;
         let reactor = Mutex::new(Reactor::new(
             poll,
             Arc::clone(&dispatcher),
-            Listen::new(listeners, limit),
+            Listen::new(listeners, descriptors),
             handover,
         ));
         Ok(Arc::new(Server {

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl, open};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Standard input, output and error belong to std and are never taken away from it.
 const FIRST_INHERITED: RawFd = 3;
@@ -56,6 +57,42 @@ pub fn columns() -> Option<usize> {
 /// When the process has no descriptor left.
 pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(fcntl_dupfd_cloexec(fd, FIRST_INHERITED)?)
+}
+
+/// Whether something failed because the process, or the machine, has no descriptor left.
+#[must_use]
+pub fn are_used_up(error: &io::Error) -> bool {
+    let errno = rustix::io::Errno::from_io_error(error);
+    matches!(
+        errno,
+        Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE)
+    )
+}
+
+/// How many descriptors this process has open, about: where `/proc` is not there, what a process has at its start.
+#[must_use]
+pub fn open_count() -> u64 {
+    const AT_THE_START: u64 = 32;
+    std::fs::read_dir("/proc/self/fd").map_or(AT_THE_START, |entries| entries.count() as u64)
+}
+
+/// Raises the limit of open descriptors to `wanted` or, where it may not be as high, as far as it may. Returns what it is
+/// then.
+pub fn raise_limit(wanted: u64) -> u64 {
+    let before = getrlimit(Resource::Nofile);
+    let current = before.current.unwrap_or(u64::MAX);
+    if current >= wanted {
+        return current;
+    }
+    let raised = before.maximum.map_or(wanted, |most| most.min(wanted));
+    let limit = Rlimit {
+        current: Some(raised),
+        ..before
+    };
+    match setrlimit(Resource::Nofile, limit) {
+        Ok(()) => raised,
+        Err(_) => current,
+    }
 }
 
 /// What happens to a descriptor when the process starts another program.

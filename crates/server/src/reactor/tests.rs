@@ -12,6 +12,7 @@ use sys::scoreboard::{Scoreboard, Slot, State};
 use super::*;
 use crate::accept::Listener;
 use crate::connection::tests::dispatcher;
+use crate::descriptors::Descriptors;
 use crate::dispatcher::Outcome;
 use crate::handover::Siblings;
 use crate::options::Service;
@@ -67,11 +68,11 @@ impl Worker {
     }
 
     /// A worker that may have so many connections.
-    fn limited(connections: usize) -> Worker {
+    fn limited(connections: u32) -> Worker {
         Worker::new(Arbiter::new().socket, None, connections)
     }
 
-    fn new(socket: TcpListener, handover: Option<Handover>, connections: usize) -> Worker {
+    fn new(socket: TcpListener, handover: Option<Handover>, connections: u32) -> Worker {
         let address = socket.local_addr().unwrap();
         let listener = Listener {
             socket: OwnedFd::from(socket).into(),
@@ -82,7 +83,7 @@ impl Worker {
         };
         let poll = Poll::new().unwrap();
         let dispatcher = dispatcher(&Config::default(), Service::threads(4), &poll);
-        let listen = Listen::new(vec![listener], connections);
+        let listen = Listen::new(vec![listener], Descriptors::share(connections));
         Worker {
             reactor: Reactor::new(poll, dispatcher, listen, handover),
             address,

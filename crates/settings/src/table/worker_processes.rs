@@ -62,6 +62,10 @@ pub(super) const ROWS: &[Setting] = &[
         default: Literal::Int(1000),
         access: field!(worker_connections),
         summary: "How many connections one worker holds at the same time, idle ones included.",
+        details: "At the limit the connection that has been idle for longest makes room for a new one. Each needs a file \
+                  descriptor: the soft limit of the process (`ulimit -n`) is raised as far as it may be, and a quarter of \
+                  it, at most 256, is left to the application; the log says where fewer connections than these are \
+                  possible. An application that needs more takes them from idle connections.",
         difference: "It holds for every worker class.",
         ..ROW
     },
