@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use proto::ws::{Decoder, Deflate, Encoder, Event, Violation};
+use proto::ws::{Decoder, Deflate, Encoder, Event, FrameViolation};
 
-type Outcome = (Vec<Event>, Option<Violation>);
+type Outcome = (Vec<Event>, Option<FrameViolation>);
 
 /// Small limits, so that small inputs reach them.
 const LIMITS: [usize; 4] = [16, 200, 3000, 100_000];

@@ -1,6 +1,7 @@
 //! The tidy test: reads the manifests and the sources as text and lists what breaks a rule of the house.
 
 mod manifests;
+mod names;
 mod sources;
 
 use std::fs;
@@ -33,6 +34,7 @@ impl std::fmt::Display for Problem {
 pub(crate) fn check(root: &Path) -> io::Result<Vec<Problem>> {
     let mut problems = manifests::check(root)?;
     problems.extend(sources::check(root)?);
+    problems.extend(names::check(root)?);
     Ok(problems)
 }
 

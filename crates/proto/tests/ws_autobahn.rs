@@ -11,7 +11,7 @@ mod ws_client;
 
 use std::time::Duration;
 
-use proto::ws::{Deflate, Incoming, MESSAGE_BYTES, Session, Timing};
+use proto::ws::{Deflate, Incoming, MESSAGE_BYTES, Timing, WebSocketSession};
 use ws_client::{Client, Frame, Parameters};
 
 /// A frame that a case sends: first byte and payload.
@@ -19,7 +19,7 @@ type Sent<'a> = (u8, &'a [u8]);
 
 /// An echo server and its client.
 struct Echo {
-    session: Session,
+    session: WebSocketSession,
     client: Client,
     /// What the server has sent and the client has not read.
     wire: Vec<u8>,
@@ -29,7 +29,12 @@ impl Echo {
     fn new(compression: Option<(Deflate, Parameters)>) -> Self {
         let (deflate, parameters) = compression.unzip();
         Self {
-            session: Session::new(MESSAGE_BYTES, deflate, Timing::default(), Duration::ZERO),
+            session: WebSocketSession::new(
+                MESSAGE_BYTES,
+                deflate,
+                Timing::default(),
+                Duration::ZERO,
+            ),
             client: Client::new(parameters),
             wire: Vec::new(),
         }

@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
-use proto::ws::{Closure, Incoming, Misuse, Received, SendError, Session, Timing, Violation};
+use proto::ws::{
+    Closure, FrameViolation, Incoming, Received, SendError, Timing, WebSocketMisuse,
+    WebSocketSession,
+};
 
 const PING: &[u8] = b"\x89\x80\0\0\0\0";
 const PONG: &[u8] = b"\x8a\x80\0\0\0\0";
@@ -28,13 +31,13 @@ const TIMING: Timing = Timing {
 };
 
 struct Fixture {
-    session: Session,
+    session: WebSocketSession,
     out: Vec<u8>,
 }
 
 fn open_with(timing: Timing) -> Fixture {
     Fixture {
-        session: Session::new(100, None, timing, START),
+        session: WebSocketSession::new(100, None, timing, START),
         out: Vec::new(),
     }
 }
@@ -142,13 +145,13 @@ fn our_close_waits_for_the_peer_s() {
     assert_eq!(it.receive(&[TEXT, PING].concat()), None);
     assert_eq!(
         it.session.send_text("late", &mut it.out),
-        Err(Misuse::AfterClose.into())
+        Err(WebSocketMisuse::AfterClose.into())
     );
-    assert_eq!(it.close(1000, ""), Err(Misuse::AfterClose.into()));
+    assert_eq!(it.close(1000, ""), Err(WebSocketMisuse::AfterClose.into()));
     assert_eq!(it.receive(CLOSE), Some(Incoming::Closed(by_application())));
     assert_eq!(it.sent(), b"");
     assert!(it.session.is_over());
-    assert_eq!(it.close(1000, ""), Err(Misuse::AfterClose.into()));
+    assert_eq!(it.close(1000, ""), Err(WebSocketMisuse::AfterClose.into()));
 }
 
 #[test]
@@ -180,10 +183,10 @@ fn a_violation_is_named_to_the_peer_and_ends_it() {
     let input = [b"\x83".as_slice(), TEXT].concat();
     assert_eq!(
         it.receive(&input),
-        Some(Incoming::Closed(Closure::Violation(Violation::Opcode)))
+        Some(Incoming::Closed(Closure::Violation(FrameViolation::Opcode)))
     );
     let sent = it.sent();
-    let rule = Violation::Opcode.rule().as_bytes();
+    let rule = FrameViolation::Opcode.rule().as_bytes();
     assert_eq!(sent[..4], [0x88, 2 + rule.len() as u8, 0x03, 0xea]);
     assert_eq!(&sent[4..], rule);
     assert!(it.session.is_over());
@@ -210,11 +213,14 @@ fn a_lost_connection_is_1006() {
 fn a_close_that_cannot_be_sent_changes_nothing() {
     let mut it = open();
     for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000] {
-        assert_eq!(it.close(code, ""), Err(Misuse::CloseCode { code }.into()));
+        assert_eq!(
+            it.close(code, ""),
+            Err(WebSocketMisuse::CloseCode { code }.into())
+        );
     }
     assert_eq!(
         it.close(1000, &"é".repeat(62)),
-        Err(Misuse::ReasonTooLong { length: 124 }.into())
+        Err(WebSocketMisuse::ReasonTooLong { length: 124 }.into())
     );
     assert!(it.session.is_open());
     assert_eq!(it.sent(), b"");
@@ -302,7 +308,7 @@ fn the_application_can_answer_before_our_close_frame() {
         (CLOSE, by_peer()),
         (
             b"\x83\x80\0\0\0\0".as_slice(),
-            Incoming::Closed(Closure::Violation(Violation::Opcode)),
+            Incoming::Closed(Closure::Violation(FrameViolation::Opcode)),
         ),
     ] {
         let mut fixture = open();

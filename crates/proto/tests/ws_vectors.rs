@@ -13,13 +13,13 @@ use blocks::{Block, blocks, files_of, unescape};
 use proto::Limits;
 use proto::h1::{ResponseHead, parse_request};
 use proto::ws::handshake::{Acceptance, judge};
-use proto::ws::{Decoder, Deflate, DeflatePolicy, Event, MESSAGE_BYTES, Refusal, Violation};
+use proto::ws::{Decoder, Deflate, DeflatePolicy, Event, FrameViolation, MESSAGE_BYTES, Refusal};
 
 /// Sizes of the pieces in which the bytes of a case are fed.
 const PIECES: [usize; 5] = [usize::MAX, 1, 2, 3, 7];
 
 /// What a decoder makes of bytes: its events, and the rule that was broken in the end.
-type Outcome = (Vec<Event>, Option<Violation>);
+type Outcome = (Vec<Event>, Option<FrameViolation>);
 
 fn decoder(options: &str) -> Decoder {
     let mut limit = MESSAGE_BYTES;
@@ -75,7 +75,7 @@ fn expected(block: &Block<'_>) -> Outcome {
         })
     });
     let refused = block.text("refused").map(|refused| {
-        let found = Violation::ALL
+        let found = FrameViolation::ALL
             .iter()
             .find(|violation| refused == format!("{} {}", violation.code(), violation.name()));
         *found.unwrap_or_else(|| panic!("no violation is called {refused}"))
@@ -170,7 +170,7 @@ fn every_rule_is_broken_by_a_case() {
         .filter_map(|refused| refused.split_once(' '))
         .map(|(_, name)| name)
         .collect();
-    let rules = Violation::ALL.iter().map(|violation| violation.name());
+    let rules = FrameViolation::ALL.iter().map(|violation| violation.name());
     for name in rules.chain(Refusal::ALL.iter().map(|refusal| refusal.name())) {
         assert!(refused.contains(&name), "no case for {name}");
     }

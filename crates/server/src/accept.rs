@@ -158,7 +158,7 @@ impl Reactor {
 
     /// The requests that this worker has taken on and no thread has taken yet.
     fn taken(&self) -> usize {
-        self.turn.ready.len() + self.turn.places.deferred.len()
+        self.turn.ready.len() + self.turn.admission.deferred.len()
     }
 
     fn accept_one(&mut self, index: usize) -> Accepted {
@@ -250,7 +250,7 @@ impl Reactor {
     /// Ends a courtesy with its reason: connections that come and go leave nothing to be shared out.
     pub(crate) fn reconsider(&mut self) {
         self.listen.yielding &= !self.listen.is_on;
-        if self.listen.yielding && self.turn.places.free > 0 && !self.is_ahead() {
+        if self.listen.yielding && self.turn.admission.free > 0 && !self.is_ahead() {
             self.listen.yielding = false;
             self.listen.pause_until = self.turn.now();
             self.listen(!self.life.is_closing());

@@ -96,11 +96,11 @@ pub(crate) struct AccessLog {
 #[derive(Debug)]
 struct Open {
     format: Format,
-    state: Mutex<State>,
+    state: Mutex<LogState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct LogState {
     destination: Destination,
     lines: Vec<u8>,
     clock: Clock,
@@ -120,7 +120,7 @@ impl AccessLog {
         let open = destination.and_then(|destination| {
             Some(Open {
                 format: Format::compile(format).ok()?.coloured(colours),
-                state: Mutex::new(State {
+                state: Mutex::new(LogState {
                     destination: Destination::open(destination, opened),
                     lines: Vec::new(),
                     clock: Clock::default(),
@@ -243,7 +243,7 @@ impl Elsewhere {
     }
 }
 
-impl State {
+impl LogState {
     fn write_out(&mut self) {
         self.destination.write(&self.lines);
         self.lines.clear();

@@ -12,7 +12,7 @@ use mio::unix::SourceFd;
 
 use crate::dispatcher::Outcome;
 use crate::exchange::{Exchange, ExchangeId};
-use crate::overdue::{Calls, Entry};
+use crate::overdue::{CallRecord, Calls};
 
 /// One call of an application.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Call {
     /// Hands an exchange to an application. `mark` is what [`crate::link::Link::taken`] says of its connection.
     pub(crate) fn begin(mut exchange: Exchange, mark: u64, calls: &mut Calls) -> Call {
         exchange.note_called();
-        let place = calls.insert(Entry::new(&exchange, mark));
+        let place = calls.insert(CallRecord::new(&exchange, mark));
         Call {
             exchange,
             began: Instant::now(),

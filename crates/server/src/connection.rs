@@ -10,7 +10,7 @@
 //!                └─► detached: another worker has it, or the application
 //! ```
 //!
-//! The states within a protocol are those of [`proto::h1::Session`] and [`proto::ws::Session`].
+//! The states within a protocol are those of [`proto::h1::Session`] and [`proto::ws::WebSocketSession`].
 
 use std::io;
 use std::ops::ControlFlow;
@@ -18,7 +18,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use proto::h1::session;
+use proto::h1::session::ExchangeEnd;
 
 use crate::codec::Codec;
 use crate::dispatcher::Outcome;
@@ -275,14 +275,14 @@ impl Connection {
 
     /// The exchange that it was in is over.
     pub(crate) fn finished(&mut self, outcome: Outcome, turn: &mut Turn) -> Fate {
-        let outcome = match outcome {
+        let end = match outcome {
             Outcome::Hijacked => return Fate::Detached,
             // Its own state says what is to be done.
             Outcome::Upgraded => return Fate::Open,
-            Outcome::KeepAlive => session::Outcome::KeepAlive,
-            Outcome::Close => session::Outcome::Close,
+            Outcome::KeepAlive => ExchangeEnd::KeepAlive,
+            Outcome::Close => ExchangeEnd::Close,
         };
-        match self.over(outcome, turn) {
+        match self.over(end, turn) {
             // The next request may be there.
             Fate::Open => self.progress(turn),
             fate => fate,

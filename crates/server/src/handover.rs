@@ -110,8 +110,8 @@ fn exceeds_share(own: usize, others: impl Iterator<Item = u32>) -> bool {
 impl Reactor {
     /// Serves those that wait, as far as threads are free. Says whether there is enough to do to leave the poller alone.
     pub(crate) fn serve_waiting(&mut self) -> bool {
-        while self.turn.ready.len() < self.turn.places.free as usize {
-            let Some(id) = self.turn.places.deferred.pop_front() else {
+        while self.turn.ready.len() < self.turn.admission.free as usize {
+            let Some(id) = self.turn.admission.deferred.pop_front() else {
                 break;
             };
             self.with_current(id, Connection::end_deferral);
@@ -135,14 +135,14 @@ impl Reactor {
             .as_ref()
             .is_some_and(Handover::is_another_free)
         {
-            let Some(id) = self.turn.places.deferred.pop_front() else {
+            let Some(id) = self.turn.admission.deferred.pop_front() else {
                 return;
             };
             let waits = self
                 .current(id)
                 .is_some_and(|connection| connection.codec.is_deferred());
             if waits && !self.give(id.key) {
-                self.turn.places.deferred.push_back(id);
+                self.turn.admission.deferred.push_back(id);
                 return;
             }
         }
@@ -244,9 +244,9 @@ impl Reactor {
         let listening = self.listen.is_on();
         self.listen(false);
         self.handover = None;
-        self.turn.places.has_others = false;
+        self.turn.admission.has_others = false;
         self.listen(listening && !self.life.is_closing());
-        for id in std::mem::take(&mut self.turn.places.deferred) {
+        for id in std::mem::take(&mut self.turn.admission.deferred) {
             self.with_current(id, Connection::end_deferral);
         }
     }

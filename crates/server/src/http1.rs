@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use proto::forwarded::{self, Scheme};
 use proto::h1::Session;
-use proto::h1::session::{Event as Heard, Leftover, Outcome, Overdue, Refused, Step};
+use proto::h1::session::{Action, Arrival, ExchangeEnd, Leftover, Overdue, Refused};
 use proto::{Framing, Request};
 
 use crate::body::{Body, BodyBuffer};
@@ -143,8 +143,8 @@ impl Http1 {
         let heard = self.session.hear(input, &turn.settings, turn.now())?;
         let used = heard.consumed;
         match heard.event {
-            Heard::Request(request) => self.begin(request, used, input, ends, turn),
-            Heard::Body { .. } | Heard::Nothing => Ok((used, Fed::NeedMore)),
+            Arrival::Request(request) => self.begin(request, used, input, ends, turn),
+            Arrival::Body { .. } | Arrival::Nothing => Ok((used, Fed::NeedMore)),
         }
     }
 
@@ -253,7 +253,7 @@ fn take_body(
     while used < input.len() && session.is_within_body() {
         let heard = session.hear(&input[used..], &turn.settings, turn.now())?;
         used += heard.consumed;
-        if let Heard::Body { data, .. } = heard.event {
+        if let Arrival::Body { data, .. } = heard.event {
             store(data, session.rest_of_body())?;
         }
         if heard.consumed == 0 {
@@ -303,7 +303,7 @@ impl Connection {
         }
         if http.session.is_idle() && has_unread && turn.defers() {
             http.session.defer();
-            turn.places.deferred.push_back(self.id);
+            turn.admission.deferred.push_back(self.id);
             return ControlFlow::Break(Fate::Open);
         }
         if !self.inbound.is_empty() && !http.session.is_receiving() {
@@ -353,7 +353,7 @@ impl Connection {
     fn read_end(&mut self, turn: &mut Turn) -> ControlFlow<Fate> {
         if let Codec::H1(http) = &mut self.codec
             && http.session.is_answering()
-            && http.session.ended() == Step::Stay
+            && http.session.ended() == Action::Stay
         {
             self.break_off(None, turn);
             return ControlFlow::Continue(());
@@ -562,7 +562,7 @@ impl Connection {
     }
 
     /// The exchange is over, or a request was answered of which none was made.
-    pub(crate) fn over(&mut self, outcome: Outcome, turn: &mut Turn) -> Fate {
+    pub(crate) fn over(&mut self, end: ExchangeEnd, turn: &mut Turn) -> Fate {
         let leftover = Leftover {
             output: self.link.has_pending(),
             input: self.has_unread(),
@@ -571,31 +571,31 @@ impl Connection {
             return Fate::Open;
         };
         http.inlet = None;
-        let step = http
+        let action = http
             .session
-            .over(outcome, leftover, &turn.settings, turn.clock.now);
+            .over(end, leftover, &turn.settings, turn.clock.now);
         if leftover.output {
             turn.again.push(self.id);
         }
-        self.follow(step, turn)
+        self.follow(action, turn)
     }
 
     /// Does what the session says.
-    pub(crate) fn follow(&mut self, step: Step, turn: &mut Turn) -> Fate {
-        match step {
-            Step::Stay => {
+    pub(crate) fn follow(&mut self, action: Action, turn: &mut Turn) -> Fate {
+        match action {
+            Action::Stay => {
                 if self.codec.is_idle() {
                     self.since = turn.clock.instant;
                 }
                 Fate::Open
             }
-            Step::Shut => {
+            Action::Shut => {
                 self.link.shut_write();
                 self.inbound = Vec::new();
                 self.readable = true;
                 Fate::Open
             }
-            Step::Close => Fate::Closed,
+            Action::Close => Fate::Closed,
         }
     }
 

@@ -46,10 +46,10 @@ pub enum Event {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Inlet(Mutex<State>);
+pub(crate) struct Inlet(Mutex<InletState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct InletState {
     data: Vec<u8>,
     end: End,
     departure: Departure,
@@ -86,7 +86,7 @@ enum End {
     Refused(u16, &'static str),
 }
 
-impl State {
+impl InletState {
     fn is_open(&self) -> bool {
         matches!(self.end, End::Open { .. })
     }
@@ -111,10 +111,10 @@ impl Inlet {
     }
 
     fn of(data: Vec<u8>, end: End) -> Inlet {
-        Inlet(Mutex::new(State {
+        Inlet(Mutex::new(InletState {
             data,
             end,
-            ..State::default()
+            ..InletState::default()
         }))
     }
 

@@ -19,7 +19,7 @@ const LAST_REQUEST: Millis = 2000;
 ///      └───────────────────────────────────────────────────────────────────────────────────────────┘
 /// ```
 #[derive(Debug, Clone, Copy)]
-enum Stage {
+enum Phase {
     Serving,
     /// Stopping, and serving the clients that wait to be accepted, at the longest until then.
     Draining {
@@ -32,7 +32,7 @@ enum Stage {
 /// The life of a worker's server.
 #[derive(Debug)]
 pub(crate) struct Life {
-    stage: Stage,
+    phase: Phase,
     /// What WebSockets are closed with, once the server comes to its end.
     pub(crate) close_reason: Option<CloseReason>,
 }
@@ -40,21 +40,21 @@ pub(crate) struct Life {
 impl Life {
     pub(crate) fn new() -> Life {
         Life {
-            stage: Stage::Serving,
+            phase: Phase::Serving,
             close_reason: None,
         }
     }
 
     pub(crate) fn is_serving(&self) -> bool {
-        matches!(self.stage, Stage::Serving)
+        matches!(self.phase, Phase::Serving)
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        matches!(self.stage, Stage::Draining { .. })
+        matches!(self.phase, Phase::Draining { .. })
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        matches!(self.stage, Stage::Closing)
+        matches!(self.phase, Phase::Closing)
     }
 }
 
@@ -69,23 +69,23 @@ impl Reactor {
             // The last turn may have been long ago, and the times below count from now.
             self.turn.clock.look();
         }
-        match (how, self.life.stage) {
-            (Shutdown::Graceful, Stage::Serving) if self.has_successors() => {
+        match (how, self.life.phase) {
+            (Shutdown::Graceful, Phase::Serving) if self.has_successors() => {
                 self.stop_listening();
                 self.close_websockets(CloseReason::Restart);
             }
-            (Shutdown::Graceful, Stage::Serving) => {
+            (Shutdown::Graceful, Phase::Serving) => {
                 // The other half of the time is for those that have been accepted.
                 let span = self.turn.dispatcher.options.graceful_timeout / 2;
                 let until = self.turn.now().saturating_add(span);
-                self.life.stage = Stage::Draining { until };
+                self.life.phase = Phase::Draining { until };
                 self.shorten_idle_times();
                 self.close_websockets(CloseReason::GoingAway);
             }
-            (Shutdown::Graceful, Stage::Draining { until }) if self.turn.now() >= until => {
+            (Shutdown::Graceful, Phase::Draining { until }) if self.turn.now() >= until => {
                 self.stop_listening()
             }
-            (Shutdown::Graceful, Stage::Draining { .. } | Stage::Closing) => {}
+            (Shutdown::Graceful, Phase::Draining { .. } | Phase::Closing) => {}
             (Shutdown::Quick, _) => {
                 self.stop_listening();
                 self.close_websockets(CloseReason::GoingAway);
@@ -105,7 +105,7 @@ impl Reactor {
     pub(crate) fn stop_listening(&mut self) {
         self.listen(false);
         self.listen.clear();
-        self.life.stage = Stage::Closing;
+        self.life.phase = Phase::Closing;
         self.shorten_idle_times();
         for key in self.keys() {
             if !self.give(key) {

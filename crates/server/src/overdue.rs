@@ -22,7 +22,7 @@ const SHOWN: usize = 200;
 
 /// A request that is with the application: what it takes to answer in its place.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct CallRecord {
     id: ExchangeId,
     request: Request,
     arrived: Instant,
@@ -33,9 +33,9 @@ pub(crate) struct Entry {
     mark: u64,
 }
 
-impl Entry {
-    pub(crate) fn new(exchange: &Exchange, mark: u64) -> Entry {
-        Entry {
+impl CallRecord {
+    pub(crate) fn new(exchange: &Exchange, mark: u64) -> CallRecord {
+        CallRecord {
             id: exchange.id(),
             request: exchange.request.clone(),
             arrived: exchange.arrived(),
@@ -52,11 +52,11 @@ const TOLD: usize = 20;
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(crate) struct Calls(Slab<Entry>);
+pub(crate) struct Calls(Slab<CallRecord>);
 
 impl Calls {
     /// Takes up a call; returns its place.
-    pub(crate) fn insert(&mut self, entry: Entry) -> usize {
+    pub(crate) fn insert(&mut self, entry: CallRecord) -> usize {
         self.0.insert(entry)
     }
 
@@ -67,7 +67,7 @@ impl Calls {
         }
     }
 
-    fn take(&mut self) -> Slab<Entry> {
+    fn take(&mut self) -> Slab<CallRecord> {
         std::mem::take(&mut self.0)
     }
 }
@@ -98,7 +98,7 @@ impl Dispatcher {
     }
 
     /// Answers in place of the thread or event loop that has the call; says what became of it.
-    fn answer_for(self: &Arc<Dispatcher>, call: Entry) -> String {
+    fn answer_for(self: &Arc<Dispatcher>, call: CallRecord) -> String {
         let took = call.arrived.elapsed();
         let asked = format!("{}, from {}", shown(&call.request), client(&call.ends.peer));
         let origin = Origin {

@@ -81,7 +81,7 @@ impl Reactor {
         if self.listen.pause(self.turn.now()).is_some() {
             self.turn.clock.look(); // An event loop turns us at the end of the pause, and not again before something happens.
         }
-        self.turn.places.free = free;
+        self.turn.admission.free = free;
         if free == 0 {
             self.give_waiting();
         } else if self.serve_waiting() {
@@ -96,7 +96,7 @@ impl Reactor {
         self.turn.clock.look();
         if let Some(handover) = &mut self.handover {
             handover.count(self.turn.clock.now, free);
-            self.turn.places.has_others = handover.has_others;
+            self.turn.admission.has_others = handover.has_others;
         }
         self.read_inbox();
         let mut knock = self.life.is_draining();
@@ -161,7 +161,7 @@ impl Reactor {
         let now = self.turn.now();
         let paused = self.listen.pause(now);
         // A saturated worker looks again soon for another one that is free.
-        let has_waiting = self.handover.is_some() && !self.turn.places.deferred.is_empty();
+        let has_waiting = self.handover.is_some() && !self.turn.admission.deferred.is_empty();
         let recheck = has_waiting.then_some(now + RECHECK);
         let unheard = self.turn.dispatcher.is_busy().then_some(now + UNHEARD);
         [self.turn.timers.next(), paused, recheck, unheard]

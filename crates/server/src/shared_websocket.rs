@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use proto::ws::{Closure, Incoming, SendError, Session};
+use proto::ws::{Closure, Incoming, SendError, WebSocketSession};
 
 use crate::burst::{Burst, Timing};
 use crate::link::{Delivery, Link};
@@ -32,15 +32,15 @@ const JOINED: usize = 16 * 1024;
 /// One WebSocket.
 #[derive(Debug)]
 pub(crate) struct SharedWebSocket {
-    state: Mutex<State>,
+    state: Mutex<SharedState>,
     link: Arc<Link>,
     /// Where the session's clock begins.
     born: Instant,
 }
 
 #[derive(Debug)]
-struct State {
-    session: Session,
+struct SharedState {
+    session: WebSocketSession,
     /// What the application has sent in this turn of the reactor.
     burst: Burst,
     /// What the application has not taken.
@@ -76,7 +76,7 @@ pub enum SendFailure {
     /// The client is gone, or has closed the WebSocket.
     Lost(SinkError),
     /// The application's fault.
-    Misuse(proto::ws::Misuse),
+    Misuse(proto::ws::WebSocketMisuse),
 }
 
 impl From<SinkError> for SendFailure {
@@ -94,7 +94,7 @@ impl From<SendError> for SendFailure {
     }
 }
 
-impl State {
+impl SharedState {
     fn has_room(&self) -> bool {
         self.weight < WINDOW
     }
@@ -124,11 +124,11 @@ fn weight(message: &Incoming) -> usize {
 impl SharedWebSocket {
     pub(crate) fn new(
         link: Arc<Link>,
-        session: impl FnOnce(Duration) -> Session,
+        session: impl FnOnce(Duration) -> WebSocketSession,
         born: Instant,
     ) -> SharedWebSocket {
         SharedWebSocket {
-            state: Mutex::new(State {
+            state: Mutex::new(SharedState {
                 session: session(born.elapsed()),
                 burst: Burst::default(),
                 incoming: VecDeque::new(),
@@ -295,7 +295,7 @@ impl SharedWebSocket {
     pub(crate) fn say(
         &self,
         turn: u64,
-        make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
+        make: impl FnOnce(&mut WebSocketSession, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<(Delivery, usize), SendFailure> {
         let mut state = self.state.lock();
         self.check_open(&state)?;
@@ -309,7 +309,7 @@ impl SharedWebSocket {
         Ok((delivery, state.burst.limit()))
     }
 
-    fn check_open(&self, state: &State) -> Result<(), SinkError> {
+    fn check_open(&self, state: &SharedState) -> Result<(), SinkError> {
         if state.closure.is_none() || state.session.is_parting() {
             return Ok(());
         }

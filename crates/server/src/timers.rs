@@ -28,7 +28,7 @@ impl Deadline {
 
 /// When a connection is to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry {
+pub(crate) struct TimerEntry {
     at: Millis,
     pub(crate) id: ConnectionId,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Entry {
 /// The entries, the next one first.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    heap: BinaryHeap<Reverse<Entry>>,
+    heap: BinaryHeap<Reverse<TimerEntry>>,
 }
 
 /// What an entry that came up is found to be.
@@ -56,12 +56,12 @@ impl Timers {
         deadline.at = at;
         if at < deadline.scheduled {
             deadline.scheduled = at;
-            self.heap.push(Reverse(Entry { at, id }));
+            self.heap.push(Reverse(TimerEntry { at, id }));
         }
     }
 
     /// Takes the next entry whose time has come.
-    pub(crate) fn pop(&mut self, now: Millis) -> Option<Entry> {
+    pub(crate) fn pop(&mut self, now: Millis) -> Option<TimerEntry> {
         let Reverse(next) = self.heap.peek()?;
         if next.at > now {
             return None;
@@ -70,7 +70,7 @@ impl Timers {
     }
 
     /// Judges an entry taken by [`Timers::pop`] against the deadline of its connection.
-    pub(crate) fn judge(&mut self, deadline: &mut Deadline, entry: Entry, now: Millis) -> Due {
+    pub(crate) fn judge(&mut self, deadline: &mut Deadline, entry: TimerEntry, now: Millis) -> Due {
         if deadline.scheduled != entry.at {
             return Due::Stale;
         }

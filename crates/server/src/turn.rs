@@ -22,9 +22,9 @@ pub(crate) struct Turn {
     pub(crate) dispatcher: Arc<Dispatcher>,
     /// The bounds of connections. Idle times are shorter once the worker comes to its end.
     pub(crate) settings: Settings,
-    pub(crate) clock: Clock,
+    pub(crate) clock: TurnClock,
     pub(crate) timers: Timers,
-    pub(crate) places: Places,
+    pub(crate) admission: Admission,
     /// Connections that have more to do and will not be reported by the poller.
     pub(crate) again: Vec<ConnectionId>,
     /// Exchanges that are complete and wait for a thread.
@@ -38,7 +38,7 @@ pub(crate) struct Turn {
 
 /// The time of a turn. It is read once, after the wait.
 #[derive(Debug)]
-pub(crate) struct Clock {
+pub(crate) struct TurnClock {
     started: Instant,
     pub(crate) instant: Instant,
     pub(crate) now: Millis,
@@ -46,7 +46,7 @@ pub(crate) struct Clock {
 
 /// Who may take a request on.
 #[derive(Debug, Default)]
-pub(crate) struct Places {
+pub(crate) struct Admission {
     /// How many requests more this turn may take on.
     pub(crate) free: u32,
     /// Other workers serve.
@@ -61,13 +61,13 @@ impl Turn {
         Turn {
             settings: dispatcher.options.session,
             dispatcher,
-            clock: Clock {
+            clock: TurnClock {
                 started,
                 instant: started,
                 now: 0,
             },
             timers: Timers::default(),
-            places: Places::default(),
+            admission: Admission::default(),
             again: Vec::new(),
             ready: Vec::new(),
             events: Vec::new(),
@@ -88,7 +88,7 @@ impl Turn {
 
     /// Whether a request that is there stays unread for now: a thread will be free for it soon, or another worker is.
     pub(crate) fn defers(&self) -> bool {
-        self.places.has_others && self.ready.len() >= self.places.free as usize
+        self.admission.has_others && self.ready.len() >= self.admission.free as usize
     }
 
     /// Whether as many requests as may be are with the application, or wait for a thread.
@@ -102,7 +102,7 @@ impl Turn {
     }
 }
 
-impl Clock {
+impl TurnClock {
     pub(crate) fn look(&mut self) {
         self.instant = Instant::now();
         self.now = self.millis_at(self.instant);

@@ -2,7 +2,7 @@
 //! whole: what a client has begun to send has one line in the access log, whatever became of it.
 
 use proto::Request;
-use proto::h1::session::Outcome;
+use proto::h1::session::ExchangeEnd;
 
 use crate::codec::Codec;
 use crate::connection::{Connection, Fate};
@@ -33,7 +33,7 @@ impl Connection {
         if let Codec::H1(http) = &mut self.codec {
             http.session.refuse();
         }
-        self.over(Outcome::Close, turn)
+        self.over(ExchangeEnd::Close, turn)
     }
 
     /// The client has left. Of a request that it had begun there is a line.

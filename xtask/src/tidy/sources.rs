@@ -119,12 +119,12 @@ fn check_exceptions(code: &str) -> Vec<String> {
     broken
 }
 
-fn is_test(place: &str) -> bool {
+pub(super) fn is_test(place: &str) -> bool {
     place.contains("/tests/") || place.ends_with("/tests.rs") || place.contains("/benches/")
 }
 
 /// The part of a file above its tests, which stand at the bottom.
-fn without_tests(text: &str) -> &str {
+pub(super) fn without_tests(text: &str) -> &str {
     text.split("\n#[cfg(test)]\nmod tests {")
         .next()
         .unwrap_or(text)

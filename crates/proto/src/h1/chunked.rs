@@ -15,7 +15,7 @@ use crate::violation::Violation;
 /// Reads one body. Feed it what comes after the head until it is done.
 #[derive(Debug)]
 pub struct BodyDecoder {
-    state: State,
+    state: BodyState,
     /// Bytes of chunk extensions so far, in the whole body.
     extension_bytes: usize,
     trailers: Trailers,
@@ -34,13 +34,13 @@ pub struct Decoded<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BodyState {
     /// The data of a body with Content-Length.
     Fixed { remaining: u64 },
     /// In a chunk size, after so many digits.
     Size { size: u64, digits: u8 },
     /// In the extensions of a chunk of that size.
-    Extension { size: u64, part: Extension },
+    Extension { size: u64, part: ExtensionPart },
     /// After the CR that ends the line of a chunk size.
     SizeLf { size: u64 },
     /// In the data of a chunk.
@@ -59,7 +59,7 @@ enum State {
 
 /// Where in the chunk extensions the automaton stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extension {
+enum ExtensionPart {
     /// In white space that only a semicolon may end.
     Semicolon,
     /// After a semicolon.
@@ -91,9 +91,9 @@ impl BodyDecoder {
     #[must_use]
     pub fn new(framing: Framing, limits: &Limits) -> Self {
         let state = match framing {
-            Framing::None | Framing::Length(0) => State::Done,
-            Framing::Length(remaining) => State::Fixed { remaining },
-            Framing::Chunked => State::START,
+            Framing::None | Framing::Length(0) => BodyState::Done,
+            Framing::Length(remaining) => BodyState::Fixed { remaining },
+            Framing::Chunked => BodyState::START,
         };
         Self {
             state,
@@ -106,15 +106,15 @@ impl BodyDecoder {
     /// Whether the body is complete.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.state == State::Done
+        self.state == BodyState::Done
     }
 
     /// How many bytes are still to come, framing included; `None` where only the end of the body tells.
     #[must_use]
     pub fn remaining(&self) -> Option<u64> {
         match self.state {
-            State::Done => Some(0),
-            State::Fixed { remaining } => Some(remaining),
+            BodyState::Done => Some(0),
+            BodyState::Fixed { remaining } => Some(remaining),
             _ => None,
         }
     }
@@ -134,66 +134,69 @@ impl BodyDecoder {
         let mut consumed = 0;
         while let Some(&byte) = input.get(consumed) {
             match self.state {
-                State::Done => break,
-                State::Refused(violation) => return Err(violation),
-                State::Fixed { .. } | State::Data { .. } if !data.is_empty() => break,
-                State::Fixed { remaining } => {
+                BodyState::Done => break,
+                BodyState::Refused(violation) => return Err(violation),
+                BodyState::Fixed { .. } | BodyState::Data { .. } if !data.is_empty() => break,
+                BodyState::Fixed { remaining } => {
                     data = take(&input[consumed..], remaining);
                     consumed += data.len();
-                    self.state = State::after_fixed(remaining - data.len() as u64);
+                    self.state = BodyState::after_fixed(remaining - data.len() as u64);
                 }
-                State::Data { remaining } => {
+                BodyState::Data { remaining } => {
                     data = take(&input[consumed..], remaining);
                     consumed += data.len();
-                    self.state = State::after_data(remaining - data.len() as u64);
+                    self.state = BodyState::after_data(remaining - data.len() as u64);
                 }
                 state => {
-                    self.state = self.step(state, byte).unwrap_or_else(State::Refused);
+                    self.state = self.step(state, byte).unwrap_or_else(BodyState::Refused);
                     consumed += 1;
                 }
             }
         }
         match self.state {
-            State::Refused(violation) => Err(violation),
+            BodyState::Refused(violation) => Err(violation),
             state => Ok(Decoded {
                 consumed,
                 data,
-                done: state == State::Done,
+                done: state == BodyState::Done,
             }),
         }
     }
 
     /// The state after one byte of framing.
-    fn step(&mut self, state: State, byte: u8) -> Result<State, Violation> {
+    fn step(&mut self, state: BodyState, byte: u8) -> Result<BodyState, Violation> {
         match state {
-            State::Size { size, digits } => after_size_byte(size, digits, byte),
-            State::Extension { size, part } => self.after_extension_byte(size, part, byte),
-            State::SizeLf { size } => after_size_line(size, byte),
-            State::DataCr if byte == b'\r' => Ok(State::DataLf),
-            State::DataLf if byte == b'\n' => Ok(State::START),
-            State::DataCr | State::DataLf => Err(Violation::ChunkDataEnd),
-            State::Trailers => Ok(match self.trailers.push(byte, &self.limits)? {
-                Section::Open => State::Trailers,
-                Section::Ended => State::Done,
+            BodyState::Size { size, digits } => after_size_byte(size, digits, byte),
+            BodyState::Extension { size, part } => self.after_extension_byte(size, part, byte),
+            BodyState::SizeLf { size } => after_size_line(size, byte),
+            BodyState::DataCr if byte == b'\r' => Ok(BodyState::DataLf),
+            BodyState::DataLf if byte == b'\n' => Ok(BodyState::START),
+            BodyState::DataCr | BodyState::DataLf => Err(Violation::ChunkDataEnd),
+            BodyState::Trailers => Ok(match self.trailers.push(byte, &self.limits)? {
+                Section::Open => BodyState::Trailers,
+                Section::Ended => BodyState::Done,
             }),
             // These take no single bytes.
-            State::Fixed { .. } | State::Data { .. } | State::Done | State::Refused(_) => Ok(state),
+            BodyState::Fixed { .. }
+            | BodyState::Data { .. }
+            | BodyState::Done
+            | BodyState::Refused(_) => Ok(state),
         }
     }
 
     fn after_extension_byte(
         &mut self,
         size: u64,
-        part: Extension,
+        part: ExtensionPart,
         byte: u8,
-    ) -> Result<State, Violation> {
+    ) -> Result<BodyState, Violation> {
         self.extension_bytes += 1;
         if self.extension_bytes > EXTENSION_BYTES {
             return Err(Violation::ChunkExtensionsTooLarge);
         }
         Ok(match part.after(byte)? {
-            Extension::End => State::SizeLf { size },
-            part => State::Extension { size, part },
+            ExtensionPart::End => BodyState::SizeLf { size },
+            part => BodyState::Extension { size, part },
         })
     }
 }
@@ -205,7 +208,7 @@ fn take(input: &[u8], remaining: u64) -> &[u8] {
     &input[..length]
 }
 
-impl State {
+impl BodyState {
     /// Before a chunk.
     const START: Self = Self::Size { size: 0, digits: 0 };
 
@@ -226,41 +229,41 @@ impl State {
     }
 }
 
-fn after_size_byte(size: u64, digits: u8, byte: u8) -> Result<State, Violation> {
+fn after_size_byte(size: u64, digits: u8, byte: u8) -> Result<BodyState, Violation> {
     if let Some(digit) = char::from(byte).to_digit(16) {
         if digits == SIZE_DIGITS {
             return Err(Violation::ChunkSize);
         }
-        return Ok(State::Size {
+        return Ok(BodyState::Size {
             size: size << 4 | u64::from(digit),
             digits: digits + 1,
         });
     }
     match byte {
         _ if digits == 0 => Err(Violation::ChunkSize),
-        b'\r' => Ok(State::SizeLf { size }),
+        b'\r' => Ok(BodyState::SizeLf { size }),
         b'\n' => Err(Violation::BareLf),
-        b';' => Ok(State::Extension {
+        b';' => Ok(BodyState::Extension {
             size,
-            part: Extension::NameStart,
+            part: ExtensionPart::NameStart,
         }),
-        b' ' | b'\t' => Ok(State::Extension {
+        b' ' | b'\t' => Ok(BodyState::Extension {
             size,
-            part: Extension::Semicolon,
+            part: ExtensionPart::Semicolon,
         }),
         _ => Err(Violation::ChunkSize),
     }
 }
 
-fn after_size_line(size: u64, byte: u8) -> Result<State, Violation> {
+fn after_size_line(size: u64, byte: u8) -> Result<BodyState, Violation> {
     match (byte, size) {
-        (b'\n', 0) => Ok(State::Trailers),
-        (b'\n', remaining) => Ok(State::Data { remaining }),
+        (b'\n', 0) => Ok(BodyState::Trailers),
+        (b'\n', remaining) => Ok(BodyState::Data { remaining }),
         _ => Err(Violation::BareCr),
     }
 }
 
-impl Extension {
+impl ExtensionPart {
     fn after(self, byte: u8) -> Result<Self, Violation> {
         let blank = matches!(byte, b' ' | b'\t');
         Ok(match self {

@@ -35,7 +35,7 @@ struct ContentLength {
 }
 
 /// What happens to a field of the application.
-enum Kind {
+enum FieldKind {
     Plain,
     ContentLength,
     Connection,
@@ -116,22 +116,22 @@ impl ResponseHead {
         }
         let value = trim_blanks(value);
         match kind(name) {
-            Kind::Plain => self.append(name, value),
-            Kind::ContentLength => return self.push_content_length(name, value),
-            Kind::Connection => {
+            FieldKind::Plain => self.append(name, value),
+            FieldKind::ContentLength => return self.push_content_length(name, value),
+            FieldKind::Connection => {
                 self.close |=
                     list_elements(value).any(|option| option.eq_ignore_ascii_case(b"close"))
             }
-            Kind::Date => {
+            FieldKind::Date => {
                 self.has_date = true;
                 self.append(name, value);
             }
-            Kind::Server => {
+            FieldKind::Server => {
                 self.has_server = true;
                 self.append(name, value);
             }
-            Kind::Trailer if self.trailers => self.append(name, value),
-            Kind::Trailer | Kind::HopByHop => {}
+            FieldKind::Trailer if self.trailers => self.append(name, value),
+            FieldKind::Trailer | FieldKind::HopByHop => {}
         }
         Ok(())
     }
@@ -253,21 +253,21 @@ impl ResponseHead {
 }
 
 /// Names are told apart by length and first letter before any comparison.
-fn kind(name: &[u8]) -> Kind {
+fn kind(name: &[u8]) -> FieldKind {
     let is = |text: &str| name.eq_ignore_ascii_case(text.as_bytes());
     match (name.len(), name.first().map_or(0, |first| first | 0x20)) {
-        (2, b't') if is("te") => Kind::HopByHop,
-        (4, b'd') if is("date") => Kind::Date,
-        (6, b's') if is("server") => Kind::Server,
-        (7, b't') if is("trailer") => Kind::Trailer,
-        (7, b'u') if is("upgrade") => Kind::HopByHop,
-        (8, b't') if is("trailers") => Kind::HopByHop,
-        (10, b'c') if is("connection") => Kind::Connection,
-        (10, b'k') if is("keep-alive") => Kind::HopByHop,
-        (14, b'c') if is("content-length") => Kind::ContentLength,
-        (17, b't') if is("transfer-encoding") => Kind::HopByHop,
-        (18, b'p') if is("proxy-authenticate") => Kind::HopByHop,
-        (19, b'p') if is("proxy-authorization") => Kind::HopByHop,
-        _ => Kind::Plain,
+        (2, b't') if is("te") => FieldKind::HopByHop,
+        (4, b'd') if is("date") => FieldKind::Date,
+        (6, b's') if is("server") => FieldKind::Server,
+        (7, b't') if is("trailer") => FieldKind::Trailer,
+        (7, b'u') if is("upgrade") => FieldKind::HopByHop,
+        (8, b't') if is("trailers") => FieldKind::HopByHop,
+        (10, b'c') if is("connection") => FieldKind::Connection,
+        (10, b'k') if is("keep-alive") => FieldKind::HopByHop,
+        (14, b'c') if is("content-length") => FieldKind::ContentLength,
+        (17, b't') if is("transfer-encoding") => FieldKind::HopByHop,
+        (18, b'p') if is("proxy-authenticate") => FieldKind::HopByHop,
+        (19, b'p') if is("proxy-authorization") => FieldKind::HopByHop,
+        _ => FieldKind::Plain,
     }
 }

@@ -79,11 +79,11 @@ enum Reading {
     /// Part of a head; the parser remembers how far it has looked.
     Head(HeadParser),
     /// A body that the caller wants.
-    Body(Incoming),
+    Body(IncomingBody),
     /// The request is complete. What follows is the next one, and is read when this one has been answered.
     Complete,
     /// The rest of a body whose request has been answered; the next request stands behind it.
-    Unwanted(Incoming),
+    Unwanted(IncomingBody),
     /// Nothing that the client sends matters any more, or can be understood. It is read and dropped, so that the answer is not
     /// destroyed by a reset (RFC 9112, section 9.6).
     Discarding,
@@ -125,7 +125,7 @@ enum Then {
 
 /// A body on its way in.
 #[derive(Debug)]
-struct Incoming {
+struct IncomingBody {
     decoder: BodyDecoder,
     /// Bytes of it so far.
     length: u64,
@@ -147,12 +147,12 @@ pub struct Heard<'a> {
     /// request that comes after the present one.
     pub consumed: usize,
     /// What they brought.
-    pub event: Event<'a>,
+    pub event: Arrival<'a>,
 }
 
 /// What bytes can bring.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum Arrival<'a> {
     /// Nothing that the caller has to know.
     Nothing,
     /// A request head. Its body follows, if its framing says that it has one.
@@ -177,7 +177,7 @@ pub struct Refused {
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ExchangeEnd {
     /// The response lets the client send its next request.
     KeepAlive,
     /// The connection ends with the response.
@@ -196,7 +196,7 @@ pub struct Leftover {
 /// What the caller has to do with the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Step {
+pub enum Action {
     /// Nothing: it goes on.
     Stay,
     /// Shut its sending side, and go on reading.
@@ -283,7 +283,7 @@ impl Session {
                 }
                 Ok(Heard {
                     consumed,
-                    event: Event::Request(request),
+                    event: Arrival::Request(request),
                 })
             }
             Ok(None) => {
@@ -315,7 +315,7 @@ impl Session {
         {
             return Err(Violation::BodyTooLarge);
         }
-        self.reading = Reading::Body(Incoming {
+        self.reading = Reading::Body(IncomingBody {
             decoder: BodyDecoder::new(framing, &settings.limits),
             length: 0,
             permission: match request.expects_continue() {
@@ -351,7 +351,7 @@ impl Session {
         }
         Ok(Heard {
             consumed,
-            event: Event::Body { data, more },
+            event: Arrival::Body { data, more },
         })
     }
 
@@ -427,15 +427,15 @@ impl Session {
     /// The exchange is over, and its response complete or as complete as it will be.
     pub fn over(
         &mut self,
-        outcome: Outcome,
+        end: ExchangeEnd,
         leftover: Leftover,
         settings: &Settings,
         now: Millis,
-    ) -> Step {
+    ) -> Action {
         let reading = std::mem::replace(&mut self.reading, Reading::Discarding);
-        let (reading, then) = match (outcome, reading) {
-            (Outcome::KeepAlive, Reading::Complete) => (Reading::Complete, Then::KeepAlive),
-            (Outcome::KeepAlive, Reading::Body(rest)) if rest.is_small() => {
+        let (reading, then) = match (end, reading) {
+            (ExchangeEnd::KeepAlive, Reading::Complete) => (Reading::Complete, Then::KeepAlive),
+            (ExchangeEnd::KeepAlive, Reading::Body(rest)) if rest.is_small() => {
                 (Reading::Unwanted(rest), Then::KeepAlive)
             }
             // Nothing says where the next request begins, or it is far behind.
@@ -450,13 +450,13 @@ impl Session {
         self.read_by = NEVER;
         if leftover.output {
             self.writing = Writing::Draining(then);
-            return Step::Stay;
+            return Action::Stay;
         }
         self.proceed(then, settings, now)
     }
 
     /// The client has taken everything that waited for it.
-    pub fn sent(&mut self, settings: &Settings, now: Millis) -> Step {
+    pub fn sent(&mut self, settings: &Settings, now: Millis) -> Action {
         self.send_by = NEVER;
         match self.writing {
             Writing::Draining(then) => self.proceed(then, settings, now),
@@ -465,12 +465,12 @@ impl Session {
                     // It had nothing to send as long as it had something to take.
                     self.read_by = now.saturating_add(settings.body_timeout);
                 }
-                Step::Stay
+                Action::Stay
             }
         }
     }
 
-    fn proceed(&mut self, then: Then, settings: &Settings, now: Millis) -> Step {
+    fn proceed(&mut self, then: Then, settings: &Settings, now: Millis) -> Action {
         self.send_by = NEVER;
         match then {
             Then::KeepAlive => {
@@ -481,14 +481,14 @@ impl Session {
                     }
                     _ => self.become_idle(settings, now),
                 }
-                Step::Stay
+                Action::Stay
             }
             Then::Linger => {
                 self.writing = Writing::Shut;
                 self.read_by = now.saturating_add(LINGER);
-                Step::Shut
+                Action::Shut
             }
-            Then::Close => Step::Close,
+            Then::Close => Action::Close,
         }
     }
 
@@ -521,21 +521,21 @@ impl Session {
     }
 
     /// The client has ended its side of the connection.
-    pub fn ended(&mut self) -> Step {
+    pub fn ended(&mut self) -> Action {
         match self.writing {
-            Writing::Silent | Writing::Shut => Step::Close,
+            Writing::Silent | Writing::Shut => Action::Close,
             // It may still take its answer. The body, if it was within one, will not come.
             Writing::Exchange => {
                 if !matches!(self.reading, Reading::Complete) {
                     self.reading = Reading::Ended;
                     self.read_by = NEVER;
                 }
-                Step::Stay
+                Action::Stay
             }
             Writing::Draining(_) => {
                 self.reading = Reading::Ended;
                 self.writing = Writing::Draining(Then::Close);
-                Step::Stay
+                Action::Stay
             }
         }
     }
@@ -666,12 +666,12 @@ impl Heard<'_> {
     fn nothing(consumed: usize) -> Self {
         Self {
             consumed,
-            event: Event::Nothing,
+            event: Arrival::Nothing,
         }
     }
 }
 
-impl Incoming {
+impl IncomingBody {
     /// Decodes the first piece of data. Gives what was used, the piece, and whether the body goes on.
     fn take<'a>(&mut self, input: &'a [u8]) -> Result<(usize, &'a [u8], bool), Violation> {
         let decoded = self.decoder.decode(input)?;

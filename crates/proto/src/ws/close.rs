@@ -1,7 +1,7 @@
 //! Close frames (RFC 6455, sections 5.5.1 and 7.4): a code and a reason, or nothing.
 
-use super::misuse::Misuse;
-use super::violation::Violation;
+use super::misuse::WebSocketMisuse;
+use super::violation::FrameViolation;
 
 /// Longest reason in bytes: what a control frame holds beside the code.
 pub(super) const REASON_BYTES: usize = 123;
@@ -23,7 +23,7 @@ pub fn is_close_code(code: u16) -> bool {
 }
 
 /// Reads the payload of a close frame.
-pub(super) fn parse(payload: &[u8]) -> Result<Close, Violation> {
+pub(super) fn parse(payload: &[u8]) -> Result<Close, FrameViolation> {
     let (code, reason) = match payload {
         [] => {
             return Ok(Close {
@@ -31,13 +31,13 @@ pub(super) fn parse(payload: &[u8]) -> Result<Close, Violation> {
                 reason: String::new(),
             });
         }
-        [_] => return Err(Violation::ClosePayload),
+        [_] => return Err(FrameViolation::ClosePayload),
         [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
     };
     if !is_close_code(code) {
-        return Err(Violation::CloseCode);
+        return Err(FrameViolation::CloseCode);
     }
-    let reason = std::str::from_utf8(reason).map_err(|_| Violation::CloseReason)?;
+    let reason = std::str::from_utf8(reason).map_err(|_| FrameViolation::CloseReason)?;
     Ok(Close {
         code: Some(code),
         reason: reason.to_owned(),
@@ -45,12 +45,12 @@ pub(super) fn parse(payload: &[u8]) -> Result<Close, Violation> {
 }
 
 /// The payload of a close frame.
-pub(super) fn payload(code: u16, reason: &str) -> Result<Vec<u8>, Misuse> {
+pub(super) fn payload(code: u16, reason: &str) -> Result<Vec<u8>, WebSocketMisuse> {
     if !is_close_code(code) {
-        return Err(Misuse::CloseCode { code });
+        return Err(WebSocketMisuse::CloseCode { code });
     }
     if reason.len() > REASON_BYTES {
-        return Err(Misuse::ReasonTooLong {
+        return Err(WebSocketMisuse::ReasonTooLong {
             length: reason.len(),
         });
     }

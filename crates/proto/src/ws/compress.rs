@@ -1,4 +1,4 @@
-//! Compression of messages (RFC 7692, section 7.2.1).
+//! Deflated of messages (RFC 7692, section 7.2.1).
 
 use flate2::{Compress, Compression, FlushCompress};
 
@@ -30,7 +30,7 @@ pub(super) struct Deflater {
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum Deflated {
     Compressed,
     /// It is sent as it is; nothing was appended.
     NotWorthIt,
@@ -48,9 +48,9 @@ impl Deflater {
     }
 
     /// Appends the message in compressed form, if that is shorter.
-    pub(super) fn compress(&mut self, message: &[u8], out: &mut Vec<u8>) -> Outcome {
+    pub(super) fn compress(&mut self, message: &[u8], out: &mut Vec<u8>) -> Deflated {
         if message.len() < self.least_bytes() {
-            return Outcome::NotWorthIt;
+            return Deflated::NotWorthIt;
         }
         let start = out.len();
         let new_engine = || {
@@ -67,9 +67,9 @@ impl Deflater {
         // With takeover the window holds the message already, so the peer has to see it in this form.
         if whole.is_none() || (grew && !self.context_takeover) {
             out.truncate(start);
-            return Outcome::NotWorthIt;
+            return Deflated::NotWorthIt;
         }
-        Outcome::Compressed
+        Deflated::Compressed
     }
 
     fn least_bytes(&self) -> usize {

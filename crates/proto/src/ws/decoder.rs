@@ -15,7 +15,7 @@ use super::frame::{self, Control, HEAD_BYTES, Place, Purpose, Rules};
 use super::inflate::Inflater;
 use super::mask::Mask;
 use super::message::Message;
-use super::violation::Violation;
+use super::violation::FrameViolation;
 
 /// What the client sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,20 +40,20 @@ pub enum Event {
 /// Reads the frames of one client.
 #[derive(Debug)]
 pub struct Decoder {
-    state: State,
+    state: DecoderState,
     rules: Rules,
     inflater: Inflater,
 }
 
 #[derive(Debug)]
-enum State {
+enum DecoderState {
     Head(HeadSoFar),
     Data(DataFrame),
     Control(ControlFrame),
     /// After a close frame.
     Closed,
     /// A rule was broken; nothing that follows can be trusted.
-    Refused(Violation),
+    Refused(FrameViolation),
 }
 
 /// Before the payload of a frame.
@@ -85,14 +85,14 @@ struct ControlFrame {
 }
 
 /// How many bytes were taken, and what they have completed.
-type Step = Result<(usize, Option<Event>), Violation>;
+type DecodeResult = Result<(usize, Option<Event>), FrameViolation>;
 
 impl Decoder {
     /// A decoder for messages of at most so many bytes, compressed or not, with the extension that was negotiated.
     #[must_use]
     pub fn new(message_bytes: usize, deflate: Option<Deflate>) -> Self {
         Self {
-            state: State::between(None),
+            state: DecoderState::between(None),
             rules: Rules {
                 message_bytes,
                 deflate: deflate.is_some(),
@@ -106,11 +106,11 @@ impl Decoder {
     ///
     /// # Errors
     /// The rule that the client breaks; the same again at every later call.
-    pub fn decode(&mut self, input: &[u8]) -> Step {
+    pub fn decode(&mut self, input: &[u8]) -> DecodeResult {
         let mut consumed = 0;
         while consumed < input.len() {
             let (taken, event) = self.step(&input[consumed..]).inspect_err(|violation| {
-                self.state = State::Refused(*violation);
+                self.state = DecoderState::Refused(*violation);
             })?;
             consumed += taken;
             if event.is_some() {
@@ -120,18 +120,18 @@ impl Decoder {
         Ok((consumed, None))
     }
 
-    fn step(&mut self, input: &[u8]) -> Step {
-        match std::mem::replace(&mut self.state, State::Closed) {
-            State::Head(head) => self.read_head(head, input),
-            State::Data(frame) => self.read_data(frame, input),
-            State::Control(frame) => self.read_control(frame, input),
-            State::Closed => Ok((input.len(), None)),
-            State::Refused(violation) => Err(violation),
+    fn step(&mut self, input: &[u8]) -> DecodeResult {
+        match std::mem::replace(&mut self.state, DecoderState::Closed) {
+            DecoderState::Head(head) => self.read_head(head, input),
+            DecoderState::Data(frame) => self.read_data(frame, input),
+            DecoderState::Control(frame) => self.read_control(frame, input),
+            DecoderState::Closed => Ok((input.len(), None)),
+            DecoderState::Refused(violation) => Err(violation),
         }
     }
 
     /// Mostly a head comes whole and is read where it stands; one that is cut is put together byte by byte.
-    fn read_head(&mut self, mut head: HeadSoFar, input: &[u8]) -> Step {
+    fn read_head(&mut self, mut head: HeadSoFar, input: &[u8]) -> DecodeResult {
         let place = head.place();
         if head.length == 0
             && let Some((frame, taken)) = frame::parse(input, self.rules, place)?
@@ -144,14 +144,14 @@ impl Decoder {
                 return self.begin(frame, head.message, index + 1);
             }
         }
-        self.state = State::Head(head);
+        self.state = DecoderState::Head(head);
         Ok((input.len(), None))
     }
 
     /// The state after a head that took so many bytes. A frame without payload is over at once.
-    fn begin(&mut self, head: frame::Head, message: Option<Message>, taken: usize) -> Step {
+    fn begin(&mut self, head: frame::Head, message: Option<Message>, taken: usize) -> DecodeResult {
         self.state = match (head.purpose, message) {
-            (Purpose::Control(control), message) => State::Control(ControlFrame {
+            (Purpose::Control(control), message) => DecoderState::Control(ControlFrame {
                 control,
                 payload: Vec::new(),
                 mask: head.mask,
@@ -165,9 +165,11 @@ impl Decoder {
                     last,
                 },
                 _,
-            ) => State::data(head, Message::new(kind, compressed), last),
-            (Purpose::Continue { last }, Some(message)) => State::data(head, message, last),
-            (Purpose::Continue { .. }, None) => return Err(Violation::ContinuationWithoutMessage),
+            ) => DecoderState::data(head, Message::new(kind, compressed), last),
+            (Purpose::Continue { last }, Some(message)) => DecoderState::data(head, message, last),
+            (Purpose::Continue { .. }, None) => {
+                return Err(FrameViolation::ContinuationWithoutMessage);
+            }
         };
         if head.length > 0 {
             return Ok((taken, None));
@@ -176,7 +178,7 @@ impl Decoder {
         Ok((taken, event))
     }
 
-    fn read_data(&mut self, mut frame: DataFrame, input: &[u8]) -> Step {
+    fn read_data(&mut self, mut frame: DataFrame, input: &[u8]) -> DecodeResult {
         let limit = self.rules.message_bytes;
         let piece = prefix(input, frame.remaining);
         let message = &mut frame.message;
@@ -184,36 +186,36 @@ impl Decoder {
         frame.remaining -= piece.len() as u64;
         let frame_is_over = frame.remaining == 0;
         if frame_is_over && frame.last {
-            self.state = State::between(None);
+            self.state = DecoderState::between(None);
             let event = frame.message.finish(&mut self.inflater, limit)?;
             return Ok((piece.len(), Some(event)));
         }
         message.check()?;
         self.state = if frame_is_over {
-            State::between(Some(frame.message))
+            DecoderState::between(Some(frame.message))
         } else {
-            State::Data(frame)
+            DecoderState::Data(frame)
         };
         Ok((piece.len(), None))
     }
 
-    fn read_control(&mut self, mut frame: ControlFrame, input: &[u8]) -> Step {
+    fn read_control(&mut self, mut frame: ControlFrame, input: &[u8]) -> DecodeResult {
         let piece = prefix(input, frame.remaining);
         let start = frame.payload.len();
         frame.payload.extend_from_slice(piece);
         frame.mask.apply(&mut frame.payload[start..]);
         frame.remaining -= piece.len() as u64;
         if frame.remaining > 0 {
-            self.state = State::Control(frame);
+            self.state = DecoderState::Control(frame);
             return Ok((piece.len(), None));
         }
-        self.state = State::between(frame.message);
+        self.state = DecoderState::between(frame.message);
         let event = match frame.control {
             Control::Ping => Event::Ping(frame.payload),
             Control::Pong => Event::Pong(frame.payload),
             Control::Close => {
                 let close = close::parse(&frame.payload)?;
-                self.state = State::Closed;
+                self.state = DecoderState::Closed;
                 Event::Close {
                     code: close.code,
                     reason: close.reason,
@@ -229,7 +231,7 @@ fn prefix(input: &[u8], remaining: u64) -> &[u8] {
     &input[..length.min(input.len())]
 }
 
-impl State {
+impl DecoderState {
     /// Before a head, with the message that it may continue.
     fn between(message: Option<Message>) -> Self {
         Self::Head(HeadSoFar {

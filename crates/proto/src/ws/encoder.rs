@@ -1,10 +1,10 @@
 //! Messages to frames: one frame for each, never masked, compressed where that was negotiated and pays.
 
 use super::close;
-use super::compress::{Deflater, Outcome};
+use super::compress::{Deflated, Deflater};
 use super::deflate::Deflate;
 use super::frame::{CONTROL_BYTES, Control, Kind, Outgoing};
-use super::misuse::Misuse;
+use super::misuse::WebSocketMisuse;
 
 /// Writes frames for one client.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Encoder {
     fn message(&mut self, kind: Kind, data: &[u8], out: &mut Vec<u8>) {
         let start = out.len();
         if let Some(deflater) = &mut self.deflater
-            && deflater.compress(data, out) == Outcome::Compressed
+            && deflater.compress(data, out) == Deflated::Compressed
         {
             // The length is known only now. Moving the payload by a few bytes costs little beside compressing it.
             let head = Outgoing::Data {
@@ -58,29 +58,29 @@ impl Encoder {
     /// Appends a ping.
     ///
     /// # Errors
-    /// [`Misuse::ControlTooLong`] when the payload has more than 125 bytes.
-    pub fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Misuse> {
+    /// [`WebSocketMisuse::ControlTooLong`] when the payload has more than 125 bytes.
+    pub fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), WebSocketMisuse> {
         control(Control::Ping, payload, out)
     }
 
     /// Appends a pong.
     ///
     /// # Errors
-    /// [`Misuse::ControlTooLong`] when the payload has more than 125 bytes.
-    pub fn pong(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Misuse> {
+    /// [`WebSocketMisuse::ControlTooLong`] when the payload has more than 125 bytes.
+    pub fn pong(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), WebSocketMisuse> {
         control(Control::Pong, payload, out)
     }
 
     /// Appends a close frame, after which nothing may be sent. Without a code it carries nothing.
     ///
     /// # Errors
-    /// [`Misuse::CloseCode`] or [`Misuse::ReasonTooLong`].
+    /// [`WebSocketMisuse::CloseCode`] or [`WebSocketMisuse::ReasonTooLong`].
     pub fn close(
         &mut self,
         code: Option<u16>,
         reason: &str,
         out: &mut Vec<u8>,
-    ) -> Result<(), Misuse> {
+    ) -> Result<(), WebSocketMisuse> {
         let payload = match code {
             Some(code) => close::payload(code, reason)?,
             None => Vec::new(),
@@ -89,9 +89,9 @@ impl Encoder {
     }
 }
 
-fn control(control: Control, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Misuse> {
+fn control(control: Control, payload: &[u8], out: &mut Vec<u8>) -> Result<(), WebSocketMisuse> {
     if payload.len() > CONTROL_BYTES {
-        return Err(Misuse::ControlTooLong {
+        return Err(WebSocketMisuse::ControlTooLong {
             length: payload.len(),
         });
     }

@@ -6,7 +6,7 @@
 //! ```
 
 use super::mask::Mask;
-use super::violation::Violation;
+use super::violation::FrameViolation;
 
 /// Longest head in bytes: two, eight of length, four of mask.
 pub(super) const HEAD_BYTES: usize = 14;
@@ -43,7 +43,7 @@ enum Opcode {
 }
 
 impl Opcode {
-    fn parse(bits: u8) -> Result<Self, Violation> {
+    fn parse(bits: u8) -> Result<Self, FrameViolation> {
         match bits {
             0x0 => Ok(Self::Continuation),
             0x1 => Ok(Self::Data(Kind::Text)),
@@ -51,7 +51,7 @@ impl Opcode {
             0x8 => Ok(Self::Control(Control::Close)),
             0x9 => Ok(Self::Control(Control::Ping)),
             0xa => Ok(Self::Control(Control::Pong)),
-            _ => Err(Violation::Opcode),
+            _ => Err(FrameViolation::Opcode),
         }
     }
 }
@@ -105,7 +105,7 @@ pub(super) fn parse(
     bytes: &[u8],
     rules: Rules,
     place: Place,
-) -> Result<Option<(Head, usize)>, Violation> {
+) -> Result<Option<(Head, usize)>, FrameViolation> {
     let Some(&first) = bytes.first() else {
         return Ok(None);
     };
@@ -114,11 +114,11 @@ pub(super) fn parse(
         return Ok(None);
     };
     if second & MASKED == 0 {
-        return Err(Violation::Unmasked);
+        return Err(FrameViolation::Unmasked);
     }
     let short = second & !MASKED;
     if matches!(purpose, Purpose::Control(_)) && usize::from(short) > CONTROL_BYTES {
-        return Err(Violation::ControlTooLong);
+        return Err(FrameViolation::ControlTooLong);
     }
     let Some((length, key_start)) = parse_length(short, bytes)? else {
         return Ok(None);
@@ -135,22 +135,24 @@ pub(super) fn parse(
     Ok(Some((head, key_start + key.len())))
 }
 
-fn judge_first(byte: u8, rules: Rules, place: Place) -> Result<Purpose, Violation> {
+fn judge_first(byte: u8, rules: Rules, place: Place) -> Result<Purpose, FrameViolation> {
     let compressed = byte & RSV1 != 0;
     if byte & RSV2_AND_RSV3 != 0 || (compressed && !rules.deflate) {
-        return Err(Violation::ReservedBit);
+        return Err(FrameViolation::ReservedBit);
     }
     let last = byte & FIN != 0;
     match (Opcode::parse(byte & 0x0f)?, place) {
         // RSV1 belongs to messages and stands on their first frame only (RFC 7692, section 6).
-        (Opcode::Continuation | Opcode::Control(_), _) if compressed => Err(Violation::ReservedBit),
-        (Opcode::Control(_), _) if !last => Err(Violation::ControlFragmented),
+        (Opcode::Continuation | Opcode::Control(_), _) if compressed => {
+            Err(FrameViolation::ReservedBit)
+        }
+        (Opcode::Control(_), _) if !last => Err(FrameViolation::ControlFragmented),
         (Opcode::Control(control), _) => Ok(Purpose::Control(control)),
         (Opcode::Continuation, Place::WithinMessage { .. }) => Ok(Purpose::Continue { last }),
         (Opcode::Continuation, Place::BetweenMessages) => {
-            Err(Violation::ContinuationWithoutMessage)
+            Err(FrameViolation::ContinuationWithoutMessage)
         }
-        (Opcode::Data(_), Place::WithinMessage { .. }) => Err(Violation::MessageInterrupted),
+        (Opcode::Data(_), Place::WithinMessage { .. }) => Err(FrameViolation::MessageInterrupted),
         (Opcode::Data(kind), Place::BetweenMessages) => Ok(Purpose::Begin {
             kind,
             compressed,
@@ -160,7 +162,7 @@ fn judge_first(byte: u8, rules: Rules, place: Place) -> Result<Purpose, Violatio
 }
 
 /// The length of the payload, and where the bytes that say it end.
-fn parse_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, Violation> {
+fn parse_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, FrameViolation> {
     let (length, end, least) = match short {
         126 => match bytes[2..].first_chunk::<2>() {
             Some(&length) => (u64::from(u16::from_be_bytes(length)), 4, 126),
@@ -174,7 +176,7 @@ fn parse_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, Violati
     };
     // "the minimal number of bytes MUST be used", "the most significant bit MUST be 0".
     if length < least || length >> 63 != 0 {
-        return Err(Violation::LengthEncoding);
+        return Err(FrameViolation::LengthEncoding);
     }
     Ok(Some((length, end)))
 }
@@ -185,7 +187,7 @@ fn judge_length(
     purpose: Purpose,
     rules: Rules,
     place: Place,
-) -> Result<(), Violation> {
+) -> Result<(), FrameViolation> {
     let before = match (purpose, place) {
         (
             Purpose::Begin {
@@ -204,7 +206,7 @@ fn judge_length(
     };
     match length.checked_add(before as u64) {
         Some(whole) if whole <= rules.message_bytes as u64 => Ok(()),
-        _ => Err(Violation::MessageTooBig),
+        _ => Err(FrameViolation::MessageTooBig),
     }
 }
 

@@ -7,7 +7,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::deflate::{Deflate, DeflatePolicy};
 use super::extensions::{self, Extension};
-use super::misuse::Misuse;
+use super::misuse::WebSocketMisuse;
 use super::refusal::Refusal;
 use crate::fields::{is_token, list_elements};
 use crate::framing::Framing;
@@ -148,9 +148,13 @@ impl Handshake {
     /// Appends the head of the answer, after which frames begin.
     ///
     /// # Errors
-    /// A [`Misuse`] when the sub-protocol was not offered, or a field is one of the handshake's own; nothing is appended
+    /// A [`WebSocketMisuse`] when the sub-protocol was not offered, or a field is one of the handshake's own; nothing is appended
     /// then.
-    pub fn encode(&self, acceptance: &Acceptance<'_>, out: &mut Vec<u8>) -> Result<(), Misuse> {
+    pub fn encode(
+        &self,
+        acceptance: &Acceptance<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), WebSocketMisuse> {
         self.check(acceptance)?;
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
@@ -177,17 +181,17 @@ impl Handshake {
         Ok(())
     }
 
-    fn check(&self, acceptance: &Acceptance<'_>) -> Result<(), Misuse> {
+    fn check(&self, acceptance: &Acceptance<'_>) -> Result<(), WebSocketMisuse> {
         if let Some(protocol) = acceptance.protocol
             && !self.protocols.iter().any(|offered| offered == protocol)
         {
-            return Err(Misuse::Protocol {
+            return Err(WebSocketMisuse::Protocol {
                 protocol: protocol.to_owned(),
             });
         }
         let is_own = |name: &[u8]| OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own));
         match acceptance.fields.fields().find(|(name, _)| is_own(name)) {
-            Some((name, _)) => Err(Misuse::Field {
+            Some((name, _)) => Err(WebSocketMisuse::Field {
                 name: String::from_utf8_lossy(name).into_owned(),
             }),
             None => Ok(()),

@@ -2,7 +2,7 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::violation::Violation;
+use super::violation::FrameViolation;
 
 /// What the sender has cut off the end of the compressed message.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
@@ -42,7 +42,7 @@ impl Inflater {
         input: &[u8],
         out: &mut Vec<u8>,
         limit: usize,
-    ) -> Result<(), Violation> {
+    ) -> Result<(), FrameViolation> {
         let new_engine = || Decompress::new_with_window_bits(false, WINDOW_BITS);
         let engine = self.engine.get_or_insert_with(new_engine);
         let mut rest = input;
@@ -57,15 +57,15 @@ impl Inflater {
             rest = rest.get(taken..).unwrap_or_default();
             let stuck = taken == 0 && out.len() == before.1;
             if out.len() > limit {
-                return Err(Violation::MessageTooBig);
+                return Err(FrameViolation::MessageTooBig);
             }
             match outcome {
-                Err(_) => return Err(Violation::CompressedData),
+                Err(_) => return Err(FrameViolation::CompressedData),
                 Ok(Status::StreamEnd) => {
                     engine.reset(false);
                     self.fed = false;
                 }
-                Ok(_) if stuck && !rest.is_empty() => return Err(Violation::CompressedData),
+                Ok(_) if stuck && !rest.is_empty() => return Err(FrameViolation::CompressedData),
                 Ok(_) => {}
             }
             if rest.is_empty() && out.len() < out.capacity() {
@@ -75,7 +75,7 @@ impl Inflater {
     }
 
     /// Ends the message.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<(), Violation> {
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<(), FrameViolation> {
         // After a final block, or in a message of no bytes, there is no block that the tail could end.
         if std::mem::replace(&mut self.fed, false) {
             self.inflate(&TAIL, out, limit)?;
@@ -89,10 +89,10 @@ impl Inflater {
 }
 
 /// Doubles the memory, but never for more than one byte beyond the limit: that one byte proves that it is exceeded.
-fn make_room(out: &mut Vec<u8>, input: usize, limit: usize) -> Result<(), Violation> {
+fn make_room(out: &mut Vec<u8>, input: usize, limit: usize) -> Result<(), FrameViolation> {
     let room = limit.saturating_add(1).saturating_sub(out.len());
     if room == 0 {
-        return Err(Violation::MessageTooBig);
+        return Err(FrameViolation::MessageTooBig);
     }
     let wanted = out.len().max(input.saturating_mul(4)).max(FIRST_BYTES);
     out.reserve_exact(wanted.min(room));

@@ -4,7 +4,7 @@ use super::decoder::Event;
 use super::frame::Kind;
 use super::inflate::Inflater;
 use super::mask::Mask;
-use super::violation::Violation;
+use super::violation::FrameViolation;
 
 /// Compressed bytes are unmasked in pieces of this size, on the stack, since the input is not ours to change.
 const PIECE_BYTES: usize = 1024;
@@ -42,7 +42,7 @@ impl Message {
         mask: &mut Mask,
         inflater: &mut Inflater,
         limit: usize,
-    ) -> Result<(), Violation> {
+    ) -> Result<(), FrameViolation> {
         if !self.compressed {
             let start = self.data.len();
             self.data.extend_from_slice(masked);
@@ -61,11 +61,11 @@ impl Message {
     }
 
     /// Fails as soon as no continuation could make the text valid, not only at its end.
-    pub(super) fn check(&mut self) -> Result<(), Violation> {
+    pub(super) fn check(&mut self) -> Result<(), FrameViolation> {
         self.check_within(usize::MAX)
     }
 
-    fn check_within(&mut self, limit: usize) -> Result<(), Violation> {
+    fn check_within(&mut self, limit: usize) -> Result<(), FrameViolation> {
         if self.kind == Kind::Binary {
             return Ok(());
         }
@@ -73,14 +73,18 @@ impl Message {
         match std::str::from_utf8(self.data.get(self.checked..end).unwrap_or_default()) {
             Ok(_) => self.checked = end,
             Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
-            Err(_) => return Err(Violation::TextNotUtf8),
+            Err(_) => return Err(FrameViolation::TextNotUtf8),
         }
         Ok(())
     }
 
     /// Of two broken rules the one counts that was broken first in the text, however the bytes were cut: what came out
     /// before the decompression failed is judged before the failure.
-    fn rank(&mut self, inflated: Result<(), Violation>, limit: usize) -> Result<(), Violation> {
+    fn rank(
+        &mut self,
+        inflated: Result<(), FrameViolation>,
+        limit: usize,
+    ) -> Result<(), FrameViolation> {
         inflated.or_else(|violation| self.check_within(limit).and(Err(violation)))
     }
 
@@ -89,7 +93,7 @@ impl Message {
         mut self,
         inflater: &mut Inflater,
         limit: usize,
-    ) -> Result<Event, Violation> {
+    ) -> Result<Event, FrameViolation> {
         if self.compressed {
             let inflated = inflater.finish(&mut self.data, limit);
             self.rank(inflated, limit)?;
@@ -98,7 +102,7 @@ impl Message {
             Kind::Binary => Ok(Event::Binary(self.data)),
             Kind::Text => match String::from_utf8(self.data) {
                 Ok(text) => Ok(Event::Text(text)),
-                Err(_) => Err(Violation::TextNotUtf8),
+                Err(_) => Err(FrameViolation::TextNotUtf8),
             },
         }
     }

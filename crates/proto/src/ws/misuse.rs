@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The application's fault, with what it gave. Never sent to a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Misuse {
+pub enum WebSocketMisuse {
     /// The sub-protocol is not one that the client has offered, so the client would fail the connection.
     Protocol {
         /// What the application chose.
@@ -34,7 +34,7 @@ pub enum Misuse {
     AfterClose,
 }
 
-impl fmt::Display for Misuse {
+impl fmt::Display for WebSocketMisuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol { protocol } => {
@@ -77,7 +77,7 @@ impl fmt::Display for Misuse {
     }
 }
 
-impl std::error::Error for Misuse {}
+impl std::error::Error for WebSocketMisuse {}
 
 /// Why something could not be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,11 +85,11 @@ pub enum SendError {
     /// The peer has closed the WebSocket, or is gone: nobody's fault.
     Disconnected,
     /// The application's fault.
-    Misuse(Misuse),
+    Misuse(WebSocketMisuse),
 }
 
-impl From<Misuse> for SendError {
-    fn from(misuse: Misuse) -> Self {
+impl From<WebSocketMisuse> for SendError {
+    fn from(misuse: WebSocketMisuse) -> Self {
         Self::Misuse(misuse)
     }
 }

@@ -1,6 +1,6 @@
 //! WebSocket (RFC 6455) with compression of messages (permessage-deflate, RFC 7692), the server's side.
 //!
-//! [`handshake::judge`] reads the opening handshake from a request and encodes the answer. After it, a [`Session`] owns
+//! [`handshake::judge`] reads the opening handshake from a request and encodes the answer. After it, a [`WebSocketSession`] owns
 //! the conversation: it turns bytes into messages and messages into bytes, answers pings, sends its own, and closes in
 //! both directions. It is made of a [`Decoder`] and an [`Encoder`], which can be used without it.
 //!
@@ -29,10 +29,10 @@ pub use decoder::{Decoder, Event};
 pub use deflate::{Deflate, DeflatePolicy};
 pub use encoder::Encoder;
 pub use keepalive::Timing;
-pub use misuse::{Misuse, SendError};
+pub use misuse::{SendError, WebSocketMisuse};
 pub use refusal::Refusal;
-pub use session::{Closure, Incoming, Received, Session};
-pub use violation::Violation;
+pub use session::{Closure, Incoming, Received, WebSocketSession};
+pub use violation::FrameViolation;
 
 /// Longest message in bytes, after decompression, where nobody asks for another limit: what Python's servers and
 /// clients have agreed on, large enough for any document and small enough to be held in memory.

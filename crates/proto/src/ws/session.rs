@@ -12,8 +12,8 @@ use super::decoder::{Decoder, Event};
 use super::deflate::Deflate;
 use super::encoder::Encoder;
 use super::keepalive::{Due, Keepalive, Timing};
-use super::misuse::{Misuse, SendError};
-use super::violation::Violation;
+use super::misuse::{SendError, WebSocketMisuse};
+use super::violation::FrameViolation;
 
 /// The close code for a peer that has fallen silent: "an unexpected condition" (RFC 6455, section 7.4.1), which is also
 /// what Python's `websockets` sends.
@@ -31,17 +31,17 @@ const ABNORMAL_CODE: u16 = 1006;
 /// has to be sent is appended to the `out` of each call.
 ///
 /// The answers to a peer are never longer than what it sent, one close frame aside. A caller bounds what it holds for a
-/// peer that does not read by not receiving from it, with [`Session::pause`].
+/// peer that does not read by not receiving from it, with [`WebSocketSession::pause`].
 #[derive(Debug)]
-pub struct Session {
+pub struct WebSocketSession {
     decoder: Decoder,
     encoder: Encoder,
     timing: Timing,
-    state: State,
+    state: SessionState,
 }
 
 #[derive(Debug)]
-enum State {
+enum SessionState {
     Open(Keepalive),
     /// Nothing more is received, and this frame is our last; the application may have something to say before it.
     Parting {
@@ -82,7 +82,7 @@ pub enum Closure {
         reason: String,
     },
     /// The peer has broken a rule.
-    Violation(Violation),
+    Violation(FrameViolation),
     /// The peer has not answered a ping in time.
     Silence,
     /// The connection ended without a close frame.
@@ -125,7 +125,7 @@ pub enum Incoming {
     Closed(Closure),
 }
 
-/// What one call of [`Session::receive`] found.
+/// What one call of [`WebSocketSession::receive`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     /// How many bytes of the input were taken. Less than all of them: call again with the rest.
@@ -134,7 +134,7 @@ pub struct Received {
     pub incoming: Option<Incoming>,
 }
 
-impl Session {
+impl WebSocketSession {
     /// A WebSocket whose handshake is done, for messages of at most so many bytes, with the extension that was negotiated.
     #[must_use]
     pub fn new(
@@ -146,7 +146,7 @@ impl Session {
         Self {
             decoder: Decoder::new(message_bytes, deflate),
             encoder: Encoder::new(deflate),
-            state: State::Open(Keepalive::new(&timing, now)),
+            state: SessionState::Open(Keepalive::new(&timing, now)),
             timing,
         }
     }
@@ -159,11 +159,11 @@ impl Session {
         received
     }
 
-    /// As [`Session::receive`], but where the peer has ended it our close frame is left to [`Session::part`]: until then
+    /// As [`WebSocketSession::receive`], but where the peer has ended it our close frame is left to [`WebSocketSession::part`]: until then
     /// the application can answer the messages that came before ("an endpoint MAY delay sending a Close frame until its
     /// current message is sent", RFC 6455, section 5.5.1).
     pub fn hear(&mut self, input: &[u8], out: &mut Vec<u8>) -> Received {
-        if let State::Open(keepalive) = &mut self.state
+        if let SessionState::Open(keepalive) = &mut self.state
             && !input.is_empty()
         {
             keepalive.heard();
@@ -193,7 +193,7 @@ impl Session {
     /// Data and pings that cross our close frame are passed over: the application has said that it is done, and nothing
     /// may be sent any more.
     fn handle(&mut self, event: Event, out: &mut Vec<u8>) -> Option<Incoming> {
-        let is_open = matches!(self.state, State::Open(_));
+        let is_open = matches!(self.state, SessionState::Open(_));
         match event {
             Event::Text(text) if is_open => Some(Incoming::Text(text)),
             Event::Binary(data) if is_open => Some(Incoming::Binary(data)),
@@ -221,7 +221,7 @@ impl Session {
         }
     }
 
-    fn fail(&mut self, violation: Violation) -> Closure {
+    fn fail(&mut self, violation: FrameViolation) -> Closure {
         match self.end(Ended::ByPeer) {
             Some(closure) => closure,
             None => {
@@ -235,41 +235,44 @@ impl Session {
     fn prepare_to_part(&mut self, code: Option<u16>, reason: &str) {
         let mut close = Vec::new();
         self.encoder.close(code, reason, &mut close).ok();
-        self.state = State::Parting { close };
+        self.state = SessionState::Parting { close };
     }
 
     /// Sends the close frame that is owed to the peer, if one is.
     pub fn part(&mut self, out: &mut Vec<u8>) {
-        if let State::Parting { close } = &mut self.state {
+        if let SessionState::Parting { close } = &mut self.state {
             out.append(close);
-            self.state = State::Over(Ended::ByPeer);
+            self.state = SessionState::Over(Ended::ByPeer);
         }
     }
 
     /// Makes it over. What the application has closed itself was closed by it, whatever came after.
     fn end(&mut self, by: Ended) -> Option<Closure> {
-        match std::mem::replace(&mut self.state, State::Over(by)) {
-            State::Closing { code, reason, .. } => {
-                self.state = State::Over(Ended::ByApplication);
+        match std::mem::replace(&mut self.state, SessionState::Over(by)) {
+            SessionState::Closing { code, reason, .. } => {
+                self.state = SessionState::Over(Ended::ByApplication);
                 Some(Closure::ByApplication { code, reason })
             }
-            State::Over(before) => {
-                self.state = State::Over(before);
+            SessionState::Over(before) => {
+                self.state = SessionState::Over(before);
                 None
             }
-            State::Open(_) | State::Parting { .. } => None,
+            SessionState::Open(_) | SessionState::Parting { .. } => None,
         }
     }
 
     /// Whether what comes from the peer is still looked at.
     fn receives(&self) -> bool {
-        matches!(self.state, State::Open(_) | State::Closing { .. })
+        matches!(
+            self.state,
+            SessionState::Open(_) | SessionState::Closing { .. }
+        )
     }
 
     /// Sends a text message.
     ///
     /// # Errors
-    /// [`SendError::Disconnected`] when the peer has ended it, [`Misuse::AfterClose`] when the application has.
+    /// [`SendError::Disconnected`] when the peer has ended it, [`WebSocketMisuse::AfterClose`] when the application has.
     pub fn send_text(&mut self, text: &str, out: &mut Vec<u8>) -> Result<(), SendError> {
         self.check_open()?;
         self.encoder.text(text, out);
@@ -279,7 +282,7 @@ impl Session {
     /// Sends a binary message.
     ///
     /// # Errors
-    /// [`SendError::Disconnected`] when the peer has ended it, [`Misuse::AfterClose`] when the application has.
+    /// [`SendError::Disconnected`] when the peer has ended it, [`WebSocketMisuse::AfterClose`] when the application has.
     pub fn send_binary(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
         self.check_open()?;
         self.encoder.binary(data, out);
@@ -289,7 +292,7 @@ impl Session {
     /// Sends a close frame, and waits for the peer's, unless that has come: the peer's code is then the one that counts.
     ///
     /// # Errors
-    /// [`SendError::Disconnected`] when the peer has ended it, a [`Misuse`] when the application has, or when the code or
+    /// [`SendError::Disconnected`] when the peer has ended it, a [`WebSocketMisuse`] when the application has, or when the code or
     /// the reason cannot be sent.
     pub fn close(
         &mut self,
@@ -304,7 +307,7 @@ impl Session {
             return Ok(());
         }
         self.encoder.close(Some(code), reason, out)?;
-        self.state = State::Closing {
+        self.state = SessionState::Closing {
             code,
             reason: reason.to_owned(),
             deadline: now.saturating_add(self.timing.close_timeout),
@@ -314,17 +317,17 @@ impl Session {
 
     fn check_open(&self) -> Result<(), SendError> {
         match self.state {
-            State::Open(_) | State::Parting { .. } => Ok(()),
-            State::Closing { .. } | State::Over(Ended::ByApplication) => {
-                Err(Misuse::AfterClose.into())
+            SessionState::Open(_) | SessionState::Parting { .. } => Ok(()),
+            SessionState::Closing { .. } | SessionState::Over(Ended::ByApplication) => {
+                Err(WebSocketMisuse::AfterClose.into())
             }
-            State::Over(Ended::ByPeer) => Err(SendError::Disconnected),
+            SessionState::Over(Ended::ByPeer) => Err(SendError::Disconnected),
         }
     }
 
     /// The connection is gone. Says how the WebSocket ended, unless that was said before.
     pub fn disconnected(&mut self) -> Option<Closure> {
-        let was_open = matches!(self.state, State::Open(_));
+        let was_open = matches!(self.state, SessionState::Open(_));
         self.end(Ended::ByPeer)
             .or(was_open.then_some(Closure::Lost))
     }
@@ -332,25 +335,25 @@ impl Session {
     /// Nothing is read from the peer from now on, so it is not expected to answer: no pings are sent. A close frame of
     /// ours keeps its time-out.
     pub fn pause(&mut self) {
-        if let State::Open(keepalive) = &mut self.state {
+        if let SessionState::Open(keepalive) = &mut self.state {
             keepalive.pause();
         }
     }
 
     /// The peer is read from again.
     pub fn resume(&mut self, now: Duration) {
-        if let State::Open(keepalive) = &mut self.state {
+        if let SessionState::Open(keepalive) = &mut self.state {
             keepalive.resume(&self.timing, now);
         }
     }
 
-    /// When [`Session::handle_timeout`] has to be called.
+    /// When [`WebSocketSession::handle_timeout`] has to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         match &self.state {
-            State::Open(keepalive) => keepalive.timeout(),
-            State::Closing { deadline, .. } => Some(*deadline),
-            State::Parting { .. } | State::Over(_) => None,
+            SessionState::Open(keepalive) => keepalive.timeout(),
+            SessionState::Closing { deadline, .. } => Some(*deadline),
+            SessionState::Parting { .. } | SessionState::Over(_) => None,
         }
     }
 
@@ -358,11 +361,13 @@ impl Session {
     /// did.
     pub fn handle_timeout(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Closure> {
         let due = match &mut self.state {
-            State::Open(keepalive) => keepalive.handle_timeout(&self.timing, now),
-            State::Closing { deadline, .. } if *deadline <= now => {
+            SessionState::Open(keepalive) => keepalive.handle_timeout(&self.timing, now),
+            SessionState::Closing { deadline, .. } if *deadline <= now => {
                 return self.end(Ended::ByApplication);
             }
-            State::Parting { .. } | State::Closing { .. } | State::Over(_) => Due::Nothing,
+            SessionState::Parting { .. } | SessionState::Closing { .. } | SessionState::Over(_) => {
+                Due::Nothing
+            }
         };
         match due {
             Due::Nothing => None,
@@ -384,18 +389,18 @@ impl Session {
     /// Whether the connection is to be closed, after what was appended has been sent.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self.state, State::Over(_))
+        matches!(self.state, SessionState::Over(_))
     }
 
     /// Whether neither side has ended it.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open(_))
+        matches!(self.state, SessionState::Open(_))
     }
 
-    /// Whether the peer has ended it and our close frame waits for [`Session::part`]. Messages can still be sent.
+    /// Whether the peer has ended it and our close frame waits for [`WebSocketSession::part`]. Messages can still be sent.
     #[must_use]
     pub fn is_parting(&self) -> bool {
-        matches!(self.state, State::Parting { .. })
+        matches!(self.state, SessionState::Parting { .. })
     }
 }

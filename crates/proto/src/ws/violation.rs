@@ -6,7 +6,7 @@ use crate::rules::rules;
 rules! {
     /// A rule of WebSocket that the peer has broken. The variant names the rule, not the input. Each sentence is short
     /// enough for a close frame.
-    pub enum Violation {
+    pub enum FrameViolation {
         /// The close code of the answer.
         code: "Closes with",
     }
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn every_rule_fits_a_close_frame() {
-        for violation in Violation::ALL {
+        for violation in FrameViolation::ALL {
             assert!(is_close_code(violation.code()), "{violation:?}");
             assert!(violation.rule().ends_with('.'), "{violation:?}");
             assert!(violation.rule().len() <= REASON_BYTES, "{violation:?}");

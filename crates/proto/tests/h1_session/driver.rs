@@ -2,7 +2,7 @@
 //! record of what came of them.
 
 use proto::h1::Session;
-use proto::h1::session::{Event, Leftover, Millis, Outcome, Overdue, Settings, Step};
+use proto::h1::session::{Action, Arrival, ExchangeEnd, Leftover, Millis, Overdue, Settings};
 use proto::{Limits, Request};
 
 /// Spans that no two time-outs share, so that a test tells them apart.
@@ -89,16 +89,16 @@ impl Driver {
         let heard = self.session.hear(&input, &self.settings, self.now);
         let (consumed, moved) = match heard {
             Ok(heard) => {
-                let moved = !matches!(heard.event, Event::Nothing);
+                let moved = !matches!(heard.event, Arrival::Nothing);
                 let consumed = heard.consumed;
                 match heard.event {
-                    Event::Nothing => {}
-                    Event::Request(request) => {
+                    Arrival::Nothing => {}
+                    Arrival::Request(request) => {
                         self.request = Some(request);
                         self.body.clear();
                         self.body_is_whole = !self.session.is_within_body();
                     }
-                    Event::Body { data, more } => {
+                    Arrival::Body { data, more } => {
                         self.body.extend_from_slice(data);
                         self.body_is_whole = !more;
                     }
@@ -128,7 +128,7 @@ impl Driver {
     }
 
     /// Ends an exchange whose response the client has taken.
-    pub(crate) fn over(&mut self, outcome: Outcome) -> Step {
+    pub(crate) fn over(&mut self, outcome: ExchangeEnd) -> Action {
         let leftover = Leftover {
             output: false,
             input: !self.inbound.is_empty(),
@@ -138,7 +138,7 @@ impl Driver {
     }
 
     /// Ends an exchange whose response waits for the client.
-    pub(crate) fn over_with_output(&mut self, outcome: Outcome) -> Step {
+    pub(crate) fn over_with_output(&mut self, outcome: ExchangeEnd) -> Action {
         let leftover = Leftover {
             output: true,
             input: !self.inbound.is_empty(),
@@ -150,7 +150,7 @@ impl Driver {
         step
     }
 
-    pub(crate) fn sent(&mut self) -> Step {
+    pub(crate) fn sent(&mut self) -> Action {
         self.session.sent(&self.settings, self.now)
     }
 
@@ -159,7 +159,7 @@ impl Driver {
     }
 
     /// Reads a request, begins its exchange and ends it.
-    pub(crate) fn serve(&mut self, bytes: &[u8], outcome: Outcome) -> Step {
+    pub(crate) fn serve(&mut self, bytes: &[u8], outcome: ExchangeEnd) -> Action {
         self.hear(bytes);
         self.session.begin();
         self.over(outcome)

@@ -15,7 +15,7 @@ mod uploads;
 mod vectors;
 
 use driver::{ACCEPTED, Driver, SETTINGS};
-use proto::h1::session::{Outcome, Overdue, Step};
+use proto::h1::session::{Action, ExchangeEnd, Overdue};
 
 const GET: &[u8] = b"GET /one HTTP/1.1\r\nHost: a\r\n\r\n";
 const NEXT: &[u8] = b"GET /two HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -32,7 +32,7 @@ fn a_kept_connection_serves_one_request_after_another() {
         assert!(driver.body_is_whole && !driver.session.is_idle());
         driver.session.begin();
         assert!(driver.session.is_answering());
-        assert_eq!(driver.over(Outcome::KeepAlive), Step::Stay);
+        assert_eq!(driver.over(ExchangeEnd::KeepAlive), Action::Stay);
         driver.now += 1000;
     }
 }
@@ -47,7 +47,7 @@ fn a_pipelined_request_waits_for_the_answer_to_the_one_before() {
     assert!(!driver.session.may_read());
     driver.hear(b"");
     assert_eq!(driver.target(), b"/one");
-    assert_eq!(driver.over(Outcome::KeepAlive), Step::Stay);
+    assert_eq!(driver.over(ExchangeEnd::KeepAlive), Action::Stay);
     driver.hear(b"");
     assert_eq!(
         (driver.target(), &driver.inbound[..]),
@@ -60,11 +60,14 @@ fn a_pipelined_request_waits_until_the_answer_has_been_taken() {
     let mut driver = Driver::new();
     driver.hear(&[GET, NEXT].concat());
     driver.session.begin();
-    assert_eq!(driver.over_with_output(Outcome::KeepAlive), Step::Stay);
+    assert_eq!(
+        driver.over_with_output(ExchangeEnd::KeepAlive),
+        Action::Stay
+    );
     assert!(driver.session.is_draining() && !driver.session.may_read());
     driver.hear(b"");
     assert_eq!(driver.target(), b"/one");
-    assert_eq!(driver.sent(), Step::Stay);
+    assert_eq!(driver.sent(), Action::Stay);
     driver.hear(b"");
     assert_eq!(driver.target(), b"/two");
 }
@@ -87,10 +90,10 @@ fn a_refused_request_is_the_last_that_is_read() {
     assert_eq!(driver.refused, Some("HostMissing"));
     assert!(driver.request.is_none());
     // The answer goes out; what the client still sends is dropped, not read as a request.
-    assert_eq!(driver.over(Outcome::Close), Step::Shut);
+    assert_eq!(driver.over(ExchangeEnd::Close), Action::Shut);
     driver.hear(GET);
     assert!(driver.request.is_none() && driver.inbound.is_empty());
-    assert_eq!(driver.session.ended(), Step::Close);
+    assert_eq!(driver.session.ended(), Action::Close);
 }
 
 #[test]
@@ -98,7 +101,7 @@ fn a_request_that_the_caller_refuses_is_the_last_too() {
     let mut driver = Driver::new();
     driver.hear(GET);
     driver.session.refuse();
-    assert_eq!(driver.over(Outcome::Close), Step::Shut);
+    assert_eq!(driver.over(ExchangeEnd::Close), Action::Shut);
     driver.hear(NEXT);
     assert_eq!(driver.target(), b"/one");
 }
@@ -151,7 +154,7 @@ fn what_is_left_of_a_connection_that_spoke_another_protocol_is_its_end() {
     driver.session = proto::h1::Session::ending();
     driver.took();
     assert!(driver.session.is_draining() && !driver.session.may_read());
-    assert_eq!(driver.sent(), Step::Shut);
+    assert_eq!(driver.sent(), Action::Shut);
     driver.hear(GET);
     assert!(driver.request.is_none());
     assert_eq!(driver.after(2000), Some(Overdue::Connection));

@@ -1,6 +1,6 @@
 //! Each time-out, from which moment it counts, and what it is told as.
 
-use proto::h1::session::{LINGER, Outcome, Overdue, Step};
+use proto::h1::session::{Action, ExchangeEnd, LINGER, Overdue};
 
 use super::GET;
 use super::driver::{Driver, SETTINGS};
@@ -18,7 +18,7 @@ fn a_client_that_never_speaks_is_waited_for_as_long_as_for_a_head() {
 #[test]
 fn an_idle_connection_has_its_keep_alive_time() {
     let mut driver = Driver::new();
-    assert_eq!(driver.serve(GET, Outcome::KeepAlive), Step::Stay);
+    assert_eq!(driver.serve(GET, ExchangeEnd::KeepAlive), Action::Stay);
     assert_eq!(driver.after(SETTINGS.keep_alive - 1), None);
     assert_eq!(driver.after(1), Some(Overdue::Connection));
 }
@@ -28,9 +28,12 @@ fn the_idle_time_begins_when_the_answer_has_been_taken() {
     let mut driver = Driver::new();
     driver.hear(GET);
     driver.session.begin();
-    assert_eq!(driver.over_with_output(Outcome::KeepAlive), Step::Stay);
+    assert_eq!(
+        driver.over_with_output(ExchangeEnd::KeepAlive),
+        Action::Stay
+    );
     driver.now += 50_000;
-    assert_eq!(driver.sent(), Step::Stay);
+    assert_eq!(driver.sent(), Action::Stay);
     assert_eq!(driver.patience(), Some(SETTINGS.keep_alive));
 }
 
@@ -47,7 +50,7 @@ fn a_head_has_to_arrive_in_time_however_many_pieces_it_comes_in() {
         Some(Overdue::Head)
     );
     // It is answered, and then nothing more is read.
-    assert_eq!(driver.over(Outcome::Close), Step::Shut);
+    assert_eq!(driver.over(ExchangeEnd::Close), Action::Shut);
     driver.hear(&GET[9..]);
     assert!(driver.request.is_none());
 }
@@ -76,7 +79,7 @@ fn a_body_may_come_slowly_but_not_stand_still() {
     assert_eq!(driver.after(SETTINGS.body_timeout - 1), None);
     assert_eq!(driver.after(1), Some(Overdue::Body));
     assert!(!driver.session.is_within_body());
-    assert_eq!(driver.over(Outcome::Close), Step::Shut);
+    assert_eq!(driver.over(ExchangeEnd::Close), Action::Shut);
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn a_client_that_takes_nothing_is_overdue_until_it_does() {
     assert_eq!(driver.after(1), Some(Overdue::Send));
     driver.took();
     assert_eq!(driver.patience(), Some(SETTINGS.send_timeout));
-    assert_eq!(driver.sent(), Step::Stay);
+    assert_eq!(driver.sent(), Action::Stay);
     assert_eq!(driver.patience(), None);
 }
 
@@ -129,7 +132,7 @@ fn a_client_that_has_something_to_take_is_not_asked_for_its_body() {
     assert_eq!(driver.patience(), Some(SETTINGS.send_timeout));
     driver.now += SETTINGS.body_timeout + 1;
     assert_eq!(driver.session.handle_timeout(driver.now), None);
-    assert_eq!(driver.sent(), Step::Stay);
+    assert_eq!(driver.sent(), Action::Stay);
     assert_eq!(
         driver.patience(),
         Some(SETTINGS.body_timeout),
@@ -142,7 +145,10 @@ fn an_answer_that_is_not_taken_ends_a_connection_that_would_be_kept() {
     let mut driver = Driver::new();
     driver.hear(GET);
     driver.session.begin();
-    assert_eq!(driver.over_with_output(Outcome::KeepAlive), Step::Stay);
+    assert_eq!(
+        driver.over_with_output(ExchangeEnd::KeepAlive),
+        Action::Stay
+    );
     assert_eq!(driver.after(SETTINGS.send_timeout), Some(Overdue::Send));
     assert!(driver.session.is_draining(), "the caller closes it");
 }
@@ -152,7 +158,7 @@ fn a_client_has_a_while_to_end_its_side() {
     let mut driver = Driver::new();
     driver.hear(&[GET, GET].concat());
     driver.session.begin();
-    assert_eq!(driver.over(Outcome::Close), Step::Shut);
+    assert_eq!(driver.over(ExchangeEnd::Close), Action::Shut);
     assert_eq!(driver.patience(), Some(LINGER));
     assert_eq!(driver.after(LINGER - 1), None);
     driver.hear(b"more");
@@ -166,20 +172,20 @@ fn a_client_has_a_while_to_end_its_side() {
 #[test]
 fn the_end_of_the_server_shortens_idle_times() {
     let mut driver = Driver::new();
-    let _ = driver.serve(GET, Outcome::KeepAlive);
+    let _ = driver.serve(GET, ExchangeEnd::KeepAlive);
     driver.settings.keep_alive = 2000;
     driver.session.wind_down(&driver.settings, driver.now);
     assert_eq!(driver.patience(), Some(2000));
     driver.hear(GET);
     driver.session.begin();
-    assert_eq!(driver.over(Outcome::KeepAlive), Step::Stay);
+    assert_eq!(driver.over(ExchangeEnd::KeepAlive), Action::Stay);
     assert_eq!(driver.patience(), Some(2000));
 }
 
 #[test]
 fn the_end_of_the_server_prolongs_nothing_and_shortens_no_request() {
     let mut driver = Driver::new();
-    let _ = driver.serve(GET, Outcome::KeepAlive);
+    let _ = driver.serve(GET, ExchangeEnd::KeepAlive);
     driver.now += SETTINGS.keep_alive - 500;
     driver.settings.keep_alive = 2000;
     driver.session.wind_down(&driver.settings, driver.now);

@@ -2,7 +2,7 @@
 //! before they have been read.
 
 use proto::h1::CONTINUE;
-use proto::h1::session::{DISCARDED, Outcome, Overdue, Settings, Step};
+use proto::h1::session::{Action, DISCARDED, ExchangeEnd, Overdue, Settings};
 
 use super::NEXT;
 use super::driver::{Driver, Feed, SETTINGS};
@@ -26,7 +26,7 @@ fn a_body_that_comes_with_its_head_is_complete_at_once() {
     assert_eq!(driver.inbound, NEXT);
     assert!(!driver.session.is_within_body());
     driver.session.begin();
-    assert_eq!(driver.over(Outcome::KeepAlive), Step::Stay);
+    assert_eq!(driver.over(ExchangeEnd::KeepAlive), Action::Stay);
     driver.hear(b"");
     assert_eq!(driver.target(), b"/two");
 }
@@ -51,7 +51,7 @@ fn a_body_comes_in_pieces_before_or_after_its_exchange_begins() {
             (&driver.body[..], driver.body_is_whole),
             (b"hello".as_slice(), true)
         );
-        assert_eq!(driver.over(Outcome::KeepAlive), Step::Stay);
+        assert_eq!(driver.over(ExchangeEnd::KeepAlive), Action::Stay);
         assert!(driver.session.is_idle());
     }
 }
@@ -78,7 +78,7 @@ fn a_body_that_breaks_a_rule_is_refused_where_it_does() {
     driver.hear(b"X");
     assert_eq!(driver.refused, Some("ChunkDataEnd"));
     assert_eq!(driver.body, b"abc");
-    assert_eq!(driver.over(Outcome::Close), Step::Shut);
+    assert_eq!(driver.over(ExchangeEnd::Close), Action::Shut);
     driver.hear(NEXT);
     assert_eq!(driver.target(), b"/up");
 }
@@ -92,7 +92,7 @@ fn a_body_that_is_refused_while_it_is_passed_on_ends_the_connection_with_the_ans
     assert_eq!(driver.refused, Some("ChunkSize"));
     assert!(!driver.session.may_read() && driver.session.is_answering());
     // Whatever the answer says of the connection: nothing more can be understood.
-    assert_eq!(driver.over(Outcome::KeepAlive), Step::Shut);
+    assert_eq!(driver.over(ExchangeEnd::KeepAlive), Action::Shut);
 }
 
 fn limited(body_limit: u64) -> Driver {
@@ -159,7 +159,7 @@ fn an_answer_before_a_small_rest_keeps_the_connection() {
         driver.hear(&post(5));
         driver.session.begin();
         assert_eq!(driver.session.rest_of_body(), Some(5));
-        assert_eq!(driver.over(Outcome::KeepAlive), Step::Stay);
+        assert_eq!(driver.over(ExchangeEnd::KeepAlive), Action::Stay);
         assert!(!driver.session.is_idle() && !driver.session.is_receiving());
         driver.request = None;
         driver.feed(b"hello", feed);
@@ -176,7 +176,7 @@ fn the_next_request_may_come_in_one_piece_with_the_rest() {
     let mut driver = Driver::new();
     driver.hear(&[&post(5)[..], b"h"].concat());
     driver.session.begin();
-    assert_eq!(driver.over(Outcome::KeepAlive), Step::Stay);
+    assert_eq!(driver.over(ExchangeEnd::KeepAlive), Action::Stay);
     driver.hear(&[b"ello", NEXT].concat());
     driver.hear(b"");
     assert_eq!(driver.target(), b"/two");
@@ -187,9 +187,12 @@ fn the_rest_is_read_when_the_answer_has_been_taken() {
     let mut driver = Driver::new();
     driver.hear(&post(5));
     driver.session.begin();
-    assert_eq!(driver.over_with_output(Outcome::KeepAlive), Step::Stay);
+    assert_eq!(
+        driver.over_with_output(ExchangeEnd::KeepAlive),
+        Action::Stay
+    );
     assert!(!driver.session.may_read());
-    assert_eq!(driver.sent(), Step::Stay);
+    assert_eq!(driver.sent(), Action::Stay);
     assert_eq!(driver.patience(), Some(SETTINGS.body_timeout));
     driver.hear(b"hello");
     assert!(driver.session.is_idle());
@@ -197,11 +200,11 @@ fn the_rest_is_read_when_the_answer_has_been_taken() {
 
 #[test]
 fn a_large_rest_ends_the_connection() {
-    for (length, step) in [(DISCARDED, Step::Stay), (DISCARDED + 1, Step::Shut)] {
+    for (length, step) in [(DISCARDED, Action::Stay), (DISCARDED + 1, Action::Shut)] {
         let mut driver = Driver::new();
         driver.hear(&post(length));
         driver.session.begin();
-        assert_eq!(driver.over(Outcome::KeepAlive), step, "{length}");
+        assert_eq!(driver.over(ExchangeEnd::KeepAlive), step, "{length}");
     }
 }
 
@@ -212,7 +215,7 @@ fn of_a_large_body_it_is_the_rest_that_counts() {
     driver.session.begin();
     driver.hear(b"x");
     assert_eq!(driver.session.rest_of_body(), Some(DISCARDED));
-    assert_eq!(driver.over(Outcome::KeepAlive), Step::Stay);
+    assert_eq!(driver.over(ExchangeEnd::KeepAlive), Action::Stay);
 }
 
 #[test]
@@ -221,7 +224,7 @@ fn a_rest_of_unknown_length_ends_the_connection() {
     driver.hear(&[CHUNKED, b"3\r\nabc\r\n"].concat());
     driver.session.begin();
     assert_eq!(driver.session.rest_of_body(), None);
-    assert_eq!(driver.over(Outcome::KeepAlive), Step::Shut);
+    assert_eq!(driver.over(ExchangeEnd::KeepAlive), Action::Shut);
 }
 
 #[test]
@@ -229,7 +232,7 @@ fn a_rest_is_not_read_for_a_connection_that_ends() {
     let mut driver = Driver::new();
     driver.hear(&post(5));
     driver.session.begin();
-    assert_eq!(driver.over(Outcome::Close), Step::Shut);
+    assert_eq!(driver.over(ExchangeEnd::Close), Action::Shut);
     driver.hear(&[b"hello", NEXT].concat());
     assert_eq!(driver.target(), b"/up");
 }
@@ -239,7 +242,7 @@ fn a_rest_that_does_not_come_ends_the_connection_without_a_word() {
     let mut driver = Driver::new();
     driver.hear(&post(5));
     driver.session.begin();
-    let _ = driver.over(Outcome::KeepAlive);
+    let _ = driver.over(ExchangeEnd::KeepAlive);
     assert_eq!(driver.after(SETTINGS.body_timeout - 1), None);
     driver.hear(b"h");
     assert_eq!(driver.after(SETTINGS.body_timeout - 1), None);
@@ -251,7 +254,7 @@ fn a_rest_is_waited_for_no_longer_than_the_server_lives() {
     let mut driver = Driver::new();
     driver.hear(&post(5));
     driver.session.begin();
-    let _ = driver.over(Outcome::KeepAlive);
+    let _ = driver.over(ExchangeEnd::KeepAlive);
     driver.settings.keep_alive = 2000;
     driver.session.wind_down(&driver.settings, driver.now);
     assert_eq!(driver.patience(), Some(2000));

@@ -1,7 +1,7 @@
 //! Every case of `vectors/http1` through a session: whole, byte by byte, and with bytes of a next request behind it.
 
 use proto::Request;
-use proto::h1::session::{Outcome as End, Overdue, Settings, Step};
+use proto::h1::session::{Action, ExchangeEnd as End, Overdue, Settings};
 
 use super::NEXT;
 use super::cases::{Accepted, Case, Outcome, Part, read_all};
@@ -43,11 +43,11 @@ fn check(case: &Case, tail: &[u8], feed: Feed) {
 /// The answer goes out, and no byte is understood any more.
 fn check_the_end(driver: &mut Driver, context: &str) {
     let before = driver.target().to_vec();
-    assert_eq!(driver.over(End::Close), Step::Shut, "{context}");
+    assert_eq!(driver.over(End::Close), Action::Shut, "{context}");
     driver.hear(NEXT);
     assert!(driver.inbound.is_empty(), "{context}: all is dropped");
     assert_eq!(driver.target(), before, "{context}");
-    assert_eq!(driver.session.ended(), Step::Close, "{context}");
+    assert_eq!(driver.session.ended(), Action::Close, "{context}");
 }
 
 fn check_waiting(driver: &mut Driver, part: Part, context: &str) {
@@ -76,13 +76,13 @@ fn check_what_follows(driver: &mut Driver, expected: &Accepted, tail: &[u8], con
     assert!(!driver.session.may_read(), "{context}");
     if !expected.keep_alive {
         let end = match tail.is_empty() {
-            true => Step::Close,
-            false => Step::Shut,
+            true => Action::Close,
+            false => Action::Shut,
         };
         assert_eq!(driver.over(End::Close), end, "{context}");
         return;
     }
-    assert_eq!(driver.over(End::KeepAlive), Step::Stay, "{context}");
+    assert_eq!(driver.over(End::KeepAlive), Action::Stay, "{context}");
     driver.hear(b"");
     if tail == NEXT {
         assert_eq!(
@@ -131,7 +131,7 @@ fn every_case_ends_well_wherever_its_client_leaves() {
             driver.hear(&case.bytes[..end]);
             assert_eq!(
                 driver.session.ended(),
-                Step::Close,
+                Action::Close,
                 "{} at {end}",
                 case.name
             );

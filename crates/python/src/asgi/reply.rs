@@ -33,7 +33,7 @@ pub(super) enum Stuck {
     /// The client.
     Lost(SinkError),
     /// What was asked of a WebSocket.
-    Misuse(ws::Misuse),
+    Misuse(ws::WebSocketMisuse),
 }
 
 impl From<SinkError> for Stuck {

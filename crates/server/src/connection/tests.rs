@@ -258,14 +258,14 @@ fn a_client_that_waits_for_permission_gets_it_at_once_from_a_server_that_collect
 #[test]
 fn a_request_that_finds_no_thread_stays_unread_while_another_worker_may_take_it() {
     let mut driver = Driver::new();
-    driver.turn.places.free = 0;
-    driver.turn.places.has_others = true;
+    driver.turn.admission.free = 0;
+    driver.turn.admission.has_others = true;
     assert_eq!(driver.sends(GET), Fate::Open);
     assert!(driver.take().is_none());
     assert!(driver.connection.is_between_requests() && driver.connection.inbound.is_empty());
-    assert_eq!(driver.turn.places.deferred, [driver.connection.id]);
+    assert_eq!(driver.turn.admission.deferred, [driver.connection.id]);
     assert_eq!(driver.later(1_000_000_000), Fate::Open, "it may wait");
-    driver.turn.places.free = 1;
+    driver.turn.admission.free = 1;
     let fate = driver.connection.end_deferral(&mut driver.turn);
     assert_eq!(fate, Fate::Open);
     assert!(driver.take().is_some());
@@ -274,9 +274,9 @@ fn a_request_that_finds_no_thread_stays_unread_while_another_worker_may_take_it(
 #[test]
 fn a_worker_that_is_alone_reads_on_though_no_thread_is_free() {
     let mut driver = Driver::new();
-    driver.turn.places.free = 0;
+    driver.turn.admission.free = 0;
     assert_eq!(driver.sends(GET), Fate::Open);
-    assert!(driver.turn.places.deferred.is_empty() && driver.turn.ready.len() == 1);
+    assert!(driver.turn.admission.deferred.is_empty() && driver.turn.ready.len() == 1);
 }
 
 #[test]
@@ -285,8 +285,8 @@ fn what_is_read_of_a_request_binds_it_to_its_worker() {
     assert!(driver.connection.is_between_requests());
     assert_eq!(driver.sends(&GET[..9]), Fate::Open);
     assert!(!driver.connection.is_between_requests());
-    driver.turn.places.free = 0;
-    driver.turn.places.has_others = true;
+    driver.turn.admission.free = 0;
+    driver.turn.admission.has_others = true;
     assert_eq!(driver.sends(&GET[9..]), Fate::Open);
     assert_eq!(driver.turn.ready.len(), 1);
 }
@@ -294,7 +294,7 @@ fn what_is_read_of_a_request_binds_it_to_its_worker() {
 #[test]
 fn a_connection_takes_turns_with_others() {
     let mut driver = Driver::new();
-    driver.turn.places.free = 1;
+    driver.turn.admission.free = 1;
     // More than one turn reads; the rest is read in the next.
     let body = vec![b'x'; 150_000];
     let head = format!(

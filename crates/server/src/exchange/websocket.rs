@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use proto::h1::ResponseHead;
 use proto::ws::handshake::{self, Acceptance, Handshake};
-use proto::ws::{Incoming, Misuse, Refusal, SendError, Session};
+use proto::ws::{Incoming, Refusal, SendError, WebSocketMisuse, WebSocketSession};
 
 use super::Exchange;
 use crate::call::Call;
@@ -32,7 +32,7 @@ pub enum AcceptFailure {
     /// The client is gone.
     Lost(SinkError),
     /// The application asked for what cannot be; the exchange can still be answered.
-    Misuse(Box<Call>, Misuse),
+    Misuse(Box<Call>, WebSocketMisuse),
 }
 
 impl Exchange {
@@ -80,7 +80,7 @@ impl Call {
         if let Err(misuse) = handshake.encode(&acceptance, &mut head) {
             return Err(AcceptFailure::Misuse(Box::new(self), misuse));
         }
-        let session = |now| Session::new(message_bytes, deflate, timing, now);
+        let session = |now| WebSocketSession::new(message_bytes, deflate, timing, now);
         let link = Arc::clone(self.link());
         let shared = Arc::new(SharedWebSocket::new(link, session, Instant::now()));
         self.reply
@@ -129,7 +129,7 @@ impl WebSocket {
     fn send(
         &mut self,
         length: usize,
-        make: impl FnOnce(&mut Session, &mut Vec<u8>) -> Result<(), SendError>,
+        make: impl FnOnce(&mut WebSocketSession, &mut Vec<u8>) -> Result<(), SendError>,
     ) -> Result<Room, SendFailure> {
         let turn = self.call.dispatcher().turns.load(Ordering::Relaxed);
         let (delivery, limit) = self.shared.say(turn, make)?;

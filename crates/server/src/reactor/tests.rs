@@ -366,7 +366,7 @@ fn a_request_that_waits_for_a_thread_travels_to_a_worker_that_has_one() {
     // Another request takes the one thread, as the next turn sees it.
     arbiter.board.slot(1).set_in_flight(1);
     client.write_all(GET).unwrap();
-    full.until(0, |reactor| !reactor.turn.places.deferred.is_empty());
+    full.until(0, |reactor| !reactor.turn.admission.deferred.is_empty());
     assert!(full.reactor.turn.ready.is_empty(), "it is not read");
     full.turn(0);
     assert_eq!(full.reactor.connections.len(), 1, "nobody is free");
@@ -385,10 +385,10 @@ fn a_request_that_waits_is_read_when_a_thread_is_free_here() {
     worker.reactor.turn.ready.clear();
     worker.finish(id, Outcome::KeepAlive);
     client.write_all(GET).unwrap();
-    worker.until(0, |reactor| !reactor.turn.places.deferred.is_empty());
+    worker.until(0, |reactor| !reactor.turn.admission.deferred.is_empty());
     worker.turn(1);
     assert_eq!(worker.reactor.turn.ready.len(), 1);
-    assert!(worker.reactor.turn.places.deferred.is_empty());
+    assert!(worker.reactor.turn.admission.deferred.is_empty());
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn requests_that_wait_are_read_when_no_other_worker_is_left() {
     worker.reactor.turn.ready.clear();
     worker.finish(id, Outcome::KeepAlive);
     client.write_all(GET).unwrap();
-    worker.until(0, |reactor| !reactor.turn.places.deferred.is_empty());
+    worker.until(0, |reactor| !reactor.turn.admission.deferred.is_empty());
     arbiter.queue.close();
     worker.reactor.turn.dispatcher.shut_down(Shutdown::Graceful);
     worker.until(0, |reactor| reactor.turn.ready.len() == 1);

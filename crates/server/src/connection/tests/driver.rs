@@ -70,7 +70,7 @@ impl Driver {
         let poll = Poll::new().unwrap();
         let mut turn = Turn::new(dispatcher(config, service, &poll));
         turn.clock.now = 1_000_000;
-        turn.places.free = 4;
+        turn.admission.free = 4;
         let (near, far) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
         near.set_nonblocking(true).unwrap();
         far.set_nonblocking(true).unwrap();
