@@ -87,11 +87,20 @@
 # The longest field (header) of a request in bytes, its name included.
 # limit_request_field_size = 8190
 
+# How many bytes of memory unfinished request heads may take over all connections of a worker; 0 is unlimited.
+# limit_head_memory = 67108864
+
 # The longest request body in bytes; 0 is unlimited.
-# limit_request_body = 0
+# limit_request_body = 1073741824
 
 # How many bytes of one response may wait on disk for a client that reads slowly; 0 is none.
-# limit_response_spool = 1073741824
+# limit_response_spool = 268435456
+
+# How many bytes of disk the temporary files of one worker may take; 0 is unlimited.
+# limit_spool = 2147483648
+
+# How many bytes of disk the temporary files of all workers may take together; 0 is unlimited.
+# limit_spool_total = 8589934592
 
 # How many seconds a client may take for a whole request head; 0 is unlimited.
 # header_timeout = 10

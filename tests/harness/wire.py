@@ -7,6 +7,7 @@ checked the framing of what it read.
 from __future__ import annotations
 
 import json
+import select
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -156,6 +157,10 @@ class Wire:
         while chunk := self.receive():
             data += chunk
         return data
+
+    def has_arrived(self) -> bool:
+        """Whether there is something to receive, or the end, without waiting for it."""
+        return bool(self.buffer) or bool(select.select([self.socket], [], [], 0)[0])
 
     def rest_or_reset(self) -> bytes:
         """Everything up to the end of the stream, whichever end it takes."""

@@ -6,9 +6,10 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+
+use crate::disk::{Allowance, Disk, DiskError};
 
 /// More than this in memory goes to a temporary file, or where that may not be, makes the thread that streams wait.
 pub(crate) const HIGH_WATER: usize = 1024 * 1024;
@@ -32,11 +33,14 @@ const FILE_COST: usize = 16 * 1024;
 /// What a chunk counts beside its bytes: its place in the list and what the allocator adds.
 const CHUNK_COST: usize = 64;
 
+/// A temporary file does not become longer than this; what follows goes to another. The blocks of a file are given back when its last
+/// byte is sent, so a stream without end that its client takes slowly holds at most this much more than what waits.
+const SEGMENT: u64 = 64 * 1024 * 1024;
+
 /// Where a response that outgrows the memory may go.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spool<'a> {
-    /// `tmp_upload_dir`; the system's directory where there is none.
-    pub(crate) directory: Option<&'a Path>,
+    pub(crate) disk: &'a Disk,
     /// The most bytes of one response that may wait there (`limit_response_spool`).
     pub(crate) limit: u64,
 }
@@ -48,6 +52,8 @@ pub(crate) struct Backlog {
     left: u64,
     /// Memory that the pieces hold.
     memory: usize,
+    /// The log has been told that the rest of the response has to stay in memory.
+    told: bool,
 }
 
 #[derive(Debug)]
@@ -62,8 +68,8 @@ pub(crate) struct Range {
     pub(crate) file: File,
     pub(crate) offset: u64,
     pub(crate) left: u64,
-    /// A temporary file of ours, to which what comes next may be added.
-    grows: bool,
+    /// What a temporary file of ours may take, to which what comes next is added.
+    allowance: Option<Allowance>,
 }
 
 impl Range {
@@ -72,8 +78,13 @@ impl Range {
             file,
             offset,
             left,
-            grows: false,
+            allowance: None,
         }
+    }
+
+    /// Whether more may be added.
+    fn grows(&self) -> bool {
+        self.allowance.is_some() && self.offset + self.left < SEGMENT
     }
 }
 
@@ -211,22 +222,30 @@ impl Backlog {
         if self.memory <= HIGH_WATER || self.left > spool.limit {
             return;
         }
-        if let Err(error) = self.try_spill(spool) {
-            log::warn!("what waits for a slow client stays in memory: {error}");
+        if let Err(error) = self.try_spill(spool)
+            && !self.told
+        {
+            self.told = true;
+            log::warn!(
+                "what waits for a slow client stays in memory, and its thread waits: {error}"
+            );
         }
     }
 
-    fn try_spill(&mut self, spool: Spool<'_>) -> io::Result<()> {
+    fn try_spill(&mut self, spool: Spool<'_>) -> Result<(), DiskError> {
         let is_file = |piece: &Piece| matches!(piece, Piece::File(_));
         let last_file = self.pieces.iter().rposition(is_file);
         let mut tail = self.pieces.split_off(last_file.map_or(0, |last| last + 1));
-        let result = self.spool_file(spool).and_then(|mut range| {
-            let written = move_into(&mut range, &mut tail);
-            if range.left > 0 {
-                self.pieces.push_back(Piece::File(range));
-            }
-            written
-        });
+        let mut result = Ok(());
+        while result.is_ok() && !tail.is_empty() {
+            result = self.spool_file(spool).and_then(|mut range| {
+                let written = move_into(&mut range, &mut tail);
+                if range.left > 0 {
+                    self.pieces.push_back(Piece::File(range));
+                }
+                written
+            });
+        }
         self.pieces.append(&mut tail);
         // Once for each megabyte, and there are few pieces then.
         self.memory = self.pieces.iter().map(Piece::memory).sum();
@@ -234,18 +253,15 @@ impl Backlog {
     }
 
     /// The temporary file at the end, or a new one.
-    fn spool_file(&mut self, spool: Spool<'_>) -> io::Result<Range> {
+    fn spool_file(&mut self, spool: Spool<'_>) -> Result<Range, DiskError> {
         match self.pieces.pop_back() {
-            Some(Piece::File(range)) if range.grows => return Ok(range),
+            Some(Piece::File(range)) if range.grows() => return Ok(range),
             Some(other) => self.pieces.push_back(other),
             None => {}
         }
-        let file = match spool.directory {
-            Some(directory) => tempfile::tempfile_in(directory)?,
-            None => tempfile::tempfile()?,
-        };
+        let (file, allowance) = spool.disk.create()?;
         Ok(Range {
-            grows: true,
+            allowance: Some(allowance),
             ..Range::new(file, 0, 0)
         })
     }
@@ -256,13 +272,18 @@ impl Backlog {
     }
 }
 
-/// Moves the chunks to the end of a file, as far as it can be written.
-fn move_into(range: &mut Range, chunks: &mut VecDeque<Piece>) -> io::Result<()> {
+/// Moves the chunks to the end of a file, as far as it can be written and may grow.
+fn move_into(range: &mut Range, chunks: &mut VecDeque<Piece>) -> Result<(), DiskError> {
     while let Some(Piece::Bytes { data, sent }) = chunks.front() {
+        if !range.grows() {
+            break;
+        }
         let waiting = &data[*sent..];
-        range
-            .file
-            .write_all_at(waiting, range.offset + range.left)?;
+        let end = range.offset + range.left;
+        if let Some(allowance) = &mut range.allowance {
+            allowance.grow_to(end + waiting.len() as u64)?;
+        }
+        range.file.write_all_at(waiting, end)?;
         range.left += waiting.len() as u64;
         chunks.pop_front();
     }
@@ -274,6 +295,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::disk::tests::disk;
 
     /// All bytes in order, as a socket that takes at most `step` at once would get them.
     fn drain(backlog: &mut Backlog, step: usize) -> Vec<u8> {
@@ -316,10 +338,12 @@ mod tests {
         file
     }
 
-    const SPOOL: Spool<'_> = Spool {
-        directory: None,
-        limit: u64::MAX,
-    };
+    fn spool(disk: &Disk) -> Spool<'_> {
+        Spool {
+            disk,
+            limit: u64::MAX,
+        }
+    }
 
     #[test]
     fn a_million_small_pieces_are_a_few_chunks() {
@@ -370,6 +394,7 @@ mod tests {
 
     #[test]
     fn everything_leaves_in_order_whatever_it_was_pushed_as() {
+        let disk = disk(0);
         // A linear congruential generator: the same sizes in every run.
         let mut seed = 1u64;
         let mut next = |bound: usize| {
@@ -391,7 +416,7 @@ mod tests {
                         backlog.push(&[&data[..data.len() / 2], &data[data.len() / 2..]], sent);
                         expected.extend_from_slice(&data[sent..]);
                     }
-                    2 => backlog.spill(SPOOL),
+                    2 => backlog.spill(spool(&disk)),
                     _ => {
                         backlog.push(&[&data], 0);
                         expected.extend_from_slice(&data);
@@ -407,6 +432,7 @@ mod tests {
 
     #[test]
     fn what_spills_is_held_on_disk_in_one_file() {
+        let disk = disk(0);
         let (mut backlog, mut expected) = (Backlog::default(), Vec::new());
         backlog.push(&[b"head"], 0);
         backlog.push_file(Range::new(file(b"middle"), 0, 6));
@@ -415,7 +441,7 @@ mod tests {
             backlog.push(&[&[number as u8]], 0);
             expected.push(number as u8);
             if backlog.memory() > HIGH_WATER {
-                backlog.spill(SPOOL);
+                backlog.spill(spool(&disk));
                 check_totals(&backlog);
                 assert!(backlog.memory() < HIGH_WATER && backlog.pieces.len() == 3);
             }
@@ -428,13 +454,38 @@ mod tests {
         let mut backlog = Backlog::default();
         backlog.push(&[&vec![1; 2 * HIGH_WATER]], 0);
         let before = backlog.memory();
-        backlog.spill(Spool { limit: 1, ..SPOOL });
-        let nowhere = Some(Path::new("/nonexistent"));
+        let (free, full) = (disk(0), disk(1));
         backlog.spill(Spool {
-            directory: nowhere,
-            ..SPOOL
+            limit: 1,
+            ..spool(&free)
         });
-        check_totals(&backlog);
+        let nowhere = Disk {
+            directory: Some("/nonexistent".into()),
+            ..disk(0)
+        };
+        for disk in [&nowhere, &full] {
+            backlog.spill(spool(disk));
+            check_totals(&backlog);
+        }
         assert_eq!(backlog.memory(), before);
+    }
+
+    #[test]
+    fn the_disk_is_given_back_with_what_waits_there() {
+        let disk = disk(0);
+        let mut backlog = Backlog::default();
+        let block = vec![7; 2 * HIGH_WATER];
+        for _ in 0..2 * SEGMENT / block.len() as u64 {
+            backlog.push(&[&block], 0);
+            backlog.spill(spool(&disk));
+        }
+        assert!(disk.slot.spooled() >= 2 * SEGMENT - HIGH_WATER as u64);
+        backlog.advance(SEGMENT + SEGMENT / 2);
+        assert!(
+            disk.slot.spooled() <= SEGMENT + HIGH_WATER as u64,
+            "the first file is gone"
+        );
+        backlog.clear();
+        assert_eq!(disk.slot.spooled(), 0);
     }
 }

@@ -2,8 +2,9 @@
 //! temporary file. A slow upload therefore holds a connection, never a Python thread.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io::{self, Read, Seek, SeekFrom, Write as _};
+
+use crate::disk::{Allowance, Disk, DiskError};
 
 /// How much of a body stays in memory. The usual form post or JSON document fits; a thousand slow uploads at once cost at
 /// most 256 MB.
@@ -17,15 +18,53 @@ pub enum Body {
     Empty,
     /// The bytes.
     Memory(Vec<u8>),
-    /// An unlinked temporary file, positioned at its start, and its length in bytes.
-    File(File, u64),
+    /// An unlinked temporary file.
+    File(BodyFile),
+}
+
+/// A body in a temporary file, positioned at its start. The disk that it takes is given back when this is dropped.
+#[derive(Debug)]
+pub struct BodyFile {
+    file: File,
+    length: u64,
+    _allowance: Option<Allowance>,
+}
+
+impl BodyFile {
+    /// The body in a file whose disk is not counted.
+    #[must_use]
+    pub fn new(file: File, length: u64) -> BodyFile {
+        BodyFile {
+            file,
+            length,
+            _allowance: None,
+        }
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+}
+
+impl Read for BodyFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+impl Seek for BodyFile {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
+    }
 }
 
 /// A body on its way in.
 #[derive(Debug)]
 pub(crate) struct BodyBuffer {
     memory: Vec<u8>,
-    file: Option<File>,
+    file: Option<(File, Allowance)>,
     length: u64,
 }
 
@@ -40,27 +79,26 @@ impl BodyBuffer {
         }
     }
 
-    /// Adds a piece. `directory` is where a temporary file goes (`tmp_upload_dir`).
+    /// Adds a piece.
     ///
     /// # Errors
-    /// The temporary file could not be made or written: no space, no right.
-    pub(crate) fn push(&mut self, piece: &[u8], directory: Option<&Path>) -> io::Result<()> {
-        self.length += piece.len() as u64;
-        if let Some(file) = &mut self.file {
-            return file.write_all(piece);
-        }
-        if self.memory.len() + piece.len() <= IN_MEMORY {
+    /// The temporary file could not be made or written, or there are too many of them.
+    pub(crate) fn push(&mut self, piece: &[u8], disk: &Disk) -> Result<(), DiskError> {
+        let length = self.length + piece.len() as u64;
+        if let Some((file, allowance)) = &mut self.file {
+            allowance.grow_to(length)?;
+            file.write_all(piece)?;
+        } else if self.memory.len() + piece.len() <= IN_MEMORY {
             self.memory.extend_from_slice(piece);
-            return Ok(());
+        } else {
+            let (mut file, mut allowance) = disk.create()?;
+            allowance.grow_to(length)?;
+            file.write_all(&self.memory)?;
+            file.write_all(piece)?;
+            self.memory = Vec::new();
+            self.file = Some((file, allowance));
         }
-        let mut file = match directory {
-            Some(directory) => tempfile::tempfile_in(directory)?,
-            None => tempfile::tempfile()?,
-        };
-        file.write_all(&self.memory)?;
-        file.write_all(piece)?;
-        self.memory = Vec::new();
-        self.file = Some(file);
+        self.length = length;
         Ok(())
     }
 
@@ -75,9 +113,13 @@ impl BodyBuffer {
     /// The temporary file could not be rewound.
     pub(crate) fn finish(self) -> io::Result<Body> {
         match self.file {
-            Some(mut file) => {
-                file.seek(SeekFrom::Start(0))?;
-                Ok(Body::File(file, self.length))
+            Some((mut file, allowance)) => {
+                file.rewind()?;
+                Ok(Body::File(BodyFile {
+                    file,
+                    length: self.length,
+                    _allowance: Some(allowance),
+                }))
             }
             None if self.memory.is_empty() => Ok(Body::Empty),
             None => Ok(Body::Memory(self.memory)),
@@ -87,30 +129,48 @@ impl BodyBuffer {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use sys::scoreboard::SpoolFull;
 
     use super::*;
+    use crate::disk::tests::disk;
 
     #[test]
     fn a_body_beyond_the_bound_moves_to_a_file_whole() {
+        let disk = disk(0);
         let mut buffer = BodyBuffer::new(None);
         let piece = [7u8; 1000];
         for _ in 0..300 {
-            buffer.push(&piece, None).unwrap();
+            buffer.push(&piece, &disk).unwrap();
         }
-        let Body::File(mut file, length) = buffer.finish().unwrap() else {
+        let Body::File(mut file) = buffer.finish().unwrap() else {
             panic!("not in a file")
         };
         let mut read = Vec::new();
         file.read_to_end(&mut read).unwrap();
-        assert_eq!((length, read.len()), (300_000, 300_000));
+        assert_eq!((file.length(), read.len()), (300_000, 300_000));
         assert!(read.iter().all(|byte| *byte == 7));
+        assert!(disk.slot.spooled() >= 300_000);
+        drop(file);
+        assert_eq!(disk.slot.spooled(), 0);
+    }
+
+    #[test]
+    fn a_body_for_which_there_is_no_room_is_refused_when_it_grows() {
+        let disk = disk(1_000_000);
+        let (mut first, mut second) = (BodyBuffer::new(None), BodyBuffer::new(None));
+        first.push(&[7; 500_000], &disk).unwrap();
+        second.push(&[7; IN_MEMORY], &disk).unwrap();
+        let refused = second.push(&[7; 500_000], &disk);
+        assert!(matches!(refused, Err(DiskError::Full(SpoolFull::Worker))));
+        drop(first);
+        second.push(&[7; 500_000], &disk).unwrap();
     }
 
     #[test]
     fn a_small_body_stays_in_memory() {
+        let disk = disk(1);
         let mut buffer = BodyBuffer::new(Some(3));
-        buffer.push(b"abc", None).unwrap();
+        buffer.push(b"abc", &disk).unwrap();
         assert!(matches!(buffer.finish().unwrap(), Body::Memory(bytes) if bytes == b"abc"));
     }
 }

@@ -23,6 +23,7 @@ use proto::h1::session::ExchangeEnd;
 use crate::codec::Codec;
 use crate::dispatcher::Outcome;
 use crate::exchange::ExchangeId;
+use crate::head_memory::HeadCharge;
 use crate::http1::Http1;
 use crate::inlet::Event;
 use crate::link::{Flushed, Link};
@@ -68,6 +69,8 @@ pub(crate) struct Connection {
     pub(crate) since: Instant,
     /// Bytes that have been read and belong to no request yet. An idle connection has none, and no buffer either.
     pub(crate) inbound: Vec<u8>,
+    /// What those bytes count for; see [`HeadMemory`](crate::head_memory::HeadMemory).
+    pub(crate) charge: Option<HeadCharge>,
     /// The socket may have more to read. It reports that once (edge-triggered), so it is remembered here.
     pub(crate) readable: bool,
     /// The client has ended its side; what is readable ends with the end of the stream.
@@ -118,6 +121,7 @@ impl Connection {
             codec: Codec::H1(Http1::new(turn.now().saturating_add(patience))),
             since: turn.clock.instant,
             inbound: unread,
+            charge: None,
             // The request often is there already when a connection is accepted: a look costs less than another wait.
             readable: true,
             half_closed: false,

@@ -13,6 +13,7 @@ use proto::{Framing, Request};
 use crate::body::{Body, BodyBuffer};
 use crate::codec::Codec;
 use crate::connection::{Connection, Fate};
+use crate::disk::DiskError;
 use crate::exchange::{Exchange, ExchangeId, Origin};
 use crate::inlet::{Departure, Event, Inlet};
 use crate::link::Delivery;
@@ -40,6 +41,17 @@ const FULL: Refusal = Refusal {
 const NO_SPACE: Refusal = Refusal {
     status: 500,
     rule: "The request body could not be stored.",
+    request: None,
+};
+
+const NO_ROOM: Refusal = Refusal {
+    status: 503,
+    rule: "The server has no room for the request body at the moment.",
+    request: None,
+};
+const HEADS_TOO_LARGE: Refusal = Refusal {
+    status: 503,
+    rule: "The server has no room for the request head at the moment.",
     request: None,
 };
 
@@ -266,11 +278,11 @@ fn take_body(
 impl Upload {
     /// Decodes what there is of the body and stores it. Returns the bytes used.
     fn take(&mut self, session: &mut Session, input: &[u8], turn: &Turn) -> Result<usize, Refusal> {
-        let directory = turn.dispatcher.options.spool_directory.as_deref();
+        let disk = &turn.dispatcher.options.disk;
         take_body(session, input, turn, |data, _| {
             self.buffer
-                .push(data, directory)
-                .map_err(|error| no_space(&error))
+                .push(data, disk)
+                .map_err(|error| no_room(&error))
         })
     }
 
@@ -278,14 +290,22 @@ impl Upload {
     fn complete(self) -> Result<Fed, Refusal> {
         match self.buffer.finish() {
             Ok(body) => Ok(Fed::Complete(self.request, self.scheme, body)),
-            Err(error) => Err(no_space(&error).of(self.request)),
+            Err(error) => Err(no_room(&error.into()).of(self.request)),
         }
     }
 }
 
-fn no_space(error: &io::Error) -> Refusal {
-    log::error!("a request body could not be stored in a temporary file: {error}");
-    NO_SPACE
+fn no_room(error: &DiskError) -> Refusal {
+    match error {
+        DiskError::Full(_) => {
+            log::warn!("a request body is refused with 503: {error}");
+            NO_ROOM
+        }
+        DiskError::Io(error) => {
+            log::error!("a request body could not be stored in a temporary file: {error}");
+            NO_SPACE
+        }
+    }
 }
 
 impl Connection {
@@ -377,6 +397,26 @@ impl Connection {
 
     /// Takes bytes in. What belongs to the next request is kept.
     fn feed(&mut self, input: &[u8], turn: &Turn) -> Result<Fed, Refusal> {
+        let fed = self.take_in(input, turn)?;
+        if self.inbound.is_empty() {
+            self.charge = None;
+            return Ok(fed);
+        }
+        let held = self.inbound.capacity();
+        let charge = self.charge.get_or_insert_with(|| turn.heads.charge(0));
+        charge.set(held);
+        // What belongs to the next request is charged, too, but it does not grow.
+        if matches!(fed, Fed::NeedMore) && charge.is_excessive() {
+            log::warn!(
+                "a request head of {} bytes is refused with 503: unfinished heads take limit_head_memory bytes",
+                self.inbound.len()
+            );
+            return Err(HEADS_TOO_LARGE);
+        }
+        Ok(fed)
+    }
+
+    fn take_in(&mut self, input: &[u8], turn: &Turn) -> Result<Fed, Refusal> {
         let Codec::H1(http) = &mut self.codec else {
             return Ok(Fed::NeedMore);
         };
@@ -398,6 +438,12 @@ impl Connection {
     }
 
     fn fed(&mut self, fed: Result<Fed, Refusal>, turn: &mut Turn) -> ControlFlow<Fate> {
+        if matches!(&fed, Err(refusal) if refusal.status == 413) {
+            log::warn!(
+                "a request body is refused with 413: it is longer than limit_request_body, {} bytes",
+                turn.settings.body_limit
+            );
+        }
         let fate = match fed {
             Ok(Fed::NeedMore) => self.permit_body(turn),
             Ok(Fed::Complete(request, ..) | Fed::Begun(request, ..)) if turn.is_full() => {

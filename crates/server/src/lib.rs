@@ -15,11 +15,13 @@ mod codec;
 mod connection;
 mod date;
 mod descriptors;
+mod disk;
 mod dispatcher;
 mod exchange;
 #[cfg(test)]
 mod fixtures;
 mod handover;
+mod head_memory;
 mod http1;
 mod inlet;
 mod life;
@@ -42,7 +44,7 @@ mod websockets;
 
 pub use accept::Listener;
 pub use access_log::{Entry, Left, unknown_atoms};
-pub use body::Body;
+pub use body::{Body, BodyFile};
 pub use call::Call;
 pub use exchange::{AcceptFailure, Exchange, ExchangeId, Presence, WebSocket};
 pub use handover::Siblings;

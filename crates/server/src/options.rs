@@ -1,7 +1,6 @@
 //! What the server needs of the settings, in the units it works in.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,9 +10,10 @@ use proto::h1::session::Settings;
 use proto::ws::{DeflatePolicy, Timing};
 use settings::{AddressSet, Config};
 use sys::pipe::Notifier;
-use sys::scoreboard::Slot;
+use sys::scoreboard::{Slot, SpoolLimits};
 
 use crate::backlog::Spool;
+use crate::disk::Disk;
 use crate::handover::Siblings;
 use crate::timers::Millis;
 
@@ -99,7 +99,10 @@ pub(crate) struct Options {
     pub(crate) graceful_timeout: Millis,
     pub(crate) trusted: AddressSet,
     pub(crate) secure_scheme_headers: Vec<(String, String)>,
-    pub(crate) spool_directory: Option<PathBuf>,
+    /// Where temporary files go.
+    pub(crate) disk: Disk,
+    /// Bytes of memory for request heads that have not arrived in full; 0 for no limit.
+    pub(crate) head_memory: usize,
     /// Bytes of a response that may wait in a temporary file for a slow client.
     pub(crate) response_spool: u64,
     max_requests: AtomicU64,
@@ -130,7 +133,7 @@ impl Options {
     /// Where what waits for a slow client may go.
     pub(crate) fn response_spool(&self) -> Spool<'_> {
         Spool {
-            directory: self.spool_directory.as_deref(),
+            disk: &self.disk,
             limit: self.response_spool,
         }
     }
@@ -180,7 +183,15 @@ impl Options {
             graceful_timeout: millis(config.graceful_timeout),
             trusted: trusted(config),
             secure_scheme_headers: config.secure_scheme_headers.clone(),
-            spool_directory: config.tmp_upload_dir.clone(),
+            head_memory: config.limit_head_memory,
+            disk: Disk {
+                directory: config.tmp_upload_dir.clone(),
+                slot: seat.slot.clone(),
+                limits: SpoolLimits {
+                    worker: config.limit_spool,
+                    total: config.limit_spool_total,
+                },
+            },
             response_spool: config.limit_response_spool,
             max_requests: AtomicU64::new(seat.max_requests),
             websockets: WebSockets::new(config),

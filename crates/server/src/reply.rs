@@ -25,6 +25,8 @@ use crate::sink::{FilePart, Room, Sink, SinkError};
 
 /// Pieces of a response that an event loop sends at once in a turn: more than most responses have.
 const FIRST_PARTS: u32 = 8;
+/// A longer piece is sent in parts of this many bytes: what the client does not take of one goes to disk before the next is copied.
+const PART: usize = 1024 * 1024;
 
 /// Where a response stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -296,9 +298,20 @@ impl Reply {
     /// # Errors
     /// As [`Reply::respond`]; or the client took nothing for `send_timeout`.
     pub fn write(&mut self, piece: &[u8]) -> Result<Progress, ReplyError> {
-        let progress = self.send(piece, Timing::AtOnce)?;
-        self.make_room()?;
-        Ok(progress)
+        let mut rest = piece;
+        loop {
+            let (part, behind) = rest.split_at(rest.len().min(PART));
+            let progress = self.send(part, Timing::AtOnce)?;
+            self.make_room()?;
+            if behind.is_empty() || progress == Progress::Enough {
+                return Ok(progress);
+            }
+            rest = behind;
+            if !self.sink.link().has_room() {
+                // An interruption ended the wait, and the caller has to look at it before it waits again.
+                return self.send(rest, Timing::AtOnce);
+            }
+        }
     }
 
     /// Waits where too much waits for the client, if it may not go to disk.

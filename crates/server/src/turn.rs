@@ -10,6 +10,7 @@ use proto::h1::session::Settings;
 use crate::connection::ConnectionId;
 use crate::dispatcher::Dispatcher;
 use crate::exchange::Exchange;
+use crate::head_memory::HeadMemory;
 use crate::inlet::Event;
 use crate::timers::{Millis, Timers};
 
@@ -32,6 +33,8 @@ pub(crate) struct Turn {
     /// What exchanges waited for and have to be told.
     pub(crate) events: Vec<Event>,
     pub(crate) scratch: Box<[u8]>,
+    /// The memory of heads that have not arrived in full.
+    pub(crate) heads: Arc<HeadMemory>,
     /// The number of the last exchange.
     number: u64,
 }
@@ -59,6 +62,7 @@ impl Turn {
     pub(crate) fn new(dispatcher: Arc<Dispatcher>) -> Turn {
         let started = Instant::now();
         Turn {
+            heads: HeadMemory::new(dispatcher.options.head_memory),
             settings: dispatcher.options.session,
             dispatcher,
             clock: TurnClock {

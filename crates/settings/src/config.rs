@@ -73,10 +73,16 @@ fields! {
     limit_request_fields: usize,
     /// Longest field line in bytes; at least 1.
     limit_request_field_size: usize,
+    /// Bytes of memory for request heads that have not arrived in full, over all connections of a worker; 0 is unlimited.
+    limit_head_memory: usize,
     /// Longest request body in bytes; 0 is unlimited.
     limit_request_body: u64,
     /// Bytes of one response that may wait in a temporary file for a slow client; 0 is none.
     limit_response_spool: u64,
+    /// Bytes of disk for the temporary files of one worker; 0 for no limit.
+    limit_spool: u64,
+    /// Bytes of disk for the temporary files of all workers; 0 for no limit.
+    limit_spool_total: u64,
     /// How long a whole request head may take; zero is unlimited.
     header_timeout: Duration,
     /// The longest silence while a body is read; zero is unlimited.

@@ -50,7 +50,26 @@ struct Cell {
     requests: AtomicU64,
     connections: AtomicU32,
     in_flight: AtomicU32,
+    spooled: AtomicU64,
     given_up: AtomicBool,
+}
+
+/// The most bytes that temporary files may take; zero is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpoolLimits {
+    /// Those of one worker.
+    pub worker: u64,
+    /// Those of all workers together.
+    pub total: u64,
+}
+
+/// Which of the [`SpoolLimits`] is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpoolFull {
+    /// The worker's.
+    Worker,
+    /// That of all workers.
+    Total,
 }
 
 /// Shared pages. A forked process has its own mapping of the same pages and unmaps only that.
@@ -162,6 +181,7 @@ impl Slot {
         cell.requests.store(0, Ordering::Relaxed);
         cell.connections.store(0, Ordering::Relaxed);
         cell.in_flight.store(0, Ordering::Relaxed);
+        cell.spooled.store(0, Ordering::Relaxed);
         cell.given_up.store(false, Ordering::Relaxed);
         cell.busy_since_ms
             .store(crate::clock::monotonic_ms(), Ordering::Relaxed);
@@ -177,6 +197,8 @@ impl Slot {
         cell.busy_since_ms.store(0, Ordering::Relaxed);
         cell.connections.store(0, Ordering::Relaxed);
         cell.in_flight.store(0, Ordering::Relaxed);
+        // The kernel has given the files of the process back.
+        cell.spooled.store(0, Ordering::Relaxed);
     }
 
     /// The worker's process id, zero when there is none.
@@ -278,6 +300,44 @@ impl Slot {
     pub fn set_in_flight(&self, count: u32) {
         self.cell().in_flight.store(count, Ordering::Relaxed);
     }
+
+    /// The bytes that the worker's temporary files take.
+    #[must_use]
+    pub fn spooled(&self) -> u64 {
+        self.cell().spooled.load(Ordering::Relaxed)
+    }
+
+    /// Notes that temporary files of the worker are about to grow by this many bytes.
+    ///
+    /// The bytes are counted before the totals are looked at, so that two workers that ask at the same moment never get
+    /// more than there is together; both may be refused.
+    ///
+    /// # Errors
+    ///
+    /// The limit that they would pass. Nothing is noted then.
+    pub fn reserve_spool(&self, bytes: u64, limits: SpoolLimits) -> Result<(), SpoolFull> {
+        let own = self.cell().spooled.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        let full = if limits.worker != 0 && own > limits.worker {
+            SpoolFull::Worker
+        } else if limits.total != 0 && self.spooled_by_all() > limits.total {
+            SpoolFull::Total
+        } else {
+            return Ok(());
+        };
+        self.release_spool(bytes);
+        Err(full)
+    }
+
+    /// Notes that temporary files have given this many bytes back.
+    pub fn release_spool(&self, bytes: u64) {
+        self.cell().spooled.fetch_sub(bytes, Ordering::SeqCst);
+    }
+
+    fn spooled_by_all(&self) -> u64 {
+        (0..self.mapping.slots)
+            .map(|index| self.mapping.cell(index).spooled.load(Ordering::SeqCst))
+            .sum()
+    }
 }
 
 #[cfg(test)]
@@ -317,6 +377,51 @@ mod tests {
         assert_eq!(board.slot(1).requests(), 0, "the neighbour is untouched");
         slot.claim(0, 8);
         assert!(!slot.is_given_up(), "that was another worker");
+    }
+
+    #[test]
+    fn temporary_files_have_a_limit_for_each_worker_and_one_for_all() {
+        let board = Scoreboard::new(2).expect("mmap");
+        let (first, second) = (board.slot(0), board.slot(1));
+        let limits = SpoolLimits {
+            worker: 100,
+            total: 150,
+        };
+        assert_eq!(first.reserve_spool(100, limits), Ok(()));
+        assert_eq!(first.reserve_spool(1, limits), Err(SpoolFull::Worker));
+        assert_eq!(second.reserve_spool(51, limits), Err(SpoolFull::Total));
+        assert_eq!(second.reserve_spool(50, limits), Ok(()));
+        assert_eq!((first.spooled(), second.spooled()), (100, 50));
+        first.release_spool(60);
+        assert_eq!(second.reserve_spool(50, limits), Ok(()));
+        second.clear();
+        assert_eq!(first.reserve_spool(60, limits), Ok(()));
+        let none = SpoolLimits {
+            worker: 0,
+            total: 0,
+        };
+        assert_eq!(first.reserve_spool(1 << 40, none), Ok(()));
+    }
+
+    #[test]
+    fn workers_that_ask_at_the_same_moment_stay_below_the_limit() {
+        let board = Scoreboard::new(4).expect("mmap");
+        let limits = SpoolLimits {
+            worker: 0,
+            total: 100,
+        };
+        std::thread::scope(|scope| {
+            for index in 0..4 {
+                let slot = board.slot(index);
+                scope.spawn(move || {
+                    (0..1000)
+                        .filter(|_| slot.reserve_spool(1, limits).is_ok())
+                        .count()
+                });
+            }
+        });
+        let total: u64 = (0..4).map(|index| board.slot(index).spooled()).sum();
+        assert!(total <= 100, "{total}");
     }
 
     #[test]

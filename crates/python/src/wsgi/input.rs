@@ -2,14 +2,13 @@
 //! (`wsgi.input_terminated`), can seek, never waits for the client, and ends with its request.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice};
-use server::Body;
+use server::{Body, BodyFile};
 
 use super::unsupported::unsupported;
 use crate::arguments::wrong_type;
@@ -29,7 +28,7 @@ pub(crate) struct Input {
 enum Source {
     Memory(Vec<u8>),
     File {
-        reader: BufReader<File>,
+        reader: BufReader<BodyFile>,
         /// Where the reader stands.
         at: u64,
     },
@@ -215,7 +214,8 @@ impl Input {
                 let length = bytes.len() as u64;
                 (Source::Memory(bytes), length)
             }
-            Body::File(file, length) => {
+            Body::File(file) => {
+                let length = file.length();
                 let reader = BufReader::new(file);
                 (Source::File { reader, at: 0 }, length)
             }
@@ -303,7 +303,7 @@ fn part(bytes: &[u8], begin: u64, wanted: usize) -> &[u8] {
 }
 
 /// Moves the reader to a position.
-fn go(reader: &mut BufReader<File>, at: &mut u64, position: u64) -> io::Result<()> {
+fn go(reader: &mut BufReader<BodyFile>, at: &mut u64, position: u64) -> io::Result<()> {
     if *at != position {
         // Within what is buffered this moves a pointer only. Positions of files are below `i64::MAX`.
         reader.seek_relative(position.wrapping_sub(*at).cast_signed())?;
@@ -312,14 +312,14 @@ fn go(reader: &mut BufReader<File>, at: &mut u64, position: u64) -> io::Result<(
     Ok(())
 }
 
-fn read_from(reader: &mut BufReader<File>, at: &mut u64, wanted: usize) -> io::Result<Vec<u8>> {
+fn read_from(reader: &mut BufReader<BodyFile>, at: &mut u64, wanted: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; wanted];
     reader.read_exact(&mut bytes)?;
     *at += wanted as u64;
     Ok(bytes)
 }
 
-fn line_from(reader: &mut BufReader<File>, at: &mut u64, wanted: u64) -> io::Result<Vec<u8>> {
+fn line_from(reader: &mut BufReader<BodyFile>, at: &mut u64, wanted: u64) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     let read = reader.take(wanted).read_until(b'\n', &mut line)?;
     *at += read as u64;
@@ -365,7 +365,7 @@ mod tests {
         Python::attach(|py| {
             for body in [
                 Body::Memory(BODY.to_vec()),
-                Body::File(file, BODY.len() as u64),
+                Body::File(BodyFile::new(file, BODY.len() as u64)),
             ] {
                 let mut input = Input::new(body);
                 let pieces = expected

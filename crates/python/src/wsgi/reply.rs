@@ -8,6 +8,10 @@ use std::os::fd::OwnedFd;
 use proto::h1::ResponseHead;
 use server::{Call, Exchange, FilePart, Progress, ReplyError, Sent, Stage};
 
+/// A whole body up to this is copied where its client does not take it, and its thread is free. Of a longer one only a part is in memory
+/// twice.
+const AT_ONCE: usize = 1024 * 1024;
+
 /// A chunk, and whether the application has said that it is the only one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunk<'a> {
@@ -132,7 +136,14 @@ impl Reply {
 
     /// The whole body, at once, or all that is left of it.
     pub(super) fn whole(&mut self, body: &[u8]) -> Result<(), ReplyError> {
-        self.act(|reply| reply.respond(body))
+        if body.len() <= AT_ONCE {
+            return self.act(|reply| reply.respond(body));
+        }
+        self.act(|reply| {
+            reply.expect(body.len() as u64)?;
+            reply.write(body)?;
+            reply.finish()
+        })
     }
 
     /// One chunk of a body whose end is not known yet.

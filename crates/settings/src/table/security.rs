@@ -50,14 +50,30 @@ pub(super) const ROWS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        name: "limit_head_memory",
+        flags: &["--limit-head-memory"],
+        metavar: "BYTES",
+        kind: Kind::Number(0),
+        default: Literal::Int(64 << 20),
+        access: field!(limit_head_memory),
+        summary: "How many bytes of memory unfinished request heads may take over all connections of a worker; 0 is unlimited.",
+        details: "The other limits bound each head, at almost a megabyte by default; two hundred clients that never come \
+                  to an end would hold 160 MB. Beyond this limit a head over 16 KiB is answered with 503, and the log \
+                  names the setting; shorter ones are always read on. The default, 64 MiB, is room for 8,000 heads of 8 \
+                  KiB.",
+        ..OWN
+    },
+    Setting {
         name: "limit_request_body",
         flags: &["--limit-request-body"],
         metavar: "BYTES",
         kind: Kind::Number(0),
-        default: Literal::Int(0),
+        default: Literal::Int(1 << 30),
         access: field!(limit_request_body),
         summary: "The longest request body in bytes; 0 is unlimited.",
-        details: "A longer one is answered with 413: at once where its length is declared, else as soon as it is seen.",
+        details: "A longer one is answered with 413: at once where its length is declared, else as soon as it is seen. The \
+                  default is 1 GiB: hardly any application means to take more in one request, and each client could \
+                  otherwise fill the disk, also with a body for a path that does not exist. The log names the setting.",
         ..OWN
     },
     Setting {
@@ -65,12 +81,39 @@ pub(super) const ROWS: &[Setting] = &[
         flags: &["--limit-response-spool"],
         metavar: "BYTES",
         kind: Kind::Number(0),
-        default: Literal::Int(1 << 30),
+        default: Literal::Int(1 << 28),
         access: field!(limit_response_spool),
         summary: "How many bytes of one response may wait on disk for a client that reads slowly; 0 is none.",
         details: "A response that is made faster than its client takes it is kept in memory up to 1 MiB, then in an \
                   unlinked temporary file (in `tmp_upload_dir`) up to this size, so that its thread is free. Beyond it \
-                  the application waits.",
+                  the application waits. The default, 256 MiB, lets eight clients that do not read use up `limit_spool`, \
+                  not two.",
+        ..OWN
+    },
+    Setting {
+        name: "limit_spool",
+        flags: &["--limit-spool"],
+        metavar: "BYTES",
+        kind: Kind::Number(0),
+        default: Literal::Int(2 << 30),
+        access: field!(limit_spool),
+        summary: "How many bytes of disk the temporary files of one worker may take; 0 is unlimited.",
+        details: "Request bodies over 256 KiB and responses that wait for slow clients are in temporary files (in \
+                  `tmp_upload_dir`). A body that would pass the limit is answered with 503, and the log names the \
+                  setting; a response waits in the application instead. The default, 2 GiB, is room for two of the \
+                  longest bodies that `limit_request_body` lets through.",
+        ..OWN
+    },
+    Setting {
+        name: "limit_spool_total",
+        flags: &["--limit-spool-total"],
+        metavar: "BYTES",
+        kind: Kind::Number(0),
+        default: Literal::Int(8 << 30),
+        access: field!(limit_spool_total),
+        summary: "How many bytes of disk the temporary files of all workers may take together; 0 is unlimited.",
+        details: "As `limit_spool`, over all workers. The default is 8 GiB, that of four workers: with more workers a \
+                  flood of uploads still leaves the rest of the disk alone.",
         ..OWN
     },
     Setting {
