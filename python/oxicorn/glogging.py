@@ -121,10 +121,19 @@ class _ReportsOnce(logging.StreamHandler):  # type: ignore[type-arg]
         return getattr(self, "baseFilename", "") or str(getattr(self.stream, "name", self.stream))
 
 
+class _StreamHandler(_ReportsOnce):
+    """A handler over a standard stream, whose encoding is the locale's: what that does not have is escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        return text if text.isascii() else text.encode(encoding, "backslashreplace").decode(encoding)
+
+
 class _FileHandler(_ReportsOnce, logging.FileHandler):
     def _open(self) -> Any:
         file = open(  # noqa: SIM115
-            self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=_oxicorn.open_log
+            self.baseFilename, self.mode, encoding="utf-8", errors="backslashreplace", opener=_oxicorn.open_log
         )
         # The workers have to open it anew.
         _oxicorn.give_away(file)
@@ -337,7 +346,7 @@ class Logger:
         if log is self.error_log and output == self.cfg.errorlog:
             handler = ErrorLogHandler()
         elif output == "-":
-            handler = _ReportsOnce(stream)
+            handler = _StreamHandler(stream)
         else:
             try:
                 handler = _FileHandler(output)

@@ -36,6 +36,15 @@ def _reporting(original: Callable[..., Any], note: Callable[[str], object]) -> C
 def note_modules(note: Callable[[str], object]) -> None:
     """Report the files of all modules: loaders of other makers have brought some of them."""
     for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str):
+        file = _file(module)
+        if file is not None:
             note(file[:-1] if file.endswith((".pyc", ".pyo")) else file)
+
+
+def _file(module: Any) -> str | None:
+    """Return a module's file. What is not a module may raise anything, and may lie about its class."""
+    try:
+        file = module.__file__
+        return file if issubclass(type(file), str) else None
+    except BaseException:
+        return None

@@ -80,7 +80,7 @@ class SyslogHandler(SysLogHandler):
         try:
             text = self.format(record) + ("\000" if self.append_nul else "")
             priority = self.encodePriority(self.facility, self.mapPriority(record.levelname))
-            packet = f"<{priority}>{self.ident}{text}".encode()
+            packet = f"<{priority}>{self.ident}{text}".encode("utf-8", "backslashreplace")
         except Exception:
             return self.handleError(record)
         try:

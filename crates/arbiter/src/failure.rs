@@ -27,7 +27,8 @@ impl Failure {
     /// error log when that is a file.
     pub(crate) fn report(&self, errorlog: &str) {
         // Nobody can be told that standard error is closed.
-        let _ = writeln!(io::stderr(), "{self}");
+        let text = self.to_string();
+        let _ = writeln!(io::stderr(), "{}", settings::os_text::shown(&text));
         if errorlog != "-" {
             log::error!("{}", self.sentence());
         }

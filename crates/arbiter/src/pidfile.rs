@@ -243,7 +243,7 @@ mod tests {
         let failure =
             Pidfile::create(&directory.path().join("none/app.pid"), None).expect_err("refused");
         assert!(
-            failure.to_string().contains("none does not exist"),
+            failure.to_string().contains("no such directory"),
             "{failure}"
         );
     }

@@ -5,13 +5,13 @@ use std::os::fd::AsRawFd as _;
 
 use arbiter::Listener;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyString};
 use settings::{Config, Source};
 
 use crate::accounts::Accounts;
 use crate::embedding::Embedder;
 use crate::hooks::Hooks;
-use crate::{application, imports, logging, values};
+use crate::{application, imports, logging, text, values};
 
 /// The objects of one process, shared by all hooks.
 pub(crate) struct Actors {
@@ -57,7 +57,7 @@ impl Actors {
             None => py
                 .import("oxicorn.app.wsgiapp")?
                 .getattr("WSGIApplication")?
-                .call_method1("over", (&cfg, config.app.as_deref()))?,
+                .call_method1("over", (&cfg, app_string(py, config)?))?,
         };
         let server = py
             .import("oxicorn.arbiter")?
@@ -184,6 +184,12 @@ impl Actors {
     }
 }
 
+/// The application string, where there is one.
+fn app_string<'py>(py: Python<'py>, config: &Config) -> PyResult<Option<Bound<'py, PyString>>> {
+    let app = config.app.as_deref();
+    app.map(|app| text::to_python(py, app)).transpose()
+}
+
 /// `server.cfg`: every setting under its name, hooks included.
 fn settings_object<'py>(
     py: Python<'py>,
@@ -212,7 +218,7 @@ fn settings_object<'py>(
     }
     if let Some(app) = &config.app {
         // As Gunicorn has it: what stands in for `proc_name` is what is served.
-        attributes.set_item("default_proc_name", app)?;
+        attributes.set_item("default_proc_name", text::to_python(py, app)?)?;
     }
     py.import("oxicorn.config")?
         .getattr("Config")?

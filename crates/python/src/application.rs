@@ -8,6 +8,7 @@ use settings::{Config, WorkerClass};
 use crate::embedding::Embedder;
 use crate::failure::{BOOT, Failure};
 use crate::forks;
+use crate::text;
 
 /// How an application is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,11 +112,12 @@ pub(crate) fn load(
         }
         (None, Some(file)) => {
             let variables = config.raw_paste_global_conf.clone().into_py_dict(py)?;
+            let file = text::to_python(py, file)?;
             py.import("oxicorn.app.pasterapp")?
                 .call_method1("load", (file, variables, wanted(config)))
         }
         (None, None) => {
-            let spec = config.app.as_deref().unwrap_or_default();
+            let spec = text::to_python(py, config.app.as_deref().unwrap_or_default())?;
             let options = [("factory", config.app_factory)].into_py_dict(py)?;
             loader.call_method("load", (spec, wanted(config)), Some(&options))
         }
@@ -160,7 +162,7 @@ pub(crate) fn stand_in(
     let options = [("to_all", config.reload_show_errors)].into_py_dict(py)?;
     let pair = py.import("oxicorn.app_loader")?.call_method(
         "stand_in",
-        (interface, &failure.report),
+        (interface, &*settings::os_text::shown(&failure.report)),
         Some(&options),
     )?;
     Application::of(&pair)
@@ -171,7 +173,7 @@ pub(crate) fn refusal(py: Python<'_>, error: &PyErr) -> Failure {
     let value = error.value(py);
     let known = || -> PyResult<Failure> {
         Ok(Failure {
-            report: value.str()?.extract()?,
+            report: text::from_python(&value.str()?),
             code: value.getattr("exit_code")?.extract()?,
         })
     };

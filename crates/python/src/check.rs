@@ -1,10 +1,10 @@
 //! `--check-config`: what the start would refuse, the application included, all of it at once. It leaves nothing behind.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
-use settings::{Address, AsgiLoop, Config};
+use settings::{Address, AsgiLoop, Config, os_text};
 use sys::files::reason;
 use sys::users::Identity;
 
@@ -152,11 +152,11 @@ fn files(config: &Config) -> Vec<Failure> {
     ];
     let logs = logs.into_iter().filter_map(|(name, path)| {
         let path = path.filter(|path| *path != "-")?;
-        Some((name, Path::new(path)))
+        Some((name, PathBuf::from(os_text::to_os(path))))
     });
-    let pidfile = config.pidfile.as_deref().map(|path| ("pidfile", path));
+    let pidfile = config.pidfile.clone().map(|path| ("pidfile", path));
     for (name, path) in logs.chain(pidfile) {
-        note(name, path, sys::files::check_writable(path));
+        note(name, &path, sys::files::check_writable(&path));
     }
     for address in &config.bind {
         if let Address::Unix(path) = address {

@@ -23,6 +23,7 @@ use crate::host::Told;
 use crate::imports;
 use crate::logging;
 use crate::reload::{self, Stamp};
+use crate::text;
 use crate::worker_class;
 
 /// The variables that hold arguments, the stronger one last.
@@ -95,7 +96,7 @@ impl Sources {
     pub(crate) fn gather(command_line: &CommandLine) -> Result<Self, Failure> {
         let mut layers = Layers::new().environment(&environment::variable);
         for name in ARGUMENT_VARIABLES {
-            if let Ok(text) = std::env::var(name) {
+            if let Some(text) = environment::variable(name) {
                 let words = settings::split_words(&text)
                     .map_err(|error| Failure::configuration(format!("{name}: {error}")))?;
                 layers = layers.cmd_args(name, &words);
@@ -270,11 +271,10 @@ fn logging_of_paste(py: Python<'_>, config: &Config) -> Result<Option<String>, F
     };
     let checked = py
         .import("oxicorn.app.pasterapp")
-        .and_then(|module| module.call_method1("check", (file,))?.extract());
-    let file = checked.map_err(|error| Failure::configuration(error.value(py).to_string()))?;
-    Ok(Option::<String>::filter(file, |_| {
-        !config.origins.is_given("logconfig")
-    }))
+        .and_then(|module| module.call_method1("check", (text::to_python(py, file)?,)));
+    let file = checked.map_err(|error| Failure::configuration(text::of(error.value(py))))?;
+    let file = text::extract(&file).ok();
+    Ok(file.filter(|_| !config.origins.is_given("logconfig")))
 }
 
 /// The state of the arbiter's process, and of each worker after its fork.

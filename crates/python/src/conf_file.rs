@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use pyo3::exceptions::{PyModuleNotFoundError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyModule, PyType};
-use settings::Value;
+use settings::{Value, os_text};
 
 use crate::failure::{self, Failure};
 use crate::forks;
 use crate::hooks::Hooks;
-use crate::values;
+use crate::{text, values};
 
 /// The names under which a conf file is found by itself, in the directory where the server is started.
 const DEFAULT_NAMES: [&str; 2] = ["oxicorn.conf.py", "gunicorn.conf.py"];
@@ -51,7 +51,7 @@ impl Location {
     }
 
     fn file(name: &str) -> Result<Self, Failure> {
-        let path = std::path::absolute(name)
+        let path = std::path::absolute(os_text::to_os(name))
             .map_err(|error| Failure::configuration(format!("{name}: cannot be read: {error}")))?;
         Ok(Self::File {
             name: name.to_owned(),
@@ -168,13 +168,16 @@ fn run<'py>(py: Python<'py>, name: &str, path: &Path) -> Result<Bound<'py, PyDic
     let source = fs::read(path).map_err(|error| unreadable(name, &error))?;
     let executed = || -> PyResult<Bound<'py, PyDict>> {
         let module = PyModule::new(py, "__config__")?;
-        module.setattr("__file__", path.as_os_str())?;
+        module.setattr("__file__", text::path(py, path)?)?;
         py.import("sys")?
             .getattr("modules")?
             .set_item("__config__", &module)?;
         let builtins = py.import("builtins")?;
         // Bytes, so that Python honours the file's own declaration of its encoding.
-        let code = builtins.call_method1("compile", (PyBytes::new(py, &source), path, "exec"))?;
+        let code = builtins.call_method1(
+            "compile",
+            (PyBytes::new(py, &source), text::path(py, path)?, "exec"),
+        )?;
         builtins.call_method1("exec", (code, module.dict()))?;
         Ok(module.dict())
     };
@@ -228,7 +231,7 @@ fn left(py: Python<'_>, name: &str, exit: &PyErr) -> Failure {
     };
     let report = match code {
         Some(code) => format!("the conf file {name} has ended the start by sys.exit({code})"),
-        None => reason.to_string(),
+        None => text::of(&reason),
     };
     let code = code.unwrap_or(failure::CONFIGURATION);
     Failure { report, code }

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::hooks::Hooks;
 use crate::host::Told;
 use crate::logging::{self, Banner};
+use crate::text;
 use crate::{driver, host, imports, metrics};
 
 /// Runs a command line and returns the exit code: the arbiter's, or in a forked worker that worker's.
@@ -33,6 +34,7 @@ pub(crate) fn main(py: Python<'_>, arguments: &[String]) -> PyResult<i32> {
         Ok(command_line) => command_line,
         Err(code) => return Ok(code),
     };
+    text::note_encoding(py)?;
     let launch = Launch::note(py)?;
     imports::prepare(py)?;
     py.import("oxicorn.compat")?.call_method0("install")?;
@@ -52,6 +54,7 @@ pub(crate) fn serve(py: Python<'_>, application: Py<PyAny>) -> PyResult<i32> {
     sys::fds::note_inherited();
     sys::fds::fill_standard_streams()?;
     sys::forks::claim()?;
+    text::note_encoding(py)?;
     let launch = Launch::note(py)?;
     imports::prepare(py)?;
     py.import("oxicorn.compat")?.call_method0("install")?;

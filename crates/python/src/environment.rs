@@ -6,22 +6,23 @@ use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use settings::Config;
+use settings::{Config, os_text};
 
 use crate::accounts::read_for_workers;
 use crate::failure::Failure;
+use crate::text;
 
 /// What the environment held before the settings changed it, so that a reload starts from the same.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
-    before: Vec<(String, Option<String>)>,
+    before: Vec<(Py<PyAny>, Option<Py<PyAny>>)>,
 }
 
 /// A variable that settings are read from; `PWD` only where it really is the current directory.
 pub(crate) fn variable(name: &str) -> Option<String> {
     match name {
-        "PWD" => working_directory().map(|path| path.display().to_string()),
-        name => std::env::var(name).ok(),
+        "PWD" => working_directory().map(|path| os_text::from_os(path.as_os_str())),
+        name => std::env::var_os(name).map(|value| os_text::from_os(&value)),
     }
 }
 
@@ -48,10 +49,10 @@ fn is_same(one: &Path, other: &Path) -> bool {
 pub(crate) fn import_from(py: Python<'_>, directory: &Path) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?;
     let is_known = path
-        .call_method1("__contains__", (directory.as_os_str(),))?
+        .call_method1("__contains__", (text::path(py, directory)?,))?
         .is_truthy()?;
     if !is_known {
-        path.call_method1("insert", (0, directory.as_os_str()))?;
+        path.call_method1("insert", (0, text::path(py, directory)?))?;
     }
     Ok(())
 }
@@ -64,7 +65,8 @@ impl Environment {
     /// The directory cannot be entered, or a variable cannot be set.
     pub(crate) fn prepare(&mut self, py: Python<'_>, config: &Config) -> Result<(), Failure> {
         let os = py.import("os").map_err(|error| unforeseen(&error))?;
-        os.call_method1("chdir", (config.chdir.as_os_str(),))
+        text::path(py, &config.chdir)
+            .and_then(|directory| os.call_method1("chdir", (directory,)))
             .map_err(|error| {
                 let reason = match config.chdir.exists() {
                     true => reason(py, &error),
@@ -81,7 +83,7 @@ impl Environment {
     fn paths(&self, py: Python<'_>, config: &Config) -> PyResult<()> {
         import_from(py, &config.chdir)?;
         for entry in &config.pythonpath {
-            import_from(py, &config.chdir.join(entry))?;
+            import_from(py, &config.chdir.join(os_text::to_os(entry)))?;
         }
         Ok(())
     }
@@ -113,8 +115,8 @@ impl Environment {
             Failure::configuration(format!("env_file: {shown} cannot be read: {reason}"))
         })?;
         let known = |name: &str| {
-            let value = os.call_method1("getenv", (name,)).ok()?;
-            value.extract::<Option<String>>().ok()?
+            let name = text::to_python(os.py(), name).ok()?;
+            text::extract(&os.call_method1("getenv", (name,)).ok()?).ok()
         };
         let found = settings::parse_env_file(&text, &known).map_err(|line| {
             Failure::configuration(format!(
@@ -138,7 +140,9 @@ impl Environment {
             .map_err(|error| unforeseen(&error))?;
         for (setting, variables) in [("env_file", filed), ("raw_env", &config.raw_env)] {
             for (name, value) in variables {
-                self.set(os, name, value).map_err(|error| {
+                let given = text::to_python(py, value);
+                let set = given.and_then(|value| self.set(os, name, value));
+                set.map_err(|error| {
                     let reason = reason(py, &error);
                     Failure::configuration(format!("{setting}: {name} cannot be set: {reason}"))
                 })?;
@@ -154,8 +158,10 @@ impl Environment {
         value: impl IntoPyObject<'py>,
     ) -> PyResult<()> {
         let environ = os.getattr("environ")?;
-        let before = environ.call_method1("get", (name,))?.extract()?;
-        self.before.push((name.to_owned(), before));
+        let name = text::to_python(os.py(), name)?;
+        let before = environ.call_method1("get", (&name,))?;
+        let before = (!before.is_none()).then(|| before.unbind());
+        self.before.push((name.clone().into_any().unbind(), before));
         environ.set_item(name, value)
     }
 }
@@ -178,8 +184,8 @@ fn reason(py: Python<'_>, error: &PyErr) -> String {
         true => error
             .value(py)
             .getattr("strerror")
-            .and_then(|text| text.extract()),
-        false => error.value(py).str().and_then(|text| text.extract()),
+            .and_then(|reason| text::extract(&reason)),
+        false => Ok(text::of(error.value(py))),
     };
     text.unwrap_or_else(|_| error.to_string())
 }

@@ -6,6 +6,8 @@ use std::fmt;
 use pyo3::prelude::*;
 use settings::SettingsError;
 
+use crate::text;
+
 /// Exit code of a mistake in the configuration.
 pub(crate) const CONFIGURATION: i32 = 1;
 /// Exit code of a worker whose application, or whose hooks, fail while it boots.
@@ -46,7 +48,7 @@ impl Failure {
             error.value(py).is_instance(&class)
         };
         match is_of_setting() {
-            Ok(true) => Self::configuration(error.value(py).to_string()),
+            Ok(true) => Self::configuration(text::of(error.value(py))),
             _ => Self::raised(py, "while the logs were set up", error, CONFIGURATION),
         }
     }
@@ -112,8 +114,8 @@ fn describe(py: Python<'_>, error: &PyErr) -> PyResult<(String, String)> {
         value.setattr("__traceback__", traceback)?;
     }
     Ok((
-        errors.call_method1("place", (value,))?.extract()?,
-        errors.call_method1("user_traceback", (value,))?.extract()?,
+        text::extract(&errors.call_method1("place", (value,))?)?,
+        text::extract(&errors.call_method1("user_traceback", (value,))?)?,
     ))
 }
 

@@ -20,7 +20,7 @@ use crate::embedding::Embedder;
 use crate::failure::{Failure, traceback};
 use crate::logging::{self, Banner};
 use crate::worker::Worker;
-use crate::{banner, failure, imports, metrics, title};
+use crate::{banner, failure, imports, metrics, text, title};
 
 impl Host for Composition {
     fn load_config(&mut self) -> Result<Config, String> {
@@ -286,7 +286,7 @@ impl Composition {
     fn start_again(&self, py: Python<'_>, environment: Vec<(String, String)>) -> PyResult<()> {
         let os = py.import("os")?;
         if let Some(directory) = &self.launch.directory {
-            os.call_method1("chdir", (directory.as_os_str(),))?;
+            os.call_method1("chdir", (text::path(py, directory)?,))?;
         }
         let environ = self.launch.environ.bind(py).cast::<PyDict>()?.copy()?;
         for (name, value) in environment {

@@ -29,6 +29,7 @@ mod open_file;
 mod reload;
 mod signals;
 mod spellings;
+mod text;
 mod title;
 mod unserved;
 mod values;
@@ -47,18 +48,23 @@ mod _oxicorn {
     use std::path::PathBuf;
 
     use pyo3::prelude::*;
-    use pyo3::types::{PyList, PyTuple};
+    use pyo3::types::{PyList, PyString, PyTuple};
 
     #[pymodule_export]
     use crate::controls::Controls;
     #[pymodule_export]
     use crate::wsgi::{HookRequest, HookResponse, Input};
-    use crate::{embedding, entry, logging, metrics};
+    use crate::{embedding, entry, logging, metrics, text};
+
+    /// Arguments, which may hold any bytes.
+    fn arguments(argv: &[Bound<'_, PyString>]) -> Vec<String> {
+        argv.iter().map(text::from_python).collect()
+    }
 
     /// Runs the command line `argv` (without the program's name) and returns its exit status.
     #[pyfunction]
-    fn main(py: Python<'_>, argv: Vec<String>) -> PyResult<i32> {
-        entry::main(py, &argv)
+    fn main(py: Python<'_>, argv: Vec<Bound<'_, PyString>>) -> PyResult<i32> {
+        entry::main(py, &arguments(&argv))
     }
 
     /// Runs the server that `application`, an `oxicorn.app.base.BaseApplication`, configures and brings the application
@@ -86,19 +92,24 @@ mod _oxicorn {
 
     /// The options of the command line `argv`, by setting, and the application that it names.
     #[pyfunction]
-    fn parse_arguments(py: Python<'_>, argv: Vec<String>) -> PyResult<Bound<'_, PyTuple>> {
-        embedding::parse_arguments(py, &argv)
+    fn parse_arguments<'py>(
+        py: Python<'py>,
+        argv: Vec<Bound<'py, PyString>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        embedding::parse_arguments(py, &arguments(&argv))
     }
 
     /// Writes one formatted line to the error log; `level` is that of `logging` and chooses the colour.
     #[pyfunction]
-    fn write_log(py: Python<'_>, level: u32, line: &str) {
-        py.detach(|| logging::write_line(level, line));
+    fn write_log(py: Python<'_>, level: u32, line: &Bound<'_, PyString>) {
+        let line = text::from_python(line);
+        py.detach(|| logging::write_line(level, &line));
     }
 
     /// Writes a message to the error log as a line of the server's own, past Python's `logging`.
     #[pyfunction]
-    fn say(py: Python<'_>, level: u32, message: &str) {
+    fn say(py: Python<'_>, level: u32, message: &Bound<'_, PyString>) {
+        let message = text::from_python(message);
         py.detach(|| logging::tell(level, message));
     }
 
@@ -119,15 +130,16 @@ mod _oxicorn {
 
     /// Names the atoms of an access log format that do not exist; None for what the server does not understand.
     #[pyfunction]
-    fn unknown_atoms(layout: &str) -> Option<Vec<String>> {
-        server::unknown_atoms(layout)
+    fn unknown_atoms(layout: &Bound<'_, PyString>) -> Option<Vec<String>> {
+        server::unknown_atoms(&text::from_python(layout))
     }
 
     /// Sends a metric, written down without prefix and tags, where `statsd_host` is set.
     #[pyfunction]
-    fn send_metric(py: Python<'_>, metric: &str) {
+    fn send_metric(py: Python<'_>, metric: &Bound<'_, PyString>) {
+        let metric = text::from_python(metric);
         if let Some(statsd) = metrics::statsd() {
-            py.detach(|| statsd.send_written(metric));
+            py.detach(|| statsd.send_written(&::settings::os_text::shown(&metric)));
         }
     }
 

@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
-use settings::{Config, LogLevel};
+use settings::{Config, LogLevel, os_text};
 use sys::local_time::local_time;
 use sys::output::{Lost, Output};
 
@@ -265,6 +265,7 @@ pub(crate) fn tell(level: u32, message: impl Display) {
 /// Writes text as it is, in one write. A file that cannot be written is told of on standard error, once, and any log says
 /// itself how many lines it lost when it can be written again.
 pub(crate) fn write_text(text: &str) {
+    let text = &*os_text::shown(text);
     let place = PLACE.read().unwrap_or_else(PoisonError::into_inner);
     let written = with_descriptor_of(&place, |log| OUTPUT.write(log, text.as_bytes()));
     if let Err(Lost { lines, error }) = written {
@@ -292,13 +293,13 @@ pub(crate) fn write_text(text: &str) {
 
 /// Writes lines that are for a person at a terminal, without the log's format.
 pub(crate) fn write_plain(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(os_text::shown(text).as_bytes());
 }
 
 /// Writes an answer to standard output, and returns the exit code for having done so.
 pub(crate) fn say(text: &str) -> i32 {
     match io::stdout()
-        .write_all(text.as_bytes())
+        .write_all(os_text::shown(text).as_bytes())
         .and_then(|()| io::stdout().flush())
     {
         Ok(()) => 0,
@@ -310,7 +311,7 @@ impl Place {
     fn open(name: &str) -> io::Result<Self> {
         match name {
             "-" => Ok(Self::Stderr),
-            path => Self::open_file(Path::new(path)),
+            path => Self::open_file(Path::new(&os_text::to_os(path))),
         }
     }
 

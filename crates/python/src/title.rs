@@ -1,11 +1,12 @@
 //! What a process is called in process lists.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 
 use pyo3::prelude::*;
-use settings::Config;
+use settings::{Config, os_text};
 
-use crate::imports;
+use crate::{imports, text};
 
 /// The fields of `/proc/self/stat` behind the process's name, counted from the state, that say where the kernel has laid
 /// the arguments: proc(5) has them as fields 48 and 49, the state as field 3.
@@ -29,12 +30,14 @@ pub(crate) fn set(py: Python<'_>, role: &str, config: &Config) {
     };
     let title = format!("{program}: {role} [{name}]");
     let titled = imports::setproctitle(py).and_then(|module| match module {
-        Some(module) => module.call_method1("setproctitle", (&title,)).map(Some),
+        Some(module) => module
+            .call_method1("setproctitle", (text::to_python(py, &title)?,))
+            .map(Some),
         None => Ok(None),
     });
     if !matches!(titled, Ok(Some(_))) {
         sys::process::set_name(&format!("{program}: {role}"));
-        replace_arguments(title.as_bytes());
+        replace_arguments(os_text::to_os(&title).as_bytes());
     }
 }
 

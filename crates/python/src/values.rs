@@ -5,6 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple};
 use settings::Value;
 
+use crate::text;
+
 /// How deep lists and dictionaries may be nested. No setting needs more than three; a list that holds itself has no end.
 const DEEPEST: u32 = 8;
 
@@ -23,12 +25,12 @@ fn convert(object: &Bound<'_, PyAny>, depth: u32) -> Option<Value> {
         Value::Int(object.extract().ok()?)
     } else if let Ok(number) = object.cast::<PyFloat>() {
         Value::Float(number.value())
-    } else if object.is_instance_of::<PyString>() {
-        Value::Str(object.extract().ok()?)
+    } else if let Ok(string) = object.cast::<PyString>() {
+        Value::Str(text::from_python(string))
     } else if let Ok(dictionary) = object.cast::<PyDict>() {
         let entries = dictionary
             .iter()
-            .map(|(key, value)| Some((key.extract().ok()?, entry(&value, depth))));
+            .map(|(key, value)| Some((text::extract(&key).ok()?, entry(&value, depth))));
         Value::Map(entries.collect::<Option<_>>()?)
     } else if is_sequence(object) {
         let items = object
@@ -73,7 +75,7 @@ pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'
         Value::Bool(flag) => flag.into_bound_py_any(py),
         Value::Int(number) => number.into_bound_py_any(py),
         Value::Float(number) => number.into_bound_py_any(py),
-        Value::Str(text) | Value::Other(text) => text.into_bound_py_any(py),
+        Value::Str(string) | Value::Other(string) => Ok(text::to_python(py, string)?.into_any()),
         Value::List(items) => {
             let list = PyList::empty(py);
             for item in items {
@@ -84,7 +86,7 @@ pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'
         Value::Map(entries) => {
             let dictionary = PyDict::new(py);
             for (key, item) in entries {
-                dictionary.set_item(key, to_python(py, item)?)?;
+                dictionary.set_item(text::to_python(py, key)?, to_python(py, item)?)?;
             }
             Ok(dictionary.into_any())
         }

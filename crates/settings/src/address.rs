@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
+use crate::os_text;
+
 /// The port of an address that names none, Gunicorn's.
 const DEFAULT_PORT: u16 = 8000;
 
@@ -61,7 +63,7 @@ impl Address {
         match self {
             Self::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
             Self::Tcp { host, port } => format!("{host}:{port}"),
-            Self::Unix(path) => format!("unix:{}", path.display()),
+            Self::Unix(path) => format!("unix:{}", os_text::from_os(path.as_os_str())),
             Self::Fd(number) => format!("fd://{number}"),
         }
     }
@@ -136,7 +138,7 @@ fn unix(path: &str) -> Result<Address, String> {
             "path too long ({SUN_PATH_BYTES} bytes): this one takes {length} with its final zero"
         ));
     }
-    Ok(Address::Unix(PathBuf::from(path)))
+    Ok(Address::Unix(os_text::to_os(path).into()))
 }
 
 fn descriptor(number: &str) -> Result<Address, String> {

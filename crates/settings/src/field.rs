@@ -12,6 +12,7 @@ use crate::choice::{
 use crate::config::Config;
 use crate::error::Rejection;
 use crate::network::AddressSet;
+use crate::os_text;
 use crate::statsd::StatsdAddress;
 use crate::value::Value;
 
@@ -119,11 +120,11 @@ impl Field for String {
 
 impl Field for PathBuf {
     fn from_value(value: &Value) -> Result<Self, Rejection> {
-        String::from_value(value).map(Self::from)
+        Ok(os_text::to_os(&String::from_value(value)?).into())
     }
 
     fn to_value(&self) -> Value {
-        Value::Str(self.display().to_string())
+        Value::Str(os_text::from_os(self.as_os_str()))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::error::{Problem, SettingsError, Source};
 use crate::foreign::ignored_variables;
 use crate::origins::{Origin, Origins};
+use crate::os_text;
 use crate::setting::{Setting, Status, find};
 use crate::table::{MOST_FIELDS, table};
 use crate::uvicorn::ClassSettings;
@@ -260,7 +261,7 @@ impl Layers {
         }
         if let Some(directory) = &self.working_directory {
             // Collecting the components drops `.` and doubled slashes, and leaves `..` and links alone.
-            config.chdir = std::path::Path::new(directory)
+            config.chdir = std::path::Path::new(&os_text::to_os(directory))
                 .join(&config.chdir)
                 .components()
                 .collect();
@@ -320,7 +321,8 @@ const RELOAD_WITH_PRELOAD: &str = "reload has no effect with preload_app: the ar
 /// What the arbiter opens it opens before that.
 fn settle_paths(config: &mut Config) {
     if let Some(path) = config.accesslog.as_mut().filter(|path| *path != "-") {
-        *path = config.chdir.join(&*path).to_string_lossy().into_owned();
+        let whole = config.chdir.join(os_text::to_os(path));
+        *path = os_text::from_os(whole.as_os_str());
     }
     if let Some(folder) = &mut config.tmp_upload_dir {
         *folder = config.chdir.join(&*folder);

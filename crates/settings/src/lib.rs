@@ -40,6 +40,7 @@ mod layers;
 mod near_miss;
 mod network;
 mod origins;
+pub mod os_text;
 pub mod render;
 mod setting;
 mod statsd;

@@ -94,7 +94,7 @@ pub(super) fn open_log(path: &Path) -> io::Result<File> {
 /// Opens the access log, where it is a file. One that cannot be opened is the business of the loggers, which open it too.
 pub(super) fn open_access_log(name: Option<&str>) {
     let opened = name.filter(|name| *name != "-").and_then(|name| {
-        let path = std::path::absolute(name).ok()?;
+        let path = std::path::absolute(settings::os_text::to_os(name)).ok()?;
         let file = open_log(&path).ok()?;
         Some((path, file))
     });

@@ -172,7 +172,10 @@ fn hand_over(py: Python<'_>, level: u32, message: &str) {
         INFO.. => "info",
         _ => "debug",
     };
-    let taken = logger(py).map(|logger| logger.call_method1(method, (message,)));
+    let taken = logger(py).map(|logger| {
+        let message = settings::os_text::shown(message);
+        logger.call_method1(method, (&*message,))
+    });
     match taken {
         Some(Ok(_)) => {}
         Some(Err(error)) => {

@@ -36,10 +36,10 @@ fn value(environ: &Bound<'_, PyDict>, name: &str) -> Option<Vec<u8>> {
 }
 
 /// Text of the wire stands in the environ as latin-1, whatever it was (PEP 3333), and is shown as it came. What the
-/// application has put there is text of its own, shown in UTF-8.
+/// application has put there is text of its own, shown in UTF-8, a lone surrogate by its stand-in.
 fn bytes(shown: &Bound<'_, PyString>) -> Vec<u8> {
     match text::wire(shown, "a variable") {
         Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => Cow::into_owned(bytes),
-        _ => text::escaped(shown).into_owned().into_bytes(),
+        _ => crate::text::from_python(shown).into_bytes(),
     }
 }

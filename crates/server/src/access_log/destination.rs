@@ -35,7 +35,7 @@ impl Destination {
             lost: 0,
         };
         if name != "-" {
-            let path = PathBuf::from(name);
+            let path = PathBuf::from(settings::os_text::to_os(name));
             let is_open = opened.is_some();
             destination.place = Place::File { path, file: opened };
             if !is_open {

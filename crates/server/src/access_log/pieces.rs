@@ -95,7 +95,10 @@ pub(super) fn text(value: &[u8], line: &mut Vec<u8>) {
                 '"' => line.extend_from_slice(b"\\\""),
                 '\\' => line.extend_from_slice(b"\\\\"),
                 character if proto::text::is_acted_on(character) => hexadecimal(bytes, line),
-                _ => line.extend_from_slice(bytes),
+                character => match settings::os_text::surrogate(character) {
+                    Some(surrogate) => print(line, format_args!("\\u{surrogate:04x}")),
+                    None => line.extend_from_slice(bytes),
+                },
             }
         }
         hexadecimal(chunk.invalid(), line);
