@@ -427,3 +427,6 @@ impl Dispatcher {
             .set_connections(u32::try_from(count).unwrap_or(u32::MAX));
     }
 }
+
+#[cfg(test)]
+mod tests;

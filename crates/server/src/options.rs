@@ -289,3 +289,6 @@ fn trusted(config: &Config) -> AddressSet {
         false => set.and_unix(),
     }
 }
+
+#[cfg(test)]
+mod tests;

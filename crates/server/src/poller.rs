@@ -181,3 +181,42 @@ impl Poller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_its_source() {
+        let check = |token, expected| assert_eq!(Source::from(Token(token)), expected, "{token}");
+        check(0, Source::Connection(0));
+        check(QUEUES - 1, Source::Connection(QUEUES - 1));
+        check(QUEUES, Source::Queue);
+        check(QUEUES + 1, Source::Queue);
+        check(WATCHES, Source::Watch(0));
+        check(WATCHES + 1, Source::Watch(1));
+        assert_eq!(Source::from(WAKER), Source::Waker);
+        assert_eq!(Source::from(ALARM), Source::Alarm);
+    }
+
+    #[test]
+    fn a_connection_is_watched_until_it_is_watched_no_more() {
+        use std::io::Write;
+        let mut poller = Poller::new(Poll::new().unwrap());
+        let (near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
+        poller.register(near.as_raw_fd(), 7).unwrap();
+        far.write_all(b"x").unwrap();
+        let told = |poller: &mut Poller| {
+            let events = poller.poll(Some(Duration::ZERO)).unwrap();
+            let sources: Vec<Source> = events.iter().map(|event| event.token().into()).collect();
+            poller.give_back(events);
+            sources
+        };
+        assert!(poller.has_news());
+        assert_eq!(told(&mut poller), [Source::Connection(7)]);
+        assert_eq!(told(&mut poller), [], "changes are told, not states");
+        far.write_all(b"y").unwrap();
+        poller.deregister(near.as_raw_fd());
+        assert_eq!(told(&mut poller), []);
+    }
+}

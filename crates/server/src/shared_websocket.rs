@@ -331,3 +331,6 @@ impl SharedWebSocket {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
