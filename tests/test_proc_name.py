@@ -35,3 +35,10 @@ def test_a_reload_shows_a_new_name(serve: Serve, write: Callable[[str, str], Pat
         lambda: [title(pid) for pid in server.workers()] == [f"{NAME}: worker [after]"],
         what=lambda: str([title(pid) for pid in server.workers()]),
     )
+
+
+def test_the_name_does_not_make_python_warn_of_threads(serve: Serve) -> None:
+    """From CPython 3.12 on; a process with a niceness looked as if it had threads."""
+    server = serve("lab", "-w", "2", prefix=("nice", "-n", "5"), env={"PYTHONWARNINGS": "default"})
+    server.wait_log("Ready: ")
+    assert "multi-threaded" not in server.log

@@ -36,9 +36,11 @@ pub(crate) fn set(py: Python<'_>, role: &str, config: &Config) {
         None => Ok(None),
     });
     if !matches!(titled, Ok(Some(_))) {
-        sys::process::set_name(&format!("{program}: {role}"));
         replace_arguments(os_text::to_os(&title).as_bytes());
     }
+    // Without a space: from 3.12 on CPython looks for the number of threads in `/proc/self/stat`, word by word, and with a
+    // space in the name it takes the niceness for that number and warns of `fork`.
+    sys::process::set_name(&format!("{program}:{role}"));
 }
 
 /// Overwrites the process's arguments, which is what `ps` shows.
