@@ -137,7 +137,7 @@ impl Facts {
     fn note_content_length(&mut self, value: &[u8]) -> Result<(), Violation> {
         let length = parse_length(value).ok_or(Violation::ContentLength)?;
         match self.content_length.replace(length) {
-            // Also two equal ones: nobody who means well sends them.
+            // Also two equal ones: no client that means well sends them.
             Some(_) => Err(Violation::ContentLengthDuplicate),
             None => Ok(()),
         }

@@ -37,7 +37,7 @@ fn split_host(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn parse_port(digits: &[u8]) -> Option<u16> {
-    // More than five digits can only be leading zeros or too much; both are somebody's trick.
+    // More than five digits can only be leading zeros or too much; no client sends either in good faith.
     if digits.len() > 5 {
         return None;
     }

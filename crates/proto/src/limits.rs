@@ -5,7 +5,7 @@
 pub struct Limits {
     /// Longest request line without its line ending; 0 is unlimited.
     pub request_line: usize,
-    /// Most field lines of one head, and most trailer lines of one body; 0 and whatever is above 32768 mean 32768.
+    /// Most field lines of one head, and most trailer lines of one body; 0 and any number above 32768 mean 32768.
     pub fields: usize,
     /// Longest field line with its line ending, as Gunicorn counts; 0 is unlimited.
     pub field_size: usize,

@@ -42,7 +42,7 @@ impl Version {
 }
 
 /// A request head that broke no rule: one copy of its bytes, and one list of where the fields stand. Clones share both, so that
-/// whoever has to know of a request that another thread answers can keep it.
+/// a thread that has to know of a request that another thread answers can keep it.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// From the request line to the empty line.
@@ -375,7 +375,7 @@ impl Default for Request {
 
 /// Gunicorn's rule: a token of 3 to 20 characters, without lower-case letters and `#`.
 ///
-/// Methods are case-sensitive; a lower-case `get` is a method that nobody defined, and accepting it as GET is how filters
+/// Methods are case-sensitive; a lower-case `get` is a method that no specification defines, and accepting it as GET is how filters
 /// are passed by. The operator can lift the rule, but never the token.
 pub(crate) fn check_method(method: &[u8], limits: &Limits) -> Result<(), Violation> {
     if matches!(method, b"GET" | b"POST") {

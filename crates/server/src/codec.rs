@@ -8,7 +8,7 @@ use crate::websockets::Upgraded;
 /// What a connection speaks.
 #[derive(Debug)]
 pub(crate) enum Codec {
-    /// HTTP/1, and the end of whatever came after it.
+    /// HTTP/1; also the end of a connection that has spoken another protocol since.
     H1(Http1),
     /// An exchange that has become a WebSocket.
     WebSocket(Box<Upgraded>),

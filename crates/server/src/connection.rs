@@ -131,7 +131,7 @@ impl Connection {
         }
     }
 
-    /// Whether the client may still be sending something that nobody will read.
+    /// Whether the client may still be sending something that will not be read.
     pub(crate) fn has_unread(&self) -> bool {
         self.readable || !self.inbound.is_empty()
     }
@@ -141,7 +141,7 @@ impl Connection {
         self.codec.is_idle() || self.codec.is_deferred()
     }
 
-    /// Reads what there is and does what follows from it.
+    /// Reads what has arrived and does what follows from it.
     pub(crate) fn progress(&mut self, turn: &mut Turn) -> Fate {
         for _ in 0..READS {
             let flow = match self.codec {
@@ -316,7 +316,7 @@ impl Connection {
         Fate::Open
     }
 
-    /// The connection is over: tells a WebSocket, and whoever streams to it.
+    /// The connection is over: tells a WebSocket, and a thread that streams to the client.
     pub(crate) fn closed(&mut self, turn: &mut Turn) {
         if let Codec::WebSocket(upgraded) = &self.codec
             && upgraded.shared.lose()

@@ -254,7 +254,7 @@ impl Http1 {
     }
 }
 
-/// Hands what there is of a body to `store`, with what is known to follow. Returns the bytes used.
+/// Hands the pieces of a body that have arrived to `store`, with what is known to follow. Returns the bytes used.
 fn take_body(
     session: &mut Session,
     input: &[u8],
@@ -276,7 +276,7 @@ fn take_body(
 }
 
 impl Upload {
-    /// Decodes what there is of the body and stores it. Returns the bytes used.
+    /// Decodes the part of the body that has arrived and stores it. Returns the bytes used.
     fn take(&mut self, session: &mut Session, input: &[u8], turn: &Turn) -> Result<usize, Refusal> {
         let disk = &turn.dispatcher.options.disk;
         take_body(session, input, turn, |data, _| {

@@ -1,5 +1,5 @@
 //! The body of a request on its way to an application that reads it while it arrives, and the news that its client left.
-//! The reactor fills it within a bound; whoever holds the exchange takes out what there is and is told when there is more.
+//! The reactor fills it within a bound; the application takes out what has arrived and is told when there is more.
 
 use parking_lot::Mutex;
 use proto::h1::session::may_discard;
@@ -70,7 +70,7 @@ pub(crate) enum Departure {
     None,
     /// Its side has ended. It may have left altogether, or it may still take what is sent: both look the same.
     Ended,
-    /// Nobody takes anything any more.
+    /// It takes nothing any more.
     Lost,
 }
 
@@ -129,17 +129,17 @@ impl Inlet {
         !data.is_empty() && std::mem::take(&mut state.awaits_body)
     }
 
-    /// The body is complete; says whether somebody waits for it.
+    /// The body is complete; says whether the application waits for it.
     pub(crate) fn complete(&self) -> bool {
         self.end(End::Complete)
     }
 
-    /// The rest of the body will not come; says whether somebody waits for it.
+    /// The rest of the body will not come; says whether the application waits for it.
     pub(crate) fn break_off(&self) -> bool {
         self.end(End::Broken)
     }
 
-    /// The rest of the body is refused; says whether somebody waits for it.
+    /// The rest of the body is refused; says whether the application waits for it.
     pub(crate) fn refuse(&self, status: u16, rule: &'static str) -> bool {
         self.end(End::Refused(status, rule))
     }
@@ -152,7 +152,7 @@ impl Inlet {
         std::mem::take(&mut state.awaits_body)
     }
 
-    /// The client left; says whether somebody waits for that and does not know it yet.
+    /// The client left; says whether the application waits for that and does not know it yet.
     pub(crate) fn leave(&self, how: Departure) -> bool {
         let mut state = self.0.lock();
         let is_news = how > state.departure;
@@ -192,7 +192,7 @@ impl Inlet {
         std::mem::take(&mut self.0.lock().awaits_permission)
     }
 
-    /// Takes what there is. The second value says that the reactor waits to be told to go on.
+    /// Takes what has arrived. The second value says that the reactor waits to be told to go on.
     pub(crate) fn read(&self) -> (Read, bool) {
         let mut state = self.0.lock();
         let resume = std::mem::take(&mut state.paused);
@@ -231,7 +231,7 @@ mod tests {
         };
         assert_eq!(inlet.read(), (chunk(b"ab", true), false));
         assert_eq!(inlet.read(), (Read::Pending, false));
-        assert!(inlet.push(b"c", None), "somebody waits");
+        assert!(inlet.push(b"c", None), "the application waits");
         assert!(!inlet.push(b"d", None), "and is told once");
         assert!(!inlet.complete());
         assert_eq!(inlet.read(), (chunk(b"cd", false), false));

@@ -24,7 +24,7 @@ use crate::timers::{Due, Millis};
 use crate::turn::Turn;
 
 /// How long the end of an exchange may stay unheard, in milliseconds: where the connection lives on, the thread that answered
-/// wakes nobody, and the idle time begins when the reactor learns of it.
+/// does not wake the reactor, and the idle time begins when the reactor learns of it.
 const UNHEARD: Millis = 1000;
 
 /// Whether a turn may wait for something to happen.
@@ -73,7 +73,7 @@ impl Reactor {
         self.poller.watch(descriptor, what)
     }
 
-    /// Does what there is to do, waiting for it if that is allowed. `free` is how many requests more may be accepted for.
+    /// Does what is to be done, waiting for it if that is allowed. `free` is how many requests more may be accepted for.
     pub(crate) fn turn(&mut self, free: u32, patience: Patience) {
         self.turn.dispatcher.turns.fetch_add(1, Ordering::Relaxed);
         self.read_inbox();

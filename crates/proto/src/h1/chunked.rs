@@ -82,7 +82,7 @@ enum ExtensionPart {
 /// A chunk size has at most so many digits, which fit into 64 bits.
 const SIZE_DIGITS: u8 = 16;
 
-/// Extensions of one body together. Nobody uses them; without a bound for the sum, a byte of data could be made to cost
+/// Extensions of one body together. No client uses them; without a bound for the sum, a byte of data could be made to cost
 /// thousands of bytes of reading (CVE-2023-39326).
 const EXTENSION_BYTES: usize = 16 << 10;
 

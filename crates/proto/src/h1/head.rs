@@ -73,7 +73,7 @@ impl HeadParser {
     }
 }
 
-/// Fields that are parsed without asking for memory. Browsers send 10 to 20; whoever sends more pays one allocation.
+/// Fields that are parsed without asking for memory. Browsers send 10 to 20; a request with more costs one allocation.
 const INLINE_FIELDS: usize = 32;
 
 /// The short way, for a head that arrived whole and breaks no rule of its lines. `None` says that this is not such a head,

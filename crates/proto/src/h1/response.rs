@@ -9,7 +9,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// What ends a chunked body without trailers.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// What the `Server` field says where the application says nothing. No version: it helps nobody but scanners.
+/// What the `Server` field says where the application says nothing. No version: it helps only scanners.
 const SERVER_LINE: &[u8] = b"Server: oxicorn\r\n";
 
 /// What the server adds to a response that does not state it: nothing to interim ones.

@@ -1,4 +1,4 @@
-//! Frames to messages: an automaton that takes what there is and asks for no more memory than has arrived.
+//! Frames to messages: an automaton that takes the bytes as they arrive and never asks for more memory than they fill.
 //!
 //! ```text
 //!          ┌──────────── control frame is over, with what it interrupted ───────────┐

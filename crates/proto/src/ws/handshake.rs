@@ -68,7 +68,7 @@ pub fn judge(request: &Request) -> Result<Option<Handshake>, Refusal> {
     if request.method() != b"GET" {
         return Err(Refusal::Method);
     }
-    // Nobody says whether frames would begin behind a body or instead of it.
+    // RFC 6455 does not say whether frames would begin behind a body or instead of it.
     if !matches!(request.framing(), Framing::None | Framing::Length(0)) {
         return Err(Refusal::Body);
     }

@@ -11,7 +11,7 @@ const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// written with a small one.
 const WINDOW_BITS: u8 = 15;
 
-/// The first piece of memory for a message whose size nobody knows.
+/// The first piece of memory for a message whose size is not known.
 const FIRST_BYTES: usize = 64;
 
 /// The decompressing side of a connection.

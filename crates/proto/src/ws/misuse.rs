@@ -82,7 +82,7 @@ impl std::error::Error for WebSocketMisuse {}
 /// Why something could not be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendError {
-    /// The peer has closed the WebSocket, or is gone: nobody's fault.
+    /// The peer has closed the WebSocket, or is gone. The application is not at fault.
     Disconnected,
     /// The application's fault.
     Misuse(WebSocketMisuse),

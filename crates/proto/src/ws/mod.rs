@@ -34,6 +34,6 @@ pub use refusal::Refusal;
 pub use session::{Closure, Incoming, Received, WebSocketSession};
 pub use violation::FrameViolation;
 
-/// Longest message in bytes, after decompression, where nobody asks for another limit: what Python's servers and
+/// Longest message in bytes, after decompression, where the caller asks for no other limit: what Python's servers and
 /// clients have agreed on, large enough for any document and small enough to be held in memory.
 pub const MESSAGE_BYTES: usize = 16 << 20;
