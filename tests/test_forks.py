@@ -11,16 +11,17 @@ from pathlib import Path
 from signal import SIGHUP, SIGKILL, SIGTERM
 
 import pytest
-from harness import KINDS, Gates, Load, Serve, Server, eventually, processes
+from harness import APPS, KINDS, Gates, Load, Serve, Server, eventually, processes, still
 
 #: How a server is started for each worker class.
 SERVED = {
     **{kind: ("forking_lab:wsgi", *options) for kind, options in KINDS.items()},
-    "asgi": ("forking_lab:asgi", "-k", "asgi"),
+    "uvloop": ("forking_lab:asgi", "-k", "asgi", "--asgi-loop", "uvloop"),
+    "asyncio": ("forking_lab:asgi", "-k", "asgi", "--asgi-loop", "asyncio"),
 }
 
 #: Requests that two workers have at the same time when both of them have some.
-PLACES = {"sync": 2, "gthread": 8, "asgi": 8}
+PLACES = {"sync": 2, "gthread": 8, "uvloop": 8, "asyncio": 8}
 
 #: What a child does, and how it ends: the exit code that its parent collects, signals as negative numbers.
 ENDS = {
@@ -91,9 +92,9 @@ WAYS = ["thread", "twice", "writes"]
 
 @pytest.mark.parametrize("way", [*WAYS, "body", "close", "task", "executor"])
 def test_wherever_it_was_forked(server: Server, serve_module: Serve, kind: str, way: str) -> None:
-    if way in ("task", "executor") and kind != "asgi":
+    if way in ("task", "executor") and kind in KINDS:
         pytest.skip("an event loop's")
-    if way in ("body", "close") and kind == "asgi":
+    if way in ("body", "close") and kind not in KINDS:
         pytest.skip("an ASGI application returns no body")
     workers = server.wait_workers(2)
     # The pool of an executor keeps a thread that is its process's only one, so its child has to leave by itself.
@@ -195,3 +196,33 @@ def test_a_conf_file_and_a_preloaded_application_may_fork(serve: Serve, tmp_path
     workers = server.wait_workers(2)
     check_all_well(server, serve.gates, "sync", workers)
     assert server.stop(signal.SIGTERM) == 0
+
+
+def test_a_watcher_of_files_is_the_workers_alone(serve: Serve, write) -> None:
+    folder = write("late.py", "value = 1\n").parent
+    write(
+        "app.py",
+        """
+        import os
+        import forking_lab
+
+        def wsgi(environ, start_response):
+            if environ["PATH_INFO"] == "/import":
+                pid = os.fork()
+                if pid == 0:
+                    import late
+                    return []
+                os.waitpid(pid, 0)
+            return forking_lab.wsgi({**environ, "PATH_INFO": "/pid"}, start_response)
+        """,
+    )
+    server = serve("app:wsgi", "--reload", cwd=folder, env={"PYTHONPATH": str(APPS)})
+    [worker] = server.wait_workers(1)
+    for _ in range(3):
+        assert int(server.get("/import").body) == worker
+    # The worker itself has not imported it, so its change is nobody's.
+    write("late.py", "value = 2\n")
+    still(lambda: server.workers() == [worker], throughout=0.5, what="the worker stays")
+    write("app.py", "from forking_lab import wsgi\n")
+    server.wait_replaced([worker], 1)
+    assert server.get("/pid").status == 200
