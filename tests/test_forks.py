@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
+import random
 import re
 import signal
 from contextlib import ExitStack
@@ -226,3 +228,12 @@ def test_a_watcher_of_files_is_the_workers_alone(serve: Serve, write) -> None:
     write("app.py", "from forking_lab import wsgi\n")
     server.wait_replaced([worker], 1)
     assert server.get("/pid").status == 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_child_that_reads_the_body_takes_nothing_of_it_away(serve: Serve, kind: str) -> None:
+    server = serve(*SERVED[kind], probe="/pid")
+    # So much lies in a file, whose position parent and child share.
+    body = random.Random(1).randbytes(2_000_000)
+    reply = server.post("/upload", body)
+    assert reply.text == f"0 {hashlib.sha256(body).hexdigest()}"

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write as _};
+use std::os::unix::fs::FileExt as _;
 
 use crate::disk::{Allowance, Disk, DiskError};
 
@@ -23,10 +24,14 @@ pub enum Body {
 }
 
 /// A body in a temporary file, positioned at its start. The disk that it takes is given back when this is dropped.
+///
+/// The position is its own: the one in the system is shared with processes that the application forks, and what a child
+/// reads would be missing here.
 #[derive(Debug)]
 pub struct BodyFile {
     file: File,
     length: u64,
+    position: u64,
     _allowance: Option<Allowance>,
 }
 
@@ -37,6 +42,7 @@ impl BodyFile {
         BodyFile {
             file,
             length,
+            position: 0,
             _allowance: None,
         }
     }
@@ -50,13 +56,21 @@ impl BodyFile {
 
 impl Read for BodyFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
+        let read = self.file.read_at(buffer, self.position)?;
+        self.position += read as u64;
+        Ok(read)
     }
 }
 
 impl Seek for BodyFile {
-    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.file.seek(position)
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+            SeekFrom::End(offset) => self.length.checked_add_signed(offset),
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
     }
 }
 
@@ -108,21 +122,16 @@ impl BodyBuffer {
     }
 
     /// The body is complete.
-    ///
-    /// # Errors
-    /// The temporary file could not be rewound.
-    pub(crate) fn finish(self) -> io::Result<Body> {
+    pub(crate) fn finish(self) -> Body {
         match self.file {
-            Some((mut file, allowance)) => {
-                file.rewind()?;
-                Ok(Body::File(BodyFile {
-                    file,
-                    length: self.length,
-                    _allowance: Some(allowance),
-                }))
-            }
-            None if self.memory.is_empty() => Ok(Body::Empty),
-            None => Ok(Body::Memory(self.memory)),
+            Some((file, allowance)) => Body::File(BodyFile {
+                file,
+                length: self.length,
+                position: 0,
+                _allowance: Some(allowance),
+            }),
+            None if self.memory.is_empty() => Body::Empty,
+            None => Body::Memory(self.memory),
         }
     }
 }
@@ -142,7 +151,7 @@ mod tests {
         for _ in 0..300 {
             buffer.push(&piece, &disk).unwrap();
         }
-        let Body::File(mut file) = buffer.finish().unwrap() else {
+        let Body::File(mut file) = buffer.finish() else {
             panic!("not in a file")
         };
         let mut read = Vec::new();
@@ -171,6 +180,6 @@ mod tests {
         let disk = disk(1);
         let mut buffer = BodyBuffer::new(Some(3));
         buffer.push(b"abc", &disk).unwrap();
-        assert!(matches!(buffer.finish().unwrap(), Body::Memory(bytes) if bytes == b"abc"));
+        assert!(matches!(buffer.finish(), Body::Memory(bytes) if bytes == b"abc"));
     }
 }

@@ -201,7 +201,7 @@ impl Http1 {
             Err(refusal) => return Err(refusal.of(upload.request)),
         };
         if !self.session.is_within_body() {
-            return Ok((taken, upload.complete()?));
+            return Ok((taken, upload.complete()));
         }
         match options.bodies() {
             Bodies::Streamed => {
@@ -230,7 +230,7 @@ impl Http1 {
                 self.upload = Some(upload);
                 Ok((used, Fed::NeedMore))
             }
-            Ok(used) => Ok((used, upload.complete()?)),
+            Ok(used) => Ok((used, upload.complete())),
             Err(refusal) => Err(refusal.of(upload.request)),
         }
     }
@@ -287,11 +287,8 @@ impl Upload {
     }
 
     /// The request, with its body, which has arrived in full.
-    fn complete(self) -> Result<Fed, Refusal> {
-        match self.buffer.finish() {
-            Ok(body) => Ok(Fed::Complete(self.request, self.scheme, body)),
-            Err(error) => Err(no_room(&error.into()).of(self.request)),
-        }
+    fn complete(self) -> Fed {
+        Fed::Complete(self.request, self.scheme, self.buffer.finish())
     }
 }
 
