@@ -1,7 +1,9 @@
 //! The tidy test: reads the manifests and the sources as text and lists what breaks a rule of the house.
 
+mod dependencies;
 mod manifests;
 mod names;
+mod promises;
 mod sources;
 
 use std::fs;
@@ -35,6 +37,8 @@ pub(crate) fn check(root: &Path) -> io::Result<Vec<Problem>> {
     let mut problems = manifests::check(root)?;
     problems.extend(sources::check(root)?);
     problems.extend(names::check(root)?);
+    problems.extend(dependencies::check(root)?);
+    problems.extend(promises::check(root)?);
     Ok(problems)
 }
 
