@@ -82,6 +82,29 @@ def test_an_agent_wraps_a_bare_wsgi_application(serve: Serve, agent: dict[str, s
     assert server.get().all("X-Agent") == ["WSGIApplication"]
 
 
+@pytest.mark.parametrize(
+    "finds", ["pass", "find_spec = None", "def find_spec(self, *_): raise RuntimeError('not now')"]
+)
+def test_finders_that_cannot_be_asked_are_no_agents(serve: Serve, write, tmp_path: Path, finds: str) -> None:
+    """Bottle up to 0.12, which projects carry along, puts a finder of the old kind in place."""
+    imports = "" if "RuntimeError" in finds else "import gunicorn.app.base"
+    write(
+        "old.py",
+        f"""
+        import sys
+        from lab import application
+
+        class Old:
+            {finds}
+
+        sys.meta_path.append(Old())
+        {imports}
+        """,
+    )
+    server = serve("old:application", "--pythonpath", str(tmp_path))
+    assert server.get().text == "Hello, world!"
+
+
 def test_a_conf_file_may_wrap_it(serve: Serve, tmp_path: Path) -> None:
     conf = tmp_path / "conf.py"
     text = AGENT.replace(

@@ -81,9 +81,11 @@ class GunicornFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._asking.add(fullname)
         try:
             for finder in sys.meta_path:
-                if finder is self or isinstance(finder, type):
+                # Old finders have no `find_spec`: Bottle's up to 0.12, which projects carry along.
+                find = getattr(finder, "find_spec", None)
+                if finder is self or isinstance(finder, type) or find is None:
                     continue
-                spec = finder.find_spec(fullname, path, target)
+                spec = find(fullname, path, target)
                 if spec is not None and getattr(spec.loader, "loader", None) is self:
                     return _Renaming(spec.loader, fullname)
         finally:
@@ -155,7 +157,15 @@ def _is_awaited(name: str) -> bool:
     """Whether an agent has a hook for the import of this module."""
     ours = (GunicornFinder, type(imports._guard), uvicorn.UvicornFinder)
     agents = [finder for finder in sys.meta_path if not isinstance(finder, (type, *ours))]
-    return any(finder.find_spec(name, [], None) is not None for finder in agents)
+    return any(_finds(finder, name) for finder in agents)
+
+
+def _finds(finder: Any, name: str) -> bool:
+    """Whether a finder has the module. Old ones have no `find_spec`, and any may fail."""
+    try:
+        return finder.find_spec(name, [], None) is not None
+    except Exception:
+        return False
 
 
 def install(*, replaces: bool = False) -> None:
