@@ -135,10 +135,10 @@ def test_the_command_line_wins_over_the_configuration(serve: Serve) -> None:
     ("file", "source", "hint"),
     [
         ("main.py", "app = object()\n", "oxicorn main:app\n"),
-        ("wsgi.py", "application: object = 1\n", "oxicorn wsgi\n"),
+        ("wsgi.py", "application: object = 1\n", "oxicorn wsgi:application\n"),
         ("app.py", "async def app(scope, receive, send): ...\n", "oxicorn app:app\n"),
         ("app.py", "def create_app(): ...\n", "oxicorn 'app:create_app()'\n"),
-        ("shop/wsgi.py", "from .app import application\n", "oxicorn shop.wsgi\n"),
+        ("shop/wsgi.py", "from .app import application\n", "oxicorn shop.wsgi:application\n"),
         ("main.py", "def broken(:\n", "oxicorn package.module:application\n"),
     ],
 )
