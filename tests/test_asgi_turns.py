@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from textwrap import dedent
 
 import pytest
-from harness import Serve, Server, eventually
+from harness import Serve, Server, Wire, eventually
 from harness.frames import handshake
 
 APPLICATION = """
-    import asyncio, os
+    import asyncio, os, time
     from pathlib import Path
 
     GATES = Path(os.environ["LAB_GATES"])
@@ -72,6 +73,23 @@ APPLICATION = """
     async def fails_at_once(scope, receive, send, name):
         await send(HEAD)
         raise RuntimeError("no body")
+
+    async def block(scope, receive, send, name):
+        # Nothing else of the loop runs meanwhile.
+        (GATES / f"{name}.entered").touch()
+        while not (GATES / f"{name}.open").exists():
+            time.sleep(0.005)
+        await at_once(scope, receive, send, name)
+
+    async def streamed(scope, receive, send, name):
+        await send(HEAD)
+        for piece in (b"l", b"a", b"t", b"e"):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    async def long(scope, receive, send, name):
+        await send(HEAD)
+        await send({"type": "http.response.body", "body": b"long" * 100_000})
 
     async def denial(scope, receive, send, name):
         await receive()
@@ -195,3 +213,43 @@ def test_an_event_stream_begins_before_its_first_event(serve: Serve, write, midd
         assert b"text/event-stream" in wire.request("/stream").until(b"\r\n\r\n")
         eventually(lambda: server.get("/").text == "1")
         assert wire.until(b"data: news\n\n")
+
+
+def in_one_turn(serve: Serve, server: Server, stack: ExitStack, targets: list[str]) -> list[Wire]:
+    """Send requests that the event loop finds all at once, because the application has blocked it before."""
+    door = f"door-{server.pid}-{len(serve.gates.marks())}"
+    wires = [stack.enter_context(server.connect()) for _ in targets]
+    for wire in wires:
+        assert wire.get("/").text == "late"
+    blocking = stack.enter_context(server.connect())
+    blocking.request(f"/block/{door}")
+    serve.gates.wait_entered(door)
+    for wire, target in zip(wires, targets, strict=True):
+        wire.request(target)
+    serve.gates.open(door)
+    assert blocking.reply().text == "late"
+    return wires
+
+
+def test_an_application_that_blocks_keeps_no_answer_of_its_turn(serve_module: Serve, server: Server) -> None:
+    gate = f"middle-{server.pid}"
+    before = ["/at_once", "/streamed", "/long"] * 4
+    with ExitStack() as stack:
+        wires = in_one_turn(serve_module, server, stack, [*before, f"/block/{gate}", "/at_once"])
+        serve_module.gates.wait_entered(gate)
+        for wire, target in zip(wires, before, strict=False):
+            assert wire.reply().text == ("long" * 100_000 if target == "/long" else "late")
+        serve_module.gates.open(gate)
+        for wire in wires[-2:]:
+            assert wire.reply().text == "late"
+
+
+def test_every_answer_of_a_turn_arrives_whole(serve_module: Serve, server: Server) -> None:
+    targets = ["/at_once", "/streamed", "/long", "/fails_at_once", "/at_once"] * 10
+    with ExitStack() as stack:
+        wires = in_one_turn(serve_module, server, stack, targets)
+        for wire, target in zip(wires, targets, strict=True):
+            reply = wire.reply()
+            assert reply.complete and reply.status == (500 if target == "/fails_at_once" else 200)
+            if target != "/fails_at_once":
+                assert wire.get("/streamed").text == "late"

@@ -190,7 +190,7 @@ impl Connection {
     /// Goes on with what one turn did not allow, or a thread has told.
     pub(crate) fn go_on(&mut self, turn: &mut Turn) -> Fate {
         let drains = matches!(&self.codec, Codec::H1(http) if http.session.is_draining());
-        if (drains || self.link.has_pending()) && self.flush(turn) != Fate::Open {
+        if (drains || self.link.wants_flush()) && self.flush(turn) != Fate::Open {
             return Fate::Closed;
         }
         self.progress(turn)

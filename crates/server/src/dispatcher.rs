@@ -17,6 +17,7 @@ use crate::access_log::AccessLog;
 use crate::call::{Call, Finished};
 use crate::date::DateText;
 use crate::exchange::{Exchange, ExchangeId};
+use crate::held_answers::HeldAnswers;
 use crate::link::Link;
 use crate::options::Options;
 use crate::overdue::Calls;
@@ -127,6 +128,8 @@ pub(crate) struct Dispatcher {
     /// Where metrics go, if anywhere.
     pub(crate) statsd: OnceLock<Arc<Statsd>>,
     pub(crate) watchdog: Watchdog,
+    /// Answers that leave together at the end of a turn of the event loop.
+    pub(crate) held: HeldAnswers,
     stopping: AtomicU8,
     /// Counts the turns of the reactor.
     pub(crate) turns: AtomicU64,
@@ -183,6 +186,7 @@ impl Dispatcher {
             access_log: parts.access_log,
             statsd: OnceLock::new(),
             watchdog: Watchdog::default(),
+            held: HeldAnswers::default(),
             stopping: AtomicU8::new(0),
             turns: AtomicU64::new(1),
             slot: parts.slot,
@@ -355,6 +359,25 @@ impl Dispatcher {
         state.interrupted &= !interrupted;
         self.publish_saturation(&state);
         room
+    }
+
+    /// Notes that something waits for a client that the reactor does not know of: it is sent with the other answers of the turn, or the
+    /// reactor is told.
+    pub(crate) fn note_waiting(&self, link: &Arc<Link>, id: ExchangeId) {
+        if !self.held.is_open() {
+            self.tell(Message::Pending(id));
+        } else if self.held.add(Arc::clone(link), id) {
+            self.send_held();
+        }
+    }
+
+    /// Sends the answers that were held. What their clients do not take, the reactor sends on. Any thread may call it.
+    pub(crate) fn send_held(&self) {
+        for (link, id) in self.held.take() {
+            if link.send_held() {
+                self.tell(Message::Pending(id));
+            }
+        }
     }
 
     /// Notes since when no thread is free and none waits for its client: the arbiter ends a worker that stays so.

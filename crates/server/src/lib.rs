@@ -22,6 +22,7 @@ mod exchange;
 mod fixtures;
 mod handover;
 mod head_memory;
+mod held_answers;
 mod http1;
 mod inlet;
 mod life;

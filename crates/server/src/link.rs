@@ -219,6 +219,13 @@ impl Link {
         (flushed, moved)
     }
 
+    /// Sends what was held for the end of a turn. Says whether the reactor has something to do for it: to send on what is left, or to
+    /// tell a stream that there is room.
+    pub(crate) fn send_held(&self) -> bool {
+        let (flushed, _) = self.flush();
+        flushed != Flushed::Empty || self.out.lock().awaits_room
+    }
+
     fn flush_out(&self, out: &mut Outgoing) -> Flushed {
         let mut budget = FLUSH_BYTES;
         while !out.backlog.is_empty() {
@@ -323,6 +330,12 @@ impl Link {
     /// Whether anything waits for the client.
     pub(crate) fn has_pending(&self) -> bool {
         !self.out.lock().backlog.is_empty()
+    }
+
+    /// Whether a flush has something to do: to send, or to tell a stream that there is room since its parts have been sent otherwise.
+    pub(crate) fn wants_flush(&self) -> bool {
+        let out = self.out.lock();
+        !out.backlog.is_empty() || out.awaits_room
     }
 
     /// How many bytes the kernel holds for the client.

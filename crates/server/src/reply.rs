@@ -17,7 +17,7 @@ use proto::Version;
 use proto::h1::{Content, ResponseContext, ResponseFraming, ResponseHead};
 
 use crate::burst::{Burst, Timing};
-use crate::dispatcher::{Dispatcher, Message, Outcome};
+use crate::dispatcher::{Dispatcher, Outcome};
 use crate::exchange::ExchangeId;
 use crate::inlet::Inlet;
 use crate::link::Delivery;
@@ -352,6 +352,14 @@ impl Reply {
         self.burst.next(turn, FIRST_PARTS)
     }
 
+    /// Leaves a part to the end of the turn where the other answers of the turn leave then.
+    fn with_others(&self, timing: Timing, length: usize) -> Timing {
+        match self.dispatcher.held.admits(length) {
+            true => Timing::EndOfTurn,
+            false => timing,
+        }
+    }
+
     fn room(&mut self) -> Result<Room, ReplyError> {
         let room = self.sink.link().ask_for_room(self.burst.limit());
         if let Err(error) = room {
@@ -378,7 +386,8 @@ impl Reply {
             State::Unstarted => return Err(ReplyError::Headless),
             State::Stated { .. } => return self.respond(&[]),
             State::Streaming(Remaining::Unknown) => {
-                let ended = self.sink.finish(trailers);
+                let timing = self.with_others(Timing::AtOnce, trailers.len());
+                let ended = self.sink.finish(trailers, timing);
                 self.note(ended)?;
             }
             State::Streaming(Remaining::Bytes(_)) => {
@@ -607,6 +616,7 @@ impl Reply {
             Some((head, remaining)) => {
                 let allowed = self.admit(remaining, length);
                 if !head.is_empty() || allowed > 0 {
+                    let timing = self.with_others(timing, head.len() + allowed as usize);
                     let sent = self.sink.data(head, &piece[..allowed as usize], timing);
                     self.note(sent)?;
                 }
@@ -661,7 +671,7 @@ impl Reply {
         match sent {
             Ok(Delivery::Done | Delivery::Waiting) => Ok(()),
             Ok(Delivery::Untold) => {
-                self.dispatcher.tell(Message::Pending(self.id));
+                self.dispatcher.note_waiting(self.sink.link(), self.id);
                 Ok(())
             }
             Err(error) => {

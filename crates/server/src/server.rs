@@ -330,6 +330,21 @@ impl Server {
         true
     }
 
+    /// The event loop is going to begin several exchanges: what is answered until [`Server::send_answers`] leaves together, but for what
+    /// is long or has waited for some milliseconds.
+    pub fn hold_answers(&self) {
+        self.dispatcher.held.open();
+        self.dispatcher.watchdog.hurry();
+    }
+
+    /// Sends the answers that were held.
+    pub fn send_answers(&self) {
+        if self.dispatcher.held.is_open() {
+            self.dispatcher.held.close();
+            self.dispatcher.send_held();
+        }
+    }
+
     /// Asks the server to end. Any thread may, as often as it likes; a quick end overrides a graceful one.
     pub fn shut_down(&self, how: Shutdown) {
         self.dispatcher.shut_down(how);

@@ -158,11 +158,11 @@ impl Sink {
     }
 
     /// Ends the body. Only chunks have a place for trailer fields, which are left out elsewhere.
-    pub(crate) fn finish(&self, trailers: &[u8]) -> Result<Delivery, SinkError> {
+    pub(crate) fn finish(&self, trailers: &[u8], timing: Timing) -> Result<Delivery, SinkError> {
         match self.is_chunked() {
             true => {
                 let (last_chunk, end) = h1::LAST_CHUNK.split_at(h1::LAST_CHUNK.len() - 2);
-                self.send(&[last_chunk, trailers, end])
+                self.link().deliver(&[last_chunk, trailers, end], timing)
             }
             false => Ok(Delivery::Done),
         }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use crate::dispatcher::Leader;
+use crate::dispatcher::{Dispatcher, Leader};
 use crate::server::Server;
 
 /// How long a reactor may be left alone, and so how often the watchdog looks.
@@ -20,6 +20,11 @@ const TICK: Duration = Duration::from_millis(1);
 /// How often an event loop is looked at, which turns the reactor itself whenever there is something to do. It may have thousands of
 /// connections that wait for nothing, so the watchdog must not cost what it costs beside threads.
 const LOOP_TICK: Duration = Duration::from_millis(50);
+/// How often an event loop is looked at that gives several answers in a turn, which wait for each other: one that blocks in the middle
+/// must not keep those that are there.
+const HOLDING_TICK: Duration = Duration::from_millis(5);
+/// Ticks without such a turn after which the loop is looked at less often again.
+const HOLDING_TICKS: u32 = 20;
 /// Ticks without anything in flight after which the watchdog sleeps. Waking it costs a system call, so under steady load
 /// it had better stay awake.
 const QUIET_TICKS: u32 = 16;
@@ -28,6 +33,8 @@ const QUIET_TICKS: u32 = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Watchdog {
     asleep: AtomicBool,
+    /// The next look at the event loop is further off than answers may be held.
+    slow: AtomicBool,
     thread: OnceLock<Thread>,
 }
 
@@ -35,6 +42,13 @@ impl Watchdog {
     /// Something goes into the application: somebody has to watch.
     pub(crate) fn attend(&self) {
         if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    /// Answers are going to be held: somebody has to watch closely.
+    pub(crate) fn hurry(&self) {
+        if self.slow.load(Ordering::Relaxed) && self.slow.swap(false, Ordering::SeqCst) {
             self.wake();
         }
     }
@@ -79,9 +93,13 @@ fn watch(server: &Server) {
     let mut seen = 0;
     let mut looks = 0;
     let mut pause = TICK;
+    let mut holding = Holding::default();
     loop {
         tick(server, &mut quiet, pause);
         let dispatcher = server.dispatcher();
+        if dispatcher.held.is_overdue() {
+            dispatcher.send_held();
+        }
         let mut state = dispatcher.state();
         if state.done {
             return;
@@ -98,7 +116,10 @@ fn watch(server: &Server) {
             dispatcher.answer_if_given_up();
             // An application that blocks its loop blocks no I/O of others.
             let blocked = stands && server.turn_beside_loop(looks);
-            pause = if blocked { TICK } else { LOOP_TICK };
+            pause = match blocked {
+                true => TICK,
+                false => holding.pause(dispatcher),
+            };
             continue;
         }
         if state.leader != Leader::Nobody {
@@ -112,6 +133,34 @@ fn watch(server: &Server) {
             state.leader = Leader::Watchdog;
             drop(state);
             server.turn_as_watchdog();
+        }
+    }
+}
+
+/// The answers that an event loop holds until the end of its turn.
+#[derive(Debug, Default)]
+struct Holding {
+    /// The turns in which answers were held, when the watchdog last looked.
+    turns: u32,
+    /// Ticks since then without another.
+    without: u32,
+}
+
+impl Holding {
+    /// When to look again.
+    fn pause(&mut self, dispatcher: &Dispatcher) -> Duration {
+        self.without = match std::mem::replace(&mut self.turns, dispatcher.held.turns()) {
+            before if before == self.turns => self.without.saturating_add(1),
+            _ => 0,
+        };
+        if self.without < HOLDING_TICKS {
+            return HOLDING_TICK;
+        }
+        dispatcher.watchdog.slow.store(true, Ordering::SeqCst);
+        // A turn that began before the line above did not see that the watchdog is slow.
+        match self.turns == dispatcher.held.turns() {
+            true => LOOP_TICK,
+            false => HOLDING_TICK,
         }
     }
 }

@@ -34,6 +34,7 @@ struct Tasks {
     class: Py<PyAny>,
     /// `loop=…`, and `eager_start=True` where this Python has it.
     options: Py<PyDict>,
+    is_eager: bool,
 }
 
 /// How the application is called.
@@ -215,6 +216,11 @@ impl AppRunner {
         }
     }
 
+    /// Whether the application makes its first step when it is started, if it has installed no task factory.
+    pub(super) fn starts_eagerly(&self) -> bool {
+        self.tasks.is_eager
+    }
+
     /// Keeps a task until it has ended.
     fn keep(&self, py: Python<'_>, cycle: &Cycle, task: Bound<'_, PyAny>) {
         let running = RunningTask {
@@ -344,10 +350,12 @@ impl Tasks {
     fn new(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Tasks> {
         let options = PyDict::new(py);
         options.set_item("loop", event_loop)?;
-        if py.version_info() >= (3, 12) {
+        let is_eager = py.version_info() >= (3, 12);
+        if is_eager {
             options.set_item("eager_start", true)?;
         }
         Ok(Tasks {
+            is_eager,
             class: py.import("asyncio")?.getattr("Task")?.unbind(),
             options: options.unbind(),
         })

@@ -88,6 +88,11 @@ impl AsgiGateway {
         self.event_loop.bind(py)
     }
 
+    /// Whether the application makes its first step when it is started, and not when the event loop comes to it.
+    pub(crate) fn starts_eagerly(&self) -> bool {
+        self.runner.starts_eagerly()
+    }
+
     /// Starts the application on a request.
     ///
     /// # Errors

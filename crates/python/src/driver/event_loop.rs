@@ -53,13 +53,8 @@ impl Turner {
         for event in look.events {
             this.gateway.tell(py, event);
         }
-        this.waiting().extend(look.calls);
-        while let Some(call) = this.next_waiting() {
-            if let Err(exit) = this.gateway.answer(py, call) {
-                this.leave(exit);
-            }
-        }
-        if look.lines_held {
+        let together = this.begin(py, look.calls);
+        if look.lines_held || together {
             // Behind the tasks that have just been made, which answer most requests in their first step.
             let flush = turner.getattr(intern!(py, "flush"))?;
             this.gateway
@@ -78,9 +73,10 @@ impl Turner {
         Ok(())
     }
 
-    /// What has been answered since the turn goes into the access log in one write.
+    /// What has been answered since the turn leaves, and goes into the access log in one write.
     fn flush(&self, py: Python<'_>) {
         forks::leave_if_forked();
+        self.server.send_answers();
         py.detach(|| self.server.flush_access_lines());
     }
 
@@ -137,6 +133,27 @@ impl Turner {
         self.server.shut_down(Shutdown::Graceful);
     }
 
+    /// Starts the application on requests. Says whether some of their answers are held and have to be sent.
+    fn begin(&self, py: Python<'_>, calls: Vec<Call>) -> bool {
+        let mut waiting = self.waiting();
+        waiting.extend(calls);
+        let together = waiting.len() > 1;
+        drop(waiting);
+        if together {
+            self.server.hold_answers();
+        }
+        while let Some(call) = self.next_waiting() {
+            if let Err(exit) = self.gateway.answer(py, call) {
+                self.leave(exit);
+            }
+        }
+        if together && self.gateway.starts_eagerly() {
+            self.server.send_answers();
+            return false;
+        }
+        together
+    }
+
     fn next_waiting(&self) -> Option<Call> {
         self.waiting().pop_front()
     }
@@ -158,6 +175,8 @@ impl Turner {
         let event_loop = self.gateway.event_loop(py);
         loop {
             let left = event_loop.call_method0("run_forever");
+            // An exception may have left the loop in the middle of a turn.
+            self.server.send_answers();
             leave_the_loop(py, &left);
             match left {
                 _ if self.server.stopping() == Some(Shutdown::Quick) => return left.err(),
