@@ -155,6 +155,19 @@ def test_the_return_of_a_child_is_told_at_debug_level(kind: str, serve: Serve) -
     server.wait_log(rf"\[DEBUG\] .*\(pid:{pid}\).* code 3$")
 
 
+@pytest.mark.parametrize(
+    ("child", "end"), [("leave_quietly", "exited with code 0"), ("die", "was sent SIGKILL"), ("raise_one", "code 1")]
+)
+def test_the_end_of_a_child_is_told_at_debug_level(kind: str, serve: Serve, child: str, end: str) -> None:
+    server = serve(*SERVED[kind], "--log-level", "debug", probe="/pid")
+    pid = int(server.get(f"/alone/{child}").body)
+    server.wait_log(rf"\[DEBUG\] .*\(pid:{pid}\).* {end}$")
+    server.get("/collect/leave_quietly")
+    _, other = sorted(forked(serve.gates))
+    server.wait_log(rf"\[DEBUG\] .*child of the application \(pid:{other}\) (exited with code 0|has ended)")
+    assert server.stop() == 0
+
+
 HOOKS = """
 import os, sys, time
 from pathlib import Path

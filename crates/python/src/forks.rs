@@ -2,13 +2,18 @@
 //! memory away from it; what is Python's is given back here, and a process that comes back into the server's code leaves
 //! at once, without writing, flushing or ending anything of the server's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
+use sys::process::End;
+
+use crate::logging::URGENT_TARGET;
 use crate::signals;
 
 /// Ends this process if the application has forked it. `outcome` is what the application's code came to.
@@ -87,6 +92,12 @@ pub(crate) fn disarm_children(py: Python<'_>) -> PyResult<()> {
         };
     let function = PyCFunction::new_closure(py, None, None, before)?;
     at_fork(py, "before", &function)?;
+    let after = |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
+        tell_of_children(arguments.py());
+        Ok(())
+    };
+    let function = PyCFunction::new_closure(py, None, None, after)?;
+    at_fork(py, "after_in_parent", &function)?;
     in_every_child(py, move |py| signals::give_back(py, &handlers))
 }
 
@@ -108,6 +119,48 @@ pub(crate) fn empty_in_children(event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         }
         Ok(())
     })
+}
+
+/// The children of the application whose end will be told.
+static WATCHED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// Tells how the children of this thread end, at the level `debug`. They stay their parent's to collect.
+fn tell_of_children(py: Python<'_>) {
+    if !log::log_enabled!(log::Level::Debug) || sys::forks::is_stray() {
+        return;
+    }
+    py.detach(|| {
+        for pid in sys::children::of_this_thread() {
+            if !WATCHED.lock().insert(pid) {
+                continue;
+            }
+            if let Err(error) = watch(pid) {
+                WATCHED.lock().remove(&pid);
+                log::debug!("The child {pid} of the application cannot be watched: {error}");
+            }
+        }
+    });
+}
+
+fn watch(pid: i32) -> std::io::Result<()> {
+    let child = sys::children::Child::watch(pid)?;
+    let _blocked = sys::signals::block_all_but_faults();
+    let tell = move || {
+        let end = child.end();
+        WATCHED.lock().remove(&pid);
+        let how = match end {
+            Ok(Some(End::Exited(code))) => format!("exited with code {code}"),
+            Ok(Some(end @ End::Signalled { .. })) => format!("was sent {end}"),
+            Ok(None) => "has ended, and its parent has collected it".to_owned(),
+            Err(error) => format!("cannot be watched any more: {error}"),
+        };
+        // Not through Python, which may be ending.
+        log::debug!(target: URGENT_TARGET, "A child of the application (pid:{pid}) {how}");
+    };
+    std::thread::Builder::new()
+        .name("oxicorn-child".to_owned())
+        .spawn(move || server::or_abort(tell))
+        .map(drop)
 }
 
 fn in_every_child(

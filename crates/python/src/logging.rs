@@ -30,7 +30,7 @@ pub(crate) use relay::{Access, deliver, follow, logger, note_request, ring_on};
 pub(crate) const CRITICAL_TARGET: &str = "critical";
 
 /// The target of a line that may be the worker's last: it does not wait for Python.
-const URGENT_TARGET: &str = "urgent";
+pub(crate) const URGENT_TARGET: &str = "urgent";
 
 /// The numbers of Python's `logging`.
 const CRITICAL: u32 = 50;

@@ -7,6 +7,7 @@
 
 pub mod accept_queue;
 pub mod boot_report;
+pub mod children;
 pub mod clock;
 pub mod epoll;
 pub mod fdpass;

@@ -127,7 +127,8 @@ fn put_by(what: Waiting) {
 
 /// Hands over what waits. To be called without locks, wherever a thread comes by with the GIL.
 pub(crate) fn deliver(py: Python<'_>) {
-    if !ANY.swap(false, Ordering::Acquire) {
+    // What waits in a process that the application has forked is its parent's, which has a copy.
+    if !ANY.swap(false, Ordering::Acquire) || sys::forks::is_stray() {
         return;
     }
     let waiting = std::mem::take(&mut *lock(&WAITING));
