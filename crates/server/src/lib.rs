@@ -27,6 +27,7 @@ mod http1;
 mod inlet;
 mod life;
 mod link;
+pub mod name_policy;
 mod options;
 mod overdue;
 mod peer;

@@ -17,7 +17,7 @@ use super::functions::{ReceiveFunction, SendFunction};
 use super::http_cycle::HttpCycle;
 use super::scope::{Constants, Scope, Template};
 use super::websocket_cycle::WebSocketCycle;
-use crate::unserved::Unserved;
+use crate::gateway::Unserved;
 use crate::wsgi::{HookRequest, RequestHooks};
 
 /// A request or a WebSocket that is under way.

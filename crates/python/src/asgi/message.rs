@@ -16,8 +16,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use server::FilePart;
 
-use crate::arguments::{misused, string, wrong_type};
-use crate::open_file::{self, Content};
+use crate::gateway::arguments::{misused, string, wrong_type};
+use crate::gateway::open_file::{self, Content};
 
 /// One message.
 pub(super) enum Message<'py> {

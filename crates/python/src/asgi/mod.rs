@@ -25,10 +25,10 @@ use pyo3::types::PyDict;
 use server::{Call, Event};
 use settings::Config;
 
-use crate::name_policy::NamePolicy;
 use crate::wsgi::RequestHooks;
 use app_runner::{AppRunner, Application};
 use scope::Constants;
+use server::name_policy::NamePolicy;
 
 /// An application with its event loop and its lifespan.
 #[derive(Debug)]

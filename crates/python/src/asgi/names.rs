@@ -3,9 +3,9 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::name_policy::{NamePolicy, Rules, tell_dropped};
-use crate::spellings::Spellings;
-use crate::unserved::Unserved;
+use crate::gateway::NameCache;
+use crate::gateway::Unserved;
+use server::name_policy::{NamePolicy, Rules, tell_dropped};
 
 /// What is known of a spelling.
 #[derive(Debug)]
@@ -18,14 +18,14 @@ struct Meaning {
 #[derive(Debug)]
 pub(super) struct Names {
     policy: NamePolicy,
-    spellings: Spellings<Meaning>,
+    spellings: NameCache<Meaning>,
 }
 
 impl Names {
     pub(super) fn new(policy: NamePolicy) -> Names {
         Names {
             policy,
-            spellings: Spellings::new(),
+            spellings: NameCache::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use proto::h1::ResponseHead;
 use proto::ws;
 use server::{Call, Exchange, FilePart, ReplyError, Room, Sent, SinkError};
 
-use crate::open_file::Content;
+use crate::gateway::open_file::Content;
 use crate::wsgi::HookResponse;
 
 /// How far a response has come.

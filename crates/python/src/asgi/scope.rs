@@ -11,10 +11,10 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use server::{Exchange, Local, Peer};
 
 use super::names::Names;
-use crate::last::{Entries, Last};
-use crate::name_policy::NamePolicy;
-use crate::unserved::Unserved;
+use crate::gateway::Unserved;
+use crate::gateway::{LastRequest, TemplateKeys};
 use crate::wsgi::text;
+use server::name_policy::NamePolicy;
 
 /// The version of the HTTP part of the specification that the scope follows.
 const SPEC_VERSION: &str = "2.5";
@@ -48,7 +48,7 @@ pub(super) struct Template {
     /// The setting `root_path`.
     root: Box<str>,
     names: Names,
-    last: Last,
+    last: LastRequest,
 }
 
 impl Template {
@@ -77,7 +77,7 @@ impl Template {
             state: constants.state.clone_ref(py),
             root: root.into(),
             names: Names::new(constants.names.clone()),
-            last: Last::default(),
+            last: LastRequest::default(),
         })
     }
 
@@ -179,7 +179,7 @@ struct Keys<'a, 'py> {
     root: &'a str,
 }
 
-impl Entries for Keys<'_, '_> {
+impl TemplateKeys for Keys<'_, '_> {
     fn peer(&self, peer: &Peer, last: Option<&Peer>) -> PyResult<()> {
         let key = intern!(self.dict.py(), "client");
         match (peer, last) {

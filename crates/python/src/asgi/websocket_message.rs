@@ -8,7 +8,7 @@ use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PyString};
 
 use super::message::{self, Piece};
-use crate::arguments::{string, wrong_type};
+use crate::gateway::arguments::{string, wrong_type};
 
 /// The close code of an application that names none.
 const NORMAL: u16 = 1000;

@@ -11,7 +11,7 @@ use super::counter::Counter;
 use super::failure::Failure;
 use super::file_wrapper::FileWrapper;
 use super::reply::Chunk;
-use crate::arguments::wrong_type;
+use crate::gateway::arguments::wrong_type;
 
 /// A list of several chunks is joined up to this, to leave in one system call; copying 64 KB costs less than a second one.
 const JOINED: usize = 64 * 1024;

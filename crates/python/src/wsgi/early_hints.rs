@@ -11,7 +11,7 @@ use super::counter::Counter;
 use super::failure::Failure;
 use super::pairs;
 use super::text;
-use crate::arguments::{misused, wrong_type};
+use crate::gateway::arguments::{misused, wrong_type};
 
 /// The object whose method is the callable.
 #[derive(Debug)]

@@ -18,9 +18,9 @@ use super::fields::FieldNames;
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
 use super::text;
-use crate::last::{Entries, Last};
-use crate::name_policy::NamePolicy;
-use crate::unserved::Unserved;
+use crate::gateway::Unserved;
+use crate::gateway::{LastRequest, TemplateKeys};
+use server::name_policy::NamePolicy;
 
 /// What is the same for all requests of a worker.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub(super) struct Template {
     script_name: Vec<u8>,
     /// Whether a trusted peer may name the mount point.
     forwards_script_name: bool,
-    last: Last,
+    last: LastRequest,
 }
 
 impl Template {
@@ -83,7 +83,7 @@ impl Template {
             names: FieldNames::new(py, constants.names.clone())?,
             script_name: constants.script_name.clone(),
             forwards_script_name: constants.names.passes_from_trusted(b"SCRIPT_NAME"),
-            last: Last::default(),
+            last: LastRequest::default(),
         })
     }
 
@@ -186,7 +186,7 @@ struct Variables<'a, 'py> {
     script_name: &'a [u8],
 }
 
-impl Entries for Variables<'_, '_> {
+impl TemplateKeys for Variables<'_, '_> {
     fn peer(&self, peer: &Peer, last: Option<&Peer>) -> PyResult<()> {
         enter_peer(self.dict, last, peer)
     }

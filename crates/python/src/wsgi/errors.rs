@@ -8,7 +8,7 @@ use pyo3::types::PyString;
 
 use super::text;
 use super::unsupported::unsupported;
-use crate::arguments::wrong_type;
+use crate::gateway::arguments::wrong_type;
 
 /// The stream. It has no state: all requests share one.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::text;
-use crate::name_policy::{NamePolicy, Rules, tell_dropped};
-use crate::spellings::Spellings;
-use crate::unserved::Unserved;
+use crate::gateway::NameCache;
+use crate::gateway::Unserved;
+use server::name_policy::{NamePolicy, Rules, tell_dropped};
 
 /// A longer value is not kept for the next request to compare with.
 const REMEMBERED_VALUE: usize = 512;
@@ -99,7 +99,7 @@ struct Variables {
 #[derive(Debug)]
 pub(super) struct FieldNames {
     policy: NamePolicy,
-    spellings: Spellings<Meaning>,
+    spellings: NameCache<Meaning>,
     variables: Variables,
     request: u64,
 }
@@ -108,7 +108,7 @@ impl FieldNames {
     pub(super) fn new(py: Python<'_>, policy: NamePolicy) -> PyResult<FieldNames> {
         let mut names = FieldNames {
             policy,
-            spellings: Spellings::new(),
+            spellings: NameCache::new(),
             variables: Variables::default(),
             request: 0,
         };

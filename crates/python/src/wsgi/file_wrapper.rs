@@ -8,7 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
 use server::FilePart;
 
-use crate::open_file;
+use crate::gateway::open_file;
 
 /// The iterable. `filelike` and `blksize` are Gunicorn's names.
 #[derive(Debug)]

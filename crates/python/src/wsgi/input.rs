@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice};
 use server::{Body, BodyFile};
 
 use super::unsupported::unsupported;
-use crate::arguments::wrong_type;
+use crate::gateway::arguments::wrong_type;
 
 /// The file object. Its methods are those of `io.BufferedIOBase`, so that the streams of `io` can be laid over it.
 #[derive(Debug)]

@@ -33,8 +33,7 @@ pub(crate) use failure::report;
 pub(crate) use hooks::note_access;
 
 use crate::forks;
-use crate::name_policy::NamePolicy;
-use crate::unserved::Unserved;
+use crate::gateway::Unserved;
 use deliver::Sendfile;
 use desk::Desk;
 use environ::{Constants, Seen};
@@ -42,6 +41,7 @@ use failure::Failure;
 pub(crate) use hooks::{HookRequest, HookResponse, RequestHooks};
 pub(crate) use input::Input;
 use reply::Reply;
+use server::name_policy::NamePolicy;
 
 /// Desks that wait for a request are kept up to this; a burst of threads beyond it pays for its own.
 const SPARE_DESKS: usize = 64;

@@ -5,7 +5,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use crate::arguments::wrong_type;
+use crate::gateway::arguments::wrong_type;
 
 /// Calls `visit` with the name and the value of each pair. Anything but a list or tuple of tuples may run code of the application's while
 /// it is read.

@@ -14,7 +14,7 @@ use super::counter::Counter;
 use super::pairs;
 use super::reply::Chunk;
 use super::text;
-use crate::arguments::{misused, string, wrong_type};
+use crate::gateway::arguments::{misused, string, wrong_type};
 
 /// The object whose method is `start_response`.
 #[derive(Debug)]

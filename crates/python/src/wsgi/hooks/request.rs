@@ -9,10 +9,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use server::{Exchange, Peer};
 
-use crate::arguments::string;
-use crate::name_policy::{NamePolicy, tell_dropped};
+use crate::gateway::arguments::string;
 use crate::wsgi::input::Input;
 use crate::wsgi::{pairs, text};
+use server::name_policy::{NamePolicy, tell_dropped};
 
 /// `req`: a request with Gunicorn's attribute names. It takes further attributes, because hooks keep their own notes on it. What
 /// `pre_request` changes of method, target and scheme is what the application sees.

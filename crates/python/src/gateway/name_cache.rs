@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use pyo3::PyResult;
 
-/// Spellings beyond this are forgotten before the next request. Browsers, proxies and API clients together send about a hundred.
+/// NameCache beyond this are forgotten before the next request. Browsers, proxies and API clients together send about a hundred.
 const SPELLINGS: usize = 256;
 /// So are longer ones together: 256 names of the largest allowed size would be 2 MB.
 const SPELLING_BYTES: usize = 32 * 1024;
@@ -18,7 +18,7 @@ struct Spelling<T> {
 
 /// The spellings that have come, each with what is made of it.
 #[derive(Debug)]
-pub(crate) struct Spellings<T> {
+pub(crate) struct NameCache<T> {
     known: Vec<Spelling<T>>,
     by_name: HashMap<Box<[u8]>, usize>,
     /// The spelling that stood at each position of the last request.
@@ -26,9 +26,9 @@ pub(crate) struct Spellings<T> {
     bytes: usize,
 }
 
-impl<T> Spellings<T> {
-    pub(crate) fn new() -> Spellings<T> {
-        Spellings {
+impl<T> NameCache<T> {
+    pub(crate) fn new() -> NameCache<T> {
+        NameCache {
             known: Vec::new(),
             by_name: HashMap::new(),
             order: Vec::new(),
@@ -40,7 +40,7 @@ impl<T> Spellings<T> {
     pub(crate) fn next_request(&mut self) -> bool {
         let too_many = self.known.len() > SPELLINGS || self.bytes > SPELLING_BYTES;
         if too_many {
-            *self = Spellings::new();
+            *self = NameCache::new();
         }
         too_many
     }
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn each_spelling_is_learnt_once_wherever_it_stands() {
-        let mut spellings = Spellings::new();
+        let mut spellings = NameCache::new();
         let mut learnt = Vec::new();
         for names in [["a", "b"], ["b", "a"], ["a", "A"]] {
             assert!(!spellings.next_request());
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn names_without_end_are_forgotten() {
         let check = |length: usize, most: usize| {
-            let mut spellings = Spellings::new();
+            let mut spellings = NameCache::new();
             for number in 0..5_000 {
                 spellings.next_request();
                 let name = format!("{number:length$}");

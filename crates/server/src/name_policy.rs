@@ -24,7 +24,7 @@ enum Rule {
 
 /// What is done with the fields of one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rules {
+pub struct Rules {
     from_trusted: Rule,
     from_others: Rule,
 }
@@ -34,7 +34,7 @@ impl Rules {
     ///
     /// # Errors
     /// The request has to be refused.
-    pub(crate) fn pass(self, trusted: bool) -> Result<bool, Violation> {
+    pub fn pass(self, trusted: bool) -> Result<bool, Violation> {
         let rule = match trusted {
             true => self.from_trusted,
             false => self.from_others,
@@ -49,7 +49,7 @@ impl Rules {
 
 /// The part of the settings that concerns names.
 #[derive(Debug, Clone)]
-pub(crate) struct NamePolicy {
+pub struct NamePolicy {
     /// `header_map`.
     underscores: HeaderMap,
     /// `forwarder_headers`, upper-case.
@@ -57,7 +57,7 @@ pub(crate) struct NamePolicy {
 }
 
 /// Says that a field was left out, once for each name: whoever misses it would look for it in vain.
-pub(crate) fn tell_dropped(name: &[u8]) {
+pub fn tell_dropped(name: &[u8]) {
     // `Proxy` is no setting's doing.
     if !name.contains(&b'_') {
         return;
@@ -88,7 +88,7 @@ fn is_news(told: &mut Vec<Box<[u8]>>, name: &[u8]) -> bool {
 
 impl NamePolicy {
     /// The policy of the settings.
-    pub(crate) fn of(config: &Config) -> NamePolicy {
+    pub fn of(config: &Config) -> NamePolicy {
         NamePolicy {
             underscores: config.header_map,
             forwarder: config.forwarder_headers.clone(),
@@ -96,12 +96,12 @@ impl NamePolicy {
     }
 
     /// Whether a trusted peer may send this name.
-    pub(crate) fn passes_from_trusted(&self, name: &[u8]) -> bool {
+    pub fn passes_from_trusted(&self, name: &[u8]) -> bool {
         self.rules(name).from_trusted == Rule::Pass
     }
 
     /// What is done with the fields of this name.
-    pub(crate) fn rules(&self, name: &[u8]) -> Rules {
+    pub fn rules(&self, name: &[u8]) -> Rules {
         let everywhere = |rule| Rules {
             from_trusted: rule,
             from_others: rule,

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use server::{Exchange, Local, Peer};
 
 /// What a gateway enters in its template where a request differs from the last one.
-pub(crate) trait Entries {
+pub(crate) trait TemplateKeys {
     /// The client; `last` is what stands there, if that is known.
     fn peer(&self, peer: &Peer, last: Option<&Peer>) -> PyResult<()>;
     /// The near end of the connection.
@@ -24,7 +24,7 @@ pub(crate) trait Entries {
 
 /// The last request.
 #[derive(Debug, Default)]
-pub(crate) struct Last {
+pub(crate) struct LastRequest {
     method: Vec<u8>,
     target: Vec<u8>,
     version: Option<Version>,
@@ -33,12 +33,16 @@ pub(crate) struct Last {
     local: Option<Local>,
 }
 
-impl Last {
+impl LastRequest {
     /// Brings a template up to date. What fails half-way counts as unknown, so that no mixture is taken for the last request.
     ///
     /// # Errors
     /// What `entries` raise.
-    pub(crate) fn follow(&mut self, exchange: &Exchange, entries: &impl Entries) -> PyResult<()> {
+    pub(crate) fn follow(
+        &mut self,
+        exchange: &Exchange,
+        entries: &impl TemplateKeys,
+    ) -> PyResult<()> {
         let request = &exchange.request;
         keep(&mut self.peer, exchange.peer(), |peer, last| {
             entries.peer(peer, last)
