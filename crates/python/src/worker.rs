@@ -28,7 +28,7 @@ use crate::logging::{self, Access};
 use crate::metrics;
 use crate::reload::{Place, Reloader, Stamp};
 use crate::signals::{self, Addressee};
-use crate::wsgi::{self, Gateway, RequestHooks};
+use crate::wsgi::{self, RequestHooks, WsgiGateway};
 
 mod own_class;
 
@@ -246,7 +246,8 @@ impl Worker {
         wsgi::set_error_stream(logging::write_text);
         let multithread = self.config.effective_worker_class() == WorkerClass::Gthread;
         let multiprocess = self.config.workers > 1;
-        let mut gateway = Gateway::new(py, application, &self.config, multithread, multiprocess)?;
+        let mut gateway =
+            WsgiGateway::new(py, application, &self.config, multithread, multiprocess)?;
         let access = match access {
             Access::Logger => Some(self.log(py)?.getattr("access")?.unbind()),
             Access::Server | Access::Off => None,

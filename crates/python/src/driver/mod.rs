@@ -15,14 +15,14 @@ use sys::pipe::Notifier;
 use sys::scoreboard::Slot;
 
 use crate::asgi::AsgiGateway;
-use crate::wsgi::Gateway;
+use crate::wsgi::WsgiGateway;
 
 pub(crate) use threads::{end_despite_threads, left_threads};
 
 /// What is served, and by whom.
 pub(crate) enum Crew {
     /// A WSGI application, by so many threads.
-    Threads(Arc<Gateway>, u32),
+    Threads(Arc<WsgiGateway>, u32),
     /// An ASGI application, by its event loop. Requests have this long when the worker has to go.
     EventLoop(Arc<AsgiGateway>, Duration),
 }

@@ -17,7 +17,7 @@ use server::{Next, Server, Shutdown};
 
 use super::{Readiness, no_thread};
 use crate::logging;
-use crate::wsgi::Gateway;
+use crate::wsgi::WsgiGateway;
 
 /// The stack of a thread where the main thread's has no limit.
 const AMPLE_STACK: u64 = 64 * 1024 * 1024;
@@ -29,7 +29,7 @@ const AMPLE_STACK: u64 = 64 * 1024 * 1024;
 pub(super) fn run(
     py: Python<'_>,
     server: &Arc<Server>,
-    gateway: &Arc<Gateway>,
+    gateway: &Arc<WsgiGateway>,
     threads: u32,
     ready: &Readiness,
 ) -> PyResult<i32> {
@@ -77,7 +77,7 @@ fn attend(py: Python<'_>, server: &Arc<Server>) -> PyResult<()> {
 fn start<'py>(
     py: Python<'py>,
     server: &Arc<Server>,
-    gateway: &Arc<Gateway>,
+    gateway: &Arc<WsgiGateway>,
     threads: u32,
     exit_code: &Arc<AtomicI32>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -101,7 +101,7 @@ fn start_one<'py>(
     threading: &Bound<'py, PyModule>,
     number: u32,
     server: &Arc<Server>,
-    gateway: &Arc<Gateway>,
+    gateway: &Arc<WsgiGateway>,
     exit_code: &Arc<AtomicI32>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = threading.py();
@@ -168,7 +168,7 @@ pub(crate) fn end_despite_threads(py: Python<'_>, code: i32) -> ! {
 }
 
 /// The loop of a sync worker's only thread.
-fn serve_here(py: Python<'_>, server: &Arc<Server>, gateway: &Arc<Gateway>) -> PyResult<i32> {
+fn serve_here(py: Python<'_>, server: &Arc<Server>, gateway: &Arc<WsgiGateway>) -> PyResult<i32> {
     loop {
         match py.detach(|| server.next()) {
             Next::Call(call) => gateway.call(py, call)?,
@@ -185,7 +185,7 @@ fn serve_here(py: Python<'_>, server: &Arc<Server>, gateway: &Arc<Gateway>) -> P
 fn serve_there(
     py: Python<'_>,
     server: &Arc<Server>,
-    gateway: &Arc<Gateway>,
+    gateway: &Arc<WsgiGateway>,
     exit_code: &AtomicI32,
 ) {
     loop {

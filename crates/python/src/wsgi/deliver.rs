@@ -7,10 +7,10 @@ use pyo3::{ffi, intern};
 
 use server::{Progress, Stage};
 
-use super::counter::Counter;
 use super::failure::Failure;
 use super::file_wrapper::FileWrapper;
 use super::reply::Chunk;
+use super::shared_reply::SharedReply;
 use crate::gateway::arguments::wrong_type;
 
 /// A list of several chunks is joined up to this, to leave in one system call; copying 64 KB costs less than a second one.
@@ -19,28 +19,28 @@ const JOINED: usize = 64 * 1024;
 /// Sends what the application returned. `sendfile` is the setting.
 pub(super) fn deliver(
     result: &Bound<'_, PyAny>,
-    counter: &Counter,
+    shared: &SharedReply,
     sendfile: Sendfile,
 ) -> Result<(), Failure> {
     let py = result.py();
-    if counter.with(|reply| reply.stage() == Stage::Hijacked)? {
+    if shared.with(|reply| reply.stage() == Stage::Hijacked)? {
         return Ok(());
     }
     if let Ok(list) = result.cast_exact::<PyList>() {
-        return items(py, counter, list.len(), list.iter());
+        return items(py, shared, list.len(), list.iter());
     }
     if let Ok(tuple) = result.cast_exact::<PyTuple>() {
-        return items(py, counter, tuple.len(), tuple.iter());
+        return items(py, shared, tuple.len(), tuple.iter());
     }
     // After write(), the body may be chunked already; sendfile knows no chunks.
     if sendfile == Sendfile::Allowed
-        && counter.with(|reply| reply.stage() == Stage::Stated)?
+        && shared.with(|reply| reply.stage() == Stage::Stated)?
         && let Ok(wrapper) = result.cast_exact::<FileWrapper>()
         && let Some(part) = wrapper.get().part(py)?
     {
-        return counter.send(py, |reply| reply.file(part));
+        return shared.send(py, |reply| reply.file(part));
     }
-    iterate(result, counter)
+    iterate(result, shared)
 }
 
 /// Calls `close()` of what the application returned, where it has one (PEP 3333 asks for it however the request ended).
@@ -71,14 +71,14 @@ pub(super) enum Sendfile {
 /// A list or tuple: everything is there already, so everything may go at once, and its length is known.
 fn items<'py>(
     py: Python<'py>,
-    counter: &Counter,
+    shared: &SharedReply,
     count: usize,
     mut items: impl Iterator<Item = Bound<'py, PyAny>>,
 ) -> Result<(), Failure> {
     if count == 1
         && let Some(only) = items.next()
     {
-        return whole(py, counter, bytes_of(&only)?.as_bytes());
+        return whole(py, shared, bytes_of(&only)?.as_bytes());
     }
     let chunks = items
         .map(|item| Ok(bytes_of(&item)?.clone()))
@@ -90,15 +90,15 @@ fn items<'py>(
     if total <= JOINED {
         let parts = chunks.iter().map(|chunk| chunk.as_bytes());
         let body = parts.collect::<Vec<_>>().concat();
-        return whole(py, counter, &body);
+        return whole(py, shared, &body);
     }
-    counter.send(py, |reply| reply.expect(total as u64))?;
+    shared.send(py, |reply| reply.expect(total as u64))?;
     for chunk in chunks
         .iter()
         .map(|chunk| chunk.as_bytes())
         .filter(|bytes| !bytes.is_empty())
     {
-        counter.send(py, |reply| {
+        shared.send(py, |reply| {
             reply.chunk(Chunk {
                 bytes: chunk,
                 only: false,
@@ -107,12 +107,12 @@ fn items<'py>(
         // No bytecode runs between the chunks, and a slow client may take long over one.
         py.check_signals()?;
     }
-    counter.send(py, |reply| reply.finish())
+    shared.send(py, |reply| reply.finish())
 }
 
 /// A whole body. There is nothing to close behind it, so the exchange is given back in the same breath.
-fn whole(py: Python<'_>, counter: &Counter, body: &[u8]) -> Result<(), Failure> {
-    counter.send(py, |reply| {
+fn whole(py: Python<'_>, shared: &SharedReply, body: &[u8]) -> Result<(), Failure> {
+    shared.send(py, |reply| {
         reply.whole(body)?;
         reply.release_early();
         Ok(())
@@ -120,12 +120,12 @@ fn whole(py: Python<'_>, counter: &Counter, body: &[u8]) -> Result<(), Failure> 
 }
 
 /// Any other iterable. A chunk is with the client, or with the reactor on its way there, before the next is asked for.
-fn iterate(result: &Bound<'_, PyAny>, counter: &Counter) -> Result<(), Failure> {
+fn iterate(result: &Bound<'_, PyAny>, shared: &SharedReply) -> Result<(), Failure> {
     let py = result.py();
     let iterator = match result.try_iter() {
         Ok(iterator) if !is_string(result) => iterator,
         // `return b""` has the effect of `return []`: both are iterables without a chunk.
-        Ok(_) if result.len()? == 0 => return whole(py, counter, b""),
+        Ok(_) if result.len()? == 0 => return whole(py, shared, b""),
         _ => return Err(not_a_body(result).into()),
     };
     let mut only = None;
@@ -138,23 +138,23 @@ fn iterate(result: &Bound<'_, PyAny>, counter: &Counter) -> Result<(), Failure> 
         }
         let only = match only {
             Some(only) => only,
-            None => *only.insert(is_only_chunk(result, counter)?),
+            None => *only.insert(is_only_chunk(result, shared)?),
         };
-        if counter.send(py, |reply| reply.chunk(Chunk { bytes, only }))? == Progress::Enough {
+        if shared.send(py, |reply| reply.chunk(Chunk { bytes, only }))? == Progress::Enough {
             break;
         }
         // An iterator that is written in C runs no bytecode, between which Python would look for signals.
         py.check_signals()?;
     }
-    counter.send(py, |reply| reply.finish())
+    shared.send(py, |reply| reply.finish())
 }
 
 /// PEP 3333, "Handling the Content-Length Header": an iterable whose `len()` is 1 lets the server know the length.
-fn is_only_chunk(result: &Bound<'_, PyAny>, counter: &Counter) -> PyResult<bool> {
+fn is_only_chunk(result: &Bound<'_, PyAny>, shared: &SharedReply) -> PyResult<bool> {
     // SAFETY: the pointer is of a live object, of which the macro looks at the type.
     let generator = unsafe { ffi::PyGen_CheckExact(result.as_ptr()) } != 0;
     // The usual cases are told apart first: asking an object without a length for it means raising an exception.
-    if generator || counter.with(|reply| reply.head().content_length().is_some())? {
+    if generator || shared.with(|reply| reply.head().content_length().is_some())? {
         return Ok(false);
     }
     Ok(result.hasattr(intern!(result.py(), "__len__"))? && result.len()? == 1)

@@ -7,9 +7,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use super::counter::Counter;
 use super::failure::Failure;
 use super::pairs;
+use super::shared_reply::SharedReply;
 use super::text;
 use crate::gateway::arguments::{misused, wrong_type};
 
@@ -17,14 +17,14 @@ use crate::gateway::arguments::{misused, wrong_type};
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
 pub(super) struct EarlyHints {
-    counter: Arc<Counter>,
+    shared: Arc<SharedReply>,
 }
 
 #[pymethods]
 impl EarlyHints {
     /// As with Gunicorn, nothing is sent to an HTTP/1.0 client or once the response has begun.
     fn early_hints(&self, py: Python<'_>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
-        if !self.counter.with(|reply| {
+        if !self.shared.with(|reply| {
             reply
                 .exchange()
                 .is_some_and(|exchange| exchange.request.version().is_current())
@@ -36,16 +36,16 @@ impl EarlyHints {
         pairs::visit(headers, |name, value| {
             head.push(&octets(name)?, &octets(value)?).map_err(misused)
         })?;
-        self.counter
+        self.shared
             .send(py, |reply| reply.interim(&head))
             .map_err(Failure::into_exception)
     }
 }
 
 impl EarlyHints {
-    pub(super) fn callable(py: Python<'_>, counter: &Arc<Counter>) -> PyResult<Py<PyAny>> {
+    pub(super) fn callable(py: Python<'_>, shared: &Arc<SharedReply>) -> PyResult<Py<PyAny>> {
         let hints = EarlyHints {
-            counter: Arc::clone(counter),
+            shared: Arc::clone(shared),
         };
         Ok(Bound::new(py, hints)?
             .getattr(intern!(py, "early_hints"))?

@@ -11,12 +11,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use server::{Exchange, Local, Peer};
 
-use super::desk::{Kit, references};
 use super::errors::ErrorStream;
 use super::failure;
 use super::fields::FieldNames;
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
+use super::request_context::{RequestObjects, references};
 use super::text;
 use crate::gateway::Unserved;
 use crate::gateway::{LastRequest, TemplateKeys};
@@ -57,7 +57,11 @@ pub(super) struct Template {
 }
 
 impl Template {
-    pub(super) fn new(py: Python<'_>, constants: &Constants, kit: &Kit) -> PyResult<Template> {
+    pub(super) fn new(
+        py: Python<'_>,
+        constants: &Constants,
+        objects: &RequestObjects,
+    ) -> PyResult<Template> {
         let dict = PyDict::new(py);
         dict.set_item(intern!(py, "wsgi.version"), (1, 0))?;
         dict.set_item(intern!(py, "wsgi.errors"), ErrorStream.into_pyobject(py)?)?;
@@ -77,7 +81,7 @@ impl Template {
             intern!(py, "SCRIPT_NAME"),
             text::native(py, &constants.script_name)?,
         )?;
-        kit.enter(&dict)?;
+        objects.enter(&dict)?;
         Ok(Template {
             dict: dict.unbind(),
             names: FieldNames::new(py, constants.names.clone())?,
@@ -99,8 +103,8 @@ impl Template {
     }
 
     /// Puts other callables into the template.
-    pub(super) fn replace_kit(&self, py: Python<'_>, kit: &Kit) -> PyResult<()> {
-        kit.enter(self.dict.bind(py))
+    pub(super) fn replace_objects(&self, py: Python<'_>, objects: &RequestObjects) -> PyResult<()> {
+        objects.enter(self.dict.bind(py))
     }
 
     /// Makes the environ; `input` is `None` for an empty body.

@@ -11,7 +11,7 @@ use server::{Exchange, ReplyError, SinkError};
 
 use crate::metrics;
 
-use super::counter::Counter;
+use super::shared_reply::SharedReply;
 use super::text;
 
 /// What the client reads on the error page. The reason is for the operator, in the log.
@@ -67,12 +67,12 @@ pub(super) fn named(method: &[u8], target: &[u8]) -> String {
 /// exception that the worker must obey: `SystemExit` and `KeyboardInterrupt`.
 pub(super) fn settle(
     py: Python<'_>,
-    counter: &Counter,
+    shared: &SharedReply,
     last: String,
     failure: Failure,
 ) -> Option<PyErr> {
     let name = |exchange: &Exchange| named(exchange.request.method(), exchange.request.target());
-    let request = counter.with(|reply| reply.exchange().map(name));
+    let request = shared.with(|reply| reply.exchange().map(name));
     let request = request.ok().flatten().unwrap_or(last);
     let error = match failure {
         Failure::Lost(error) => {
@@ -81,7 +81,7 @@ pub(super) fn settle(
         }
         Failure::Raised(error) => error,
     };
-    let lost = counter.with(|reply| reply.is_lost()).unwrap_or(false);
+    let lost = shared.with(|reply| reply.is_lost()).unwrap_or(false);
     if lost && error.is_instance_of::<PyOSError>(py) {
         log::debug!("Client of {request} is gone: {error}");
         return None;
@@ -89,7 +89,7 @@ pub(super) fn settle(
     if error.is_instance_of::<PyStopIteration>(py) {
         // How extensions that took `gunicorn.socket` tell Gunicorn that there is nothing to answer.
         log::debug!("Closing connection of {request}");
-        let _ = counter.send(py, |reply| reply.cut());
+        let _ = shared.send(py, |reply| reply.cut());
         return None;
     }
     // The worker's own handlers end a view by SystemExit; that is no failure of the application.
@@ -97,10 +97,10 @@ pub(super) fn settle(
     // A reply that another thread holds, or that is over, has nothing to refuse.
     let _ = if told_to_leave {
         // The reactor is closing all connections: whether this one gets an answer must not depend on who is first.
-        counter.send(py, |reply| reply.cut())
+        shared.send(py, |reply| reply.cut())
     } else {
         report(py, &request, &error);
-        counter.send(py, |reply| reply.give_up(500, RULE))
+        shared.send(py, |reply| reply.give_up(500, RULE))
     };
     is_exit(py, &error).then_some(error)
 }

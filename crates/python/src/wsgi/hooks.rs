@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use server::{Entry, Exchange};
 
-use super::counter::Counter;
 use super::failure;
+use super::shared_reply::SharedReply;
 use crate::forks;
 pub(crate) use request::HookRequest;
 pub(crate) use response::HookResponse;
@@ -79,15 +79,15 @@ impl RequestHooks {
     pub(super) fn after(
         &self,
         py: Python<'_>,
-        counter: &Counter,
+        shared: &SharedReply,
         request: &Py<HookRequest>,
         environ: Option<&Bound<'_, PyDict>>,
     ) -> Option<PyErr> {
         // Python runs signal handlers at the first instruction of a function. One that ends the worker would end the
         // hook before it has begun.
         let interrupted = py.check_signals().err();
-        self.note_access(py, counter, request, environ);
-        self.answered(py, || HookResponse::of(counter), request, environ);
+        self.note_access(py, shared, request, environ);
+        self.answered(py, || HookResponse::of(shared), request, environ);
         interrupted
     }
 
@@ -127,19 +127,19 @@ impl RequestHooks {
     fn note_access(
         &self,
         py: Python<'_>,
-        counter: &Counter,
+        shared: &SharedReply,
         request: &Py<HookRequest>,
         environ: Option<&Bound<'_, PyDict>>,
     ) {
         let Some(access) = &self.access else { return };
         let call = || -> PyResult<()> {
-            let took = counter
-                .with(|reply| reply.exchange().map(Exchange::elapsed).unwrap_or_default())?;
+            let took =
+                shared.with(|reply| reply.exchange().map(Exchange::elapsed).unwrap_or_default())?;
             let environ = match environ {
                 Some(environ) => environ.clone(),
                 None => request.borrow(py).environ(py)?,
             };
-            let response = HookResponse::of(counter);
+            let response = HookResponse::of(shared);
             access
                 .call1(py, (response, request, environ, took))
                 .map(drop)

@@ -1,9 +1,7 @@
 //! The WSGI gateway (PEP 3333): an exchange → a call of the application → its response. It speaks no HTTP of its own: bytes are the
 //! `server` crate's, and it waits for no client while it holds the GIL.
 
-mod counter;
 mod deliver;
-mod desk;
 mod early_hints;
 mod environ;
 mod errors;
@@ -14,6 +12,8 @@ mod hooks;
 mod input;
 mod pairs;
 mod reply;
+mod request_context;
+mod shared_reply;
 mod socket;
 mod start_response;
 pub(crate) mod text;
@@ -35,30 +35,30 @@ pub(crate) use hooks::note_access;
 use crate::forks;
 use crate::gateway::Unserved;
 use deliver::Sendfile;
-use desk::Desk;
 use environ::{Constants, Seen};
 use failure::Failure;
 pub(crate) use hooks::{HookRequest, HookResponse, RequestHooks};
 pub(crate) use input::Input;
 use reply::Reply;
+use request_context::RequestContext;
 use server::name_policy::NamePolicy;
 
-/// Desks that wait for a request are kept up to this; a burst of threads beyond it pays for its own.
-const SPARE_DESKS: usize = 64;
+/// Contexts that wait for a request are kept up to this; a burst of threads beyond it pays for its own.
+const SPARE_CONTEXTS: usize = 64;
 
 /// One application and what serving it needs. Any number of threads may call it at once.
 #[derive(Debug)]
-pub(crate) struct Gateway {
+pub(crate) struct WsgiGateway {
     application: Py<PyAny>,
     constants: Constants,
     sendfile: Sendfile,
     hooks: Option<RequestHooks>,
     /// The variables of the environ that access lines show.
     variables: Vec<String>,
-    spare: Mutex<Vec<Desk>>,
+    spare: Mutex<Vec<RequestContext>>,
 }
 
-impl Gateway {
+impl WsgiGateway {
     /// `multithread` and `multiprocess` are what the environ keys of these names say.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Gateway {
         config: &Config,
         multithread: bool,
         multiprocess: bool,
-    ) -> PyResult<Gateway> {
+    ) -> PyResult<WsgiGateway> {
         let script_name = std::env::var_os("SCRIPT_NAME")
             .unwrap_or_default()
             .into_vec();
@@ -79,13 +79,13 @@ impl Gateway {
             script_name: environ::mount_point(&script_name).to_vec(),
             names: NamePolicy::of(config),
         };
-        let first = Desk::new(py, &constants)?;
+        let first = RequestContext::new(py, &constants)?;
         let sendfile = if config.sendfile {
             Sendfile::Allowed
         } else {
             Sendfile::Forbidden
         };
-        Ok(Gateway {
+        Ok(WsgiGateway {
             application,
             constants,
             sendfile,
@@ -110,8 +110,8 @@ impl Gateway {
     /// # Errors
     /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have been logged.
     pub(crate) fn call(&self, py: Python<'_>, call: Call) -> PyResult<()> {
-        let mut desk = match self.take_desk(py) {
-            Ok(desk) => desk,
+        let mut context = match self.take_context(py) {
+            Ok(context) => context,
             Err(error) => {
                 let request = &call.request;
                 let named = failure::named(request.method(), request.target());
@@ -120,80 +120,85 @@ impl Gateway {
                 return Ok(());
             }
         };
-        let exit = self.serve(py, &mut desk, call);
-        match desk.clear(py) {
-            Ok(()) => self.put_back(desk),
+        let exit = self.serve(py, &mut context, call);
+        match context.clear(py) {
+            Ok(()) => self.put_back(context),
             Err(error) => log::error!("Cannot prepare for the next request: {error}"),
         }
         exit.map_or(Ok(()), Err)
     }
 
-    /// Answers the exchange at a desk; returns the exception that the worker must obey.
-    fn serve(&self, py: Python<'_>, desk: &mut Desk, mut call: Call) -> Option<PyErr> {
+    /// Answers the exchange with a context; returns the exception that the worker must obey.
+    fn serve(&self, py: Python<'_>, context: &mut RequestContext, mut call: Call) -> Option<PyErr> {
         let body = call.take_body();
         let Some(hooks) = &self.hooks else {
             if !self.variables.is_empty() {
-                return self.serve_with_variables(py, desk, call, body);
+                return self.serve_with_variables(py, context, call, body);
             }
-            let environ = prepare(py, desk, &call, body);
-            desk.kit.counter.open(call);
+            let environ = prepare(py, context, &call, body);
+            context.objects.shared.open(call);
             return match environ {
-                Ok(environ) => self.run(py, desk, &environ),
-                Err(unserved) => refuse(py, desk, unserved),
+                Ok(environ) => self.run(py, context, &environ),
+                Err(unserved) => refuse(py, context, unserved),
             };
         };
-        self.serve_with_hooks(py, desk, call, body, hooks)
+        self.serve_with_hooks(py, context, call, body, hooks)
     }
 
     /// The access line shows what is in the environ, so the exchange is not over before the application is.
     fn serve_with_variables(
         &self,
         py: Python<'_>,
-        desk: &mut Desk,
+        context: &mut RequestContext,
         call: Call,
         body: Body,
     ) -> Option<PyErr> {
-        let environ = prepare(py, desk, &call, body);
-        desk.kit.counter.open(call);
-        let held = desk.kit.counter.with(Reply::hold);
+        let environ = prepare(py, context, &call, body);
+        context.objects.shared.open(call);
+        let held = context.objects.shared.with(Reply::hold);
         debug_assert!(held.is_ok(), "nobody else has the reply yet");
         match environ {
             Ok(environ) => {
-                let exit = self.run(py, desk, &environ);
-                variables::note(&self.variables, &environ, &desk.kit.counter);
+                let exit = self.run(py, context, &environ);
+                variables::note(&self.variables, &environ, &context.objects.shared);
                 exit
             }
-            Err(unserved) => refuse(py, desk, unserved),
+            Err(unserved) => refuse(py, context, unserved),
         }
     }
 
     fn serve_with_hooks(
         &self,
         py: Python<'_>,
-        desk: &mut Desk,
+        context: &mut RequestContext,
         call: Call,
         body: Body,
         hooks: &RequestHooks,
     ) -> Option<PyErr> {
-        let observed = self.observe(py, desk, &call, body, hooks);
-        desk.kit.counter.open(call);
+        let observed = self.observe(py, context, &call, body, hooks);
+        context.objects.shared.open(call);
         // post_request is part of the request: while it runs the thread is not free.
-        let held = desk.kit.counter.with(Reply::hold);
+        let held = context.objects.shared.with(Reply::hold);
         debug_assert!(held.is_ok(), "nobody else has the reply yet");
         let (request, environ) = match observed {
             Ok(observed) => observed,
-            Err(error) => return refuse(py, desk, Unserved::Raised(error)),
+            Err(error) => return refuse(py, context, Unserved::Raised(error)),
         };
         let (exit, environ) = match environ {
-            Ok(environ) => (self.run(py, desk, &environ), Some(environ)),
-            Err(unserved) => (refuse(py, desk, unserved), None),
+            Ok(environ) => (self.run(py, context, &environ), Some(environ)),
+            Err(unserved) => (refuse(py, context, unserved), None),
         };
         if let Some(environ) = &environ {
-            variables::note(&self.variables, environ, &desk.kit.counter);
+            variables::note(&self.variables, environ, &context.objects.shared);
         }
-        let interrupted = hooks.after(py, &desk.kit.counter, &request, environ.as_ref());
+        let interrupted = hooks.after(py, &context.objects.shared, &request, environ.as_ref());
         let settle = |error: PyErr| {
-            failure::settle(py, &desk.kit.counter, desk.template.named(), error.into())
+            failure::settle(
+                py,
+                &context.objects.shared,
+                context.template.named(),
+                error.into(),
+            )
         };
         exit.or_else(|| interrupted.and_then(settle))
     }
@@ -202,14 +207,14 @@ impl Gateway {
     fn observe<'py>(
         &self,
         py: Python<'py>,
-        desk: &mut Desk,
+        context: &mut RequestContext,
         exchange: &Exchange,
         body: Body,
         hooks: &RequestHooks,
     ) -> PyResult<Observed<'py>> {
         let names = &self.constants.names;
         let input = input_of(py, body)?;
-        desk.note_input(input.as_ref());
+        context.note_input(input.as_ref());
         let request = HookRequest::new(py, exchange, names, input.as_ref())?;
         let broken = |(name, _): (&[u8], &[u8])| names.rules(name).pass(exchange.trusted()).err();
         let environ = match exchange.request.fields().find_map(broken) {
@@ -217,26 +222,31 @@ impl Gateway {
             None => hooks
                 .before(py, &request)
                 .map_err(Unserved::from)
-                .and_then(|()| amended(py, desk, exchange, &request, input.as_ref())),
+                .and_then(|()| amended(py, context, exchange, &request, input.as_ref())),
         };
         Ok((request, environ))
     }
 
     /// Calls the application and sends what it returns.
-    fn run(&self, py: Python<'_>, desk: &Desk, environ: &Bound<'_, PyDict>) -> Option<PyErr> {
-        let counter = &desk.kit.counter;
+    fn run(
+        &self,
+        py: Python<'_>,
+        context: &RequestContext,
+        environ: &Bound<'_, PyDict>,
+    ) -> Option<PyErr> {
+        let shared = &context.objects.shared;
         let settle =
-            |failure: Failure| failure::settle(py, counter, desk.template.named(), failure);
+            |failure: Failure| failure::settle(py, shared, context.template.named(), failure);
         let returned = self
             .application
             .bind(py)
-            .call1((environ, &desk.kit.start_response));
+            .call1((environ, &context.objects.start_response));
         forks::leave_if_stray(py, &returned);
         let result = match returned {
             Ok(result) => result,
             Err(error) => return settle(error.into()),
         };
-        let exit = deliver::deliver(&result, counter, self.sendfile)
+        let exit = deliver::deliver(&result, shared, self.sendfile)
             .err()
             .and_then(settle);
         // The failure above has been answered by now, so close() can delay nothing but the end of the exchange.
@@ -246,23 +256,23 @@ impl Gateway {
         exit.or(exit_of_close)
     }
 
-    fn take_desk(&self, py: Python<'_>) -> PyResult<Desk> {
+    fn take_context(&self, py: Python<'_>) -> PyResult<RequestContext> {
         let spare = self
             .spare
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        let Some(mut desk) = spare else {
-            return Desk::new(py, &self.constants);
+        let Some(mut context) = spare else {
+            return RequestContext::new(py, &self.constants);
         };
-        desk.open(py, &self.constants)?;
-        Ok(desk)
+        context.open(py, &self.constants)?;
+        Ok(context)
     }
 
-    fn put_back(&self, desk: Desk) {
+    fn put_back(&self, context: RequestContext) {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE_DESKS {
-            spare.push(desk);
+        if spare.len() < SPARE_CONTEXTS {
+            spare.push(context);
         }
     }
 }
@@ -270,18 +280,18 @@ impl Gateway {
 /// The environ, where no hook looks at the request.
 fn prepare<'py>(
     py: Python<'py>,
-    desk: &mut Desk,
+    context: &mut RequestContext,
     exchange: &Exchange,
     body: Body,
 ) -> Result<Bound<'py, PyDict>, Unserved> {
     let input = input_of(py, body)?;
-    desk.note_input(input.as_ref());
+    context.note_input(input.as_ref());
     let seen = Seen {
         fields: exchange.request.fields(),
         path: None,
         trusted: exchange.trusted(),
     };
-    desk.template.environ(py, exchange, seen, input.as_ref())
+    context.template.environ(py, exchange, seen, input.as_ref())
 }
 
 type Observed<'py> = (Py<HookRequest>, Result<Bound<'py, PyDict>, Unserved>);
@@ -290,7 +300,7 @@ type Observed<'py> = (Py<HookRequest>, Result<Bound<'py, PyDict>, Unserved>);
 /// has added, so they count as a trusted peer's.
 fn amended<'py>(
     py: Python<'py>,
-    desk: &mut Desk,
+    context: &mut RequestContext,
     exchange: &Exchange,
     request: &Py<HookRequest>,
     input: Option<&Bound<'py, Input>>,
@@ -302,7 +312,7 @@ fn amended<'py>(
         path: (path != exchange.request.path()).then_some(&*path),
         trusted: true,
     };
-    let environ = desk.template.environ(py, exchange, seen, input)?;
+    let environ = context.template.environ(py, exchange, seen, input)?;
     request.enter(&environ)?;
     Ok(environ)
 }
@@ -316,15 +326,15 @@ fn input_of(py: Python<'_>, body: Body) -> PyResult<Option<Bound<'_, Input>>> {
 }
 
 /// Answers a request that the application does not get to see.
-fn refuse(py: Python<'_>, desk: &Desk, unserved: Unserved) -> Option<PyErr> {
-    let counter = &desk.kit.counter;
+fn refuse(py: Python<'_>, context: &RequestContext, unserved: Unserved) -> Option<PyErr> {
+    let shared = &context.objects.shared;
     match unserved {
         Unserved::Raised(error) => {
-            failure::settle(py, counter, desk.template.named(), Failure::Raised(error))
+            failure::settle(py, shared, context.template.named(), Failure::Raised(error))
         }
         Unserved::Refused(status, rule) => {
             // Nobody else can hold the reply yet.
-            let _ = counter.send(py, |reply| reply.give_up(status, rule));
+            let _ = shared.send(py, |reply| reply.give_up(status, rule));
             None
         }
     }

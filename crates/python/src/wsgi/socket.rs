@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use server::{Local, Peer};
 
-use super::counter::Counter;
+use super::shared_reply::SharedReply;
 
 /// Attributes of a socket that tell something, or set what has no effect on the bytes of the connection.
 const LOOKS: [&str; 9] = [
@@ -45,7 +45,7 @@ const PEEK_S: f64 = 3600.0;
 #[derive(Debug)]
 #[pyclass(frozen, name = "ClientSocket", module = "oxicorn._oxicorn")]
 pub(super) struct ClientSocket {
-    counter: Arc<Counter>,
+    shared: Arc<SharedReply>,
     /// A `socket.socket` over the connection: at first to look at it, later the application's own.
     socket: OnceLock<Py<PyAny>>,
     taken: OnceLock<()>,
@@ -110,7 +110,7 @@ impl ClientSocket {
                 .unbind());
         }
         let peer = self
-            .counter
+            .shared
             .with(|reply| reply.exchange().map(|exchange| exchange.peer().clone()))?;
         match peer {
             Some(Peer::Inet(address)) => name_of(py, address),
@@ -127,7 +127,7 @@ impl ClientSocket {
                 .unbind());
         }
         let local = self
-            .counter
+            .shared
             .with(|reply| reply.exchange().map(|exchange| exchange.local().clone()))?;
         match local {
             Some(Local::Inet(address)) => name_of(py, address),
@@ -208,9 +208,9 @@ impl ClientSocket {
 }
 
 impl ClientSocket {
-    pub(super) fn new(counter: &Arc<Counter>) -> ClientSocket {
+    pub(super) fn new(shared: &Arc<SharedReply>) -> ClientSocket {
         ClientSocket {
-            counter: Arc::clone(counter),
+            shared: Arc::clone(shared),
             socket: OnceLock::new(),
             taken: OnceLock::new(),
             timeout: Timeout::new(),
@@ -239,11 +239,11 @@ impl ClientSocket {
     /// A `socket.socket` through which the connection can be looked at.
     fn look<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         if let Some(socket) = self.socket.get()
-            && self.counter.with(|_| ()).is_ok()
+            && self.shared.with(|_| ()).is_ok()
         {
             return Ok(socket.bind(py).clone());
         }
-        let descriptor = self.counter.with(|reply| reply.look_at_socket())??;
+        let descriptor = self.shared.with(|reply| reply.look_at_socket())??;
         self.keep(py, descriptor)
     }
 
@@ -254,7 +254,7 @@ impl ClientSocket {
         {
             return Ok(socket.bind(py).clone());
         }
-        let descriptor = self.counter.with(|reply| reply.hijack())??;
+        let descriptor = self.shared.with(|reply| reply.hijack())??;
         let _ = self.taken.set(());
         // The number stays the one that the application may have seen and told a selector of.
         let socket = match self.socket.get() {

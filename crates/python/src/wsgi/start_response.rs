@@ -1,5 +1,5 @@
 //! `start_response` and the `write` that it returns (PEP 3333). Both are bound methods of native objects, which CPython calls by
-//! vectorcall, and both serve one request after another: see `desk.rs` for when they may.
+//! vectorcall, and both serve one request after another: see `request_context.rs` for when they may.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use server::Stage;
 
-use super::counter::Counter;
 use super::pairs;
 use super::reply::Chunk;
+use super::shared_reply::SharedReply;
 use super::text;
 use crate::gateway::arguments::{misused, string, wrong_type};
 
@@ -20,7 +20,7 @@ use crate::gateway::arguments::{misused, string, wrong_type};
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
 pub(super) struct StartResponse {
-    counter: Arc<Counter>,
+    shared: Arc<SharedReply>,
     write: Py<PyAny>,
 }
 
@@ -42,7 +42,7 @@ impl StartResponse {
         let mut head = self.draft(exc_info)?;
         fill(&mut head, status, headers)?;
         // Reading the headers may have run code of the application's, which may have started the response in the meantime.
-        self.counter
+        self.shared
             .with(|reply| match reply.stage() {
                 Stage::Unstarted => {
                     reply.install(head);
@@ -59,18 +59,18 @@ impl StartResponse {
     /// The two callables: `start_response`, and the `write` that it returns.
     pub(super) fn callables(
         py: Python<'_>,
-        counter: &Arc<Counter>,
+        shared: &Arc<SharedReply>,
     ) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
         let write = Bound::new(
             py,
             Write {
-                counter: Arc::clone(counter),
+                shared: Arc::clone(shared),
             },
         )?
         .getattr(intern!(py, "write"))?
         .unbind();
         let start = StartResponse {
-            counter: Arc::clone(counter),
+            shared: Arc::clone(shared),
             write: write.clone_ref(py),
         };
         let start = Bound::new(py, start)?
@@ -81,7 +81,7 @@ impl StartResponse {
 
     /// The head to fill, if the rules of PEP 3333 allow one now.
     fn draft(&self, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<ResponseHead> {
-        let draft = self.counter.with(|reply| match reply.stage() {
+        let draft = self.shared.with(|reply| match reply.stage() {
             Stage::Unstarted => Ok(reply.draft()),
             Stage::Stated if exc_info.is_some() => Ok(reply.draft()),
             stage => Err(stage),
@@ -141,7 +141,7 @@ fn fill(
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
 struct Write {
-    counter: Arc<Counter>,
+    shared: Arc<SharedReply>,
 }
 
 #[pymethods]
@@ -155,7 +155,7 @@ impl Write {
             return Ok(());
         }
         let written = self
-            .counter
+            .shared
             .send(py, |reply| reply.chunk(Chunk { bytes, only: false }));
         written
             .map(drop)

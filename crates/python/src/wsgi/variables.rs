@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::counter::Counter;
+use super::shared_reply::SharedReply;
 use super::text;
 
 /// Gives the exchange, which has been held for it, the values of `names`.
-pub(super) fn note(names: &[String], environ: &Bound<'_, PyDict>, counter: &Counter) {
+pub(super) fn note(names: &[String], environ: &Bound<'_, PyDict>, shared: &SharedReply) {
     if names.is_empty() {
         return;
     }
     let values = names.iter().map(|name| value(environ, name)).collect();
     // Where another thread has taken the reply away, the line shows what is known without it.
-    let _ = counter.with(|reply| reply.note_variables(values));
+    let _ = shared.with(|reply| reply.note_variables(values));
 }
 
 /// The value of a variable under its name in any case, as Gunicorn looks it up.

@@ -4,8 +4,8 @@ use proto::h1::ResponseHead;
 use pyo3::prelude::*;
 use server::{Entry, Sent};
 
-use crate::wsgi::counter::Counter;
 use crate::wsgi::reply::Reply;
+use crate::wsgi::shared_reply::SharedReply;
 
 /// `resp`: what became of the request.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl HookResponse {
         }
     }
 
-    pub(super) fn of(counter: &Counter) -> HookResponse {
+    pub(super) fn of(shared: &SharedReply) -> HookResponse {
         let read = |reply: &mut Reply| HookResponse::answered(reply.head(), reply.sent());
         let unknown = HookResponse {
             status: String::new(),
@@ -90,6 +90,6 @@ impl HookResponse {
             response_length: None,
             chunked: false,
         };
-        counter.with(read).unwrap_or(unknown)
+        shared.with(read).unwrap_or(unknown)
     }
 }

@@ -1,6 +1,6 @@
-//! The counter over which a reply changes hands: the gateway, `start_response`, `write`, early hints and `gunicorn.socket` all reach the
-//! one reply of the request through it. Whoever uses the reply without the GIL takes it away and brings it back; the lock
-//! itself is never held while Python code can run or a client is waited for, so it cannot deadlock with the GIL.
+//! The reply as its users share it: the gateway, `start_response`, `write`, early hints and `gunicorn.socket` all reach the one reply
+//! of the request through it. A thread that uses the reply without the GIL takes it away and brings it back; the lock itself is never
+//! held while Python code can run or a client is waited for, so it cannot deadlock with the GIL.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,21 +11,21 @@ use server::{Call, ReplyError};
 use super::failure::Failure;
 use super::reply::Reply;
 
-/// Where the reply is. It stays in its box for as long as the desk lives, so that taking it away moves a pointer.
+/// Where the reply is. It stays in its box for as long as the context lives, so that taking it away moves a pointer.
 #[derive(Debug)]
 enum Held {
     Here(Box<Reply>),
-    /// Somebody is sending.
+    /// A thread is sending.
     Away,
 }
 
-/// The counter of one desk.
+/// The reply of one context.
 #[derive(Debug)]
-pub(super) struct Counter(Mutex<Held>);
+pub(super) struct SharedReply(Mutex<Held>);
 
-impl Counter {
-    pub(super) fn new() -> Counter {
-        Counter(Mutex::new(Held::Here(Box::default())))
+impl SharedReply {
+    pub(super) fn new() -> SharedReply {
+        SharedReply(Mutex::new(Held::Here(Box::default())))
     }
 
     /// A request begins.
@@ -42,7 +42,7 @@ impl Counter {
 
     /// The request ends; what is left of the exchange goes back to the server without the GIL.
     ///
-    /// `false` means that another thread is still sending and takes the exchange with it: the desk must not be used again.
+    /// `false` means that another thread is still sending and takes the exchange with it: the context must not be used again.
     pub(super) fn close(&self, py: Python<'_>) -> bool {
         // The guard ends with the statement: the exchange goes back without the lock.
         let held = std::mem::replace(&mut *self.lock(), Held::Away);
@@ -73,7 +73,7 @@ impl Counter {
     /// Something that may wait for the client, done without the GIL.
     ///
     /// # Errors
-    /// As [`Counter::with`]; and what `act` reports.
+    /// As [`SharedReply::with`]; and what `act` reports.
     pub(super) fn send<R: Send>(
         &self,
         py: Python<'_>,

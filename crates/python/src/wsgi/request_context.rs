@@ -1,5 +1,5 @@
-//! A desk: everything that serving one request needs and the next one can use again. The gateway has as many as requests were ever being
-//! served at once, whether by threads or by greenlets.
+//! What serving one request needs and the next one can use again: the objects that the application gets, and the template of the environ.
+//! The gateway has as many contexts as requests were ever being served at once, whether by threads or by greenlets.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use pyo3::types::PyDict;
 use pyo3::{ffi, intern};
 use server::Body;
 
-use super::counter::Counter;
 use super::early_hints::EarlyHints;
 use super::environ::{Constants, Template};
 use super::input::Input;
+use super::shared_reply::SharedReply;
 use super::socket::ClientSocket;
 use super::start_response::StartResponse;
 
@@ -22,8 +22,8 @@ use super::start_response::StartResponse;
 /// speak into the response to another client. That is looked at when the next request takes them, not when the last one ends: in between
 /// an application may find them through the garbage collector.
 #[derive(Debug)]
-pub(super) struct Kit {
-    pub(super) counter: Arc<Counter>,
+pub(super) struct RequestObjects {
+    pub(super) shared: Arc<SharedReply>,
     pub(super) start_response: Py<PyAny>,
     write: Py<PyAny>,
     early_hints: Py<PyAny>,
@@ -32,15 +32,15 @@ pub(super) struct Kit {
     empty_input: Py<Input>,
 }
 
-impl Kit {
-    fn new(py: Python<'_>) -> PyResult<Kit> {
-        let counter = Arc::new(Counter::new());
-        let (start_response, write) = StartResponse::callables(py, &counter)?;
-        let early_hints = EarlyHints::callable(py, &counter)?;
-        let socket = Py::new(py, ClientSocket::new(&counter))?;
+impl RequestObjects {
+    fn new(py: Python<'_>) -> PyResult<RequestObjects> {
+        let shared = Arc::new(SharedReply::new());
+        let (start_response, write) = StartResponse::callables(py, &shared)?;
+        let early_hints = EarlyHints::callable(py, &shared)?;
+        let socket = Py::new(py, ClientSocket::new(&shared))?;
         let empty_input = Py::new(py, Input::new(Body::Empty))?;
-        Ok(Kit {
-            counter,
+        Ok(RequestObjects {
+            shared,
             start_response,
             write,
             early_hints,
@@ -49,7 +49,7 @@ impl Kit {
         })
     }
 
-    /// Puts the keys of this kit into an environ template.
+    /// Puts the keys of this objects into an environ template.
     pub(super) fn enter(&self, template: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = template.py();
         template.set_item(intern!(py, "wsgi.early_hints"), &self.early_hints)?;
@@ -57,7 +57,7 @@ impl Kit {
         template.set_item(intern!(py, "wsgi.input"), &self.empty_input)
     }
 
-    /// Whether nothing leads to the kit but the desk: the kit itself, the `StartResponse` to its `write`, and the template.
+    /// Whether only the context leads to the objects: itself, the `StartResponse` to its `write`, and the template.
     fn is_unreachable(&self, py: Python<'_>) -> bool {
         is_unreachable_method(py, &self.start_response, 1)
             && is_unreachable_method(py, &self.write, 2)
@@ -70,7 +70,7 @@ impl Kit {
 /// Whether `known` references are all that leads to a method, and the method is all that leads to the object it is bound to.
 fn is_unreachable_method(py: Python<'_>, method: &Py<PyAny>, known: ffi::Py_ssize_t) -> bool {
     let method = method.as_ptr();
-    // SAFETY: the pointer comes from a `Py` of the kit, which is alive, and we are attached.
+    // SAFETY: the pointer comes from a `Py` of the objects, which is alive, and we are attached.
     if unsafe { ffi::PyCFunction_CheckExact(method) } == 0 {
         return false;
     }
@@ -81,13 +81,13 @@ fn is_unreachable_method(py: Python<'_>, method: &Py<PyAny>, known: ffi::Py_ssiz
         && references(py, owner) == 1
 }
 
-/// How many references there are to an object that a desk holds.
+/// How many references there are to an object that a context holds.
 pub(super) fn references(_attached: Python<'_>, object: *mut ffi::PyObject) -> ffi::Py_ssize_t {
-    // SAFETY: the pointer comes from a `Py` of the desk, or from an object that such a one holds; it is alive, and we are attached.
+    // SAFETY: the pointer comes from a `Py` of the context, or from an object that such a one holds; it is alive, and we are attached.
     unsafe { ffi::Py_REFCNT(object) }
 }
 
-/// Whether there are weak references to an object that the kit holds.
+/// Whether there are weak references to an object that the objects holds.
 fn is_weakly_referenced(_attached: Python<'_>, object: *mut ffi::PyObject) -> bool {
     // SAFETY: as in `references`.
     let kind = unsafe { ffi::Py_TYPE(object) };
@@ -103,37 +103,37 @@ fn is_weakly_referenced(_attached: Python<'_>, object: *mut ffi::PyObject) -> bo
     !unsafe { *list }.is_null()
 }
 
-/// One desk.
+/// One context.
 #[derive(Debug)]
-pub(super) struct Desk {
-    pub(super) kit: Kit,
+pub(super) struct RequestContext {
+    pub(super) objects: RequestObjects,
     pub(super) template: Template,
     /// The input of the request, where it has a body.
     input: Option<Py<Input>>,
 }
 
-impl Desk {
-    pub(super) fn new(py: Python<'_>, constants: &Constants) -> PyResult<Desk> {
-        let kit = Kit::new(py)?;
-        let template = Template::new(py, constants, &kit)?;
-        Ok(Desk {
-            kit,
+impl RequestContext {
+    pub(super) fn new(py: Python<'_>, constants: &Constants) -> PyResult<RequestContext> {
+        let objects = RequestObjects::new(py)?;
+        let template = Template::new(py, constants, &objects)?;
+        Ok(RequestContext {
+            objects,
             template,
             input: None,
         })
     }
 
-    /// Makes the desk fit for a request: what an earlier one may still reach is replaced.
+    /// Makes the context fit for a request: what an earlier one may still reach is replaced.
     ///
     /// # Errors
-    /// Python is out of memory; the desk is not fit then.
+    /// Python is out of memory; the context is not fit then.
     pub(super) fn open(&mut self, py: Python<'_>, constants: &Constants) -> PyResult<()> {
         if !self.template.is_unreachable(py) {
-            *self = Desk::new(py, constants)?;
-        } else if !self.kit.is_unreachable(py) {
-            self.renew_kit(py)?;
+            *self = RequestContext::new(py, constants)?;
+        } else if !self.objects.is_unreachable(py) {
+            self.renew_objects(py)?;
         }
-        self.kit.empty_input.borrow_mut(py).rewind();
+        self.objects.empty_input.borrow_mut(py).rewind();
         Ok(())
     }
 
@@ -145,23 +145,23 @@ impl Desk {
     /// Ends the request.
     ///
     /// # Errors
-    /// Python is out of memory; the desk must not be used again then.
+    /// Python is out of memory; the context must not be used again then.
     pub(super) fn clear(&mut self, py: Python<'_>) -> PyResult<()> {
         if let Some(input) = self.input.take() {
             Input::end(input.bind(py));
         }
-        let closed = self.kit.counter.close(py);
-        let unseen = self.kit.socket.get().end(py)?;
+        let closed = self.objects.shared.close(py);
+        let unseen = self.objects.socket.get().end(py)?;
         if closed && unseen {
             return Ok(());
         }
-        self.renew_kit(py)
+        self.renew_objects(py)
     }
 
-    fn renew_kit(&mut self, py: Python<'_>) -> PyResult<()> {
-        let kit = Kit::new(py)?;
-        self.template.replace_kit(py, &kit)?;
-        self.kit = kit;
+    fn renew_objects(&mut self, py: Python<'_>) -> PyResult<()> {
+        let objects = RequestObjects::new(py)?;
+        self.template.replace_objects(py, &objects)?;
+        self.objects = objects;
         Ok(())
     }
 }
