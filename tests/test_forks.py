@@ -14,6 +14,7 @@ from signal import SIGHUP, SIGKILL, SIGTERM
 
 import pytest
 from harness import APPS, KINDS, Gates, Load, Serve, Server, eventually, processes, still
+from harness.frames import read_frame, upgrade
 
 #: How a server is started for each worker class.
 SERVED = {
@@ -89,7 +90,7 @@ def test_a_forked_child_can_do_nothing_to_its_server(
     assert not [pid for pid in forked(serve_module.gates) if processes.alive(pid)]
 
 
-WAYS = ["thread", "twice", "writes"]
+WAYS = ["thread", "twice", "writes", "c"]
 
 
 @pytest.mark.parametrize("way", [*WAYS, "body", "close", "task", "executor"])
@@ -250,3 +251,17 @@ def test_a_child_that_reads_the_body_takes_nothing_of_it_away(serve: Serve, kind
     body = random.Random(1).randbytes(2_000_000)
     reply = server.post("/upload", body)
     assert reply.text == f"0 {hashlib.sha256(body).hexdigest()}"
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_lifespan_and_a_websocket_may_fork(serve: Serve, loop: str) -> None:
+    server = serve(*SERVED[loop], "--workers", "2", env={"FORKS_IN_LIFESPAN": "1"}, probe="/pid")
+    workers = server.wait_workers(2)
+    for _ in range(3):
+        with server.connect() as wire:
+            upgrade(wire, "/")
+            assert read_frame(wire).payload == b"0"
+            assert read_frame(wire).close[0] == 1000
+    check_all_well(server, serve.gates, loop, workers)
+    assert server.stop() == 0
+    assert len(forked(serve.gates)) == 3 + 2 * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import hashlib
 import multiprocessing
 import os
@@ -103,6 +104,16 @@ def fork_twice(name: str) -> str:
     return collect(pid)
 
 
+def fork_in_c(name: str) -> str:
+    """Fork past Python, as extensions do."""
+    pid = ctypes.PyDLL(None).fork()
+    if pid == 0:
+        note(f"forked-{os.getpid()}")
+        CHILDREN[name]()
+        return "from a child"
+    return collect(pid)
+
+
 def fork_and_leave_alone(name: str) -> str:
     pid = fork(name)
     return "from a child" if pid == 0 else str(pid)
@@ -132,6 +143,7 @@ WAYS: dict[str, Callable[[str], str]] = {
     "collect": fork_and_collect,
     "thread": fork_in_a_thread,
     "twice": fork_twice,
+    "c": fork_in_c,
     "alone": fork_and_leave_alone,
     "multiprocessing": use_multiprocessing,
     "subprocess": use_subprocess,
@@ -201,6 +213,13 @@ def wsgi(environ, start_response):
 
 
 async def asgi(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": fork_and_collect("come_back")})
+        return await send({"type": "websocket.close"})
+    if scope["type"] == "lifespan" and os.environ.get("FORKS_IN_LIFESPAN"):
+        return await lifespan(receive, send)
     assert scope["type"] == "http"
     path = scope["path"]
     way, _, what = path.strip("/").partition("/")
@@ -216,6 +235,13 @@ async def asgi(scope, receive, send):
         answer = act(path)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": answer.encode()})
+
+
+async def lifespan(receive, send):
+    for step in ("startup", "shutdown"):
+        await receive()
+        fork_and_collect("come_back")
+        await send({"type": f"lifespan.{step}.complete"})
 
 
 async def in_a_task(name: str) -> str:
