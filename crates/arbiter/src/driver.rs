@@ -48,7 +48,8 @@ pub fn run(config: Config, host: &mut dyn Host) -> Outcome {
     match Driver::new(started, host) {
         Ok(driver) => driver.drive(),
         Err(error) => {
-            Failure::new(format!("the workers cannot be looked after: {error}")).report(&errorlog);
+            let reason = sys::files::sentence(&error);
+            Failure::new(format!("the workers cannot be looked after: {reason}")).report(&errorlog);
             Outcome::Exit(EXIT_START)
         }
     }

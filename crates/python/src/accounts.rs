@@ -5,9 +5,9 @@ use std::path::Path;
 
 use settings::Config;
 use sys::rights::{self, Owner};
-use sys::users::{Groups, Identity, User};
+use sys::users::{Groups, Identity, Ids, User};
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 
 /// The user and the group that the settings name, found in the user database.
 pub(crate) struct Accounts {
@@ -78,12 +78,38 @@ pub(crate) fn identity(config: &Config) -> Result<Identity, Failure> {
         let rule = "only root can start workers as somebody else";
         return Err(Failure::from(config.unusable(setting, rule)));
     }
+    for (setting, id, of) in [("user", uid, Ids::Users), ("group", gid, Ids::Groups)] {
+        if let Some(id) = id.filter(|id| !sys::users::is_mapped(*id, of)) {
+            let setting = match of {
+                Ids::Groups if !config.origins.is_given("group") => "user",
+                _ => setting,
+            };
+            let kind = if of == Ids::Users { "uid" } else { "gid" };
+            let rule = format!("the user namespace of this process does not have the {kind} {id}");
+            return Err(Failure::from(config.unusable(setting, rule)));
+        }
+    }
     let groups = match user {
         Some(user) if config.initgroups => Groups::OfUser(user.name),
         Some(_) if uid.is_some() => Groups::None,
         _ => Groups::Keep,
     };
     Ok(Identity { uid, gid, groups })
+}
+
+/// Takes on the workers' rights, for good.
+///
+/// # Errors
+///
+/// This process may not, or not in its container.
+pub(crate) fn become_worker(workers: &Identity) -> Result<(), Failure> {
+    sys::users::become_user(workers).map_err(|error| Failure {
+        report: format!(
+            "the worker cannot take on the rights of its user: {}; root needs CAP_SETUID and CAP_SETGID for that",
+            sys::files::sentence(&error)
+        ),
+        code: failure::BOOT,
+    })
 }
 
 /// What an operator should know who has root run code that others can change, a sentence each.

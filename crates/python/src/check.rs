@@ -8,6 +8,7 @@ use settings::{Address, AsgiLoop, Config, os_text};
 use sys::files::reason;
 use sys::users::Identity;
 
+use crate::accounts;
 use crate::actors::check_logging;
 use crate::application::{self, Application, Interface, Loaded};
 use crate::embedding::Embedder;
@@ -132,9 +133,7 @@ fn addresses(config: &Config, doubts: &mut Vec<String>) -> Vec<Failure> {
 
 /// The application is imported with the rights that it will have, and this process does nothing else any more.
 fn become_worker(py: Python<'_>, workers: &Identity) -> Result<(), Failure> {
-    sys::users::become_user(workers).map_err(|error| {
-        Failure::configuration(format!("user: {}", sys::files::sentence(&error)))
-    })?;
+    accounts::become_worker(workers).map_err(|failure| Failure::configuration(failure.report))?;
     imports::release(py).map_err(|error| Failure::configuration(error.to_string()))
 }
 

@@ -13,6 +13,7 @@ use settings::{Config, WorkerClass};
 use sys::boot_report::BootReport;
 use sys::users::Identity;
 
+use crate::accounts::become_worker;
 use crate::application::{self, Application, Interface, Loaded};
 use crate::asgi::AsgiGateway;
 use crate::composition::server_field;
@@ -72,7 +73,7 @@ impl From<PyErr> for End {
 impl From<std::io::Error> for End {
     fn from(error: std::io::Error) -> Self {
         Self::Failed(Failure {
-            report: error.to_string(),
+            report: sys::files::sentence(&error),
             code: BOOT,
         })
     }
@@ -152,7 +153,7 @@ impl Worker {
         self.hooks
             .call(py, "post_fork", (&self.arbiter, &self.object))?;
         // Everything that needs the rights of root has been done by the arbiter.
-        sys::users::become_user(&self.identity)?;
+        become_worker(&self.identity).map_err(End::Failed)?;
         imports::release(py)?;
         // The hooks before may have set another number.
         seat.max_requests = self.object.getattr(py, "max_requests")?.extract(py)?;

@@ -67,9 +67,22 @@ pub fn reason(path: &Path, error: &io::Error) -> String {
     }
 }
 
-/// What the system says, without the number of the error.
+/// Whether the error says that there is no such family of addresses.
+#[must_use]
+pub fn is_no_such_family(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}
+
+/// What the system says, without the number of the error; of a limit on open files, which that is.
 #[must_use]
 pub fn sentence(error: &io::Error) -> String {
+    if error.raw_os_error() == Some(libc::EMFILE) {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let limit = limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
+        return format!(
+            "too many open files: the limit of this process is {limit} (ulimit -n, LimitNOFILE=)"
+        );
+    }
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_owned(),

@@ -181,6 +181,37 @@ fn check(result: libc::c_int) -> io::Result<()> {
     }
 }
 
+/// Whether the number is one in this process's user namespace, which may have few users.
+#[must_use]
+pub fn is_mapped(id: u32, of: Ids) -> bool {
+    let table = match of {
+        Ids::Users => "/proc/self/uid_map",
+        Ids::Groups => "/proc/self/gid_map",
+    };
+    // Each line is a range: its first number here, that outside, its length. Without /proc it is not known.
+    let Ok(table) = std::fs::read_to_string(table) else {
+        return true;
+    };
+    table.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u64>);
+        let (Some(Ok(first)), Some(Ok(_)), Some(Ok(length))) =
+            (numbers.next(), numbers.next(), numbers.next())
+        else {
+            return false;
+        };
+        (first..first + length).contains(&u64::from(id))
+    })
+}
+
+/// Which numbers are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// Those of users.
+    Users,
+    /// Those of groups.
+    Groups,
+}
+
 /// The effective user of this process.
 #[must_use]
 pub fn effective_uid() -> u32 {

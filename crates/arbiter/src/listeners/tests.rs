@@ -333,3 +333,26 @@ fn one_address_twice_is_in_use() {
         "{refusal}"
     );
 }
+
+#[test]
+fn a_port_that_a_policy_forbids_is_not_called_a_low_one() {
+    let check = |port: u16, error: i32, expected: &str| {
+        let address = Address::Tcp {
+            host: "127.0.0.1".to_owned(),
+            port,
+        };
+        let wanted = SocketAddr::from(([127, 0, 0, 1], port));
+        let error = std::io::Error::from_raw_os_error(error);
+        let refusal = super::refusal_of_tcp(&address, wanted, &error);
+        let said = refusal.failure.to_string();
+        assert!(said.contains(expected), "{said}");
+    };
+    let (not_permitted, denied) = (1, 13);
+    check(8000, not_permitted, "the system does not permit this port");
+    check(8000, denied, "a policy of security says so");
+    check(
+        80,
+        denied,
+        "port 80 needs rights that this user does not have",
+    );
+}
