@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import json
 import os
 import sys
@@ -448,7 +449,7 @@ async def loop(scope, receive, send, _):
     await plain(send, type(asyncio.get_running_loop()).__module__.encode())
 
 
-VIEWS = {name: view for name, view in globals().items() if asyncio.iscoroutinefunction(view)}
+VIEWS = {name: view for name, view in globals().items() if inspect.iscoroutinefunction(view)}
 
 
 async def application(scope, receive, send):

@@ -4,6 +4,7 @@ mod dependencies;
 mod manifests;
 mod names;
 mod promises;
+mod prose;
 mod sources;
 
 use std::fs;
@@ -39,6 +40,7 @@ pub(crate) fn check(root: &Path) -> io::Result<Vec<Problem>> {
     problems.extend(names::check(root)?);
     problems.extend(dependencies::check(root)?);
     problems.extend(promises::check(root)?);
+    problems.extend(prose::check(root)?);
     Ok(problems)
 }
 

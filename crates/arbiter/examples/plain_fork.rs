@@ -152,7 +152,7 @@ fn sleep_for_ever() -> ! {
     }
 }
 
-/// One connection after the other, until somebody says stop; those that wait by then are served first.
+/// Serves one connection after the other until it is told to stop; clients that wait by then are served first.
 fn serve(seat: &WorkerSeat) -> io::Result<i32> {
     let mut signals = SignalPipe::install(&[Signal::TERM, Signal::INT, Signal::QUIT])?;
     let sockets: Vec<Socket> = seat

@@ -35,7 +35,7 @@ const OOM_WINDOW: Duration = Duration::from_secs(5);
 /// matters only during an upgrade.
 const PARENT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs a server: binds, forks the workers, looks after them until somebody stops it.
+/// Runs a server: binds, forks the workers, looks after them until a signal stops it.
 ///
 /// It returns in several processes, once in each: see [`Outcome`]. The configuration's directory must be the current one,
 /// and its environment set.
@@ -101,7 +101,7 @@ impl<'host> Driver<'host> {
             signals: Some(started.signals),
             pidfile: started.pidfile,
             manager: match started.parent {
-                // The manager knows the other master, and listens to nobody else.
+                // The manager knows only the other master.
                 Some(_) => ServiceManager::default(),
                 None => service_manager(),
             },
@@ -158,7 +158,7 @@ impl<'host> Driver<'host> {
         let timeout = all.into_iter().flatten().min();
         if let Err(error) = sys::poll::readable([signals.as_fd(), self.notifier.as_fd()], timeout) {
             log::error!("The arbiter cannot wait: {error}");
-            // Whatever it is, it must not become a busy loop.
+            // It must not become a busy loop.
             std::thread::sleep(PARENT_INTERVAL);
         }
     }

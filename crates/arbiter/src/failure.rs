@@ -23,10 +23,10 @@ impl Failure {
         self
     }
 
-    /// Tells the operator: on standard error, which is where somebody looks who has just typed a command, and in the
-    /// error log when that is a file.
+    /// Tells the operator: on standard error, where the answer to a command is expected, and in the error log if that is a
+    /// file.
     pub(crate) fn report(&self, errorlog: &str) {
-        // Nobody can be told that standard error is closed.
+        // If standard error is closed, there is no other place for the message.
         let text = self.to_string();
         let _ = writeln!(io::stderr(), "{}", settings::os_text::shown(&text));
         if errorlog != "-" {

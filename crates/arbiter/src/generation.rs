@@ -8,7 +8,7 @@ use settings::Config;
 use crate::listeners::Listener;
 use crate::supervisor::Terms;
 
-/// Timeouts are cut to this, more than a century, so that sums of times cannot overflow whatever somebody has typed.
+/// Timeouts are cut to this, more than a century, so that sums of times cannot overflow.
 const LONGEST: Duration = Duration::from_secs(1 << 32);
 
 /// A configuration and the listeners that it names. Dropping the last generation that has a listener closes it.

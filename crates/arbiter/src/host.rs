@@ -54,10 +54,10 @@ pub trait Host {
     /// original environment plus `environment`. It returns only when that fails.
     fn exec(&mut self, environment: Vec<(String, String)>) -> io::Error;
 
-    /// Tells whoever collects such things what was measured.
+    /// Passes on what was measured.
     fn measured(&mut self, _metric: Metric) {}
 
-    /// Opens the log files anew, because somebody has moved them.
+    /// Opens the log files again, because they have been moved.
     fn reopen_logs(&mut self);
 }
 

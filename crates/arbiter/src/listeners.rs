@@ -1,5 +1,5 @@
 //! Listening sockets: bound by us, or inherited; and the names of unix sockets, which outlive their sockets unless
-//! somebody removes them.
+//! they are removed.
 
 use std::fmt::Display;
 use std::io;
@@ -47,7 +47,7 @@ pub struct Listener {
 enum Origin {
     /// Bound by this server, with a name in the file system when it is a unix socket.
     Server(Option<Arc<Name>>),
-    /// A service manager's, which is used as it is, whatever `bind` says.
+    /// A service manager's, which is used as it is; `bind` is ignored.
     Manager,
     /// Named by the operator as `fd://N`.
     Given,
@@ -199,7 +199,7 @@ impl Listener {
     /// The same listener, named as the present configuration has it.
     fn configured_as(self, address: &Address) -> Self {
         let origin = match address {
-            // Whoever opened it removes its name.
+            // The process that opened it removes its name.
             Address::Fd(_) => Origin::Given,
             Address::Tcp { .. } | Address::Unix(_) => self.origin,
         };
@@ -210,7 +210,7 @@ impl Listener {
         }
     }
 
-    /// Whether it listens on the port that `address` names, under whatever address.
+    /// Whether it listens on the port that `address` names, on any address.
     fn has_port_of(&self, address: &Address) -> bool {
         match (address, &self.address) {
             (Address::Tcp { port, .. }, Address::Tcp { port: actual, .. }) => port == actual,
@@ -451,7 +451,7 @@ fn bind_unix(address: &Address, path: &Path, config: &Config) -> Result<Listener
         let bound = socket.bind(&name);
         sys::process::set_umask(before);
         bound?;
-        // From here on the name is removed again whatever fails.
+        // From here on the name is removed again if a step fails.
         let name = Name::of(path, Owner::ThisProcess, rights)?;
         Ok((socket, name))
     };

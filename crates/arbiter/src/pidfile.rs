@@ -1,4 +1,4 @@
-//! The file that holds the arbiter's pid. It appears whole, and whoever wrote it removes it.
+//! The file that holds the arbiter's pid. It appears whole, and the process that wrote it removes it.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -9,7 +9,7 @@ use sys::rights::{Owner, with_rights_at};
 
 use crate::failure::Failure;
 
-/// Everybody may read it, whatever the umask.
+/// Every user may read it, regardless of the umask.
 const MODE: u32 = 0o644;
 
 /// So many bytes of a file are read for its pid.

@@ -17,7 +17,7 @@ const WATCHDOG_PID: &str = "WATCHDOG_PID";
 /// The longest reason of a failed reload that is repeated; a status is one line.
 const REASON_MAX: usize = 200;
 
-/// A service manager, or nobody.
+/// A service manager, if there is one.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceManager {
     socket: Option<NotifySocket>,

@@ -55,8 +55,8 @@ impl From<Failure> for Refusal {
     }
 }
 
-/// Does everything up to the first fork of a worker. The error is how this process ends instead; whoever has to be told
-/// why has been told.
+/// Does everything up to the first fork of a worker. The error is how this process ends instead; the operator has been told
+/// why.
 pub(crate) fn start(config: Config, host: &mut dyn Host) -> Result<Started, Outcome> {
     let errorlog = config.errorlog.clone();
     let refuse = |refusal: Refusal| {
@@ -177,14 +177,14 @@ fn refusal(boot: Boot) -> Refusal {
 
 /// Which of the processes this is after the server has gone into the background.
 enum Detached {
-    /// The one that somebody has started; with the code to exit with.
+    /// The process that the operator has started, with the code to exit with.
     Launcher(i32),
     /// The server.
     Background(Launcher),
 }
 
-/// The way back to the process that somebody has started, which waits for how the start turns out. Gunicorn's exits at
-/// once with 0, so that nobody learns of a port that is taken.
+/// The way back to the process that the operator has started, which waits for how the start turns out. Gunicorn's exits at
+/// once with 0, which hides a port that is taken.
 #[derive(Debug)]
 pub(crate) struct Launcher {
     answer: Private,

@@ -10,7 +10,7 @@ use crate::listeners::Listener;
 const MASTER: &str = "GUNICORN_PID";
 /// The listeners that it passes on, as `3,4,…`.
 const SOCKETS: &str = "GUNICORN_FD";
-/// Ours: set when the listeners that pass are a service manager's, whose names nobody here may remove.
+/// Ours: set if the listeners that pass are a service manager's, whose names this server must not remove.
 const MANAGED: &str = "OXICORN_FD_MANAGED";
 /// sd_listen_fds(3): how many sockets there are, from number 3 on, and whom they are for.
 const LISTEN_FDS: &str = "LISTEN_FDS";
@@ -24,7 +24,7 @@ const LISTEN_FDS_MAX: i32 = 1024;
 pub(crate) enum Inherited {
     /// None: everything is to be bound.
     Nothing,
-    /// A service manager's. They are used as they are, whatever `bind` says.
+    /// A service manager's. They are used as they are; `bind` is ignored.
     FromManager(Vec<i32>),
     /// Another master's.
     FromMaster(Vec<i32>),

@@ -177,7 +177,7 @@ struct Reader<'a> {
     /// What uvicorn's options say of the address to listen on.
     parts: Vec<(Part, &'a str)>,
     without_effect: Vec<(&'static str, &'static str)>,
-    /// What nobody wants. It is a mistake, unless help is asked for further on.
+    /// Words that have no meaning. They are a mistake, unless help is asked for further on.
     left_over: Vec<&'a str>,
 }
 

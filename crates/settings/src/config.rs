@@ -37,7 +37,7 @@ impl Config {
 fields! {
     /// The application to serve: the first positional argument, else `wsgi_app`. Not a setting.
     app: Option<String>,
-    /// The conf file, where somebody named one.
+    /// The conf file, if one is named.
     config: Option<String>,
     /// The application where the command line names none.
     wsgi_app: Option<String>,
@@ -61,7 +61,7 @@ fields! {
     max_requests_jitter: u64,
     /// After how long a worker that makes no progress is replaced; zero is never.
     timeout: Duration,
-    /// After how long a worker that has not booted is replaced, whatever it does; zero leaves that to `timeout`.
+    /// After how long a worker that has not booted is replaced; zero leaves that to `timeout`.
     worker_boot_timeout: Duration,
     /// How long a worker may finish its work when it has to go.
     graceful_timeout: Duration,
@@ -123,7 +123,7 @@ fields! {
     pidfile: Option<PathBuf>,
     /// Accepted, without effect here.
     worker_tmp_dir: Option<String>,
-    /// Whose rights workers run with: a name or a number as given; `None` is whoever started the server.
+    /// Whose rights workers run with: a name or a number as given; `None` is the user who started the server.
     user: Option<String>,
     /// Which group's rights workers run with, likewise.
     group: Option<String>,

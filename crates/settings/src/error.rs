@@ -8,7 +8,7 @@ use crate::value::Value;
 /// Where a value came from, from the weakest to the strongest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// Nobody gave one.
+    /// No source gave one.
     #[default]
     Default,
     /// An environment variable that stands for one setting, such as `WEB_CONCURRENCY`.

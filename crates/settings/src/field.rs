@@ -194,7 +194,7 @@ impl Field for AddressSet {
     }
 }
 
-/// Why a worker class is refused that nobody here knows.
+/// Why an unknown worker class is refused.
 const FOREIGN_CLASS: &str = "worker classes of other projects do not run on Oxicorn; without this setting the \
     application decides between sync and asgi";
 

@@ -40,7 +40,7 @@ pub enum Kind {
     },
 }
 
-/// Longest time that a setting can hold: clocks may be added to it without overflow, and nobody waits that long.
+/// Longest time that a setting can hold: adding it to a clock cannot overflow, and it is longer than any useful wait.
 const MOST_SECONDS: i64 = u32::MAX as i64;
 
 /// The permission bits.

@@ -114,7 +114,7 @@ impl Layers {
         self
     }
 
-    /// Takes the PasteDeploy file, which configures Python's logging as well, for `logconfig`, unless somebody gives that.
+    /// Takes the PasteDeploy file, which configures Python's logging as well, for `logconfig`, unless that is set.
     #[must_use]
     pub fn logconfig(mut self, file: &str) -> Self {
         let logconfig = ("logconfig".to_owned(), Value::from(file));
@@ -229,7 +229,7 @@ impl Layers {
             let plain = given.setting.or_default(&given.value);
             let value = match (given.setting.kind.check(&plain), given.setting.status) {
                 (Ok(value), _) => value,
-                // What is not implemented is refused for that, whatever its form.
+                // A setting that is not implemented is refused for that reason, even if its value is malformed.
                 (Err(_), Status::Later(_)) => given.value.clone(),
                 (Err(rejection), _) => {
                     mistakes.push(rejection.of(given.label, &given.value, &given.source));

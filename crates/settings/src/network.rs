@@ -48,7 +48,7 @@ impl AddressSet {
                 .any(|network| network.contains(address))
     }
 
-    /// Whether every address is in it, whatever it is.
+    /// Whether every address is in it.
     pub fn holds_everyone(&self) -> bool {
         self.any
     }

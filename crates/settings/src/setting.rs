@@ -22,7 +22,7 @@ pub struct Setting {
     pub metavar: &'static str,
     /// What values it takes.
     pub kind: Kind,
-    /// Its value when nobody gives one.
+    /// Its value if no source gives one.
     pub default: Literal,
     /// The option's value when it is given without one, where that is not `True`.
     pub bare: Literal,

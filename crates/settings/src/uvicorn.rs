@@ -142,8 +142,8 @@ impl Alias {
     }
 }
 
-/// The address that the parts make, with an option that says so, or the two options that do not go together. Nobody may mean two
-/// addresses: uvicorn has one.
+/// The address that the parts make, with an option that names it, or the two options that contradict each other: uvicorn
+/// has one address.
 pub(crate) fn address(
     parts: &[(Part, &str)],
 ) -> Result<Option<(String, &'static str)>, [&'static str; 2]> {

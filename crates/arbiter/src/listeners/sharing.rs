@@ -9,9 +9,9 @@ use socket2::SockRef;
 use super::{Listener, Origin, PortUse, Refusal, bind_tcp};
 
 /// Adds sockets to the first of a new address until there is one for each worker. All of them are the arbiter's, for life,
-/// and every worker accepts from every one of them: a client whom the kernel has put in a queue is served by whoever is
-/// free. A reload with another number of workers changes nothing: a queue that only workers know which have not booted
-/// yet would hold clients whom nobody serves if they never do.
+/// and every worker accepts from all of them: a client that the kernel has put in a queue is served by the next free worker.
+/// A reload with another number of workers changes nothing: a queue that only workers know which have not booted yet would
+/// hold clients that are never served if these workers fail.
 pub(super) fn widen(group: &mut Vec<Listener>, config: &Config) -> Result<(), Refusal> {
     let Some(first) = group.first().cloned() else {
         return Ok(());
@@ -34,7 +34,7 @@ pub(super) fn widen(group: &mut Vec<Listener>, config: &Config) -> Result<(), Re
 /// Binds an address whose port this server has under another one: `0.0.0.0:8000` while `127.0.0.1:8000` still serves.
 ///
 /// The kernel lets sockets of one user share a port if both of them say so at that moment. They say so for this call
-/// only: from then on nobody else comes in.
+/// only: from then on no other socket can join.
 pub(super) fn bind_beside(
     neighbours: &[&Listener],
     address: &Address,

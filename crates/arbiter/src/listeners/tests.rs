@@ -298,9 +298,9 @@ fn a_reload_may_go_to_an_address_that_overlaps_and_back() {
     let wider = reopen(&config(std::slice::from_ref(&everywhere)), &listeners).expect("a listener");
     assert_eq!(wider[0].address(), &everywhere);
     TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-    // Nobody else comes in because these two have shared the port for a moment.
+    // No other socket can share the port because these two have done so for a moment.
     assert!(refused(everywhere.clone()).contains("in use"));
-    // The narrower one stays, so that nobody in its queue is reset.
+    // The narrower one stays, so that no client in its queue is reset.
     assert_eq!(wider.len(), 2);
     let narrower = reopen(&config(&[local(port)]), &wider).expect("a listener");
     let number = |one: &[Listener]| one[0].socket().as_raw_fd();

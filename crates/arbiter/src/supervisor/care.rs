@@ -12,7 +12,7 @@ use super::{How, Stage, Supervisor};
 /// a second, so this is what its users know.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
 
-/// What is left for the workers when somebody who has asked for a stop asks again, impatiently. Gunicorn's number.
+/// What is left for the workers when a second signal asks for a quick stop. Gunicorn's number.
 const IMPATIENCE: Duration = Duration::from_secs(2);
 
 /// How long killed workers may take to be reaped. A process in an uninterruptible system call dies only after it, and the
@@ -118,7 +118,7 @@ impl Supervisor {
         self.dismiss_all(how, kill_at);
     }
 
-    /// Somebody asks for a quick end of a stop that has begun.
+    /// A quick end is asked for, of a stop that has begun.
     pub(super) fn hurry(&mut self, now: Duration) {
         let Stage::Stopping { how, kill_at, .. } = &mut self.stage else {
             return;

@@ -77,7 +77,7 @@ impl Supervisor {
         }
         for _ in self.placed()..self.wanted() {
             let generation = self.current.number;
-            // Without a free slot somebody is leaving, and its death brings us here again.
+            // Without a free slot a worker is leaving, and its death brings us here again.
             let Some(worker) = self.fleet.seat(generation, now) else {
                 return;
             };
@@ -205,7 +205,7 @@ impl Supervisor {
         if self.fallback.is_none() {
             self.fallback = Some(superseded);
         } else {
-            // It was still on trial, so it has only workers that boot, and nobody waits for them any more.
+            // It was still on trial, so it has only workers that boot, which have nothing to finish.
             for age in self.fleet.ages(|w| self.is_current(w) && w.is_active()) {
                 self.let_go(age, Why::Reload, now);
             }

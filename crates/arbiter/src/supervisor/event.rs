@@ -16,7 +16,7 @@ pub(crate) struct Terms {
     pub(crate) workers: u32,
     /// After how long a worker that boots, or that can take no request, is aborted; zero is never.
     pub(crate) timeout: Duration,
-    /// After how long a worker that has not booted is aborted, whatever it does; zero leaves that to `timeout`.
+    /// After how long a worker that has not booted is aborted; zero leaves that to `timeout`.
     pub(crate) boot_timeout: Duration,
     /// How long a worker may take to leave.
     pub(crate) graceful_timeout: Duration,
@@ -56,7 +56,7 @@ pub(crate) enum Event {
         end: End,
         out_of_memory: Option<bool>,
     },
-    /// There is no such child any more: somebody else, a hook, has collected it.
+    /// There is no such child any more: a hook has collected it.
     Vanished { pid: i32 },
     /// A signal for the arbiter.
     Signal(Received),

@@ -386,13 +386,13 @@ impl Supervisor {
         }
     }
 
-    /// Whether it made room for new code, as often as somebody saves a file.
+    /// Whether it made room for new code, which happens after each change of a file.
     fn has_reloaded(&self, worker: &Worker, end: End) -> bool {
         let left = matches!(worker.phase, Phase::Leaving { .. });
         self.current.terms.reload && left && end == End::Exited(0)
     }
 
-    /// Without an exit status nobody can say why.
+    /// Without an exit status the reason is unknown.
     fn vanished(&mut self, pid: i32, now: Duration) {
         let Some(worker) = self.fleet.age_of(pid).and_then(|age| self.remove(age)) else {
             return;
@@ -436,7 +436,7 @@ impl Supervisor {
         true
     }
 
-    /// A worker died that nobody had told to.
+    /// A worker died without having been told to.
     fn untimely(&mut self, worker: &Worker, now: Duration) {
         if worker.has_served_for(LIVED, now) || self.has_lived_since_the_last_failure(now) {
             self.back_off.reset();

@@ -1,5 +1,5 @@
 //! A world of workers that boot slowly, hang, die and are asked for things by an impatient operator, all by chance and
-//! under a clock that costs no time. After every step the promises are checked that hold whatever happens.
+//! under a clock that costs no time. After every step it checks the promises that always hold.
 //!
 //! A seed is a life. A failure names its seed and the last steps; the same seed fails again.
 
@@ -573,7 +573,7 @@ impl World {
         }
     }
 
-    /// From here on every fork boots and nobody interferes.
+    /// From here on every fork boots, without interference.
     fn calm_down(&mut self) {
         self.is_calm = true;
         let now = self.now;

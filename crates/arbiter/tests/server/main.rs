@@ -1,4 +1,4 @@
-//! The arbiter as somebody outside sees it: real processes, sockets and signals, with the example `plain_fork` as the
+//! The arbiter as it is seen from outside: real processes, sockets and signals, with the example `plain_fork` as the
 //! program round it.
 #![allow(
     clippy::expect_used,

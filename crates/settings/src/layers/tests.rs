@@ -172,7 +172,7 @@ fn what_is_not_there_yet_is_refused_by_name() {
         "certfile: 'a.pem' is not available: this version of Oxicorn has no TLS; expected the default, None, or \
          nothing (from the conf file)",
     );
-    // Whatever its form.
+    // Even if its value is malformed.
     assert_eq!(
         error(&conf("ssl_context", Value::Other("function".to_owned()))).setting,
         "ssl_context"

@@ -66,8 +66,8 @@ pub fn print_sources(
 /// Columns; longer lines have their source further to the right.
 const WIDEST: usize = 80;
 
-/// What somebody gave is shown in his words (`loglevel = INFO`), as Gunicorn does: whoever looks for a slip wants to see
-/// it. `statsd_host` alone is Python's pair of host and port.
+/// A value is shown as it was given (`loglevel = INFO`), as Gunicorn does: an operator who looks for a mistake wants to see
+/// it. Only `statsd_host` is shown as Python's pair of host and port.
 fn shown(setting: &Setting, config: &Config) -> String {
     let source = config.origins.of(setting.name);
     if setting.name == "raw_env" && !config.raw_env.is_empty() {

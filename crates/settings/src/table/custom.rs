@@ -16,7 +16,7 @@ pub(super) const DEFAULT_CONF: &str = "./gunicorn.conf.py";
 /// Most fields that a request head can be allowed, Gunicorn's bound.
 pub(crate) const MOST_FIELDS: usize = 32_768;
 
-/// The default location counts as nobody's choice: a file that is not there is a mistake only where it was asked for.
+/// The default location counts as not chosen: a missing file is a mistake only if it was named.
 pub(super) const CONF: Access = Access {
     write: |config, value| {
         config.config =
@@ -292,7 +292,7 @@ pub(super) const WEB_CONCURRENCY: Variable = Variable {
     value: |count| Ok(given(count).map(Value::from)),
 };
 
-/// An empty value counts: it trusts nobody.
+/// An empty value counts: it trusts no peer.
 pub(super) const FORWARDED_ALLOW_IPS: Variable = Variable {
     name: "FORWARDED_ALLOW_IPS",
     meaning: "its value",

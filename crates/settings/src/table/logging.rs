@@ -269,7 +269,7 @@ pub(super) const PROCESS_NAMING: &[Setting] = &[
         default: Literal::Str("gunicorn"),
         access: field!(default_proc_name),
         summary: "The name in brackets where proc_name gives none.",
-        details: "Where nobody sets it, it is the application as the command line names it.",
+        details: "By default it is the application as the command line names it.",
         ..NAMING
     },
 ];

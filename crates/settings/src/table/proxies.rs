@@ -7,7 +7,7 @@ use crate::setting::{Literal, Setting, Status};
 
 const ROW: Setting = Setting::ROW;
 
-/// Trusted peers when nobody says: this machine.
+/// Trusted peers by default: this machine.
 const LOOPBACK: Literal = Literal::Str("127.0.0.1,::1");
 
 pub(super) const ROWS: &[Setting] = &[
@@ -35,9 +35,9 @@ pub(super) const ROWS: &[Setting] = &[
         access: field!(forwarded_allow_ips),
         summary: "The proxies whose word on the client is believed: addresses and networks, divided by commas, or *.",
         details: "A network is written as in `10.0.0.0/8`, with no bit set past its length. The word `unix` stands for the \
-                  peers on unix sockets. Where nobody sets this, they are believed as well; once it is set, only with \
-                  `unix` or `*`. An empty string is nobody.",
-        difference: "Peers on unix sockets are not believed in any case, only where nobody sets this or it has `unix` or `*`. \
+                  peers on unix sockets. By default they are trusted as well; once this is set, only with \
+                  `unix` or `*`. An empty string trusts no peer.",
+        difference: "Peers on unix sockets are not believed in any case, only if this is not set, or has `unix` or `*`. \
                      A list of strings is accepted in a conf file as well.",
         ..ROW
     },

@@ -61,7 +61,7 @@ pub(super) const ROWS: &[Setting] = &[
                   where very many connections are opened. Another server of the same user that says so as well may \
                   share the port.",
         difference: "All sockets are the arbiter's, and every worker accepts from every one of them: neither the end of \
-                     a worker nor a reload resets a client, and nobody waits for a worker that is busy.",
+                     a worker nor a reload resets a client, and no client waits for a busy worker.",
         ..SWITCH
     },
     Setting {
@@ -200,7 +200,7 @@ pub(super) const ROWS: &[Setting] = &[
         reload: Reload::Partly,
         access: field!(paste),
         summary: "A PasteDeploy file, as FILE.ini[#SECTION], to load the application from.",
-        details: "A relative path is below the directory of the start, whatever `chdir` says. Where the file has a \
+        details: "A relative path is below the directory of the start; `chdir` does not change that. Where the file has a \
             section `[loggers]` it is the default of `logconfig` too. The package PasteDeploy has to be installed. \
             The application string of the command line is not used then.",
         ..ROW

@@ -16,8 +16,8 @@ pub(super) const ROWS: &[Setting] = &[
         reload: Reload::StartOnly,
         access: Some(custom::CONF),
         summary: "The conf file: a path, file:PATH, or python:MODULE.",
-        details: "A conf file is Python; each of its names that is a setting's name gives that setting a value. Where \
-                  nobody names a file, `./oxicorn.conf.py` and then `./gunicorn.conf.py` are looked for in the \
+        details: "A conf file is Python; each of its names that is a setting's name gives that setting a value. Without \
+                  this option, `./oxicorn.conf.py` and then `./gunicorn.conf.py` are looked for in the \
                   directory in which the server was started. The choice of the file stands until the next start; what \
                   the file says is read again on every reload.",
         difference: "`oxicorn.conf.py` is found as well.",

@@ -57,7 +57,7 @@ pub(super) const ROWS: &[Setting] = &[
         flags: &["--casefold-http-method"],
         access: field!(casefold_http_method),
         summary: "Put methods in upper case.",
-        details: "Methods are case-sensitive, so this helps clients that break the rule, and nobody else.",
+        details: "Methods are case-sensitive, so this helps only clients that break the rule.",
         ..SWITCH
     },
 ];

@@ -38,7 +38,7 @@ pub(super) const ROWS: &[Setting] = &[
                   a thread only when it has arrived whole. Gunicorn's longer names of the same classes \
                   (`gunicorn.workers.gthread.ThreadWorker`) are understood. `asgi` runs an ASGI application on an event \
                   loop; so do uvicorn's names (`uvicorn.workers.UvicornWorker`, `uvicorn_worker.UvicornWorker`), for \
-                  which uvicorn need not be installed. Where nobody chooses a class, an ASGI application gets `asgi`.",
+                  which uvicorn need not be installed. Without this setting, an ASGI application gets `asgi`.",
         difference: "This version has `sync`, `gthread` and `asgi`. A class of your own that extends one of uvicorn's \
                      runs as `asgi` with what its `CONFIG_KWARGS` say; any other class is refused by name.",
         ..ROW
