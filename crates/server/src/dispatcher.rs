@@ -390,17 +390,24 @@ impl Dispatcher {
         self.slot.set_busy_since_ms(since.unwrap_or(0));
     }
 
-    /// What threads have told, for the reactor, as much as one turn may take.
-    pub(crate) fn take_messages(&self) -> Vec<Message> {
+    /// Appends to `messages` what threads have told the reactor, as much as one turn may take.
+    pub(crate) fn read_messages(&self, messages: &mut Vec<Message>) {
         let mut state = self.state.lock();
         let count = state.inbox.len().min(MESSAGES);
-        let messages = state.inbox.drain(..count).collect();
+        messages.extend(state.inbox.drain(..count));
         state.rung = !state.inbox.is_empty();
         let rest = state.rung;
         drop(state);
         if rest {
             self.wake();
         }
+    }
+
+    /// As [`Dispatcher::read_messages`], for tests.
+    #[cfg(test)]
+    pub(crate) fn take_messages(&self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        self.read_messages(&mut messages);
         messages
     }
 

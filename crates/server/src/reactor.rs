@@ -43,6 +43,8 @@ pub(crate) struct Reactor {
     pub(crate) listen: Listen,
     pub(crate) handover: Option<Handover>,
     pub(crate) life: Life,
+    /// The memory of the messages of a turn, used again in the next.
+    messages: Vec<Message>,
 }
 
 impl Reactor {
@@ -60,6 +62,7 @@ impl Reactor {
             listen,
             handover,
             life: Life::new(),
+            messages: Vec::new(),
         }
     }
 
@@ -199,9 +202,12 @@ impl Reactor {
     }
 
     fn read_inbox(&mut self) {
-        for message in self.turn.dispatcher.take_messages() {
+        let mut messages = std::mem::take(&mut self.messages);
+        self.turn.dispatcher.read_messages(&mut messages);
+        for message in messages.drain(..) {
             self.read_message(message);
         }
+        self.messages = messages;
     }
 
     fn read_message(&mut self, message: Message) {
