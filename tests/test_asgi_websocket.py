@@ -221,7 +221,7 @@ def test_after_its_own_close_the_application_gets_a_runtime_error(server: Server
     [
         ("send_early", "RuntimeError: the WebSocket has not been accepted"),
         ("body_early", "RuntimeError: websocket.http.response.start has to come first"),
-        ("protocol", 'ValueError: the sub-protocol "c" is not one that the client has offered'),
+        ("protocol", 'ValueError: the sub-protocol "c d" is no token: it cannot be sent'),
         ("own_field", 'ValueError: the field "sec-websocket-accept" is the handshake\'s own'),
         ("bad_field", "ValueError: "),
         ("bad_fields", "TypeError: "),

@@ -131,7 +131,7 @@ async def mistake(socket: Socket) -> None:
 MISTAKES: dict[str, tuple[bool, dict]] = {
     "send_early": (True, {"type": "websocket.send", "text": "x"}),
     "body_early": (True, {"type": "websocket.http.response.body", "body": b""}),
-    "protocol": (True, {"type": "websocket.accept", "subprotocol": "c"}),
+    "protocol": (True, {"type": "websocket.accept", "subprotocol": "c d"}),
     "own_field": (True, {"type": "websocket.accept", "headers": [(b"sec-websocket-accept", b"x")]}),
     "bad_field": (True, {"type": "websocket.accept", "headers": [(b"x", b"a\r\nb")]}),
     "bad_fields": (True, {"type": "websocket.accept", "headers": [1]}),

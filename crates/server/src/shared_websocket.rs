@@ -29,6 +29,9 @@ const FIRST_MESSAGES: u32 = 1;
 /// A longer frame leaves at once: it fills packets of its own.
 const JOINED: usize = 16 * 1024;
 
+/// The code that stands for a close frame without one (RFC 6455, section 7.4.1).
+const NO_CODE: u16 = 1005;
+
 /// One WebSocket.
 #[derive(Debug)]
 pub(crate) struct SharedWebSocket {
@@ -318,12 +321,21 @@ impl SharedWebSocket {
 
     /// Closes it. Nothing that was not taken is kept.
     pub(crate) fn close(&self, code: u16, reason: &str) -> Result<(), SendFailure> {
+        self.close_with(Some(code), reason)
+    }
+
+    /// As [`SharedWebSocket::close`], without a code with a frame that says nothing.
+    pub(crate) fn close_with(&self, code: Option<u16>, reason: &str) -> Result<(), SendFailure> {
         let mut state = self.state.lock();
         self.check_open(&state)?;
         let mut frames = Vec::new();
         let now = self.now();
-        state.session.close(code, reason, now, &mut frames)?;
+        match code {
+            Some(code) => state.session.close(code, reason, now, &mut frames)?,
+            None => state.session.close_without_code(now, &mut frames)?,
+        }
         self.send(&frames)?;
+        let code = code.unwrap_or(NO_CODE);
         let reason = reason.to_owned();
         state.end(Closure::ByApplication { code, reason });
         state.incoming = VecDeque::new();

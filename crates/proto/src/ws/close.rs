@@ -44,6 +44,16 @@ pub(super) fn parse(payload: &[u8]) -> Result<Close, FrameViolation> {
     })
 }
 
+/// As much of a reason as a close frame has room for.
+#[must_use]
+pub fn fitting_reason(reason: &str) -> &str {
+    let mut end = reason.len().min(REASON_BYTES);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    &reason[..end]
+}
+
 /// The payload of a close frame.
 pub(super) fn payload(code: u16, reason: &str) -> Result<Vec<u8>, WebSocketMisuse> {
     if !is_close_code(code) {

@@ -44,7 +44,7 @@ pub struct Handshake {
 /// What the application answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Acceptance<'a> {
-    /// The sub-protocol, which has to be one of those that the client offered.
+    /// The sub-protocol, which should be one of those that the client offered.
     pub protocol: Option<&'a str>,
     /// What [`Handshake::negotiate`] has found.
     pub deflate: Option<Deflate>,
@@ -148,7 +148,7 @@ impl Handshake {
     /// Appends the head of the answer, after which frames begin.
     ///
     /// # Errors
-    /// A [`WebSocketMisuse`] when the sub-protocol was not offered, or a field is one of the handshake's own; nothing is appended
+    /// A [`WebSocketMisuse`] when the sub-protocol is no token, or a field is one of the handshake's own; nothing is appended
     /// then.
     pub fn encode(
         &self,
@@ -182,8 +182,10 @@ impl Handshake {
     }
 
     fn check(&self, acceptance: &Acceptance<'_>) -> Result<(), WebSocketMisuse> {
+        // One that the client has not offered is sent: there are clients that offer none and take what comes, and a client
+        // that follows RFC 6455 fails the connection by itself.
         if let Some(protocol) = acceptance.protocol
-            && !self.protocols.iter().any(|offered| offered == protocol)
+            && !is_token(protocol.as_bytes())
         {
             return Err(WebSocketMisuse::Protocol {
                 protocol: protocol.to_owned(),

@@ -5,7 +5,7 @@ use std::fmt;
 /// The application's fault, with what it gave. Never sent to a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebSocketMisuse {
-    /// The sub-protocol is not one that the client has offered, so the client would fail the connection.
+    /// The sub-protocol is no token (RFC 6455, section 4.1), so it cannot be sent.
     Protocol {
         /// What the application chose.
         protocol: String,
@@ -40,7 +40,7 @@ impl fmt::Display for WebSocketMisuse {
             Self::Protocol { protocol } => {
                 write!(
                     f,
-                    "the sub-protocol {protocol:?} is not one that the client has offered"
+                    "the sub-protocol {protocol:?} is no token: it cannot be sent"
                 )
             }
             Self::Field { name } => {

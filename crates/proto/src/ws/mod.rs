@@ -24,7 +24,7 @@ mod refusal;
 mod session;
 mod violation;
 
-pub use close::is_close_code;
+pub use close::{fitting_reason, is_close_code};
 pub use decoder::{Decoder, Event};
 pub use deflate::{Deflate, DeflatePolicy};
 pub use encoder::Encoder;

@@ -301,14 +301,36 @@ impl WebSocketSession {
         now: Duration,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
+        self.close_with(Some(code), reason, now, out)
+    }
+
+    /// As [`Session::close`], with a frame that says nothing.
+    ///
+    /// # Errors
+    /// As [`Session::close`].
+    pub fn close_without_code(
+        &mut self,
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        self.close_with(None, "", now, out)
+    }
+
+    fn close_with(
+        &mut self,
+        code: Option<u16>,
+        reason: &str,
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
         self.check_open()?;
         if self.is_parting() {
             self.part(out);
             return Ok(());
         }
-        self.encoder.close(Some(code), reason, out)?;
+        self.encoder.close(code, reason, out)?;
         self.state = SessionState::Closing {
-            code,
+            code: code.unwrap_or(NO_CODE),
             reason: reason.to_owned(),
             deadline: now.saturating_add(self.timing.close_timeout),
         };

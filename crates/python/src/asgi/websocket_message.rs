@@ -13,6 +13,9 @@ use crate::gateway::arguments::{string, wrong_type};
 /// The close code of an application that names none.
 const NORMAL: u16 = 1000;
 
+/// Stands for close codes that have no place in a close frame; it must not be sent either.
+const UNSENDABLE: u16 = 0;
+
 /// One message.
 pub(super) enum Message<'py> {
     /// `websocket.accept`: the sub-protocol, and further fields.
@@ -90,7 +93,8 @@ fn close<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
     let code = match given(message, intern!(py, "code"))? {
         None => NORMAL,
         Some(code) => code
-            .extract()
+            .extract::<i64>()
+            .map(|code| u16::try_from(code).unwrap_or(UNSENDABLE))
             .map_err(|_| wrong_type("the close code", "an int from 1000 to 4999", &code))?,
     };
     let reason = match given(message, intern!(py, "reason"))? {

@@ -68,6 +68,8 @@ enum Stage {
 #[derive(Debug)]
 pub(super) struct WebSocketState {
     stage: Stage,
+    /// The code and the reason of a close that could not be sent. An application that ends behind it wanted to close, and did not fail.
+    unsent_close: Option<(u16, String)>,
     /// `receive()` has told of the handshake, which comes first whatever the application has sent before it asks.
     told: bool,
 }
@@ -93,6 +95,7 @@ impl WebSocketState {
                 call: Box::new(call),
                 handshake: Box::new(handshake),
             },
+            unsent_close: None,
             told: false,
         }
     }
@@ -200,7 +203,10 @@ impl WebSocketState {
             Stage::Open(websocket) => match websocket.close(code, reason) {
                 Ok(()) => self.stage = Stage::Closed(code, reason.to_owned()),
                 Err(SendFailure::Lost(_)) => {}
-                Err(failure @ SendFailure::Misuse(_)) => return Err(failure.into()),
+                Err(failure @ SendFailure::Misuse(_)) => {
+                    self.unsent_close = Some((code, reason.to_owned()));
+                    return Err(failure.into());
+                }
             },
             Stage::Ended(..) => {}
             Stage::Denying(_) => return Err(ANSWERED),
@@ -253,6 +259,13 @@ impl WebSocketState {
 
     /// The application has ended: whatever it left open is closed. Says whether it was to be expected to do that itself.
     pub(super) fn end(&mut self, app_end: AppEnd) -> Result<(), &'static str> {
+        if let (Stage::Open(websocket), Some((code, reason))) =
+            (&mut self.stage, self.unsent_close.take())
+        {
+            let _ = websocket.close_as_far_as_possible(code, &reason);
+            self.stage = Stage::Ended(ABNORMAL, String::new());
+            return Ok(());
+        }
         match (&mut self.stage, app_end) {
             (Stage::Asked { call, .. }, AppEnd::Returned) => {
                 call.reply.refuse(403, NOT_ACCEPTED);

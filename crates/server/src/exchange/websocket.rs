@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use proto::h1::ResponseHead;
 use proto::ws::handshake::{self, Acceptance, Handshake};
-use proto::ws::{Incoming, Refusal, SendError, WebSocketMisuse, WebSocketSession};
+use proto::ws::{
+    Incoming, Refusal, SendError, WebSocketMisuse, WebSocketSession, fitting_reason, is_close_code,
+};
 
 use super::Exchange;
 use crate::call::Call;
@@ -148,6 +150,17 @@ impl WebSocket {
     /// See [`SendFailure`]; after a misuse it is as open as before.
     pub fn close(&mut self, code: u16, reason: &str) -> Result<(), SendFailure> {
         self.shared.close(code, reason)?;
+        self.tell();
+        Ok(())
+    }
+
+    /// Closes it for an application that wanted to, with a code or a reason that cannot be sent: with as much of both as can be.
+    ///
+    /// # Errors
+    /// See [`SendFailure`].
+    pub fn close_as_far_as_possible(&mut self, code: u16, reason: &str) -> Result<(), SendFailure> {
+        let code = Some(code).filter(|code| is_close_code(*code));
+        self.shared.close_with(code, fitting_reason(reason))?;
         self.tell();
         Ok(())
     }
