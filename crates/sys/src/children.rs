@@ -9,7 +9,7 @@ use crate::forks::Private;
 use crate::process::End;
 use crate::signals::Signal;
 
-/// The children that the calling thread has forked and nobody has collected; none where the kernel does not list them
+/// The children that the calling thread has forked and that have not been waited for; none where the kernel does not list them
 /// (`CONFIG_PROC_CHILDREN`).
 #[must_use]
 pub fn of_this_thread() -> Vec<i32> {

@@ -1,4 +1,4 @@
-//! Registering a shared listener with somebody's epoll instance.
+//! Registering a shared listener with an epoll instance that another library owns.
 //!
 //! mio has no word for `EPOLLEXCLUSIVE`, without which every waiting worker is woken for every connection.
 

@@ -23,7 +23,7 @@ pub struct Handed {
     pub file: Option<OwnedFd>,
 }
 
-/// A queue of files that processes give to each other: whoever holds it may give, and whoever is free may take. Copies
+/// A queue of files that processes give to each other: every process that holds it may give, and a free worker takes. Copies
 /// share one kernel object, also after a fork, so what is in it outlives the process that gave it.
 #[derive(Clone, Debug)]
 pub struct Queue {
@@ -71,7 +71,7 @@ impl Queue {
     }
 }
 
-/// What is to be polled by whoever wants to take.
+/// The descriptor that a process polls to learn that it can take a file.
 impl AsFd for Queue {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.take.as_fd()
@@ -82,7 +82,7 @@ impl AsFd for Queue {
 ///
 /// # Errors
 ///
-/// What `sendmsg(2)` says: `WouldBlock` when nobody has taken the ones before, `InvalidInput` without bytes.
+/// What `sendmsg(2)` says: `WouldBlock` when the queue is full of files that no process has taken, `InvalidInput` without bytes.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], file: BorrowedFd<'_>) -> io::Result<usize> {
     if bytes.is_empty() {
         // unix(7): a stream socket drops a descriptor that no byte accompanies.

@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Standard input, output and error belong to std and are never taken away from it.
 const FIRST_INHERITED: RawFd = 3;
 
-/// Opens `/dev/null` for each of the three standard streams that whoever started us has closed. The next socket or pipe would
+/// Opens `/dev/null` for each of the three standard streams that the parent process has closed. The next socket or pipe would
 /// get its number otherwise, and what is meant for standard error would go to a client.
 ///
 /// # Errors

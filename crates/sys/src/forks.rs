@@ -1,7 +1,7 @@
 //! Forks that the server did not ask for: what an application or a hook forks shares every descriptor and every shared page
 //! with the server. A handler in the child (`pthread_atfork`) puts `/dev/null` in the place of the server's descriptors and
 //! private memory in the place of its shared pages, so that the child cannot take listeners out of a poller, answer a
-//! client or write into the scoreboard, whatever its copy of the server's objects does.
+//! client or write into the scoreboard, no matter what its copy of the server's objects does.
 //!
 //! Descriptors are replaced and not closed: the child's objects still own the numbers, which must not come to mean files
 //! that the child opens.
@@ -224,7 +224,7 @@ fn replace_descriptors() {
         }
     }
     if null >= 0 {
-        // SAFETY: the number was just opened here, and nobody else knows it.
+        // SAFETY: the number was just opened here, and no other code knows it.
         let _ = unsafe { libc::close(null) };
     }
 }
@@ -235,7 +235,7 @@ fn replace(number: usize, null: RawFd) {
         return;
     };
     if null < 0 {
-        // SAFETY: the child's copy of the number; whatever still owns it gets EBADF or another file of this process.
+        // SAFETY: the child's copy of the number; an object that still owns it gets EBADF or another file of this process.
         let _ = unsafe { libc::close(number) };
         return;
     }

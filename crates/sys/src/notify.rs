@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// How long a manager that does not read may hold up whoever tells it something. It reads at once unless the whole
+/// How long a manager that does not read may delay the process that sends to it. It reads at once unless the whole
 /// machine stands still.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -43,7 +43,7 @@ impl NotifySocket {
     ///
     /// # Errors
     ///
-    /// Nobody listens there, or nobody reads.
+    /// No manager listens there, or it does not read.
     pub fn send(&self, message: &str) -> io::Result<()> {
         self.socket
             .send_to_addr(message.as_bytes(), &self.address)

@@ -56,7 +56,7 @@ impl AsRawFd for Notifier {
     }
 }
 
-/// Reads what is there, as far as it fits; 0 is the end of the stream.
+/// Reads the available bytes, as many as fit; 0 is the end of the stream.
 ///
 /// # Errors
 ///
@@ -87,9 +87,9 @@ pub fn pipe() -> io::Result<Pipe> {
     })
 }
 
-/// Writes one byte, if somebody can still read it.
+/// Writes one byte, if the reading end is still open.
 pub fn write_byte(write: BorrowedFd<'_>, byte: u8) {
-    // Nobody is left to be told that nobody reads.
+    // Without a reader there is no process to report the failure to.
     let _ = rustix::io::write(write, &[byte]);
 }
 

@@ -37,7 +37,7 @@ pub enum Fork {
 ///
 /// # Errors
 ///
-/// When the process has other threads, whose locks the child would inherit with nobody to release them, or when
+/// When the process has other threads, whose locks the child would inherit without a thread to release them, or when
 /// `fork(2)` fails.
 pub fn fork() -> io::Result<Fork> {
     if std::fs::read_dir("/proc/self/task")?.count() != 1 {
@@ -145,11 +145,11 @@ fn end_of(status: WaitStatus) -> Option<End> {
 ///
 /// # Errors
 ///
-/// `NotFound` when there is no such process, `PermissionDenied` when it is somebody else's. Only single processes can be
+/// `NotFound` when there is no such process, `PermissionDenied` when it belongs to another user. Only single processes can be
 /// named: a pid below one is `InvalidInput`.
 pub fn kill(pid: i32, signal: Signal) -> io::Result<()> {
     if pid < 1 {
-        // Zero and negative numbers mean whole groups to kill(2), and -1 everybody.
+        // Zero and negative numbers mean whole groups to kill(2), and -1 all processes.
         return Err(io::ErrorKind::InvalidInput.into());
     }
     // SAFETY: kill takes two integers and touches no memory of ours.
@@ -168,7 +168,7 @@ fn not_found(error: io::Error) -> io::Error {
 }
 
 /// Whether there is such a process, ours or not, and it has not ended. A zombie, whose parent has not asked for its end
-/// yet, does nothing any more; in a container whose first process asks for nobody's they stay for good.
+/// yet, has no effect any more; in a container whose first process reaps no children they stay for good.
 #[must_use]
 pub fn is_alive(pid: i32) -> bool {
     exists(pid) && !is_zombie(pid)

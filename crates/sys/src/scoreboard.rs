@@ -1,7 +1,7 @@
 //! What the workers tell the arbiter: one slot of shared memory for each worker, atomics only.
 //!
 //! Workers write, the arbiter reads. There are no locks and no messages, so that a worker which is killed at any
-//! instruction leaves nothing half done that somebody waits for. A field is a single atomic; two fields of one slot may
+//! instruction leaves no half-finished update that another process waits for. A field is a single atomic; two fields of one slot may
 //! be seen at different instants, and the readers are written for it.
 
 use std::io;
@@ -15,7 +15,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum State {
-    /// Nobody uses this slot.
+    /// No worker uses this slot.
     Empty = 0,
     /// Forked; the application is being imported.
     Booting = 1,
@@ -223,7 +223,7 @@ impl Slot {
         self.cell().given_up.store(true, Ordering::Release);
     }
 
-    /// The worker's age: the how-manieth worker of this arbiter it is, counted from one.
+    /// The worker's age: its number among all workers that this arbiter has forked, counted from one.
     #[must_use]
     pub fn age(&self) -> u64 {
         self.cell().age.load(Ordering::Relaxed)

@@ -23,7 +23,7 @@ pub const DONT_WAIT: i32 = libc::MSG_DONTWAIT;
 /// Whether more bytes follow at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Follow {
-    /// Nothing follows: what is there may leave.
+    /// Nothing follows: the kernel may send the segment.
     Nothing,
     /// More follows at once (`MSG_MORE`): the kernel may wait for it to fill the segment.
     More,

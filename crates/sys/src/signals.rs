@@ -125,7 +125,7 @@ const RECORDS_AT_ONCE: usize = 128;
 /// Where the handler writes; -1 while it has to discard.
 static WRITE_END: AtomicI32 = AtomicI32::new(-1);
 
-/// The process that installed the handler. A process that somebody else forks (a hook that starts a program) inherits
+/// The process that installed the handler. A process that other code forks (a hook that starts a program) inherits
 /// the handler until its exec, and must not speak in the arbiter's name.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
@@ -159,7 +159,7 @@ impl SignalPipe {
         Ok(this)
     }
 
-    /// Installs the handlers again, where code of somebody else's may have put its own in their place.
+    /// Installs the handlers again, where other code may have replaced them.
     ///
     /// # Errors
     ///

@@ -21,7 +21,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAdd
     Ok((socket, address))
 }
 
-/// Reads what is there, as far as it fits; 0 is the end of the stream.
+/// Reads the available bytes, as many as fit; 0 is the end of the stream.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ pub fn reset_at_close(socket: impl AsFd) -> io::Result<()> {
     Ok(sockopt::set_socket_linger(socket, Some(Duration::ZERO))?)
 }
 
-/// Ends both directions of the connection, whoever else holds the socket.
+/// Ends both directions of the connection, also where other processes hold the socket.
 ///
 /// # Errors
 ///
@@ -55,7 +55,7 @@ pub fn shut_down(socket: impl AsFd) -> io::Result<()> {
     Ok(rustix::net::shutdown(socket, Shutdown::Both)?)
 }
 
-/// Ends the connection with a reset at once, whoever else holds the socket, by dissolving its association (`connect(2)` with
+/// Ends the connection with a reset at once, also where other processes hold the socket, by dissolving its association (`connect(2)` with
 /// `AF_UNSPEC`), and drops what the kernel holds for the peer. A Unix socket is shut down.
 ///
 /// # Errors
@@ -89,7 +89,7 @@ mod tests {
     fn a_listener_without_clients_would_block() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         listener.set_nonblocking(true).expect("nonblocking");
-        let error = accept(listener.as_fd()).expect_err("nobody is there");
+        let error = accept(listener.as_fd()).expect_err("no client has connected");
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
     }
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_reset_and_shut_down_whoever_else_holds_it() {
+    fn a_socket_is_reset_and_shut_down_although_others_hold_it() {
         let (mut client, socket) = pair();
         let copy = socket.try_clone().expect("copy");
         reset(&socket).expect("reset");

@@ -142,7 +142,7 @@ pub struct Identity {
     pub groups: Groups,
 }
 
-/// Makes this process, all its threads, belong to somebody else, for good.
+/// Changes the user of this process, all its threads included, for good.
 ///
 /// # Errors
 ///
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_found_by_a_name_that_is_not_there() {
+    fn an_unknown_name_finds_no_user() {
         for name in ["no such user", "", "nul\0byte", "-1"] {
             assert_eq!(user(name).expect("lookup"), None, "{name:?}");
             assert_eq!(group(name).expect("lookup"), None, "{name:?}");
