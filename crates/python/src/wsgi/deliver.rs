@@ -1,4 +1,4 @@
-//! What an application returned → the wire: one `sendmsg` for a list, each chunk by itself for an iterable, sendfile for a wrapped file.
+//! Sends what an application returned: a list with one `sendmsg`, an iterable chunk by chunk, a wrapped file with sendfile.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -50,7 +50,7 @@ pub(super) fn close(result: &Bound<'_, PyAny>) -> PyResult<()> {
     }
     match result.getattr_opt(intern!(result.py(), "close"))? {
         Some(close) => {
-            // A handler that ends the worker shall not run in the first instruction of close() and end that as well.
+            // Run pending signal handlers first: one that ends the worker would otherwise raise in the first instruction of close().
             let interrupted = result.py().check_signals();
             let closed = close.call0();
             crate::forks::leave_if_stray(result.py(), &closed);
@@ -68,7 +68,7 @@ pub(super) enum Sendfile {
     Forbidden,
 }
 
-/// A list or tuple: everything is there already, so everything may go at once, and its length is known.
+/// A list or tuple: all chunks exist, so they may leave at once, and their length is known.
 fn items<'py>(
     py: Python<'py>,
     shared: &SharedReply,
@@ -110,7 +110,7 @@ fn items<'py>(
     shared.send(py, |reply| reply.finish())
 }
 
-/// A whole body. There is nothing to close behind it, so the exchange is given back in the same breath.
+/// A whole body. There is nothing to close behind it, so the exchange is released in the same step.
 fn whole(py: Python<'_>, shared: &SharedReply, body: &[u8]) -> Result<(), Failure> {
     shared.send(py, |reply| {
         reply.whole(body)?;
@@ -171,7 +171,7 @@ fn is_string(result: &Bound<'_, PyAny>) -> bool {
     result.is_instance_of::<PyBytes>() || result.is_instance_of::<PyString>()
 }
 
-/// Says what the application probably did, instead of "object is not iterable".
+/// The error that names the probable mistake, instead of "object is not iterable".
 fn not_a_body(result: &Bound<'_, PyAny>) -> PyErr {
     let py = result.py();
     let has = |name: &Bound<'_, PyString>| result.hasattr(name).unwrap_or(false);

@@ -1,5 +1,5 @@
-//! A request → its `environ` (PEP 3333, with the keys of Gunicorn). A copy of a template that follows the last request: what the next one
-//! repeats of it (client, method, target) is in the copy already.
+//! Builds the `environ` of a request (PEP 3333, with the keys of Gunicorn) as a copy of a template. The template keeps the values of the last
+//! request, so that those which the next one repeats (client, method, target) are in the copy already.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -41,7 +41,7 @@ pub(super) struct Seen<'a, F> {
     pub(super) fields: F,
     /// Where it is another one than the request's.
     pub(super) path: Option<&'a [u8]>,
-    /// Whether the fields come from somebody who may name the mount point.
+    /// Whether the peer may name the mount point.
     pub(super) trusted: bool,
 }
 
@@ -233,7 +233,7 @@ impl TemplateKeys for Variables<'_, '_> {
 
     fn target(&self, request: &Request) -> PyResult<()> {
         let py = self.dict.py();
-        // A path outside the process's mount point is judged in `mount`, where a trusted peer's word counts too.
+        // `mount` checks a path outside the process's mount point, because a trusted peer may name another one.
         let path = path_info(request.path(), self.script_name).unwrap_or_default();
         let enter = |key: &Bound<'_, PyString>, bytes: &[u8]| {
             self.dict.set_item(key, text::native(py, bytes)?)

@@ -1,4 +1,4 @@
-//! What goes wrong between an application and its client, and what becomes of it: a log line, an error page, or a cut connection.
+//! Failures between an application and its client, and their consequences: a log line, an error page, or a closed connection.
 
 use pyo3::exceptions::{
     PyAssertionError, PyBrokenPipeError, PyKeyboardInterrupt, PyOSError, PyStopIteration,
@@ -22,7 +22,7 @@ const RULE: &str = "The application failed to answer this request.";
 pub(super) enum Failure {
     /// The application raised, or broke a rule of WSGI.
     Raised(PyErr),
-    /// The client went away; nobody's fault.
+    /// The client went away, which is no error of the application.
     Lost(SinkError),
 }
 

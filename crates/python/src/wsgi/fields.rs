@@ -1,5 +1,5 @@
-//! Field names → `environ` keys, once per spelling: which variable a field feeds, whether it may, and how repeats are joined. A value
-//! that the last request had as well costs a comparison and no allocation.
+//! Maps field names to `environ` keys, once per spelling: which variable a field sets, whether it may, and how repeated fields are joined. A
+//! value that the last request had as well costs a comparison and no allocation.
 
 use std::collections::HashMap;
 
@@ -70,7 +70,7 @@ enum Joint {
     Replace,
 }
 
-/// What is known of a spelling.
+/// The variable that a spelling of a field name sets, and the rules for it.
 #[derive(Debug)]
 struct Meaning {
     variable: usize,

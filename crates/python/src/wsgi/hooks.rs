@@ -74,8 +74,8 @@ impl RequestHooks {
         }
     }
 
-    /// Calls `access` and `post_request`. What they raise is logged: the request has been answered. Returns what a signal
-    /// handler raised meanwhile, which the worker may have to obey.
+    /// Calls `access` and `post_request`. Their exceptions are logged, because the request has been answered. Returns the exception
+    /// that a signal handler raised in the meantime, which the worker may have to obey.
     pub(super) fn after(
         &self,
         py: Python<'_>,

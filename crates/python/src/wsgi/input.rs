@@ -227,7 +227,7 @@ impl Input {
         }
     }
 
-    /// Ends with the request: the memory or the file of the body is given back, whoever still refers to the input.
+    /// Ends with the request: the memory or the file of the body is released, even if the application keeps the input.
     pub(super) fn end(input: &Bound<'_, Input>) {
         // A thread of the application's that is reading at this moment keeps the body until it has let go of the input.
         let Ok(mut input) = input.try_borrow_mut() else {

@@ -105,7 +105,7 @@ impl WsgiGateway {
         self.hooks = hooks;
     }
 
-    /// Answers one exchange. Whatever the application does, the exchange has been answered, cut or handed over when this returns.
+    /// Answers one exchange. When this returns, the exchange has been answered, aborted or handed over, also if the application failed.
     ///
     /// # Errors
     /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have been logged.
@@ -156,7 +156,7 @@ impl WsgiGateway {
         let environ = prepare(py, context, &call, body);
         context.objects.shared.open(call);
         let held = context.objects.shared.with(Reply::hold);
-        debug_assert!(held.is_ok(), "nobody else has the reply yet");
+        debug_assert!(held.is_ok(), "the application has not seen the reply yet");
         match environ {
             Ok(environ) => {
                 let exit = self.run(py, context, &environ);
@@ -179,7 +179,7 @@ impl WsgiGateway {
         context.objects.shared.open(call);
         // post_request is part of the request: while it runs the thread is not free.
         let held = context.objects.shared.with(Reply::hold);
-        debug_assert!(held.is_ok(), "nobody else has the reply yet");
+        debug_assert!(held.is_ok(), "the application has not seen the reply yet");
         let (request, environ) = match observed {
             Ok(observed) => observed,
             Err(error) => return refuse(py, context, Unserved::Raised(error)),
@@ -333,7 +333,7 @@ fn refuse(py: Python<'_>, context: &RequestContext, unserved: Unserved) -> Optio
             failure::settle(py, shared, context.template.named(), Failure::Raised(error))
         }
         Unserved::Refused(status, rule) => {
-            // Nobody else can hold the reply yet.
+            // The application has not been called, so no other thread holds the reply.
             let _ = shared.send(py, |reply| reply.give_up(status, rule));
             None
         }

@@ -19,7 +19,7 @@ pub(super) struct Chunk<'a> {
     pub(super) only: bool,
 }
 
-/// Whose response it is.
+/// The request that the response belongs to.
 #[derive(Debug, Default)]
 #[expect(
     clippy::large_enum_variant,
@@ -35,7 +35,7 @@ enum State {
     Released,
 }
 
-/// The response to one exchange, and to one after another: the memory of the head is used again.
+/// The response to one exchange after another. The memory of the head is reused.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
     state: State,
@@ -45,7 +45,7 @@ pub(super) struct Reply {
     sent: Sent,
     /// The client had gone when the exchange was released.
     lost: bool,
-    /// Something of the operator's still runs after the response, and counts as part of the request.
+    /// A hook of the operator runs after the response, and counts as part of the request.
     held: bool,
 }
 

@@ -101,7 +101,7 @@ impl ClientSocket {
         Ok(Py::new(py, method)?.into_any())
     }
 
-    /// Who is at the other end.
+    /// The address of the client.
     fn getpeername(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         if self.is_taken() {
             return Ok(self
@@ -118,7 +118,7 @@ impl ClientSocket {
         }
     }
 
-    /// Where the client connected to.
+    /// The address that the client connected to.
     fn getsockname(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         if self.is_taken() {
             return Ok(self
@@ -144,7 +144,7 @@ impl ClientSocket {
                 .call_method1(intern!(py, "settimeout"), (value,))?;
             return Ok(());
         }
-        // A socket of no connection says what it would say here: of a value that is no time, or a negative one.
+        // A socket without a connection checks the value and raises the usual errors.
         let scratch = py
             .import(intern!(py, "socket"))?
             .call_method0(intern!(py, "socket"))?;

@@ -1,4 +1,4 @@
-//! Bytes ⇄ "native strings" of PEP 3333: a `str` whose code points are the bytes, that is latin-1.
+//! Conversion between bytes and the "native strings" of PEP 3333: a `str` whose code points are the bytes, that is latin-1.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The variables of the environ that access lines show (`%({name}e)s`), read when the application is through with it.
+//! The variables of the environ that access lines show (`%({name}e)s`), read when the application has returned.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ pub(super) fn note(names: &[String], environ: &Bound<'_, PyDict>, shared: &Share
         return;
     }
     let values = names.iter().map(|name| value(environ, name)).collect();
-    // Where another thread has taken the reply away, the line shows what is known without it.
+    // While another thread sends with the reply, the line shows no variables.
     let _ = shared.with(|reply| reply.note_variables(values));
 }
 
@@ -35,8 +35,8 @@ fn value(environ: &Bound<'_, PyDict>, name: &str) -> Option<Vec<u8>> {
     Some(bytes(&shown))
 }
 
-/// Text of the wire stands in the environ as latin-1, whatever it was (PEP 3333), and is shown as it came. What the
-/// application has put there is text of its own, shown in UTF-8, a lone surrogate by its stand-in.
+/// Text from the request is in the environ as latin-1, whichever encoding it was sent in (PEP 3333), and is shown as it was sent.
+/// Values that the application has set are text, shown in UTF-8, a lone surrogate by its replacement.
 fn bytes(shown: &Bound<'_, PyString>) -> Vec<u8> {
     match text::wire(shown, "a variable") {
         Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => Cow::into_owned(bytes),
