@@ -23,7 +23,7 @@ APPLICATION = """
         SOCKETS[scope["path"]] = send
         while (await receive())["type"] != "websocket.disconnect":
             pass
-        # It stays in the list: whoever broadcasts finds it gone.
+        # It stays in the list: the next broadcast finds it gone.
         await asyncio.sleep(3600)
 
     def kind(outcome):

@@ -289,7 +289,7 @@ def test_a_slow_client_holds_the_application_back(serve: Serve) -> None:
         def held() -> list[str]:
             return [name for name in serve.gates.marks() if name.startswith("held-")]
 
-        # send() waits for a client that reads nothing, long before all is in somebody's memory.
+        # send() waits for a client that reads nothing, long before the whole body is in memory.
         assert 0 < int(eventually(held)[0].removeprefix("held-")) < pieces // 2
         assert server.get("/").text == "Hello, world!"
     with server.connect() as wire:

@@ -71,7 +71,7 @@ def test_elsewhere_the_lines_are_gunicorns(serve: Serve) -> None:
     said = [re.sub(r"^\[[^]]*\] \[\d+\] ", "", line) for line in server.err.splitlines()]
     assert re.fullmatch(r"\[INFO\] Starting oxicorn \d+\.\d+\.\d+", said[0])
     assert said[1] == f"[INFO] Listening at: {server.url} ({server.pid})"
-    # Nobody knows yet what the application speaks; Gunicorn stops at the first words.
+    # The interface of the application is not known yet; Gunicorn stops at the first words.
     assert said[2] == "[INFO] Using worker: sync (asgi for an ASGI application)"
     assert all(re.fullmatch(r"\[INFO\] Booting worker with pid: \d+", line) for line in said[3:5])
     assert re.fullmatch(r"\[INFO\] Ready: 2 sync workers serve after \d+\.\d\d s", said[5])

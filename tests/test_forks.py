@@ -236,7 +236,7 @@ def test_a_watcher_of_files_is_the_workers_alone(serve: Serve, write) -> None:
     [worker] = server.wait_workers(1)
     for _ in range(3):
         assert int(server.get("/import").body) == worker
-    # The worker itself has not imported it, so its change is nobody's.
+    # The worker itself has not imported it, so no worker answers for its change.
     write("late.py", "value = 2\n")
     still(lambda: server.workers() == [worker], throughout=0.5, what="the worker stays")
     write("app.py", "from forking_lab import wsgi\n")

@@ -134,7 +134,7 @@ def test_keep_alive_0_closes_every_connection(serve: Serve, kind: str) -> None:
 
 
 def test_the_default_is_longer_than_a_load_balancers(serve: Serve) -> None:
-    """Sixty seconds is what load balancers keep; nobody waits here, the setting is asked."""
+    """Sixty seconds is what load balancers keep; the test does not wait, it asks for the setting."""
     refusal = serve.refused("lab", "--print-config", bind=None)
     [line] = [each for each in refusal.text.splitlines() if each.startswith("keepalive ")]
     assert line.split("=")[1].strip() == "75"

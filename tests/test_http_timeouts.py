@@ -92,7 +92,7 @@ def test_a_connection_without_a_byte_is_closed_in_silence(serve: Serve, kind: st
 
 
 def test_what_came_in_time_counts_also_for_a_worker_that_comes_too_late(serve: Serve, kind: str) -> None:
-    """Whoever shares a processor may have to wait for it."""
+    """A process that shares a processor may have to wait for it."""
     times = ("--header-timeout", "2", "--body-timeout", "2", "--keep-alive", "2")
     server = serve("lab", *times, kind=kind)
     [worker] = server.wait_workers(1)

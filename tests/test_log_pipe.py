@@ -1,4 +1,4 @@
-"""A log that nobody reads stops no worker: lines are lost, and the log says how many once it can be written again."""
+"""A log pipe that is not read stops no worker: lines are lost, and the log says how many once it can be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever configures Python's `logging` gets every line of every process there."""
+"""An operator who configures Python's `logging` gets every line of every process there."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_a_syslog_that_is_not_there_is_told_of_once(serve: Serve, where: str, tm
 
 def test_a_syslog_that_comes_back_is_used_again(serve: Serve, monkeypatch: pytest.MonkeyPatch, write) -> None:
     port = free_port()
-    # Nobody wants to wait five seconds for a test.
+    # A test should not take five seconds.
     write("conf.py", "from oxicorn import syslog as module\nmodule.RETRY_S = 0.05\n")
     options = ("--log-syslog", "--log-syslog-to", f"tcp://127.0.0.1:{port}", "-c", str(serve.folder / "conf.py"))
     server = serve("lab", "-w", "1", *options)

@@ -1,4 +1,4 @@
-"""HUP with another `bind`: what overlaps loses nobody, and what cannot be bound changes nothing."""
+"""HUP with another `bind`: what overlaps loses no client, and what cannot be bound changes nothing."""
 
 from __future__ import annotations
 

@@ -303,7 +303,7 @@ def test_the_conf_file_is_read_again(serve: Serve, code: Path) -> None:
     server.wait_workers(2)
     conf.write_text("workers = \n")
     server.wait_log("Reload failed", within=20)
-    # Nobody has left, so somebody sees that it is mended.
+    # No worker has left, so a watcher is there to see that it is mended.
     conf.write_text("workers = 1\n")
     server.wait_workers(1)
     says(server, "first one")

@@ -62,7 +62,7 @@ def test_umask_is_octal_where_it_begins_with_a_zero(serve: Serve, tmp_path: Path
     path = tmp_path / "socket"
     server = serve("lab", "-m", umask, bind=f"unix:{path}")
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
-    # It is for the socket alone: what the application makes has the mask of whoever started the server.
+    # It is for the socket alone: what the application makes has the mask of the shell that started the server.
     before = os.umask(0)
     os.umask(before)
     [worker] = server.wait_workers(1)

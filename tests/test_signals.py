@@ -28,7 +28,7 @@ def test_the_arbiter_stops_with_code_0(serve: Serve, kind: str, number: Signals)
 
 @STOPS
 def test_it_stops_while_it_boots(serve: Serve, number: Signals, write) -> None:
-    """The import of the application waits at a gate that nobody opens."""
+    """The import of the application waits at a gate that stays closed."""
     write("boots.py", "import lab\nlab.wait_at('boot')\napplication = lab.application\n")
     server = serve("boots", "--pythonpath", str(APPS), cwd=serve.folder, ready=False)
     serve.gates.wait_entered("boot")

@@ -15,7 +15,7 @@ WORKERS = {**KINDS, "asgi": ["-k", "asgi"]}
 #: How long another client may wait, on a machine that does other things as well. The time to make the pieces is part
 #: of it where they are made on the only thread; what was quadratic took half a minute.
 AT_ONCE_S = 4.0
-#: Processor time that a worker may use for pieces that nobody takes; linear in their bytes it is well below a second.
+#: Processor time that a worker may use for pieces that no client takes; linear in bytes it is well below a second.
 CPU_S = 5.0
 #: What a worker may grow by for one client that does not read: the bound for one response, and what the allocator has.
 GROWTH_KB = 8 * 1024

@@ -153,7 +153,7 @@ def test_the_watchdog_hears_of_a_server_that_serves(serve: Serve, manager: Manag
     still(
         lambda: not any("WATCHDOG" in message for _, message in manager.listen()),
         throughout=0.3,
-        what="silence while nobody serves",
+        what="silence while no worker serves",
     )
     (code / "service.py").write_text(SOURCE)
     manager.wait("WATCHDOG=1")

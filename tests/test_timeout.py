@@ -1,4 +1,4 @@
-"""A worker that is stuck for longer than `--timeout` is replaced, and nobody else waits for it."""
+"""A worker that is stuck for longer than `--timeout` is replaced, and no other client waits for it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_hung_sync_worker_is_replaced(serve: Serve, view: str) -> None:
 @better
 @pytest.mark.parametrize(("kind", "view"), [("sync", "gate"), ("sync", "stubborn"), ("gthread", "spin")])
 def test_clients_are_answered_and_the_log_says_who_they_are(serve: Serve, kind: str, view: str, tmp_path: Path) -> None:
-    """Whatever the threads are stuck in: nothing of Python has to run for it."""
+    """No matter what the threads are stuck in: no Python code has to run for it."""
     access = tmp_path / "access.log"
     server = serve("lab", *TIMEOUT, "--access-logfile", str(access), kind=kind)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""USR2 starts a new arbiter beside the old one; whichever goes, nobody is refused."""
+"""USR2 starts a new arbiter beside the old one; no client is refused, whichever of the two ends."""
 
 from __future__ import annotations
 

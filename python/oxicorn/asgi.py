@@ -88,7 +88,7 @@ def watch(loop: asyncio.AbstractEventLoop, descriptor: int, turn: Callable[[], N
     """Have `loop` call `turn` once, and whenever `descriptor` is readable.
 
     An application that runs the loop inside a handler (nest_asyncio) has it call `turn` while `turn` runs. asyncio
-    would enter the context of its handle a second time, which Python refuses, and nobody would be served until the
+    would enter the context of its handle a second time, which Python refuses, and no client would be served until the
     handler is done. uvloop's loop cannot be run inside a handler.
     """
     loop.add_reader(descriptor, turn)

@@ -194,7 +194,7 @@ def renamed(name: str) -> str | None:
     module = sys.modules.get("gunicorn")
     usual = {getattr(oxicorn, name)}
     if not isinstance(getattr(module, "__loader__", None), GunicornFinder):
-        # Of a Gunicorn that is installed nobody can tell its own value from the same that a conf file has set.
+        # Where Gunicorn is installed, its own value cannot be told from an equal one that a conf file has set.
         usual |= {"gunicorn", f"gunicorn/{getattr(module, '__version__', '')}"}
     value = getattr(module, name, None)
     return None if value in usual or not isinstance(value, str) else value

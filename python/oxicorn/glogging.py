@@ -1,7 +1,7 @@
 """Gunicorn's logger class, for hooks to log with and for conf files to subclass.
 
-Where nobody configures Python's `logging`, the server formats and writes its lines itself, and what Python code
-logs ends in the same file by the same write. Where somebody does, `route` finds out, and the server's own lines
+Where Python's `logging` is not configured, the server formats and writes its lines itself, and what Python code
+logs ends in the same file by the same write. Where it is, `route` finds out, and the server's own lines
 come here.
 """
 
@@ -86,7 +86,7 @@ def loggers() -> list[logging.Logger]:
 
 
 class ErrorLogHandler(logging.Handler):
-    """A handler over the server's error log, whatever that is at the moment of writing."""
+    """A handler over the server's error log, as it is at the moment of writing."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record in one piece."""

@@ -20,7 +20,7 @@ class Listener:
 
     @cached_property
     def sock(self) -> socket.socket:
-        """A `socket` over a descriptor of its own, made when somebody asks for it."""
+        """A `socket` over a descriptor of its own, made when it is asked for."""
         return socket.socket(fileno=os.dup(self._descriptor))
 
     def fileno(self) -> int:

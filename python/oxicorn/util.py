@@ -66,7 +66,7 @@ def http_date(timestamp: float | None = None) -> str:
 
 
 def close(sock: socket.socket) -> None:
-    """Close `sock`, whatever its state."""
+    """Close `sock` in any state."""
     with contextlib.suppress(OSError):
         sock.close()
 

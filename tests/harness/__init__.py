@@ -1,7 +1,7 @@
 """What every test needs: a server as a subprocess, a raw connection, and a way to wait.
 
 Nothing here knows how Oxicorn works inside. A server is a process with a command line, a log, an
-address and children; whatever a test wants to know it learns from those.
+address and children; all that a test learns it learns from those.
 """
 
 from . import processes

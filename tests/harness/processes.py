@@ -37,7 +37,7 @@ def parent(pid: int) -> int | None:
 
 @contextmanager
 def stopped(*pids: int) -> Iterator[None]:
-    """Hold processes where they are: whatever happens meanwhile they find together, when they go on."""
+    """Hold processes where they are: all that happens meanwhile they find together when they go on."""
     try:
         for pid in pids:
             os.kill(pid, SIGSTOP)

@@ -136,7 +136,7 @@ def run(
 
 
 class Server:
-    """A running server; ends with its `with` block, whatever happened in it."""
+    """A running server; ends with its `with` block in every case."""
 
     def __init__(
         self,
@@ -201,7 +201,7 @@ class Server:
         return self.process.poll() is None
 
     def wait_ready(self, target: str = "/", within: float = START_S) -> Server:
-        """Wait for the first answer, whatever its status.
+        """Wait for the first answer of any status.
 
         The listener is bound before the application is imported, so one connection is enough:
         it waits in the queue.

@@ -132,7 +132,7 @@ class Wire:
     # Receiving
 
     def receive(self) -> bytes:
-        """The next bytes, whatever their number; `b""` at the end of the stream."""
+        """The next bytes, one or more; `b""` at the end of the stream."""
         if self.buffer:
             data, self.buffer = self.buffer, b""
             return data

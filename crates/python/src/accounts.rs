@@ -45,7 +45,7 @@ impl Accounts {
         Ok(Self { user, group })
     }
 
-    /// The user's number; this process's own where the settings name nobody.
+    /// The user's number; this process's own where the settings name none.
     pub(crate) fn uid(&self) -> u32 {
         let user = self.user.as_ref();
         user.map_or_else(sys::users::effective_uid, |user| user.uid)
@@ -75,7 +75,7 @@ pub(crate) fn identity(config: &Config) -> Result<Identity, Failure> {
         .filter(|gid| config.initgroups || *gid != sys::users::effective_gid());
     if (uid.is_some() || gid.is_some()) && sys::users::effective_uid() != 0 {
         let setting = if uid.is_some() { "user" } else { "group" };
-        let rule = "only root can start workers as somebody else";
+        let rule = "only root can start workers as another user";
         return Err(Failure::from(config.unusable(setting, rule)));
     }
     for (setting, id, of) in [("user", uid, Ids::Users), ("group", gid, Ids::Groups)] {

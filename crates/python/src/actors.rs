@@ -206,7 +206,7 @@ fn settings_object<'py>(
         attributes.set_item(name, function)?;
     }
     if let Ok(accounts) = Accounts::of(config) {
-        // Numbers, whatever was given: classes made for Gunicorn hand them to `os.chown`.
+        // Always numbers: classes made for Gunicorn hand them to `os.chown`.
         attributes.set_item("user", accounts.uid())?;
         attributes.set_item("group", accounts.gid())?;
     }

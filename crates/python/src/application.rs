@@ -67,7 +67,7 @@ impl Application {
     }
 }
 
-/// The interface that the worker class serves. Where nobody chose a class, the application decides.
+/// The interface that the worker class serves. Where no class was chosen, the application decides.
 pub(crate) fn wanted(config: &Config) -> Option<&'static str> {
     match config.worker_class {
         WorkerClass::Asgi => Some("asgi"),

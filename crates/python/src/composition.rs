@@ -264,7 +264,7 @@ fn name_server(py: Python<'_>, config: &mut Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The PasteDeploy file, where it configures Python's `logging` too and nobody names another file for that.
+/// The PasteDeploy file, where it configures Python's `logging` too and no other file is named for that.
 fn logging_of_paste(py: Python<'_>, config: &Config) -> Result<Option<String>, Failure> {
     let Some(file) = &config.paste else {
         return Ok(None);

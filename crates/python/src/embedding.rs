@@ -54,7 +54,7 @@ impl Embedder {
     }
 }
 
-/// Every setting: name, section, flags, default. `hook` stands for hooks, which nobody has set.
+/// Every setting: name, section, flags, default. `hook` stands for hooks, which are not set.
 ///
 /// # Errors
 ///

@@ -200,7 +200,7 @@ impl Composition {
         match forked?.extract()? {
             0 => Ok(Fork::Child),
             pid => {
-                // The child is there, whatever the objects for hooks say: the arbiter has to know it.
+                // The child exists even where the objects for hooks fail: the arbiter has to know it.
                 if let Err(error) = self.actors.worker_started(py, pid) {
                     log::error!("The worker object of {pid}:\n{}", traceback(py, &error));
                 }
@@ -374,7 +374,7 @@ fn hook_name(moment: Moment) -> &'static str {
     match moment {
         Moment::OnStarting => "on_starting",
         Moment::WhenReady => "when_ready",
-        // Nobody's hook: the banner is completed then.
+        // No hook of the conf file: the banner is completed then.
         Moment::Serving { .. } => "(serving)",
         Moment::OnReload => "on_reload",
         Moment::NworkersChanged { .. } => "nworkers_changed",

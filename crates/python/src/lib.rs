@@ -35,7 +35,7 @@ mod wsgi;
 use pyo3::pymodule;
 
 // A build of CPython without the GIL gets it back: some of what is here is right because of it. A descriptor is duplicated before
-// another thread can close it; an object is used again when nobody else refers to it.
+// another thread can close it; an object is used again when nothing else refers to it.
 /// Oxicorn's native half.
 #[pymodule(gil_used = true)]
 mod _oxicorn {

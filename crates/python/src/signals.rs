@@ -27,7 +27,7 @@ pub(crate) struct Addressee {
     pub(crate) leaving: AtomicBool,
 }
 
-/// Whether a handler has raised `SystemExit`, wherever in the application that was.
+/// Whether a handler has raised `SystemExit`, anywhere in the application.
 static LEAVING: AtomicBool = AtomicBool::new(false);
 
 /// Whether the worker ends at once, so that a `SystemExit` is ours.

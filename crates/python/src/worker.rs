@@ -120,7 +120,7 @@ impl Worker {
         code
     }
 
-    /// What comes last, whatever was before.
+    /// What comes last in every case.
     fn leave(&self, py: Python<'_>) {
         let left = self
             .hooks

@@ -1,6 +1,6 @@
 //! A worker class of the user's own. One that extends a class of uvicorn's is an asgi worker with the settings that its
 //! `CONFIG_KWARGS` name; its methods are never run. One that extends `SyncWorker` or `ThreadWorker` is run, where it
-//! overrides nothing that nobody would call. Every other is refused.
+//! overrides nothing that the server would not call. Every other is refused.
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

@@ -23,7 +23,7 @@ pub(crate) enum Content {
 
 /// The size of a file as far as it is known; `None` for what is no regular file, and for files whose size is not what they say.
 ///
-/// The files of procfs have the size 0 and those of sysfs one of 4096, whatever they hold: the kernel writes them as they are read.
+/// The files of procfs have the size 0 and those of sysfs one of 4096, independent of their content: the kernel writes them as they are read.
 /// Neither takes up blocks. Other files without blocks (sparse ones, short ones that a file system keeps in the inode) have a last byte.
 ///
 /// # Errors

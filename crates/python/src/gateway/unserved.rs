@@ -3,7 +3,7 @@
 use proto::Violation;
 use pyo3::prelude::*;
 
-/// The reason; whoever calls the application answers for it.
+/// The reason, which the caller of the application answers with.
 #[derive(Debug)]
 pub(crate) enum Unserved {
     /// It breaks a rule: the status and the rule for the error page.

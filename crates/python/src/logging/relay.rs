@@ -87,7 +87,7 @@ pub(crate) fn ring_on(bell: Private) {
 /// Sends a line of `module` on its way.
 pub(super) fn pass(level: u32, module: &str, message: String) {
     match is_from_the_reactor(module) {
-        // What is critical there ends the process: nobody would come by.
+        // A critical record ends the process: no later call would hand it over.
         true if level >= CRITICAL => return tell(level, message),
         true => return put_by(Waiting::Line(level, message)),
         false => {}
@@ -125,7 +125,7 @@ fn put_by(what: Waiting) {
     }
 }
 
-/// Hands over what waits. To be called without locks, wherever a thread comes by with the GIL.
+/// Hands over the lines that wait. Called without locks, by any thread that has the GIL.
 pub(crate) fn deliver(py: Python<'_>) {
     // What waits in a process that the application has forked is its parent's, which has a copy.
     if !ANY.swap(false, Ordering::Acquire) || sys::forks::is_stray() {

@@ -1,4 +1,4 @@
-//! How changes are noticed: the kernel tells (inotify), or somebody looks once a second.
+//! How changes are noticed: by the kernel (inotify), or by a look once a second.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use settings::ReloadEngine;
 
 use super::watched::Pattern;
 
-/// How often all files are looked at where nobody tells: quick enough for a person, cheap enough for thousands of files.
+/// How often all files are looked at where the kernel does not tell: quick enough for a person, cheap enough for thousands of files.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where a change may be.
@@ -27,7 +27,7 @@ pub(super) enum Hint {
 
 /// What files are announced to.
 pub(super) struct Engine {
-    /// `None` where nobody tells.
+    /// `None` where the kernel does not tell.
     watcher: Option<RecommendedWatcher>,
     directories: HashSet<PathBuf>,
     polls: Arc<AtomicBool>,
@@ -53,7 +53,7 @@ impl Engine {
         };
         if wanted != ReloadEngine::Poll {
             let tell = move |event: notify::Result<Event>| {
-                // Nobody listens any more when the worker is about to leave.
+                // The receiver is gone when the worker is about to leave.
                 let _ = sender.send(hint(event));
             };
             match notify::recommended_watcher(tell) {
@@ -109,7 +109,7 @@ impl Engine {
         );
         self.watcher = None;
         self.polls.store(true, Ordering::Relaxed);
-        // Whoever waits without an end has to wait anew.
+        // A wait without an end has to begin anew.
         let _ = self.hints.send(Hint::Anything);
     }
 }
@@ -138,7 +138,7 @@ impl Waiter {
 
 fn hint(event: notify::Result<Event>) -> Hint {
     match event {
-        // What was put into a new directory before it was watched is told by nobody.
+        // The kernel does not report what was put into a new directory before it was watched.
         Ok(event) if event.need_rescan() || event.kind == EventKind::Create(CreateKind::Folder) => {
             Hint::Anything
         }

@@ -26,7 +26,7 @@ use watched::Watched;
 
 /// Editors save in several steps, and tools many files at once: so long nothing may happen before a change is a change.
 const QUIET: Duration = Duration::from_millis(50);
-/// The longest wait for quiet. Somebody who waits for new code gets some.
+/// The longest wait for quiet. A developer who waits for new code gets some.
 const UNREST: Duration = Duration::from_millis(500);
 /// How long a worker that was told to leave may still be there.
 const LEAVING: Duration = Duration::from_millis(200);
@@ -230,7 +230,7 @@ impl Reloader {
     }
 }
 
-/// The name as somebody who edits below the current directory knows it.
+/// The name relative to the current directory, as its developer knows it.
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(here)
@@ -243,7 +243,7 @@ fn note_function(py: Python<'_>, files: Arc<Files>) -> PyResult<Py<PyAny>> {
     let worker = std::process::id();
     let note =
         move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
-            // A process that the application has forked imports too, and there nobody is behind the watcher.
+            // A process that the application has forked imports too, and there the watcher has no thread.
             if std::process::id() == worker
                 && let Ok(path) = arguments.get_item(0)?.extract::<PathBuf>()
             {
