@@ -316,7 +316,7 @@ def test_a_handler_that_the_conf_file_adds_hears_everything(serve: Serve, write)
     server.wait_log('^127.*"GET /block/6 HTTP/1.1" 200 6 ')
     assert server.stop() == 0
     heard = [line.removeprefix("HEARD ") for line in server.out.splitlines() if line.startswith("HEARD ")]
-    said = [line.split("] ", 3)[3] for line in server.err.splitlines()]
+    said = [line.split("] ", 3)[3] for line in server.whole_err.splitlines()]
     assert [line for line in heard if "HTTP/1.1" not in line] == said
 
 
