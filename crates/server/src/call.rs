@@ -17,7 +17,8 @@ use crate::overdue::{CallRecord, Calls};
 /// One call of an application.
 #[derive(Debug)]
 pub struct Call {
-    exchange: Exchange,
+    /// In a box, because it is some 600 bytes, and changes hands ten times between the reactor and the end of its response.
+    exchange: Box<Exchange>,
     /// When a thread took it.
     began: Instant,
     /// Its place in the register.
@@ -39,7 +40,7 @@ pub(crate) struct Finished {
 
 impl Call {
     /// Hands an exchange to an application. `mark` is what [`crate::link::Link::taken`] says of its connection.
-    pub(crate) fn begin(mut exchange: Exchange, mark: u64, calls: &mut Calls) -> Call {
+    pub(crate) fn begin(mut exchange: Box<Exchange>, mark: u64, calls: &mut Calls) -> Call {
         exchange.note_called();
         let place = calls.insert(CallRecord::new(&exchange, mark));
         Call {

@@ -81,7 +81,7 @@ pub(crate) enum Message {
 /// The part of the [`Dispatcher`] that the lock guards.
 #[derive(Debug)]
 pub(crate) struct DispatchState {
-    pub(crate) ready: VecDeque<Exchange>,
+    pub(crate) ready: VecDeque<Box<Exchange>>,
     /// What threads have told the reactor; a connection has at most a few messages in it.
     inbox: VecDeque<Message>,
     /// The reactor has been woken for what is in the inbox.
@@ -294,9 +294,7 @@ impl Dispatcher {
                 Some(mark) => return Some(Call::begin(exchange, mark, &mut state.calls)),
                 None => {
                     // Its line in the access log is not written with our lock held.
-                    state
-                        .inbox
-                        .push_back(Message::Abandoned(Box::new(exchange)));
+                    state.inbox.push_back(Message::Abandoned(exchange));
                     if state.ring() {
                         self.wake();
                     }

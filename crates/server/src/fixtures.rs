@@ -60,7 +60,11 @@ pub(crate) fn request(head: &str) -> Request {
 }
 
 /// An exchange that waits for a thread.
-pub(crate) fn exchange(dispatcher: &Arc<Dispatcher>, link: &Arc<Link>, head: &str) -> Exchange {
+pub(crate) fn exchange(
+    dispatcher: &Arc<Dispatcher>,
+    link: &Arc<Link>,
+    head: &str,
+) -> Box<Exchange> {
     let origin = Origin {
         dispatcher: Arc::clone(dispatcher),
         ends: Arc::new(Ends {
@@ -73,5 +77,10 @@ pub(crate) fn exchange(dispatcher: &Arc<Dispatcher>, link: &Arc<Link>, head: &st
         arrived: Instant::now(),
         inlet: None,
     };
-    Exchange::new(origin, request(head), Body::Empty, Scheme::Http)
+    Box::new(Exchange::new(
+        origin,
+        request(head),
+        Body::Empty,
+        Scheme::Http,
+    ))
 }

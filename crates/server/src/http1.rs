@@ -521,7 +521,7 @@ impl Connection {
         http.session.begin();
         http.inlet = inlet;
         turn.ready
-            .push(Exchange::new(origin, request, body, scheme));
+            .push(Box::new(Exchange::new(origin, request, body, scheme)));
         // The request and the end of the client's side may have come together: then the poller has reported the end
         // already, and does not report it again.
         if self.half_closed {

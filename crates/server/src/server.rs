@@ -61,10 +61,6 @@ pub struct Look {
 
 /// What a thread is to do next.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box would cost the common case an allocation to make the rare ones small"
-)]
 pub enum Next {
     /// Answer this.
     Call(Call),

@@ -29,7 +29,11 @@ pub(crate) struct Turn {
     /// Connections that have more to do and will not be reported by the poller.
     pub(crate) again: Vec<ConnectionId>,
     /// Exchanges that are complete and wait for a thread.
-    pub(crate) ready: Vec<Exchange>,
+    #[expect(
+        clippy::vec_box,
+        reason = "they go into calls one by one, and an exchange is large"
+    )]
+    pub(crate) ready: Vec<Box<Exchange>>,
     /// What exchanges waited for and have to be told.
     pub(crate) events: Vec<Event>,
     pub(crate) scratch: Box<[u8]>,

@@ -21,10 +21,6 @@ pub(super) struct Chunk<'a> {
 
 /// The request that the response belongs to.
 #[derive(Debug, Default)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the reply stays in its box from one request to the next; another box would be an allocation for each"
-)]
 enum State {
     /// There is no request.
     #[default]
