@@ -297,6 +297,14 @@ class Logger:
 
         The server calls this where a subclass overrides it, or where the line has to go through `logging`.
         """
+        if (uvicorn := self._uvicorn_access()) is not None:
+            peer = ":".join(str(environ[name]) for name in ("REMOTE_ADDR", "REMOTE_PORT") if environ.get(name))
+            version = str(environ.get("SERVER_PROTOCOL", "")).rpartition("/")[2]
+            status = int(str(resp.status).split(None, 1)[0])
+            target = environ.get("RAW_URI", "-")
+            # The message and the arguments are uvicorn's, whose formatter takes them apart.
+            uvicorn.info('%s - "%s %s HTTP/%s" %d', peer, environ.get("REQUEST_METHOD", "-"), target, version, status)
+            return
         if not self.access_log_enabled:
             return
         atoms = self.atoms_wrapper_class(self.atoms(resp, req, environ, request_time))
@@ -304,6 +312,11 @@ class Logger:
             self.access_log.info(self.cfg.access_log_format, atoms)
         except Exception:
             self.error(traceback.format_exc())
+
+    def _uvicorn_access(self) -> logging.Logger | None:
+        """Return uvicorn's logger for access lines where an application has configured it, and nobody another place."""
+        own = self.cfg.accesslog or _configures(self.cfg) or type(self).access is not Logger.access
+        return None if own or not _is_configured("uvicorn.access") else logging.getLogger("uvicorn.access")
 
     def now(self) -> str:
         """Return the time as the common log format has it."""
@@ -463,6 +476,46 @@ def refused(log: Any, peer: str, status: int, sent: int, took: timedelta) -> Non
     log.access(response, SimpleNamespace(headers=[]), environ, took)
 
 
+class _Forward(logging.Handler):
+    """Hands the server's lines to one of uvicorn's loggers, which an application has configured."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger = logging.getLogger(self._name)
+        if logger.isEnabledFor(record.levelno):
+            copy = logging.makeLogRecord(vars(record))
+            copy.name = self._name
+            logger.handle(copy)
+
+
+def _is_configured(*names: str) -> bool:
+    """Whether one of these loggers has been given handlers or a level; to ask for a logger configures nothing."""
+    known = logging.root.manager.loggerDict
+    found = [logger for name in names if isinstance(logger := known.get(name), logging.Logger)]
+    return any(logger.handlers or logger.level or logger.disabled for logger in found)
+
+
+def _join_uvicorn(log: Logger) -> None:
+    """Let the server's lines take the ways of uvicorn's loggers where an application has configured those.
+
+    Such a configuration replaces the server's own as uvicorn's does, and does not silence the server by leaving out
+    Gunicorn's loggers (`disable_existing_loggers`).
+    """
+    errors = log.error_log
+    if any(isinstance(handler, _Forward) for handler in errors.handlers):
+        errors.disabled = False
+    elif _is_configured("uvicorn", "uvicorn.error") and logging.getLogger("uvicorn.error").hasHandlers():
+        errors.disabled = False
+        errors.addHandler(_Forward("uvicorn.error"))
+        if log.cfg.errorlog == "-" and (own := log._get_gunicorn_handler(errors)):
+            errors.removeHandler(own)
+    if _is_configured("uvicorn.access"):
+        log.access_log.disabled = False
+
+
 _LEVEL_METHODS = ("critical", "error", "warning", "info", "debug", "exception", "log")
 _ACCESS_METHODS = ("access", "atoms", "now", "_get_user", "access_log_enabled", "atoms_wrapper_class")
 
@@ -472,12 +525,16 @@ def route(log: Any) -> tuple[int, bool, str]:
 
     Access lines are written by the "server" itself, by the "logger", or are "off".
     """
+    if isinstance(log, Logger):
+        _join_uvicorn(log)
     errors, accesses = logging.getLogger("gunicorn.error"), logging.getLogger("gunicorn.access")
     plain = _inherits(log, _LEVEL_METHODS) and _is_plain(errors, ErrorLogHandler, Logger.error_fmt, Logger.datefmt)
     # Error trackers replace this method to see every record.
     plain = plain and logging.Logger.callHandlers.__module__ == "logging"
     access = "logger"
-    if _inherits(log, _ACCESS_METHODS):
+    if isinstance(log, Logger) and (uvicorn := log._uvicorn_access()) is not None:
+        access = "logger" if uvicorn.isEnabledFor(logging.INFO) and uvicorn.hasHandlers() else "off"
+    elif _inherits(log, _ACCESS_METHODS):
         if not log.access_log_enabled or not accesses.isEnabledFor(logging.INFO) or not accesses.hasHandlers():
             access = "off"
         elif _oxicorn.unknown_atoms(log.cfg.access_log_format) is None:
