@@ -64,6 +64,16 @@ def test_a_body_of_a_gibibyte_is_within_the_limit(serve: Serve, kind: str) -> No
         assert wire.send(head("/length", method="POST", fields=fields)).interim().status == 100
 
 
+def test_under_uvicorns_names_a_body_has_no_limit_unless_set(serve: Serve) -> None:
+    """uvicorn has none, and the application reads the body while it arrives."""
+    for options, status in (([], 100), (["--limit-request-body", "1000"], 413)):
+        server = serve("asgi_lab", "-k", "uvicorn.workers.UvicornWorker", *options)
+        with server.connect() as wire:
+            fields = [("Content-Length", str(1 << 31)), ("Expect", "100-continue")]
+            wire.send(head("/echo", method="POST", fields=fields))
+            assert (wire.interim() if status == 100 else wire.reply()).status == status
+
+
 def test_the_bodies_of_a_worker_have_a_limit(serve: Serve, kind: str) -> None:
     server = serve("lab", "--limit-spool", str(MIB), kind=kind)
     [worker] = server.wait_workers(1)

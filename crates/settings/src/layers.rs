@@ -307,6 +307,10 @@ fn as_uvicorn(config: &mut Config, is_given: impl Fn(&str) -> bool) {
     if !is_given("limit_request_fields") {
         config.limit_request_fields = MOST_FIELDS;
     }
+    if !is_given("limit_request_body") {
+        // The application reads the body while it arrives, so a long one takes no disk.
+        config.limit_request_body = 0;
+    }
 }
 
 /// The bound of uvicorn's parser in Python is 64 KiB for what is not whole yet, the one in C has none. So a URL and a field may be as
