@@ -10,8 +10,8 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// What peers send is bounded by `HEAD_BYTES`, so the casts lose nothing. An application that states 4 GiB of fields
-    /// would read other ones back; what goes out does not depend on spans.
+    /// What peers send is bounded by `HEAD_BYTES`, so the casts lose nothing. An application that states 4 GiB of
+    /// fields would read other ones back; what goes out does not depend on spans.
     pub(crate) fn new(start: usize, length: usize) -> Self {
         Self {
             start: start as u32,
@@ -77,8 +77,8 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
 
-/// Whether any byte is one of those. Looks at all of them without early exit, in the type of the bytes themselves: that is
-/// the form which the compiler turns into vector instructions.
+/// Whether any byte is one of those. Looks at all of them without early exit, in the type of the bytes themselves: that
+/// is the form which the compiler turns into vector instructions.
 pub(crate) fn any_byte(bytes: &[u8], is_one: impl Fn(u8) -> bool) -> bool {
     bytes
         .iter()

@@ -24,9 +24,9 @@ impl Scheme {
     }
 }
 
-/// Reads the scheme from the fields of a trusted peer, with Gunicorn's rule: a field of `secure_scheme_headers` (upper-case
-/// name, value) means https when its value is exactly that one and http when it is another; without any of them, http. Proxies
-/// that name the scheme of a WebSocket write `wss` for `https` (HAProxy, Traefik).
+/// Reads the scheme from the fields of a trusted peer, with Gunicorn's rule: a field of `secure_scheme_headers`
+/// (upper-case name, value) means https when its value is exactly that one and http when it is another; without any of
+/// them, http. Proxies that name the scheme of a WebSocket write `wss` for `https` (HAProxy, Traefik).
 ///
 /// # Errors
 /// [`Violation::SchemeConflict`] when two of the fields disagree.
@@ -53,9 +53,10 @@ pub fn scheme<'a>(
     Ok(found.unwrap_or(Scheme::Http))
 }
 
-/// Reads the client's address from the X-Forwarded-For fields of a trusted peer: from the right, where the nearest proxy has written,
-/// the first address that is not trusted itself; where all are, the leftmost. What is no address ends the search, so that nobody
-/// chooses what is found by writing nonsense: what stood right of it is then the answer. A port that is not told is 0.
+/// Reads the client's address from the X-Forwarded-For fields of a trusted peer: from the right, where the nearest
+/// proxy has written, the first address that is not trusted itself; where all are, the leftmost. What is no address
+/// ends the search, so that no client chooses what is found by writing nonsense: what stood right of it is then the
+/// answer. A port that is not told is 0.
 pub fn client<'a>(
     fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     trusts: impl Fn(&IpAddr) -> bool,

@@ -189,8 +189,8 @@ impl Facts {
 }
 
 impl Transfer {
-    /// The state after one more coding. Parameters are refused with the rest of what is not a token: chunked has none, and
-    /// we know no other coding.
+    /// The state after one more coding. Parameters are refused with the rest of what is not a token: chunked has none,
+    /// and we know no other coding.
     fn then(self, coding: &[u8]) -> Result<Self, Violation> {
         if !is_token(coding) {
             return Err(Violation::TransferEncoding);

@@ -21,15 +21,15 @@ pub struct Limits {
     pub space_before_colon: bool,
 }
 
-/// No head may be longer than this, whatever the operator allowed: the settings may say "unlimited", memory does not.
-/// 16 MiB is twenty times what the default limits add up to.
+/// No head may be longer than this, even where the operator allows more: the settings may say "unlimited", memory does
+/// not. 16 MiB is twenty times what the default limits add up to.
 pub(crate) const HEAD_BYTES: usize = 16 << 20;
 
 /// Most fields that can be allowed, which is Gunicorn's bound too.
 const FIELDS: usize = 32768;
 
-/// Empty lines that are skipped before a request line. RFC 9112, section 2.2 asks for "at least one", for the sake of old
-/// clients that end a body with a CRLF that they did not count. More than a few is an endless stream of nothing.
+/// Empty lines that are skipped before a request line. RFC 9112, section 2.2 asks for "at least one", for the sake of
+/// old clients that end a body with a CRLF that they did not count. More than a few is an endless stream of nothing.
 pub(crate) const EMPTY_LINES: usize = 4;
 
 impl Default for Limits {

@@ -1,5 +1,5 @@
-//! A request head that broke no rule: its bytes, and where its parts stand in them. HTTP/1 finds the parts in what the peer
-//! sent; a protocol that states them one by one has the head assembled. The rules are the same for both.
+//! A request head that broke no rule: its bytes, and where its parts stand in them. HTTP/1 finds the parts in what the
+//! peer sent; a protocol that states them one by one has the head assembled. The rules are the same for both.
 
 use std::sync::Arc;
 
@@ -41,8 +41,8 @@ impl Version {
     }
 }
 
-/// A request head that broke no rule: one copy of its bytes, and one list of where the fields stand. Clones share both, so that
-/// a thread that has to know of a request that another thread answers can keep it.
+/// A request head that broke no rule: one copy of its bytes, and one list of where the fields stand. Clones share both,
+/// so that a thread that has to know of a request that another thread answers can keep it.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// From the request line to the empty line.
@@ -173,8 +173,8 @@ impl Request {
         }
     }
 
-    /// Makes a request of what another protocol than HTTP/1 states. It is judged by the same rules, in the same order, as if
-    /// the peer had written it down as HTTP/1.
+    /// Makes a request of what another protocol than HTTP/1 states. It is judged by the same rules, in the same order,
+    /// as if the peer had written it down as HTTP/1.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -303,14 +303,15 @@ impl Request {
         &self.head[..self.line_length]
     }
 
-    /// The host and optional port that the request addresses: the target's if it names them, else the Host field's. Empty
-    /// only in HTTP/1.0.
+    /// The host and optional port that the request addresses: the target's if it names them, else the Host field's.
+    /// Empty only in HTTP/1.0.
     #[must_use]
     pub fn host(&self) -> &[u8] {
         self.host.of(&self.head)
     }
 
-    /// The field lines with their line endings, as they were sent, up to the empty line. Equal blocks have equal fields.
+    /// The field lines with their line endings, as they were sent, up to the empty line. Equal blocks have equal
+    /// fields.
     #[must_use]
     pub fn field_block(&self) -> &[u8] {
         let end = self.head.len().saturating_sub(b"\r\n".len());
@@ -324,7 +325,7 @@ impl Request {
         self.fields.iter().map(|field| field.of(&self.head))
     }
 
-    /// The value of the first field of that name, whatever the case of its letters.
+    /// The value of the first field of that name, in any case of its letters.
     #[must_use]
     pub fn field(&self, name: &[u8]) -> Option<&[u8]> {
         self.fields()
@@ -375,8 +376,8 @@ impl Default for Request {
 
 /// Gunicorn's rule: a token of 3 to 20 characters, without lower-case letters and `#`.
 ///
-/// Methods are case-sensitive; a lower-case `get` is a method that no specification defines, and accepting it as GET is how filters
-/// are passed by. The operator can lift the rule, but never the token.
+/// Methods are case-sensitive; a lower-case `get` is a method that no specification defines, and accepting it as GET is
+/// how filters are passed by. The operator can lift the rule, but never the token.
 pub(crate) fn check_method(method: &[u8], limits: &Limits) -> Result<(), Violation> {
     if matches!(method, b"GET" | b"POST") {
         return Ok(());
@@ -392,8 +393,8 @@ pub(crate) fn check_method(method: &[u8], limits: &Limits) -> Result<(), Violati
     }
 }
 
-/// The rule that a request line breaks which is longer than `longest`, and so are the bytes of it that are known. A method
-/// that is longer by itself is one that this server does not implement (RFC 9112, section 3).
+/// The rule that a request line breaks which is longer than `longest`, and so are the bytes of it that are known. A
+/// method that is longer by itself is one that this server does not implement (RFC 9112, section 3).
 pub(crate) fn refuse_length(line: &[u8], longest: usize) -> Violation {
     match line
         .iter()

@@ -1,4 +1,5 @@
-//! How the rules that a peer can break are written down: one table for each protocol, with the answer that each rule gets.
+//! How the rules that a peer can break are written down: one table for each protocol, with the answer that each rule
+//! gets.
 
 /// Declares the rules as one table, so that a rule without answer, section or sentence cannot exist. The one member of
 /// the head names the answer (a status, a close code) and says how the docs speak of it; each line of the table is a

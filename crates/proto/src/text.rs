@@ -1,7 +1,8 @@
 //! Characters of other people's text that must not reach a log as they are.
 
-/// Whether a terminal, an editor or a log viewer acts on this character instead of showing it: control characters of C0 and C1,
-/// separators of lines and paragraphs, and the marks and embeddings of the bidirectional algorithm (Unicode Standard Annex 9).
+/// Whether a terminal, an editor or a log viewer acts on this character instead of showing it: control characters of C0
+/// and C1, separators of lines and paragraphs, and the marks and embeddings of the bidirectional algorithm (Unicode
+/// Standard Annex 9).
 #[must_use]
 pub fn is_acted_on(character: char) -> bool {
     character.is_control()

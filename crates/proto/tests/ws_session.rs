@@ -1,4 +1,4 @@
-//! The life of a WebSocket: who closes, who answers, and what happens when nobody does. Time is a value.
+//! The life of a WebSocket: who closes, who answers, and what happens when neither side does. Time is a value.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -28,8 +28,9 @@ impl Alarm {
         })
     }
 
-    /// Has it ring at `at`, which is `span` from now, or earlier: the event loop that it wakes looks what is due and sets it again, so
-    /// a deadline that moves later, as that of a busy connection does all the time, costs no system call.
+    /// Has it ring at `at`, which is `span` from now, or earlier: the event loop that it wakes looks what is due and
+    /// sets it again, so a deadline that moves later, as that of a busy connection does all the time, costs no system
+    /// call.
     pub(crate) fn set(&mut self, at: Option<Millis>, span: Duration) -> io::Result<()> {
         let Some(at) = at.filter(|at| self.set_for.is_none_or(|set| *at < set)) else {
             return Ok(());

@@ -1,5 +1,5 @@
-//! A request body that is read in full before the application is called: in memory up to a bound, beyond it in an unlinked
-//! temporary file. A slow upload therefore holds a connection, never a Python thread.
+//! A request body that is read in full before the application is called: in memory up to a bound, beyond it in an
+//! unlinked temporary file. A slow upload therefore holds a connection, never a Python thread.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write as _};
@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt as _;
 
 use crate::disk::{Allowance, Disk, DiskError};
 
-/// How much of a body stays in memory. The usual form post or JSON document fits; a thousand slow uploads at once cost at
-/// most 256 MB.
+/// How much of a body stays in memory. The usual form post or JSON document fits; a thousand slow uploads at once cost
+/// at most 256 MB.
 const IN_MEMORY: usize = 256 * 1024;
 
 /// A whole request body.

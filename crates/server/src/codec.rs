@@ -1,5 +1,5 @@
-//! The reading side of a connection: which protocol its bytes are. A closed set, told apart by `match`; a protocol that other
-//! bytes announce (TLS, a PROXY header, the preface of HTTP/2) becomes a variant here.
+//! The reading side of a connection: which protocol its bytes are. A closed set, told apart by `match`; a protocol that
+//! other bytes announce (TLS, a PROXY header, the preface of HTTP/2) becomes a variant here.
 
 use crate::http1::Http1;
 use crate::timers::Millis;

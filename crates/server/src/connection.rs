@@ -1,5 +1,6 @@
-//! One connection: its socket, the protocol that it speaks, and how it moves on. The reactor looks a connection up once and
-//! calls one method of it, which says whether the connection lives on; what comes of it for others goes into the [`Turn`].
+//! One connection: its socket, the protocol that it speaks, and how it moves on. The reactor looks a connection up once
+//! and calls one method of it, which says whether the connection lives on; what comes of it for others goes into the
+//! [`Turn`].
 //!
 //! ```text
 //!                       a handshake is accepted
@@ -156,8 +157,8 @@ impl Connection {
         Fate::Open
     }
 
-    /// One `recv`. A read that does not fill the buffer has emptied the socket (epoll(7)), so no second one is needed to learn
-    /// that, except where the end of the stream was reported.
+    /// One `recv`. A read that does not fill the buffer has emptied the socket (epoll(7)), so no second one is needed
+    /// to learn that, except where the end of the stream was reported.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.link.receive(buffer)?;
         self.readable = count == buffer.len() || self.half_closed;
@@ -243,9 +244,9 @@ impl Connection {
         self.link.unsent() < self.unsent
     }
 
-    /// Whether a connection whose deadline has passed has moved on all the same. The poller was asked before the clock, and may
-    /// have had more to tell than was taken from it: where the processor was with others for a while, there are bytes
-    /// that came in time.
+    /// Whether a connection whose deadline has passed has moved on all the same. The poller was asked before the clock,
+    /// and may have had more to tell than was taken from it: where the processor was with others for a while, there are
+    /// bytes that came in time.
     fn catch_up(&mut self, turn: &mut Turn) -> ControlFlow<Fate> {
         let socket = self.link.socket().as_fd();
         let ready = sys::poll::readiness(socket, Duration::ZERO);

@@ -1,5 +1,5 @@
-//! A connection that speaks HTTP/1: its bytes become exchanges or refusals, bodies go to where they are collected or read, and
-//! what the session says is done. The session itself is [`proto::h1::Session`].
+//! A connection that speaks HTTP/1: its bytes become exchanges or refusals, bodies go to where they are collected or
+//! read, and what the session says is done. The session itself is [`proto::h1::Session`].
 
 use std::io;
 use std::ops::ControlFlow;
@@ -382,8 +382,8 @@ impl Connection {
         if let Codec::H1(http) = &mut self.codec
             && http.session.is_answering()
         {
-            // The poller may not have said so yet, and says nothing of a connection that is closed: the application would
-            // wait for ever.
+            // The poller may not have said so yet, and says nothing of a connection that is closed: the application
+            // would wait for ever.
             self.link.give_up(SinkError::Disconnected);
             http.session.lose();
             self.break_off(None, turn);

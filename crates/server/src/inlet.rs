@@ -1,5 +1,6 @@
-//! The body of a request on its way to an application that reads it while it arrives, and the news that its client left.
-//! The reactor fills it within a bound; the application takes out what has arrived and is told when there is more.
+//! The body of a request on its way to an application that reads it while it arrives, and the news that its client
+//! left. The reactor fills it within a bound; the application takes out what has arrived and is told when there is
+//! more.
 
 use parking_lot::Mutex;
 use proto::h1::session::may_discard;
@@ -175,8 +176,8 @@ impl Inlet {
         self.0.lock().end == End::Complete
     }
 
-    /// Whether a response that begins now lets the client send its next request: not where that stands behind a body of which too
-    /// much, or an unknown part, is still to come.
+    /// Whether a response that begins now lets the client send its next request: not where that stands behind a body of
+    /// which too much, or an unknown part, is still to come.
     pub(crate) fn allows_next(&self) -> bool {
         let state = self.0.lock();
         match state.end {

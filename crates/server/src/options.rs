@@ -87,7 +87,8 @@ pub struct Seat {
     pub service: Service,
     /// The other workers; `None` where there are none to hand connections to.
     pub siblings: Option<Siblings>,
-    /// The file of the access log, where it is open already. Another user's process has opened it, perhaps because this one could not.
+    /// The file of the access log, where it is open already. Another user's process has opened it, perhaps because this
+    /// one could not.
     pub access_file: Option<File>,
 }
 
@@ -280,8 +281,8 @@ fn limit(duration: Duration) -> Millis {
 fn millis(duration: Duration) -> Millis {
     Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }
-/// The peers that may name the client and its scheme. Those on unix sockets may by default, as with Gunicorn: the mode of the
-/// socket has let them in. An operator who says which proxies are trusted says so of them too.
+/// The peers that may name the client and its scheme. Those on unix sockets may by default, as with Gunicorn: the mode
+/// of the socket has let them in. An operator who says which proxies are trusted says so of them too.
 fn trusted(config: &Config) -> AddressSet {
     let set = config.forwarded_allow_ips.clone();
     match config.origins.is_given("forwarded_allow_ips") {

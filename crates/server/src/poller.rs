@@ -1,4 +1,5 @@
-//! The poller of a worker: what it watches, under which tokens, and the descriptors that the driver of the server has watched.
+//! The poller of a worker: what it watches, under which tokens, and the descriptors that the driver of the server has
+//! watched.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};

@@ -1,5 +1,5 @@
-//! The reactor: poller, listeners, connections and deadlines of one worker. One thread at a time turns it; it never runs
-//! the application and never waits for anything but the poller.
+//! The reactor: poller, listeners, connections and deadlines of one worker. One thread at a time turns it; it never
+//! runs the application and never waits for anything but the poller.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -23,8 +23,8 @@ use crate::server::{Shutdown, Watched};
 use crate::timers::{Due, Millis};
 use crate::turn::Turn;
 
-/// How long the end of an exchange may stay unheard, in milliseconds: where the connection lives on, the thread that answered
-/// does not wake the reactor, and the idle time begins when the reactor learns of it.
+/// How long the end of an exchange may stay unheard, in milliseconds: where the connection lives on, the thread that
+/// answered does not wake the reactor, and the idle time begins when the reactor learns of it.
 const UNHEARD: Millis = 1000;
 
 /// Whether a turn may wait for something to happen.
@@ -76,7 +76,8 @@ impl Reactor {
         self.poller.watch(descriptor, what)
     }
 
-    /// Does what is to be done, waiting for it if that is allowed. `free` is how many requests more may be accepted for.
+    /// Does what is to be done, waiting for it if that is allowed. `free` is how many requests more may be accepted
+    /// for.
     pub(crate) fn turn(&mut self, free: u32, patience: Patience) {
         self.turn.dispatcher.turns.fetch_add(1, Ordering::Relaxed);
         self.read_inbox();
@@ -173,7 +174,8 @@ impl Reactor {
             .min()
     }
 
-    /// How long to wait for a deadline: one more millisecond, because the poller rounds down and would come up just before.
+    /// How long to wait for a deadline: one more millisecond, because the poller rounds down and would come up just
+    /// before.
     fn until(&self, deadline: Millis) -> Duration {
         let now = self.turn.clock.millis_at(Instant::now());
         Duration::from_millis(deadline.saturating_sub(now).saturating_add(1))

@@ -1,6 +1,6 @@
 //! Deadlines of connections. Each connection has at most one live entry in the heap; moving a deadline later costs
-//! nothing, because the entry is only looked at when it comes up. A keep-alive connection that is busy moves its deadline
-//! at every request, so this is what makes a timer free on the hot path.
+//! nothing, because the entry is only looked at when it comes up. A keep-alive connection that is busy moves its
+//! deadline at every request, so this is what makes a timer free on the hot path.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,5 +1,5 @@
-//! What the connections of a worker share while one of them moves on: its bounds, the clock, the buffer that all of them are
-//! read into, and what comes of it for others.
+//! What the connections of a worker share while one of them moves on: its bounds, the clock, the buffer that all of
+//! them are read into, and what comes of it for others.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -35,8 +35,8 @@ const LEFT: &[Left] = &[
     },
     Left {
         directory: "crates/proto",
-        vague: 12,
-        wide: 100,
+        vague: 0,
+        wide: 16,
     },
     Left {
         directory: "crates/python",
@@ -45,8 +45,8 @@ const LEFT: &[Left] = &[
     },
     Left {
         directory: "crates/server",
-        vague: 55,
-        wide: 150,
+        vague: 50,
+        wide: 120,
     },
     Left {
         directory: "crates/settings",

@@ -1,5 +1,5 @@
-//! The body of a request: so many bytes, or chunks (RFC 9112, section 7.1). Chunks are read by an automaton, byte by byte but
-//! for their data, which is never copied.
+//! The body of a request: so many bytes, or chunks (RFC 9112, section 7.1). Chunks are read by an automaton, byte by
+//! byte but for their data, which is never copied.
 //!
 //! ```text
 //! chunked-body = *( chunk-size [ chunk-ext ] CRLF chunk-data CRLF ) 1*"0" [ chunk-ext ] CRLF trailer-section CRLF
@@ -82,8 +82,8 @@ enum ExtensionPart {
 /// A chunk size has at most so many digits, which fit into 64 bits.
 const SIZE_DIGITS: u8 = 16;
 
-/// Extensions of one body together. No client uses them; without a bound for the sum, a byte of data could be made to cost
-/// thousands of bytes of reading (CVE-2023-39326).
+/// Extensions of one body together. No client uses them; without a bound for the sum, a byte of data could be made to
+/// cost thousands of bytes of reading (CVE-2023-39326).
 const EXTENSION_BYTES: usize = 16 << 10;
 
 impl BodyDecoder {

@@ -1,11 +1,12 @@
-//! The answer to a request that could not be served: a small page in the shape of Gunicorn's, which people's probes match.
+//! The answer to a request that could not be served: a small page in the shape of Gunicorn's, which people's probes
+//! match.
 
 use super::response::{Additions, append_content_length};
 use crate::status::reason_phrase;
 
-/// Appends a whole response that says which rule was broken, and closes the connection. Returns how many bytes of it are
-/// the body, so that an answer to HEAD can leave them off. With 503 the client is asked to come again in a second (RFC 9110,
-/// section 10.2.3): what is full now is soon not.
+/// Appends a whole response that says which rule was broken, and closes the connection. Returns how many bytes of it
+/// are the body, so that an answer to HEAD can leave them off. With 503 the client is asked to come again in a second
+/// (RFC 9110, section 10.2.3): what is full now is soon not.
 pub fn encode_error(status: u16, rule: &str, added: Additions<'_>, out: &mut Vec<u8>) -> usize {
     let reason = reason_phrase(status);
     let page = page(reason, rule);

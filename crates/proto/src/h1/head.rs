@@ -1,4 +1,5 @@
-//! Reads request heads of HTTP/1: finds the parts of a head in the bytes, and which rule a head breaks that is not clean.
+//! Reads request heads of HTTP/1: finds the parts of a head in the bytes, and which rule a head breaks that is not
+//! clean.
 
 use super::request_line::parse_request_line;
 use super::tolerance::straighten;
@@ -10,8 +11,8 @@ use crate::violation::Violation;
 
 /// Reads a request head at the beginning of `input`.
 ///
-/// `Ok(None)` asks for more bytes; otherwise the request comes with the number of bytes that it took. This starts anew at
-/// every call, which suits a caller that mostly holds whole heads; one that holds a part keeps a [`HeadParser`].
+/// `Ok(None)` asks for more bytes; otherwise the request comes with the number of bytes that it took. This starts anew
+/// at every call, which suits a caller that mostly holds whole heads; one that holds a part keeps a [`HeadParser`].
 ///
 /// # Errors
 /// The first rule that the head breaks, however little of it has arrived.
@@ -26,8 +27,9 @@ pub struct HeadParser {
 }
 
 impl HeadParser {
-    /// Reads a request head at the beginning of `input`, which has to begin where it began at the last call that returned
-    /// `Ok(None)`, with more bytes at its end. After any other result the parser is ready for the next request.
+    /// Reads a request head at the beginning of `input`, which has to begin where it began at the last call that
+    /// returned `Ok(None)`, with more bytes at its end. After any other result the parser is ready for the next
+    /// request.
     ///
     /// # Errors
     /// The first rule that the head breaks, however little of it has arrived.
@@ -76,8 +78,8 @@ impl HeadParser {
 /// Fields that are parsed without asking for memory. Browsers send 10 to 20; a request with more costs one allocation.
 const INLINE_FIELDS: usize = 32;
 
-/// The short way, for a head that arrived whole and breaks no rule of its lines. `None` says that this is not such a head,
-/// never why: the walk finds that out, in the order of the lines.
+/// The short way, for a head that arrived whole and breaks no rule of its lines. `None` says that this is not such a
+/// head, never why: the walk finds that out, in the order of the lines.
 fn parse_at_once(
     input: &[u8],
     limits: &Limits,
@@ -149,8 +151,8 @@ fn assemble(
         Ok(httparse::Status::Complete((_, headers))) => {
             request.fill(head, request_line, line.len(), headers, limits)
         }
-        // No line is known that the walk accepts and httparse does not: the fuzzer asserts it. Should there be one, it is
-        // refused.
+        // No line is known that the walk accepts and httparse does not: the fuzzer asserts it. Should there be one, it
+        // is refused.
         _ => Err(Violation::FieldName),
     }
 }

@@ -1,4 +1,5 @@
-//! What an application can do wrong with a response head. These become log lines, so they quote what the application gave.
+//! What an application can do wrong with a response head. These become log lines, so they quote what the application
+//! gave.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! HTTP/1.1 and HTTP/1.0 (RFC 9110 and RFC 9112): request heads, request bodies and response heads.
 //!
-//! Ambiguity is always an error here. A server that guesses what a peer meant is one half of a request smuggling attack;
-//! the other half is a proxy that guessed differently.
+//! Ambiguity is always an error here. A server that guesses what a peer meant is one half of a request smuggling
+//! attack; the other half is a proxy that guessed differently.
 
 mod chunked;
 mod error_page;

@@ -7,8 +7,8 @@ use crate::violation::Violation;
 
 /// Judges the content of a request line, without its CRLF.
 ///
-/// The version comes first: what a line of another protocol contains cannot be judged by our grammar, and the preface of
-/// HTTP/2 deserves its 505.
+/// The version comes first: what a line of another protocol contains cannot be judged by our grammar, and the preface
+/// of HTTP/2 deserves its 505.
 pub(crate) fn parse_request_line(line: &[u8], limits: &Limits) -> Result<RequestLine, Violation> {
     let first = line
         .iter()

@@ -58,7 +58,7 @@ fn append_field(name: &str, value: &[u8], out: &mut Vec<u8>) {
 /// How the body of a response is delimited (RFC 9112, section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseFraming {
-    /// No byte may follow the head, whatever the application gives.
+    /// No byte may follow the head, even where the application gives some.
     NoBody,
     /// Exactly so many bytes follow.
     Length(u64),
@@ -230,8 +230,8 @@ pub fn encode_chunk(data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the line that begins a chunk of so many bytes, which are sent by other means (`writev`, `sendfile`) and followed
-/// by CRLF. Must not be called with 0, which would end the body.
+/// Appends the line that begins a chunk of so many bytes, which are sent by other means (`writev`, `sendfile`) and
+/// followed by CRLF. Must not be called with 0, which would end the body.
 pub fn encode_chunk_size(size: u64, out: &mut Vec<u8>) {
     let digits = (u64::BITS - size.leading_zeros()).div_ceil(4).max(1);
     for place in (0..digits).rev() {

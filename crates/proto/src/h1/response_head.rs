@@ -1,4 +1,5 @@
-//! The head of a response as the application states it: checked as it is stated, and kept in the form in which it goes out.
+//! The head of a response as the application states it: checked as it is stated, and kept in the form in which it goes
+//! out.
 
 use std::ops::Range;
 
@@ -6,7 +7,8 @@ use super::misuse::{Misuse, quote};
 use crate::fields::{FieldSpan, Span, is_field_content, is_token, list_elements, trim_blanks};
 use crate::framing::parse_length;
 
-/// The memory for fields that is asked for at once, instead of piece by piece: that of the responses of most applications.
+/// The memory for fields that is asked for at once, instead of piece by piece: that of the responses of most
+/// applications.
 const USUAL_FIELDS: usize = 8;
 /// The same for their bytes.
 const USUAL_BYTES: usize = 256;

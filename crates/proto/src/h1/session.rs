@@ -1,10 +1,11 @@
-//! One connection of HTTP/1, without its socket and its clock: what may be read and written when, what follows the end of an
-//! exchange, and when something is overdue. Every transition of a connection is in this file.
+//! One connection of HTTP/1, without its socket and its clock: what may be read and written when, what follows the end
+//! of an exchange, and when something is overdue. Every transition of a connection is in this file.
 //!
-//! The connection has two sides. The caller feeds what it reads to [`Session::hear`], says [`Session::begin`] when it makes an
-//! exchange of a request, and [`Session::over`] when the exchange is over; [`Session::sent`] and [`Session::took`] tell what
-//! became of bytes that the client did not take at once. Bodies go to the caller piece by piece: whether it collects them
-//! before it begins the exchange or begins at once and passes them on is its own choice.
+//! The connection has two sides. The caller feeds what it reads to [`Session::hear`], says [`Session::begin`] when it
+//! makes an exchange of a request, and [`Session::over`] when the exchange is over; [`Session::sent`] and
+//! [`Session::took`] tell what became of bytes that the client did not take at once. Bodies go to the caller piece by
+//! piece: whether it collects them before it begins the exchange or begins at once and passes them on is its own
+//! choice.
 
 use super::chunked::BodyDecoder;
 use super::head::HeadParser;
@@ -20,8 +21,9 @@ pub type Millis = u64;
 /// No time-out.
 pub const NEVER: Millis = Millis::MAX;
 
-/// What of a body may still be to come when its request has been answered, so that it is read and dropped and the connection
-/// is kept. More costs the client and the network more than a new connection. The bound is that of Go's server.
+/// What of a body may still be to come when its request has been answered, so that it is read and dropped and the
+/// connection is kept. More costs the client and the network more than a new connection. The bound is that of Go's
+/// server.
 pub const DISCARDED: u64 = 256 * 1024;
 
 /// How long what a client sends after its last answer is read and dropped. Gunicorn's value.
@@ -84,8 +86,8 @@ enum Reading {
     Complete,
     /// The rest of a body whose request has been answered; the next request stands behind it.
     Unwanted(IncomingBody),
-    /// Nothing that the client sends matters any more, or can be understood. It is read and dropped, so that the answer is not
-    /// destroyed by a reset (RFC 9112, section 9.6).
+    /// Nothing that the client sends matters any more, or can be understood. It is read and dropped, so that the answer
+    /// is not destroyed by a reset (RFC 9112, section 9.6).
     Discarding,
     /// The client has ended its side, within a body or after everything.
     Ended,
@@ -143,8 +145,8 @@ enum Permission {
 /// What became of bytes that were read.
 #[derive(Debug)]
 pub struct Heard<'a> {
-    /// How many of them were used. Those that were not are to be presented again, with more behind them: part of a head, or a
-    /// request that comes after the present one.
+    /// How many of them were used. Those that were not are to be presented again, with more behind them: part of a
+    /// head, or a request that comes after the present one.
     pub consumed: usize,
     /// What they brought.
     pub event: Arrival<'a>,
@@ -230,8 +232,8 @@ impl Session {
         }
     }
 
-    /// A connection of which only the end is left: what waits for the client is sent, and what it still sends is dropped. The
-    /// caller says [`Session::sent`] when nothing waits.
+    /// A connection of which only the end is left: what waits for the client is sent, and what it still sends is
+    /// dropped. The caller says [`Session::sent`] when nothing waits.
     #[must_use]
     pub fn ending() -> Self {
         Self {
@@ -386,14 +388,14 @@ impl Session {
         }
     }
 
-    /// The request is not served, whatever it is: nothing that follows it is read as HTTP.
+    /// The request is not served: nothing that follows it is read as HTTP.
     pub fn refuse(&mut self) {
         self.reading = Reading::Discarding;
         self.read_by = NEVER;
     }
 
-    /// The interim response that permits the client to send the body that it announced, if it waits for that; once. A client that
-    /// has begun to send does not (RFC 9110, section 10.1.1).
+    /// The interim response that permits the client to send the body that it announced, if it waits for that; once. A
+    /// client that has begun to send does not (RFC 9110, section 10.1.1).
     pub fn permit_body(&mut self) -> Option<&'static [u8]> {
         match &mut self.reading {
             Reading::Body(body) if body.permission == Permission::Awaited => {
@@ -540,8 +542,8 @@ impl Session {
         }
     }
 
-    /// The connection is broken while a request is being answered: nothing can be read any more, and the end of the exchange is
-    /// the end of the connection.
+    /// The connection is broken while a request is being answered: nothing can be read any more, and the end of the
+    /// exchange is the end of the connection.
     pub fn lose(&mut self) {
         self.reading = Reading::Ended;
         self.read_by = NEVER;

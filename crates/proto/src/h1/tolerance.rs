@@ -1,6 +1,6 @@
-//! The two licences over field lines, folding and blanks before the colon, and how a head that used them is put straight
-//! before anybody reads it. Neither holds for a field that frames or routes the message: a reader that does not know the
-//! licence would see another request there, which is how requests are smuggled.
+//! The two licences over field lines, folding and blanks before the colon, and how a head that used them is put
+//! straight before anybody reads it. Neither holds for a field that frames or routes the message: a reader that does
+//! not know the licence would see another request there, which is how requests are smuggled.
 
 use std::borrow::Cow;
 
@@ -57,9 +57,9 @@ pub(super) fn read_fold(line: &[u8]) -> Result<(), Violation> {
     check_value(line)
 }
 
-/// The head with every field on one line and no blank before a colon. "A server [...] MUST either reject the message [...]
-/// or replace each received obs-fold with one or more SP octets prior to interpreting the field value" (RFC 9112, section
-/// 5.2). Every line of `head` has been judged.
+/// The head with every field on one line and no blank before a colon. "A server [...] MUST either reject the message
+/// [...] or replace each received obs-fold with one or more SP octets prior to interpreting the field value" (RFC 9112,
+/// section 5.2). Every line of `head` has been judged.
 pub(super) fn straighten<'a>(head: &'a [u8], limits: &Limits) -> Cow<'a, [u8]> {
     if !limits.obsolete_folding && !limits.space_before_colon {
         return Cow::Borrowed(head);

@@ -1,5 +1,5 @@
-//! Trailer fields: collected after the last chunk, judged like fields, and refused where they would change what was said
-//! before.
+//! Trailer fields: collected after the last chunk, judged like fields, and refused where they would change what was
+//! said before.
 
 use super::misuse::{Misuse, quote};
 use crate::fields::{FieldSpan, Span, is_field_content, is_token, split_field, trim_blanks};
@@ -23,8 +23,8 @@ pub(super) enum Section {
     Ended,
 }
 
-/// Fields that decide, before the body is read, where a message ends, whom it is for, who sends it or what its body means. One
-/// reader would act on them in a trailer and another would not, so a peer that sends them there is refused.
+/// Fields that decide, before the body is read, where a message ends, whom it is for, who sends it or what its body
+/// means. One reader would act on them in a trailer and another would not, so a peer that sends them there is refused.
 const REFUSED: &[&str] = &[
     // framing, and whose the bytes behind the message are
     "connection",
@@ -55,8 +55,8 @@ const REFUSED: &[&str] = &[
     "content-type",
 ];
 
-/// Further fields that a sender must not put into a trailer (RFC 9110, section 6.5.1). From a peer they are accepted: they say
-/// nothing there, and the application does not see trailers.
+/// Further fields that a sender must not put into a trailer (RFC 9110, section 6.5.1). From a peer they are accepted:
+/// they say nothing there, and the application does not see trailers.
 const UNSENT: &[&str] = &[
     "keep-alive",
     "te",

@@ -1,8 +1,8 @@
 //! The walk over the lines of a head that is not complete yet, or not clean.
 //!
-//! It remembers how far it came, so a head that arrives byte by byte is read once, not once a byte; it holds the limits also
-//! against the unfinished line; and it decides which rule counts when several are broken: that of the first line that breaks
-//! one. The verdict is therefore the same however the bytes were cut.
+//! It remembers how far it came, so a head that arrives byte by byte is read once, not once a byte; it holds the limits
+//! also against the unfinished line; and it decides which rule counts when several are broken: that of the first line
+//! that breaks one. The verdict is therefore the same however the bytes were cut.
 
 use super::request_line::parse_request_line;
 use super::tolerance::{continues, read_field, read_fold};

@@ -81,7 +81,8 @@ impl Deflater {
     }
 }
 
-/// Compresses and flushes, without the tail. `None` when the library fails, which it does only on a state that is broken.
+/// Compresses and flushes, without the tail. `None` when the library fails, which it does only on a state that is
+/// broken.
 fn run(engine: &mut Compress, message: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let mut rest = message;
     loop {

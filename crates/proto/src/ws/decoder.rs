@@ -101,8 +101,8 @@ impl Decoder {
         }
     }
 
-    /// Takes bytes up to the end of the first event among them. The caller goes on with `input[consumed..]` until nothing
-    /// is left. After a close frame everything is taken and ignored.
+    /// Takes bytes up to the end of the first event among them. The caller goes on with `input[consumed..]` until
+    /// nothing is left. After a close frame everything is taken and ignored.
     ///
     /// # Errors
     /// The rule that the client breaks; the same again at every later call.

@@ -1,4 +1,5 @@
-//! The parameters of permessage-deflate: what a client offers, what we want, what comes of both (RFC 7692, section 7.1).
+//! The parameters of permessage-deflate: what a client offers, what we want, what comes of both (RFC 7692, section
+//! 7.1).
 
 use std::fmt;
 
@@ -111,8 +112,8 @@ struct Offer {
 }
 
 impl Offer {
-    /// `None` says that the offer has to be declined: a parameter is unknown, stands there twice, or has a value that it
-    /// cannot have (RFC 7692, section 7.1).
+    /// `None` says that the offer has to be declined: a parameter is unknown, stands there twice, or has a value that
+    /// it cannot have (RFC 7692, section 7.1).
     fn parse(extension: &Extension) -> Option<Self> {
         let mut offer = Self::default();
         for (name, value) in &extension.parameters {

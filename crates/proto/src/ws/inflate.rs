@@ -7,7 +7,7 @@ use super::violation::FrameViolation;
 /// What the sender has cut off the end of the compressed message.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// The window is always the largest: zlib-rs asks for 32 KiB whatever the size, and a large window reads what was
+/// The window is always the largest: zlib-rs asks for 32 KiB for any size, and a large window reads what was
 /// written with a small one.
 const WINDOW_BITS: u8 = 15;
 

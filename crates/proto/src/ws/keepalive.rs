@@ -14,8 +14,8 @@ pub struct Timing {
 }
 
 impl Default for Timing {
-    /// 20 seconds each for pings, as Python's WebSocket servers do it: well below the 60 seconds after which proxies cut
-    /// silent connections. 10 seconds for closing, in which a peer can still read what was sent before.
+    /// 20 seconds each for pings, as Python's WebSocket servers do it: well below the 60 seconds after which proxies
+    /// cut silent connections. 10 seconds for closing, in which a peer can still read what was sent before.
     fn default() -> Self {
         Self {
             ping_interval: Duration::from_secs(20),

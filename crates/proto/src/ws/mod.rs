@@ -1,11 +1,12 @@
 //! WebSocket (RFC 6455) with compression of messages (permessage-deflate, RFC 7692), the server's side.
 //!
-//! [`handshake::judge`] reads the opening handshake from a request and encodes the answer. After it, a [`WebSocketSession`] owns
-//! the conversation: it turns bytes into messages and messages into bytes, answers pings, sends its own, and closes in
-//! both directions. It is made of a [`Decoder`] and an [`Encoder`], which can be used without it.
+//! [`handshake::judge`] reads the opening handshake from a request and encodes the answer. After it, a
+//! [`WebSocketSession`] owns the conversation: it turns bytes into messages and messages into bytes, answers pings,
+//! sends its own, and closes in both directions. It is made of a [`Decoder`] and an [`Encoder`], which can be used
+//! without it.
 //!
-//! Nothing is kept for a connection that is idle but the few words of these structures: buffers exist while a message is
-//! on its way, and the states of compression from the first compressed message on.
+//! Nothing is kept for a connection that is idle but the few words of these structures: buffers exist while a message
+//! is on its way, and the states of compression from the first compressed message on.
 
 mod close;
 mod compress;

@@ -1,4 +1,5 @@
-//! Every way in which an opening handshake can be wrong, each with the HTTP answer it gets. The sentences echo no input.
+//! Every way in which an opening handshake can be wrong, each with the HTTP answer it gets. The sentences echo no
+//! input.
 
 use crate::h1::{Additions, encode_error};
 use crate::rules::rules;

@@ -27,8 +27,8 @@ const NO_CODE: u16 = 1005;
 /// What an application is told when there was no close frame (RFC 6455, section 7.4.1).
 const ABNORMAL_CODE: u16 = 1006;
 
-/// One WebSocket, without its socket and its clock. Times are those of the caller's clock, counted from any moment; what
-/// has to be sent is appended to the `out` of each call.
+/// One WebSocket, without its socket and its clock. Times are those of the caller's clock, counted from any moment;
+/// what has to be sent is appended to the `out` of each call.
 ///
 /// The answers to a peer are never longer than what it sent, one close frame aside. A caller bounds what it holds for a
 /// peer that does not read by not receiving from it, with [`WebSocketSession::pause`].
@@ -135,7 +135,8 @@ pub struct Received {
 }
 
 impl WebSocketSession {
-    /// A WebSocket whose handshake is done, for messages of at most so many bytes, with the extension that was negotiated.
+    /// A WebSocket whose handshake is done, for messages of at most so many bytes, with the extension that was
+    /// negotiated.
     #[must_use]
     pub fn new(
         message_bytes: usize,
@@ -151,17 +152,18 @@ impl WebSocketSession {
         }
     }
 
-    /// Takes bytes of the peer, up to the end of the first thing among them that concerns the application. The caller goes
-    /// on with `input[consumed..]` until nothing is left. When the session is over, everything is taken and ignored.
+    /// Takes bytes of the peer, up to the end of the first thing among them that concerns the application. The caller
+    /// goes on with `input[consumed..]` until nothing is left. When the session is over, everything is taken and
+    /// ignored.
     pub fn receive(&mut self, input: &[u8], out: &mut Vec<u8>) -> Received {
         let received = self.hear(input, out);
         self.part(out);
         received
     }
 
-    /// As [`WebSocketSession::receive`], but where the peer has ended it our close frame is left to [`WebSocketSession::part`]: until then
-    /// the application can answer the messages that came before ("an endpoint MAY delay sending a Close frame until its
-    /// current message is sent", RFC 6455, section 5.5.1).
+    /// As [`WebSocketSession::receive`], but where the peer has ended it our close frame is left to
+    /// [`WebSocketSession::part`]: until then the application can answer the messages that came before ("an endpoint
+    /// MAY delay sending a Close frame until its current message is sent", RFC 6455, section 5.5.1).
     pub fn hear(&mut self, input: &[u8], out: &mut Vec<u8>) -> Received {
         if let SessionState::Open(keepalive) = &mut self.state
             && !input.is_empty()
@@ -246,7 +248,7 @@ impl WebSocketSession {
         }
     }
 
-    /// Makes it over. What the application has closed itself was closed by it, whatever came after.
+    /// Makes it over. What the application has closed itself was closed by it; what came after changes nothing.
     fn end(&mut self, by: Ended) -> Option<Closure> {
         match std::mem::replace(&mut self.state, SessionState::Over(by)) {
             SessionState::Closing { code, reason, .. } => {
@@ -272,7 +274,8 @@ impl WebSocketSession {
     /// Sends a text message.
     ///
     /// # Errors
-    /// [`SendError::Disconnected`] when the peer has ended it, [`WebSocketMisuse::AfterClose`] when the application has.
+    /// [`SendError::Disconnected`] when the peer has ended it, [`WebSocketMisuse::AfterClose`] when the application
+    /// has.
     pub fn send_text(&mut self, text: &str, out: &mut Vec<u8>) -> Result<(), SendError> {
         self.check_open()?;
         self.encoder.text(text, out);
@@ -282,18 +285,20 @@ impl WebSocketSession {
     /// Sends a binary message.
     ///
     /// # Errors
-    /// [`SendError::Disconnected`] when the peer has ended it, [`WebSocketMisuse::AfterClose`] when the application has.
+    /// [`SendError::Disconnected`] when the peer has ended it, [`WebSocketMisuse::AfterClose`] when the application
+    /// has.
     pub fn send_binary(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
         self.check_open()?;
         self.encoder.binary(data, out);
         Ok(())
     }
 
-    /// Sends a close frame, and waits for the peer's, unless that has come: the peer's code is then the one that counts.
+    /// Sends a close frame, and waits for the peer's, unless that has come: the peer's code is then the one that
+    /// counts.
     ///
     /// # Errors
-    /// [`SendError::Disconnected`] when the peer has ended it, a [`WebSocketMisuse`] when the application has, or when the code or
-    /// the reason cannot be sent.
+    /// [`SendError::Disconnected`] when the peer has ended it, a [`WebSocketMisuse`] when the application has, or when
+    /// the code or the reason cannot be sent.
     pub fn close(
         &mut self,
         code: u16,
@@ -379,8 +384,8 @@ impl WebSocketSession {
         }
     }
 
-    /// Does what is due: sends a ping, or gives up. Called too early it does nothing. Says how the WebSocket ended, if it
-    /// did.
+    /// Does what is due: sends a ping, or gives up. Called too early it does nothing. Says how the WebSocket ended, if
+    /// it did.
     pub fn handle_timeout(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Closure> {
         let due = match &mut self.state {
             SessionState::Open(keepalive) => keepalive.handle_timeout(&self.timing, now),
@@ -420,7 +425,8 @@ impl WebSocketSession {
         matches!(self.state, SessionState::Open(_))
     }
 
-    /// Whether the peer has ended it and our close frame waits for [`WebSocketSession::part`]. Messages can still be sent.
+    /// Whether the peer has ended it and our close frame waits for [`WebSocketSession::part`]. Messages can still be
+    /// sent.
     #[must_use]
     pub fn is_parting(&self) -> bool {
         matches!(self.state, SessionState::Parting { .. })

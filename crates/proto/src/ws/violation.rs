@@ -1,5 +1,5 @@
-//! Every way in which a peer can break the WebSocket protocol, each with the close code that it gets. The sentences echo
-//! no input.
+//! Every way in which a peer can break the WebSocket protocol, each with the close code that it gets. The sentences
+//! echo no input.
 
 use crate::rules::rules;
 

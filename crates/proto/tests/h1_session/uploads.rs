@@ -91,7 +91,7 @@ fn a_body_that_is_refused_while_it_is_passed_on_ends_the_connection_with_the_ans
     driver.hear(b"zz");
     assert_eq!(driver.refused, Some("ChunkSize"));
     assert!(!driver.session.may_read() && driver.session.is_answering());
-    // Whatever the answer says of the connection: nothing more can be understood.
+    // Even where the answer keeps the connection, nothing more can be understood.
     assert_eq!(driver.over(ExchangeEnd::KeepAlive), Action::Shut);
 }
 
