@@ -93,7 +93,7 @@ def check_seen(reply: Reply, vector: Vector, method: str, target: str, version: 
 def test_incomplete_vectors_are_waited_for(serve: Serve) -> None:
     """No answer but the 408 of the timeout; all of them at the same time."""
     times = ("--header-timeout", "2", "--body-timeout", "2")
-    server = serve("mirror", *times, kind="sync")
+    server = serve("mirror", *times, "--limit-request-body", "0", kind="sync")
     with ExitStack() as stack:
         wires = [(each, stack.enter_context(server.connect())) for each in INCOMPLETE]
         for vector, wire in wires:

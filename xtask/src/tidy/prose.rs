@@ -36,7 +36,7 @@ const LEFT: &[Left] = &[
     Left {
         directory: "crates/proto",
         vague: 0,
-        wide: 16,
+        wide: 18,
     },
     Left {
         directory: "crates/python",
