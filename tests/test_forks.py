@@ -23,8 +23,9 @@ SERVED = {
     "asyncio": ("forking_lab:asgi", "-k", "asgi", "--asgi-loop", "asyncio"),
 }
 
-#: Requests that two workers have at the same time when both of them have some.
-PLACES = {"sync": 2, "gthread": 8, "uvloop": 8, "asyncio": 8}
+#: Requests that two workers have at the same time when both of them have some. Beside an event loop each holds a thread
+#: of its executor, which has a few.
+PLACES = {"sync": 2, "gthread": 8, "uvloop": 4, "asyncio": 4}
 
 #: What a child does, and how it ends: the exit code that its parent collects, signals as negative numbers.
 ENDS = {

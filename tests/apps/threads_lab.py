@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import ctypes
 import faulthandler
 import functools
 import json
@@ -65,6 +66,16 @@ def faults_blocked_anywhere() -> str:
     return json.dumps(wrong)
 
 
+def stack_kib() -> str:
+    """The size of the calling thread's stack."""
+    libc, attributes = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    libc.pthread_self.restype = ctypes.c_ulong
+    assert libc.pthread_getattr_np(ctypes.c_ulong(libc.pthread_self()), attributes) == 0
+    start, size = ctypes.c_void_p(), ctypes.c_size_t()
+    assert libc.pthread_attr_getstack(attributes, ctypes.byref(start), ctypes.byref(size)) == 0
+    return str(size.value // 1024)
+
+
 def partials(depth: int) -> int:
     return 0 if depth == 0 else functools.partial(partials, depth - 1)()
 
@@ -83,8 +94,6 @@ def recurse(depth: str) -> str:
 
 def crash() -> str:
     os.kill(os.getpid(), 0)
-    import ctypes
-
     return ctypes.string_at(0).decode()
 
 
@@ -114,6 +123,7 @@ WAYS: dict[str, Callable[..., str]] = {
     "describe": describe,
     "faults": faults_blocked_anywhere,
     "recurse": recurse,
+    "stack": stack_kib,
     "crash": crash,
     "thread": start_thread,
     "executor": start_executor,

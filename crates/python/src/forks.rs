@@ -117,7 +117,8 @@ pub(crate) fn empty_in_children(event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
                 queue.call_method0("clear")?;
             }
         }
-        Ok(())
+        // Where the fork was in a callback of the loop, the loop ends with it.
+        event_loop.call_method0("stop").map(drop)
     })
 }
 

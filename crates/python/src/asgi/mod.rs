@@ -53,6 +53,7 @@ impl AsgiGateway {
         let module = py.import("oxicorn.asgi")?;
         functions::mark(&module)?;
         let event_loop = module.call_method1("new_loop", (config.asgi_loop.name(),))?;
+        crate::forks::empty_in_children(&event_loop)?;
         let application = module.call_method1("single_callable", (application,))?;
         let lifespan = module
             .getattr("Lifespan")?

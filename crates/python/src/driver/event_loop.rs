@@ -226,7 +226,6 @@ pub(super) fn run(
     watchdog.map_err(|error| no_thread(&error))?;
     ready.notify();
     let event_loop = gateway.event_loop(py);
-    forks::empty_in_children(event_loop)?;
     let turn = turner.getattr("turn")?;
     let poller = server.with_poller(|poller| poller.as_raw_fd());
     py.import("oxicorn.asgi")?
