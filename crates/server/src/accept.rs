@@ -264,6 +264,10 @@ impl Reactor {
     }
 
     fn welcome(&mut self, socket: Socket, ends: io::Result<Ends>) {
+        if sys::socket::is_gone(socket.as_fd()) {
+            log::debug!("a client left before it was accepted");
+            return;
+        }
         let ends = match ends {
             Ok(ends) => Arc::new(ends),
             Err(error) => {

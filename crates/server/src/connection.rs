@@ -284,6 +284,7 @@ impl Connection {
             Outcome::Hijacked => return Fate::Detached,
             // Its own state says what is to be done.
             Outcome::Upgraded => return Fate::Open,
+            _ if self.link.is_cut() => return Fate::Closed,
             Outcome::KeepAlive => ExchangeEnd::KeepAlive,
             Outcome::Close => ExchangeEnd::Close,
         };
@@ -324,7 +325,7 @@ impl Connection {
         {
             turn.events.push(Event::Gone(self.exchange));
         }
-        self.link.give_up(SinkError::Disconnected);
+        self.link.end();
     }
 
     /// Sets the deadline to what the protocol says. To be called after everything that moves the connection on.

@@ -672,9 +672,9 @@ impl Connection {
         let Codec::H1(http) = &mut self.codec else {
             return Fate::Open;
         };
+        self.link.cut(SinkError::TimedOut);
         if http.session.is_answering() {
             // The thread that streams to it is told; it ends the exchange.
-            self.link.give_up(SinkError::TimedOut);
             http.session.lose();
             self.tell_gone(turn);
             return Fate::Open;

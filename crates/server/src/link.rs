@@ -47,6 +47,8 @@ struct Outgoing {
     blocked: bool,
     /// The reactor has been told that something waits here, and has not found the backlog empty since.
     told: bool,
+    /// What was sent must not look whole: the connection ends with a reset.
+    cut: bool,
     /// How often something was sent: tells whether anything was since an earlier look.
     taken: u64,
     /// A stream that does not wait wants to be told when there is room.
@@ -390,6 +392,30 @@ impl Link {
     /// Ends both directions at once, whoever holds the connection. Errors do not matter: the connection is over either way.
     pub(crate) fn shut(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Gives the connection up, and has it end with a reset: a clean end would make an answer look whole that is delimited by
+    /// it (RFC 9112, section 8), and leave the bytes to the kernel that the client does not take.
+    pub(crate) fn cut(&self, error: SinkError) {
+        let mut out = self.out.lock();
+        out.cut = true;
+        out.give_up(error);
+        drop(out);
+        self.drained.notify_all();
+    }
+
+    /// Whether the connection is to end with a reset.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.out.lock().cut
+    }
+
+    /// Gives the connection up and ends it, whatever other process holds the socket. Errors do not matter: it is over.
+    pub(crate) fn end(&self) {
+        self.give_up(SinkError::Disconnected);
+        let _ = match self.is_cut() {
+            true => sys::socket::reset(self.socket.as_fd()),
+            false => sys::socket::shut_down(self.socket.as_fd()),
+        };
     }
 
     /// The client is told that nothing more will come. Errors do not matter: the connection is over either way.

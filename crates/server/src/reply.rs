@@ -488,6 +488,9 @@ impl Reply {
 
     /// Breaks the response off, so that the client can tell.
     pub fn abort(&mut self) {
+        if self.state == State::Streaming(Remaining::Unknown) && !self.sink.is_chunked() {
+            self.sink.link().cut(SinkError::Disconnected);
+        }
         if matches!(
             self.state,
             State::Unstarted | State::Stated { .. } | State::Streaming(_)

@@ -196,7 +196,7 @@ impl Connection {
             if self.link.has_pending() {
                 let before = std::mem::replace(&mut self.unsent, self.link.unsent());
                 if self.unsent >= before {
-                    self.link.give_up(SinkError::TimedOut);
+                    self.link.cut(SinkError::TimedOut);
                     return Fate::Closed;
                 }
                 upgraded.send_by = turn.now().saturating_add(turn.settings.send_timeout);

@@ -250,9 +250,10 @@ fn a_response_that_outruns_its_client_waits_for_room() {
                 if exchange.reply.push(&[b'x'; CHUNK]).unwrap() == Room::Full {
                     tell.send(sent).unwrap();
                     open.insert(id, (exchange, sent));
-                    break;
+                    return;
                 }
             }
+            exchange.reply.finish().unwrap();
         }
     });
     let mut stream = double.connect();

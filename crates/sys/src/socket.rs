@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown, SocketFlags, sockopt};
 
@@ -34,6 +35,19 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Whether the peer has reset the connection, or a Unix socket's has closed it. One that has only ended its own side still
+/// takes what is sent.
+#[must_use]
+pub fn is_gone(socket: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
+    let at_once = Timespec::default();
+    let found = rustix::event::poll(&mut polled, Some(&at_once));
+    matches!(found, Ok(1))
+        && polled[0]
+            .revents()
+            .intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
 /// Has the last close of the socket reset the connection and drop what the kernel still holds for the peer (`SO_LINGER` of
@@ -102,6 +116,18 @@ mod tests {
         client.write_all(b"abc").expect("write");
         crate::poll::readable([socket.as_fd()], None).expect("poll");
         assert_eq!(receive(socket.as_fd(), &mut buffer).expect("read"), 3);
+    }
+
+    #[test]
+    fn a_peer_that_reset_is_gone_and_one_that_ended_its_side_is_not() {
+        let (client, socket) = pair();
+        assert!(!is_gone(socket.as_fd()));
+        client.shutdown(std::net::Shutdown::Write).expect("shut");
+        crate::poll::readable([socket.as_fd()], None).expect("poll");
+        assert!(!is_gone(socket.as_fd()));
+        reset_at_close(&client).expect("set");
+        drop(client);
+        assert!(is_gone(socket.as_fd()));
     }
 
     #[test]
