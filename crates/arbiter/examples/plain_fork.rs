@@ -1,5 +1,5 @@
-//! The arbiter without Python: a host whose workers answer one-line commands. It shows what a [`Host`] has to do, and the
-//! tests in `tests/` drive it from outside.
+//! The arbiter without Python: a host whose workers answer one-line commands. It shows what a [`Host`] has to do, and
+//! the tests in `tests/` drive it from outside.
 //!
 //! `plain_fork BEHAVIOUR [Gunicorn's options]`, where BEHAVIOUR is a file that every worker reads when it boots:
 //! `serve`, `exit CODE` or `hang`. More options may stand in `BEHAVIOUR.args`, which HUP reads again. A worker answers

@@ -37,8 +37,8 @@ const PARENT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs a server: binds, forks the workers, looks after them until a signal stops it.
 ///
-/// It returns in several processes, once in each: see [`Outcome`]. The configuration's directory must be the current one,
-/// and its environment set.
+/// It returns in several processes, once in each: see [`Outcome`]. The configuration's directory must be the current
+/// one, and its environment set.
 pub fn run(config: Config, host: &mut dyn Host) -> Outcome {
     let errorlog = config.errorlog.clone();
     let started = match start::start(config, host) {

@@ -23,8 +23,8 @@ impl Failure {
         self
     }
 
-    /// Tells the operator: on standard error, where the answer to a command is expected, and in the error log if that is a
-    /// file.
+    /// Tells the operator: on standard error, where the answer to a command is expected, and in the error log if that
+    /// is a file.
     pub(crate) fn report(&self, errorlog: &str) {
         // If standard error is closed, there is no other place for the message.
         let text = self.to_string();

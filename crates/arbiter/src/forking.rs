@@ -1,5 +1,5 @@
-//! The driver's forks: workers, and the master that an upgrade starts. Everything here runs on both sides of `fork`, so it
-//! says at each step which process it is in.
+//! The driver's forks: workers, and the master that an upgrade starts. Everything here runs on both sides of `fork`, so
+//! it says at each step which process it is in.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;

@@ -18,15 +18,16 @@ pub trait Host {
     /// Reads the sources of the configuration again (HUP). The error is a sentence for the log.
     fn load_config(&mut self) -> Result<Config, String>;
 
-    /// Forgets what [`Host::load_config`] read last and goes back to the configuration before it, because something that
-    /// it names is not there, or the workers that were to run with it did not boot. Called once for each configuration
-    /// that was read since the last [`Host::settle_config`], the last one first.
+    /// Forgets what [`Host::load_config`] read last and goes back to the configuration before it, because something
+    /// that it names is not there, or the workers that were to run with it did not boot. Called once for each
+    /// configuration that was read since the last [`Host::settle_config`], the last one first.
     fn abandon_config(&mut self) {}
 
     /// Workers serve with the configuration that was read last: there is no way back to those before it.
     fn settle_config(&mut self) {}
 
-    /// What kind of workers there will be, for the log. Said once the application is imported, where that is done before the fork.
+    /// What kind of workers there will be, for the log. Said once the application is imported, where that is done
+    /// before the fork.
     fn workers(&self, config: &Config) -> String {
         config.effective_worker_class().name().to_owned()
     }
@@ -50,8 +51,8 @@ pub trait Host {
     /// Tells that something happens. What an error means stands with each [`Moment`].
     fn hook(&mut self, moment: Moment) -> Result<(), String>;
 
-    /// In the child that an upgrade (USR2) forked: replaces the program by a new one with the original arguments, in the
-    /// original environment plus `environment`. It returns only when that fails.
+    /// In the child that an upgrade (USR2) forked: replaces the program by a new one with the original arguments, in
+    /// the original environment plus `environment`. It returns only when that fails.
     fn exec(&mut self, environment: Vec<(String, String)>) -> io::Error;
 
     /// Passes on what was measured.

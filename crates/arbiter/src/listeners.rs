@@ -369,7 +369,8 @@ fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
     first.ok_or_else(|| io::Error::other("the name has no address"))
 }
 
-/// All addresses of a name, those of IPv4 first. `localhost` is both loopback addresses, whatever /etc/hosts has (RFC 6761).
+/// All addresses of a name, those of IPv4 first. `localhost` is both loopback addresses, whatever /etc/hosts has (RFC
+/// 6761).
 fn candidates(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let mut found: Vec<_> = (host, port).to_socket_addrs()?.collect();
     let loopback = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));

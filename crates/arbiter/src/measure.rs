@@ -35,7 +35,8 @@ impl Measures {
         self.backlog_due
     }
 
-    /// The length of all queues together, if it is wanted and it is time to look. `None` where no queue can be looked at.
+    /// The length of all queues together, if it is wanted and it is time to look. `None` where no queue can be looked
+    /// at.
     pub(crate) fn backlog(&mut self, wanted: Option<&[Listener]>, now: Duration) -> Option<Metric> {
         let Some(listeners) = wanted else {
             self.backlog_due = None;

@@ -24,8 +24,8 @@ pub(crate) fn of_sockets(config: &Config) -> Result<Option<NewOwner>, Failure> {
     Ok(Some(NewOwner { uid, gid }))
 }
 
-/// The user whose rights are enough for files in directories that others than root can change. `None` where the workers have this
-/// process's own rights.
+/// The user whose rights are enough for files in directories that others than root can change. `None` where the workers
+/// have this process's own rights.
 pub(crate) fn with_fewer_rights(config: &Config) -> Result<Option<Owner>, Failure> {
     let Some(name) = config
         .user

@@ -1,5 +1,5 @@
-//! What a service manager such as systemd is told: readiness, reloads, the end, a line on how things are, and signs of life
-//! for its watchdog (sd_notify(3)). Nothing here is ever a reason to fail.
+//! What a service manager such as systemd is told: readiness, reloads, the end, a line on how things are, and signs of
+//! life for its watchdog (sd_notify(3)). Nothing here is ever a reason to fail.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -170,8 +170,8 @@ fn status(condition: &Condition) -> String {
     format!("STATUS={stand}, workers: {workers}{failure}")
 }
 
-/// What a master that is to replace this one has to find in its environment. It keeps the rest of what the manager left,
-/// but the watchdog's would be meant for another process.
+/// What a master that is to replace this one has to find in its environment. It keeps the rest of what the manager
+/// left, but the watchdog's would be meant for another process.
 pub(crate) fn environment(pid: i32) -> Option<(String, String)> {
     std::env::var_os(WATCHDOG_PID).map(|_| (WATCHDOG_PID.to_owned(), pid.to_string()))
 }

@@ -1,5 +1,5 @@
-//! The start of a server, in the order that Gunicorn's hooks expect, except that the sockets are bound before anything of
-//! the application is imported: a port that is taken is told at once.
+//! The start of a server, in the order that Gunicorn's hooks expect, except that the sockets are bound before anything
+//! of the application is imported: a port that is taken is told at once.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -55,8 +55,8 @@ impl From<Failure> for Refusal {
     }
 }
 
-/// Does everything up to the first fork of a worker. The error is how this process ends instead; the operator has been told
-/// why.
+/// Does everything up to the first fork of a worker. The error is how this process ends instead; the operator has been
+/// told why.
 pub(crate) fn start(config: Config, host: &mut dyn Host) -> Result<Started, Outcome> {
     let errorlog = config.errorlog.clone();
     let refuse = |refusal: Refusal| {
@@ -183,8 +183,8 @@ enum Detached {
     Background(Launcher),
 }
 
-/// The way back to the process that the operator has started, which waits for how the start turns out. Gunicorn's exits at
-/// once with 0, which hides a port that is taken.
+/// The way back to the process that the operator has started, which waits for how the start turns out. Gunicorn's exits
+/// at once with 0, which hides a port that is taken.
 #[derive(Debug)]
 pub(crate) struct Launcher {
     answer: Private,

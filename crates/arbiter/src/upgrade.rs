@@ -1,5 +1,5 @@
-//! What passes from one master to the next (USR2), and from a service manager to the first: listening sockets by number,
-//! announced in the environment.
+//! What passes from one master to the next (USR2), and from a service manager to the first: listening sockets by
+//! number, announced in the environment.
 
 use std::os::fd::AsRawFd;
 

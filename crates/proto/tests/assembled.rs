@@ -1,5 +1,5 @@
-//! Requests that are assembled from what another protocol states: every case of `vectors/http1` whose head can be stated that
-//! way is judged and read as HTTP/1 reads it.
+//! Requests that are assembled from what another protocol states: every case of `vectors/http1` whose head can be
+//! stated that way is judged and read as HTTP/1 reads it.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -16,7 +16,8 @@ use proto::{Framing, Limits, Request, Stated, TargetForm, Version, Violation};
 /// A name and a value.
 type Field<'a> = (&'a [u8], &'a [u8]);
 
-/// The parts of a head that is written in the plainest way. `None` where it is not, and the way itself is what is refused.
+/// The parts of a head that is written in the plainest way. `None` where it is not, and the way itself is what is
+/// refused.
 fn stated(case: &Case) -> Option<(Stated<'_>, Vec<Field<'_>>)> {
     let end = memchr::memmem::find(&case.bytes, b"\r\n\r\n")?;
     let mut lines = case.bytes[..end].split(|&byte| byte == b'\n');

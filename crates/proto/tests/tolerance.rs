@@ -1,5 +1,5 @@
-//! What an operator permits beyond RFC 9112 changes how a head is spelled and never where a message ends: random heads of
-//! the pieces that matter, read with the licences and without.
+//! What an operator permits beyond RFC 9112 changes how a head is spelled and never where a message ends: random heads
+//! of the pieces that matter, read with the licences and without.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,5 +1,5 @@
-//! The case families of the Autobahn test suite that a codec decides, as an echo server in memory: 1 (messages), 2 (pings),
-//! 3 (reserved bits), 4 (opcodes), 5 (fragments), 6 (UTF-8), 7 (closing), 9 (sizes), 12 and 13 (compression).
+//! The case families of the Autobahn test suite that a codec decides, as an echo server in memory: 1 (messages), 2
+//! (pings), 3 (reserved bits), 4 (opcodes), 5 (fragments), 6 (UTF-8), 7 (closing), 9 (sizes), 12 and 13 (compression).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -235,8 +235,8 @@ fn noise_is_sent_as_it_is_where_each_message_stands_alone() {
     }
 }
 
-/// The distances of references in DEFLATE data that consists of stored blocks and blocks with the fixed codes (RFC 1951,
-/// section 3.2). `None` when there are other blocks.
+/// The distances of references in DEFLATE data that consists of stored blocks and blocks with the fixed codes (RFC
+/// 1951, section 3.2). `None` when there are other blocks.
 fn distances(data: &[u8]) -> Option<Vec<usize>> {
     let mut bits = Bits { data, at: 0 };
     let mut found = Vec::new();

@@ -1,4 +1,5 @@
-//! Every case of `vectors/websocket`: frames are fed whole, byte by byte, and in pieces; handshakes are judged and answered.
+//! Every case of `vectors/websocket`: frames are fed whole, byte by byte, and in pieces; handshakes are judged and
+//! answered.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -149,8 +149,9 @@ fn workers(config: &Config) -> Option<Owner> {
     Some(Owner { uid: uid?, gid })
 }
 
-/// Reads a file that the settings name for all workers to know. Where others than root can change its directory, root reads what the
-/// workers' user, or the owner of the directory, could read as well; or a file of root's own under its only name.
+/// Reads a file that the settings name for all workers to know. Where others than root can change its directory, root
+/// reads what the workers' user, or the owner of the directory, could read as well; or a file of root's own under its
+/// only name.
 ///
 /// # Errors
 ///

@@ -152,7 +152,8 @@ impl Application {
     }
 }
 
-/// The application that answers with the reason in place of one that cannot be served, until a file changes (`--reload`).
+/// The application that answers with the reason in place of one that cannot be served, until a file changes
+/// (`--reload`).
 pub(crate) fn stand_in(
     py: Python<'_>,
     config: &Config,

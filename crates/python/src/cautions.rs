@@ -1,5 +1,5 @@
-//! Settings that hurt on this machine, one sentence each: for the log at the start and for `--check-config`. Nothing here
-//! keeps a server from starting.
+//! Settings that hurt on this machine, one sentence each: for the log at the start and for `--check-config`. Nothing
+//! here keeps a server from starting.
 
 use settings::Config;
 

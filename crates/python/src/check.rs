@@ -1,4 +1,5 @@
-//! `--check-config`: what the start would refuse, the application included, all of it at once. It leaves nothing behind.
+//! `--check-config`: what the start would refuse, the application included, all of it at once. It leaves nothing
+//! behind.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,8 +36,8 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Fails with all mistakes; where there are none, says what is doubtful. `prepared` and `workers` are how the preparations of a start
-    /// went: without them the application cannot be imported.
+    /// Fails with all mistakes; where there are none, says what is doubtful. `prepared` and `workers` are how the
+    /// preparations of a start went: without them the application cannot be imported.
     ///
     /// # Errors
     ///

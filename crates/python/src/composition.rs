@@ -50,8 +50,8 @@ pub(crate) struct Resolved {
 }
 
 impl Resolved {
-    /// Sets up what the application finds round it. A worker class of the user's own can be imported only then, and its settings may
-    /// change what has been set up.
+    /// Sets up what the application finds round it. A worker class of the user's own can be imported only then, and its
+    /// settings may change what has been set up.
     ///
     /// # Errors
     ///

@@ -44,8 +44,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// Has modules of a directory found, before all others unless `sys.path` has it already: PYTHONPATH may name directories
-/// that come first, as with Gunicorn.
+/// Has modules of a directory found, before all others unless `sys.path` has it already: PYTHONPATH may name
+/// directories that come first, as with Gunicorn.
 pub(crate) fn import_from(py: Python<'_>, directory: &Path) -> PyResult<()> {
     let path = py.import("sys")?.getattr("path")?;
     let is_known = path

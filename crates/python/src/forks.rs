@@ -1,6 +1,6 @@
-//! What becomes of a process that the application has forked. `sys::forks` takes the server's descriptors and its shared
-//! memory away from it; what is Python's is given back here, and a process that comes back into the server's code leaves
-//! at once, without writing, flushing or ending anything of the server's.
+//! What becomes of a process that the application has forked. `sys::forks` takes the server's descriptors and its
+//! shared memory away from it; what is Python's is given back here, and a process that comes back into the server's
+//! code leaves at once, without writing, flushing or ending anything of the server's.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ pub(crate) fn leave_if_stray<T>(py: Python<'_>, outcome: &PyResult<T>) {
     }
 }
 
-/// Ends this process if the application has forked it: where the application calls the server, or its code has returned.
+/// Ends this process if the application has forked it: where the application calls the server, or its code has
+/// returned.
 #[inline]
 pub(crate) fn leave_if_forked() {
     if sys::forks::is_stray() {
@@ -32,8 +33,8 @@ pub(crate) fn leave_if_forked() {
     }
 }
 
-/// Ends this process as an interpreter would that has nothing else to do: 0 where the code has returned, what `sys.exit` was
-/// given, and 1 with a traceback for any other exception. Exit functions belong to the server's process.
+/// Ends this process as an interpreter would that has nothing else to do: 0 where the code has returned, what
+/// `sys.exit` was given, and 1 with a traceback for any other exception. Exit functions belong to the server's process.
 #[cold]
 fn leave(py: Python<'_>, error: Option<&PyErr>) -> ! {
     let code = error.map_or(0, |error| code_of(py, error));

@@ -15,7 +15,8 @@ use crate::values::type_name;
 /// The settings whose values may be objects that only Python can hold.
 const OBJECTS: [&str; 2] = ["logger_class", "logconfig_dict"];
 
-/// The hooks that a conf file defines, by name, and what else of it stays Python's: objects, and the class of the workers.
+/// The hooks that a conf file defines, by name, and what else of it stays Python's: objects, and the class of the
+/// workers.
 #[derive(Default)]
 pub(crate) struct Hooks {
     functions: HashMap<&'static str, Py<PyAny>>,

@@ -352,8 +352,8 @@ impl Told {
     }
 }
 
-/// Begins to print every line of Python, where the settings ask for it; workers are forked with it. A reload begins it, but
-/// does not end it.
+/// Begins to print every line of Python, where the settings ask for it; workers are forked with it. A reload begins it,
+/// but does not end it.
 pub(crate) fn spew(py: Python<'_>, config: &Config) -> Result<(), Failure> {
     if !config.spew {
         return Ok(());

@@ -34,8 +34,8 @@ mod wsgi;
 
 use pyo3::pymodule;
 
-// A build of CPython without the GIL gets it back: some of what is here is right because of it. A descriptor is duplicated before
-// another thread can close it; an object is used again when nothing else refers to it.
+// A build of CPython without the GIL gets it back: some of what is here is right because of it. A descriptor is
+// duplicated before another thread can close it; an object is used again when nothing else refers to it.
 /// Oxicorn's native half.
 #[pymodule(gil_used = true)]
 mod _oxicorn {
@@ -108,8 +108,8 @@ mod _oxicorn {
         py.detach(|| logging::tell(level, message));
     }
 
-    /// Opens a file of the log with flags of `os.open`, and returns its descriptor: the `opener` of `open`. Root uses no rights of its
-    /// own where others can change a directory.
+    /// Opens a file of the log with flags of `os.open`, and returns its descriptor: the `opener` of `open`. Root uses
+    /// no rights of its own where others can change a directory.
     #[pyfunction]
     fn open_log(path: PathBuf, flags: i32) -> PyResult<i32> {
         Ok(logging::open_with(&path, flags)?.into_raw_fd())

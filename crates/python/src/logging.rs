@@ -47,7 +47,8 @@ const START_LINES: [&str; 4] = [
     "Booting worker with pid:",
 ];
 
-/// What a worker's coming and going is told with. To a person who edits files, the line that names the file says it all.
+/// What a worker's coming and going is told with. To a person who edits files, the line that names the file says it
+/// all.
 const RELOAD_LINES: [(&str, &str); 3] = [
     ("Booting worker with pid:", ""),
     ("Worker exiting (pid:", ""),
@@ -262,8 +263,8 @@ pub(crate) fn tell(level: u32, message: impl Display) {
     write_line(level, &format_line(level, message));
 }
 
-/// Writes text as it is, in one write. A file that cannot be written is told of on standard error, once, and any log says
-/// itself how many lines it lost when it can be written again.
+/// Writes text as it is, in one write. A file that cannot be written is told of on standard error, once, and any log
+/// says itself how many lines it lost when it can be written again.
 pub(crate) fn write_text(text: &str) {
     let text = &*os_text::shown(text);
     let place = PLACE.read().unwrap_or_else(PoisonError::into_inner);

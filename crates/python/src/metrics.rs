@@ -1,5 +1,5 @@
-//! Metrics of this process: one way to statsd, opened before the first fork and shared by all processes, because a datagram
-//! needs no order and no owner.
+//! Metrics of this process: one way to statsd, opened before the first fork and shared by all processes, because a
+//! datagram needs no order and no owner.
 
 use std::sync::{Arc, OnceLock};
 

@@ -134,8 +134,8 @@ pub(crate) fn installed(py: Python<'_>) -> PyResult<Vec<Installed>> {
     ENDING.into_iter().map(look).collect()
 }
 
-/// In a process that the application has forked: has Python know that the signals whose handlers are still the server's are
-/// at their defaults, and takes the pipe away that wakes the reactor.
+/// In a process that the application has forked: has Python know that the signals whose handlers are still the server's
+/// are at their defaults, and takes the pipe away that wakes the reactor.
 ///
 /// # Errors
 ///
@@ -158,16 +158,17 @@ pub(crate) fn give_back(py: Python<'_>, handlers: &[Installed]) -> PyResult<()> 
     module.call_method1("set_wakeup_fd", (-1,)).map(drop)
 }
 
-/// Ignores what is handled otherwise, for a worker that only has to leave. Python gives signals with a handler back their
-/// default while it shuts down, and the terminal's second Ctrl+C, or the arbiter's signal after it, would then turn a
-/// clean end into a death.
+/// Ignores what is handled otherwise, for a worker that only has to leave. Python gives signals with a handler back
+/// their default while it shuts down, and the terminal's second Ctrl+C, or the arbiter's signal after it, would then
+/// turn a clean end into a death.
 pub(crate) fn ignore_all(py: Python<'_>) -> PyResult<()> {
     let signal = py.import("signal")?;
     let ignored = signal.getattr("SIG_IGN")?;
     for (name, _) in HANDLERS {
         let number = signal.getattr(*name)?;
         let ignore = || signal.call_method1("signal", (&number, &ignored));
-        // The handler of a signal that came just before runs within the call, and what it raises has no meaning any more.
+        // The handler of a signal that came just before runs within the call, and what it raises has no meaning any
+        // more.
         ignore().or_else(|_| ignore())?;
     }
     Ok(())
@@ -194,7 +195,8 @@ fn leave(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
     Err(PySystemExit::new_err((0,)))
 }
 
-/// The arbiter's word that this worker made no progress. Where it stands goes to the log first: the hook may not return.
+/// The arbiter's word that this worker made no progress. Where it stands goes to the log first: the hook may not
+/// return.
 fn abort(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
     addressee.leaving.store(true, Ordering::Relaxed);
     addressee.worker.setattr(py, "_alive", false)?;

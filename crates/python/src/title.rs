@@ -8,8 +8,8 @@ use settings::{Config, os_text};
 
 use crate::{imports, text};
 
-/// The fields of `/proc/self/stat` behind the process's name, counted from the state, that say where the kernel has laid
-/// the arguments: proc(5) has them as fields 48 and 49, the state as field 3.
+/// The fields of `/proc/self/stat` behind the process's name, counted from the state, that say where the kernel has
+/// laid the arguments: proc(5) has them as fields 48 and 49, the state as field 3.
 const ARGUMENTS_START: usize = 45;
 const ARGUMENTS_END: usize = 46;
 
@@ -38,8 +38,8 @@ pub(crate) fn set(py: Python<'_>, role: &str, config: &Config) {
     if !matches!(titled, Ok(Some(_))) {
         replace_arguments(os_text::to_os(&title).as_bytes());
     }
-    // Without a space: from 3.12 on CPython looks for the number of threads in `/proc/self/stat`, word by word, and with a
-    // space in the name it takes the niceness for that number and warns of `fork`.
+    // Without a space: from 3.12 on CPython looks for the number of threads in `/proc/self/stat`, word by word, and
+    // with a space in the name it takes the niceness for that number and warns of `fork`.
     sys::process::set_name(&format!("{program}:{role}"));
 }
 
@@ -58,8 +58,8 @@ fn replace_arguments(title: &[u8]) {
     }
     let area = std::ptr::with_exposed_provenance_mut::<u8>(start);
     // SAFETY: the kernel says that the `length` bytes from `start` are this process's arguments. They lie on its first
-    // stack, writable, for as long as it lives. CPython has copies of them; Rust, whose `std::env::args` would read them where
-    // they lie, is never asked.
+    // stack, writable, for as long as it lives. CPython has copies of them; Rust, whose `std::env::args` would read
+    // them where they lie, is never asked.
     unsafe { std::ptr::copy_nonoverlapping(line.as_ptr(), area, length) };
 }
 

@@ -7,7 +7,8 @@ use settings::Value;
 
 use crate::text;
 
-/// How deep lists and dictionaries may be nested. No setting needs more than three; a list that holds itself has no end.
+/// How deep lists and dictionaries may be nested. No setting needs more than three; a list that holds itself has no
+/// end.
 const DEEPEST: u32 = 8;
 
 /// What an object of a conf file is to the settings. What they cannot hold keeps its type's name, for the message.

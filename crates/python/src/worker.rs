@@ -102,8 +102,8 @@ impl Worker {
         }
     }
 
-    /// Tells the arbiter and the log why this worker cannot boot, and returns the exit code. What another worker has told
-    /// already is not told at length again; and what ends a worker on purpose is no failure.
+    /// Tells the arbiter and the log why this worker cannot boot, and returns the exit code. What another worker has
+    /// told already is not told at length again; and what ends a worker on purpose is no failure.
     fn cannot_boot(&self, py: Python<'_>, end: &End) -> i32 {
         let (report, code) = match end {
             End::Failed(failure) => (failure.report.clone(), failure.code),
@@ -138,8 +138,8 @@ impl Worker {
         logging::deliver(py);
     }
 
-    /// The interpreter waits for threads of the application at its end. One that does not end keeps the worker until the
-    /// arbiter kills it, so the log has to say which.
+    /// The interpreter waits for threads of the application at its end. One that does not end keeps the worker until
+    /// the arbiter kills it, so the log has to say which.
     fn tell_of_threads(&self, py: Python<'_>) -> PyResult<()> {
         let patience = (self.config.graceful_timeout / 4).min(Duration::from_secs(1));
         py.import("oxicorn.workers.threads")?
@@ -258,7 +258,8 @@ impl Worker {
         Ok(Crew::Threads(Arc::new(gateway), self.threads()))
     }
 
-    /// The operator's `pre_request` and `post_request`, and the logger's `access` where it is to be told of every request.
+    /// The operator's `pre_request` and `post_request`, and the logger's `access` where it is to be told of every
+    /// request.
     fn request_hooks(
         &self,
         py: Python<'_>,
@@ -411,8 +412,8 @@ fn code_of(py: Python<'_>, end: &End, otherwise: i32) -> i32 {
     }
 }
 
-/// Takes out of the environment what only the arbiter may act on: an application that starts a server of its own must not
-/// take our sockets for its own, nor speak to the service manager in our name.
+/// Takes out of the environment what only the arbiter may act on: an application that starts a server of its own must
+/// not take our sockets for its own, nor speak to the service manager in our name.
 fn forget_manager(py: Python<'_>) -> PyResult<()> {
     const NAMES: [&str; 9] = [
         "GUNICORN_PID",

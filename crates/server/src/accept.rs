@@ -1,6 +1,6 @@
 //! Listening sockets, and the rules of accepting: only while a thread is free to take the request, so that the kernel's
-//! queue is the one queue for all workers. An event loop takes any number of requests, so there the workers look how many
-//! connections the others have.
+//! queue is the one queue for all workers. An event loop takes any number of requests, so there the workers look how
+//! many connections the others have.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,8 +26,8 @@ const BATCH: usize = 64;
 const PAUSE: Millis = 1000;
 /// How long none is accepted while `worker_connections` are open and all of them are in use.
 const CROWDED: Millis = 100;
-/// How long an event loop that has more connections than the others leaves new clients to them. All of them have heard of
-/// those clients, so who is still in the queue afterwards waits for workers that are busy.
+/// How long an event loop that has more connections than the others leaves new clients to them. All of them have heard
+/// of those clients, so who is still in the queue afterwards waits for workers that are busy.
 const COURTESY: Millis = 2;
 /// How many of those it takes then, before it looks at the others again.
 const LEFT_OVER: usize = 8;
@@ -89,8 +89,8 @@ impl Listen {
         self.listeners.clear();
     }
 
-    /// The listeners in the order in which they are accepted from this time. Each in its turn comes first: a worker that takes
-    /// one client at a time would otherwise never see those of the second while the first has any.
+    /// The listeners in the order in which they are accepted from this time. Each in its turn comes first: a worker
+    /// that takes one client at a time would otherwise never see those of the second while the first has any.
     fn order(&mut self) -> impl Iterator<Item = usize> + use<> {
         let (first, count) = (self.first, self.listeners.len());
         self.first = (first + 1) % count.max(1);
@@ -282,8 +282,8 @@ impl Reactor {
         self.admit(socket, ends, Vec::new(), self.turn.settings.header_timeout);
     }
 
-    /// Makes a socket one of the worker's connections. `unread` has been read from it, and `patience` is how long it may
-    /// be silent, in milliseconds.
+    /// Makes a socket one of the worker's connections. `unread` has been read from it, and `patience` is how long it
+    /// may be silent, in milliseconds.
     pub(crate) fn admit(
         &mut self,
         socket: Socket,
@@ -326,9 +326,9 @@ impl Reactor {
         ))
     }
 
-    /// At the limit of connections the one that has been idle for longest makes room for a new one, as in nginx: whoever has
-    /// something to ask comes before whoever may have something to ask some day. One whose request is there and waits for
-    /// a thread has asked already.
+    /// At the limit of connections the one that has been idle for longest makes room for a new one, as in nginx:
+    /// whoever has something to ask comes before whoever may have something to ask some day. One whose request is there
+    /// and waits for a thread has asked already.
     fn idle_for_longest(&self) -> Option<usize> {
         let idle = self
             .connections

@@ -1,5 +1,5 @@
-//! The access log: Gunicorn's format string compiled once, lines formatted without Python, written once a turn. A full disk,
-//! a closed pipe or a directory that is gone never stops serving and is reported once.
+//! The access log: Gunicorn's format string compiled once, lines formatted without Python, written once a turn. A full
+//! disk, a closed pipe or a directory that is gone never stops serving and is reported once.
 
 mod destination;
 mod format;
@@ -107,10 +107,9 @@ struct LogState {
 }
 
 impl AccessLog {
-    /// Opens the destination: `None` for no log, `-` for standard output, otherwise a file that is appended to, which may be
-    /// `opened` already. A file that
-    /// cannot be opened is reported, and its lines are lost until it can. A format that is not understood is no log either:
-    /// whoever understands it writes the lines ([`AccessLog::leave`]).
+    /// Opens the destination: `None` for no log, `-` for standard output, otherwise a file that is appended to, which
+    /// may be `opened` already. A file that cannot be opened is reported, and its lines are lost until it can. A format
+    /// that is not understood is no log either: whoever understands it writes the lines ([`AccessLog::leave`]).
     pub(crate) fn open(
         destination: Option<&str>,
         format: &str,

@@ -1,8 +1,8 @@
-//! What waits for a client that takes it slowly: bytes in memory, ranges of files, and beyond a bound a temporary file of
-//! ours, so that a slow reader holds neither a thread nor the memory of a whole response. It knows no socket.
+//! What waits for a client that takes it slowly: bytes in memory, ranges of files, and beyond a bound a temporary file
+//! of ours, so that a slow reader holds neither a thread nor the memory of a whole response. It knows no socket.
 //!
-//! However small the parts are that are pushed, what they cost is linear in their bytes: they are joined into chunks, and
-//! the totals are counted as they change.
+//! However small the parts are that are pushed, what they cost is linear in their bytes: they are joined into chunks,
+//! and the totals are counted as they change.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,26 +15,29 @@ use crate::disk::{Allowance, Disk, DiskError};
 pub(crate) const HIGH_WATER: usize = 1024 * 1024;
 /// A thread that waits goes on below this, so that it does not wake for every segment that the client takes.
 pub(crate) const LOW_WATER: usize = 256 * 1024;
-/// More than this, and a task of an event loop waits: it holds no thread meanwhile, so nothing has to go to disk. The limit
-/// of asyncio's own transports.
+/// More than this, and a task of an event loop waits: it holds no thread meanwhile, so nothing has to go to disk. The
+/// limit of asyncio's own transports.
 pub(crate) const LOOP_HIGH_WATER: usize = 64 * 1024;
 /// A task that waits goes on below this.
 pub(crate) const LOOP_LOW_WATER: usize = 16 * 1024;
 
-/// Parts are joined up to this, and longer ones are cut: the memory of a chunk is given back when its last byte is sent.
+/// Parts are joined up to this, and longer ones are cut: the memory of a chunk is given back when its last byte is
+/// sent.
 const CHUNK: usize = 64 * 1024;
-/// The first part of a chunk takes at least this; the chunk then doubles. A client that waits for one event must not cost
-/// a whole chunk.
+/// The first part of a chunk takes at least this; the chunk then doubles. A client that waits for one event must not
+/// cost a whole chunk.
 const SMALLEST: usize = 256;
 /// The most chunks that leave in one `sendmsg`: as many bytes as are sent on in one go.
 pub(crate) const BUFFERS: usize = 16;
-/// What a range of a file counts as memory. It needs next to none, but a descriptor, of which there are fewer than bytes.
+/// What a range of a file counts as memory. It needs next to none, but a descriptor, of which there are fewer than
+/// bytes.
 const FILE_COST: usize = 16 * 1024;
 /// What a chunk counts beside its bytes: its place in the list and what the allocator adds.
 const CHUNK_COST: usize = 64;
 
-/// A temporary file does not become longer than this; what follows goes to another. The blocks of a file are given back when its last
-/// byte is sent, so a stream without end that its client takes slowly holds at most this much more than what waits.
+/// A temporary file does not become longer than this; what follows goes to another. The blocks of a file are given back
+/// when its last byte is sent, so a stream without end that its client takes slowly holds at most this much more than
+/// what waits.
 const SEGMENT: u64 = 64 * 1024 * 1024;
 
 /// Where a response that outgrows the memory may go.
@@ -216,8 +219,8 @@ impl Backlog {
         }
     }
 
-    /// Moves what waits in memory at the end to a temporary file, if too much is held. It stays in memory where the limit
-    /// is reached or the file cannot be written.
+    /// Moves what waits in memory at the end to a temporary file, if too much is held. It stays in memory where the
+    /// limit is reached or the file cannot be written.
     pub(crate) fn spill(&mut self, spool: Spool<'_>) {
         if self.memory <= HIGH_WATER || self.left > spool.limit {
             return;

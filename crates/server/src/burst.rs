@@ -1,6 +1,7 @@
-//! How the parts of a response leave that come one behind the other within one turn of an event loop: the first at once, those
-//! that follow together at the end of the turn. However small an application makes them, a turn then costs few system calls,
-//! and it ends: a task that never has to wait for its client would otherwise keep the loop from all others.
+//! How the parts of a response leave that come one behind the other within one turn of an event loop: the first at
+//! once, those that follow together at the end of the turn. However small an application makes them, a turn then costs
+//! few system calls, and it ends: a task that never has to wait for its client would otherwise keep the loop from all
+//! others.
 
 use crate::backlog::LOOP_HIGH_WATER;
 

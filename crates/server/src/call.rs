@@ -1,6 +1,6 @@
-//! That an application has an exchange. A call counts as in flight, keeps a place free for nobody else, and stands in the register of
-//! those that are answered 504 when the arbiter gives the worker up. When it is dropped its exchange ends, the thread is free again,
-//! and the reactor learns what becomes of the connection.
+//! That an application has an exchange. A call counts as in flight, keeps a place free for nobody else, and stands in
+//! the register of those that are answered 504 when the arbiter gives the worker up. When it is dropped its exchange
+//! ends, the thread is free again, and the reactor learns what becomes of the connection.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -17,7 +17,8 @@ use crate::overdue::{CallRecord, Calls};
 /// One call of an application.
 #[derive(Debug)]
 pub struct Call {
-    /// In a box, because it is some 600 bytes, and changes hands ten times between the reactor and the end of its response.
+    /// In a box, because it is some 600 bytes, and changes hands ten times between the reactor and the end of its
+    /// response.
     exchange: Box<Exchange>,
     /// When a thread took it.
     began: Instant,

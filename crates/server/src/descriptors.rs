@@ -1,15 +1,15 @@
-//! How many of a process's descriptors its connections may take. The rest is for the application: a view's own `open()` must
-//! not fail because clients sit idle.
+//! How many of a process's descriptors its connections may take. The rest is for the application: a view's own `open()`
+//! must not fail because clients sit idle.
 
 use crate::timers::Millis;
 
-/// What is left to the application where the limit allows it: its database connections, files and sockets, and the temporary
-/// files of long bodies.
+/// What is left to the application where the limit allows it: its database connections, files and sockets, and the
+/// temporary files of long bodies.
 const RESERVE: u64 = 256;
 /// Idle connections that are closed for one that comes, at most, where the application needs more than was left to it.
 pub(crate) const CLOSED_AT_ONCE: usize = 16;
-/// How often the process's descriptors are counted, in milliseconds, once half of the connections are there. With a thousand
-/// of them it takes a third of a millisecond.
+/// How often the process's descriptors are counted, in milliseconds, once half of the connections are there. With a
+/// thousand of them it takes a third of a millisecond.
 const COUNT: Millis = 250;
 /// How often a lack of descriptors is told of at most, in milliseconds.
 const COMPLAINT: Millis = 60_000;
@@ -55,8 +55,8 @@ impl Descriptors {
         }
     }
 
-    /// Finds out from time to time how many connections there may be, of which `held` are there: an application that takes
-    /// more than was left to it has it from them.
+    /// Finds out from time to time how many connections there may be, of which `held` are there: an application that
+    /// takes more than was left to it has it from them.
     pub(crate) fn count(&mut self, held: usize, now: Millis) {
         if now < self.count_at || 2 * held < self.connections {
             return;

@@ -1,5 +1,5 @@
-//! The temporary files of a worker: request bodies that are too long for the memory, and responses that wait for slow clients. How much
-//! disk they take together is bounded, for each worker and for all.
+//! The temporary files of a worker: request bodies that are too long for the memory, and responses that wait for slow
+//! clients. How much disk they take together is bounded, for each worker and for all.
 
 use std::fs::File;
 use std::io;
@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use sys::scoreboard::{Slot, SpoolFull, SpoolLimits};
 
-/// Disk is noted in steps of this many bytes, so that a file that grows costs few looks at the other workers' numbers. A body that
-/// moves to a file is at least as long.
+/// Disk is noted in steps of this many bytes, so that a file that grows costs few looks at the other workers' numbers.
+/// A body that moves to a file is at least as long.
 const STEP: u64 = 256 * 1024;
 
 /// Where temporary files go, and how much they may take.

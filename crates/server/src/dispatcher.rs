@@ -1,6 +1,6 @@
-//! What the threads of a worker share: which exchanges wait for a thread, which thread leads (turns the reactor), and what
-//! the threads that answered have to tell the reactor. One short lock guards it; no thread holds it while it waits in the
-//! poller or is inside the application.
+//! What the threads of a worker share: which exchanges wait for a thread, which thread leads (turns the reactor), and
+//! what the threads that answered have to tell the reactor. One short lock guards it; no thread holds it while it waits
+//! in the poller or is inside the application.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -27,12 +27,12 @@ use crate::sink::SinkError;
 use crate::statsd::Statsd;
 use crate::watchdog::Watchdog;
 
-/// A call of the application that lasts longer than this counts as one that usually blocks: the reactor is then handed on
-/// at once, without waiting for the watchdog. It is the time after which the watchdog would step in anyway.
+/// A call of the application that lasts longer than this counts as one that usually blocks: the reactor is then handed
+/// on at once, without waiting for the watchdog. It is the time after which the watchdog would step in anyway.
 const USUALLY_LASTS: Duration = Duration::from_millis(1);
 
-/// After this many exchanges that were taken from the queue without a look at the listeners, a thread looks: requests of
-/// kept-alive connections must not starve the clients that wait to be accepted. nginx re-adds its listener as often.
+/// After this many exchanges that were taken from the queue without a look at the listeners, a thread looks: requests
+/// of kept-alive connections must not starve the clients that wait to be accepted. nginx re-adds its listener as often.
 const LOOK_AFTER: u32 = 16;
 
 /// Messages that the reactor takes from its inbox at once: those that come while it works wait for the next turn, lest
@@ -339,9 +339,9 @@ impl Dispatcher {
         }
     }
 
-    /// Holds the calling thread while too much is queued for its client, or until it has to look at an interruption. The
-    /// thread is not stuck meanwhile: the client has `send_timeout` to take something, and must not be able to bring the
-    /// arbiter's time-out upon the worker.
+    /// Holds the calling thread while too much is queued for its client, or until it has to look at an interruption.
+    /// The thread is not stuck meanwhile: the client has `send_timeout` to take something, and must not be able to
+    /// bring the arbiter's time-out upon the worker.
     pub(crate) fn wait_for_room(&self, link: &Arc<Link>) -> Result<(), SinkError> {
         let mut state = self.state.lock();
         if !state.aside && std::mem::take(&mut state.interrupted) {
@@ -359,8 +359,8 @@ impl Dispatcher {
         room
     }
 
-    /// Notes that something waits for a client that the reactor does not know of: it is sent with the other answers of the turn, or the
-    /// reactor is told.
+    /// Notes that something waits for a client that the reactor does not know of: it is sent with the other answers of
+    /// the turn, or the reactor is told.
     pub(crate) fn note_waiting(&self, link: &Arc<Link>, id: ExchangeId) {
         if !self.held.is_open() {
             self.tell(Message::Pending(id));

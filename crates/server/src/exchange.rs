@@ -1,5 +1,5 @@
-//! One request with the way to answer it. It belongs to one thread at a time, needs no reactor to answer, and completes when it
-//! is dropped: whatever the application did, the connection ends in a state that the client can understand.
+//! One request with the way to answer it. It belongs to one thread at a time, needs no reactor to answer, and completes
+//! when it is dropped: whatever the application did, the connection ends in a state that the client can understand.
 
 mod end;
 mod streaming;
@@ -203,8 +203,8 @@ impl Exchange {
         self.variables = values;
     }
 
-    /// A descriptor of the socket, for the application to look at it. The server goes on using the connection, so the flags that both
-    /// descriptors share must stay as they are.
+    /// A descriptor of the socket, for the application to look at it. The server goes on using the connection, so the
+    /// flags that both descriptors share must stay as they are.
     ///
     /// # Errors
     /// The process may have no more descriptors.
@@ -217,8 +217,8 @@ impl Exchange {
         self.inlet.as_ref().is_some_and(|inlet| !inlet.is_whole())
     }
 
-    /// Gives up on a client that has left: nothing more is sent to it. Where no response has begun, the access log has nginx's
-    /// statuses: 400 for a request that was not complete, else 499.
+    /// Gives up on a client that has left: nothing more is sent to it. Where no response has begun, the access log has
+    /// nginx's statuses: 400 for a request that was not complete, else 499.
     pub fn forsake(&mut self) {
         let is_whole = self.inlet.as_ref().is_none_or(|inlet| inlet.is_whole());
         self.reply.forsake(if is_whole { 499 } else { 400 });

@@ -1,5 +1,5 @@
-//! What the tests of this crate's parts are made of: a dispatcher that no thread asks, a link whose other end the test holds, and
-//! exchanges that no reactor has read.
+//! What the tests of this crate's parts are made of: a dispatcher that no thread asks, a link whose other end the test
+//! holds, and exchanges that no reactor has read.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,6 +1,7 @@
-//! Handing connections to other workers. A kept-alive connection whose next request arrives at a saturated worker, or that
-//! sits idle on a worker that has to go, travels with its unread bytes through a socket that all workers share and read like
-//! a second accept queue. Only between requests: nothing of a request has been parsed when its connection travels.
+//! Handing connections to other workers. A kept-alive connection whose next request arrives at a saturated worker, or
+//! that sits idle on a worker that has to go, travels with its unread bytes through a socket that all workers share and
+//! read like a second accept queue. Only between requests: nothing of a request has been parsed when its connection
+//! travels.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,7 +19,8 @@ use crate::reactor::Reactor;
 use crate::timers::Millis;
 use crate::turn::Turn;
 
-/// Stands before the bytes of a message, because a descriptor needs a byte to travel with, and says how to read the rest.
+/// Stands before the bytes of a message, because a descriptor needs a byte to travel with, and says how to read the
+/// rest.
 const VERSION: u8 = 1;
 /// Unread bytes that may travel. A message must fit the socket's buffer, and whoever has sent more than this without
 /// waiting for an answer can wait for one.
@@ -72,9 +74,9 @@ impl Handover {
         slots.filter(|slot| slot.index() != self.own_slot.index() && slot.state() == State::Ready)
     }
 
-    /// Finds out whether other workers serve. The last answer is believed for a while, because it is wanted in every turn:
-    /// shorter where it was no, since what is read by mistake is bound to this worker, and not at all by a worker without
-    /// a free thread, which has the time to look.
+    /// Finds out whether other workers serve. The last answer is believed for a while, because it is wanted in every
+    /// turn: shorter where it was no, since what is read by mistake is bound to this worker, and not at all by a worker
+    /// without a free thread, which has the time to look.
     pub(crate) fn count(&mut self, now: Millis, free: u32) {
         let believed = match (free, self.has_others) {
             (0, _) => 0,
@@ -108,7 +110,8 @@ fn exceeds_share(own: usize, others: impl Iterator<Item = u32>) -> bool {
 }
 
 impl Reactor {
-    /// Serves those that wait, as far as threads are free. Says whether there is enough to do to leave the poller alone.
+    /// Serves those that wait, as far as threads are free. Says whether there is enough to do to leave the poller
+    /// alone.
     pub(crate) fn serve_waiting(&mut self) -> bool {
         while self.turn.ready.len() < self.turn.admission.free as usize {
             let Some(id) = self.turn.admission.deferred.pop_front() else {
@@ -148,7 +151,8 @@ impl Reactor {
         }
     }
 
-    /// Gives a connection away that is between two requests. It stays where nobody serves, the queue is full or too much of it is unread.
+    /// Gives a connection away that is between two requests. It stays where nobody serves, the queue is full or too
+    /// much of it is unread.
     pub(crate) fn give(&mut self, key: usize) -> bool {
         let (Some(connection), Some(handover)) = (self.connections.get(key), &self.handover) else {
             return false;
@@ -238,8 +242,8 @@ impl Reactor {
             .is_some_and(|handover| handover.others().next().is_some())
     }
 
-    /// The arbiter ends all workers: there is nobody to take from or give to. Requests that waited for another worker are
-    /// served here.
+    /// The arbiter ends all workers: there is nobody to take from or give to. Requests that waited for another worker
+    /// are served here.
     fn stop_taking(&mut self) {
         let listening = self.listen.is_on();
         self.listen(false);

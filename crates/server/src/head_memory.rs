@@ -1,11 +1,11 @@
-//! The memory that request heads which have not arrived in full take over all connections of a worker. A single head is bounded by the
-//! limits of its parts, which leave room for almost a megabyte; this bounds their sum.
+//! The memory that request heads which have not arrived in full take over all connections of a worker. A single head is
+//! bounded by the limits of its parts, which leave room for almost a megabyte; this bounds their sum.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A head up to this is never refused for the memory of others, so that clients which take all of it shut nobody else out: usual heads
-/// are shorter, and a thousand connections that stop here hold 16 MiB.
+/// A head up to this is never refused for the memory of others, so that clients which take all of it shut nobody else
+/// out: usual heads are shorter, and a thousand connections that stop here hold 16 MiB.
 const ALWAYS: usize = 16 * 1024;
 
 /// What all connections hold.

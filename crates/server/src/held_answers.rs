@@ -1,6 +1,7 @@
-//! Answers that an event loop gives within one turn leave together. The kernel runs its TCP stack and wakes the client for each of
-//! them, which costs the application its caches, so the application is called for all requests of a turn before the first
-//! answer is written. No answer waits longer than [`HELD_FOR`], or than a tick of the watchdog where the application blocks the loop.
+//! Answers that an event loop gives within one turn leave together. The kernel runs its TCP stack and wakes the client
+//! for each of them, which costs the application its caches, so the application is called for all requests of a turn
+//! before the first answer is written. No answer waits longer than [`HELD_FOR`], or than a tick of the watchdog where
+//! the application blocks the loop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -11,8 +12,8 @@ use parking_lot::Mutex;
 use crate::exchange::ExchangeId;
 use crate::link::Link;
 
-/// How long the first answer may wait for those behind it. A call of a small application with a framework takes about a tenth of a
-/// millisecond, so a turn of some twenty requests still leaves together.
+/// How long the first answer may wait for those behind it. A call of a small application with a framework takes about a
+/// tenth of a millisecond, so a turn of some twenty requests still leaves together.
 pub(crate) const HELD_FOR: Duration = Duration::from_millis(2);
 
 /// What is held in one turn, in bytes. It is a copy, which the processor's cache should hold.

@@ -1,4 +1,5 @@
-//! Sockets ⇄ exchanges: one single-threaded reactor, its connections, its timers, and the threads that take turns at it.
+//! Sockets ⇄ exchanges: one single-threaded reactor, its connections, its timers, and the threads that take turns at
+//! it.
 //!
 //! The crate knows nothing of processes, signals or Python. Whoever drives it calls [`Server::next`] and gets
 //! [`Exchange`]s: a complete request with its buffered body, and the sink for its response.

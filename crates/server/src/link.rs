@@ -1,8 +1,9 @@
 //! One client's socket and what waits for it, shared by the reactor and the thread that answers. A thread inside the
-//! application writes here without the reactor; what the client does not take at once waits and the reactor sends it on.
+//! application writes here without the reactor; what the client does not take at once waits and the reactor sends it
+//! on.
 //!
-//! All bytes of a connection pass [`Link::receive`] and [`Outgoing`], so TLS belongs behind these two: its state inside the
-//! lock of `out`, because one object serves both directions. A plain connection reads without a lock.
+//! All bytes of a connection pass [`Link::receive`] and [`Outgoing`], so TLS belongs behind these two: its state inside
+//! the lock of `out`, because one object serves both directions. A plain connection reads without a lock.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -221,8 +222,8 @@ impl Link {
         (flushed, moved)
     }
 
-    /// Sends what was held for the end of a turn. Says whether the reactor has something to do for it: to send on what is left, or to
-    /// tell a stream that there is room.
+    /// Sends what was held for the end of a turn. Says whether the reactor has something to do for it: to send on what
+    /// is left, or to tell a stream that there is room.
     pub(crate) fn send_held(&self) -> bool {
         let (flushed, _) = self.flush();
         flushed != Flushed::Empty || self.out.lock().awaits_room
@@ -305,8 +306,8 @@ impl Link {
         self.drained.notify_all();
     }
 
-    /// Whether a stream may go on that waits where more than `limit` bytes of memory are held. If not, the reactor is asked to
-    /// tell when it may; see [`Link::take_room`].
+    /// Whether a stream may go on that waits where more than `limit` bytes of memory are held. If not, the reactor is
+    /// asked to tell when it may; see [`Link::take_room`].
     pub(crate) fn ask_for_room(&self, limit: usize) -> Result<Room, SinkError> {
         let mut out = self.out.lock();
         if let Some(error) = out.broken {
@@ -334,7 +335,8 @@ impl Link {
         !self.out.lock().backlog.is_empty()
     }
 
-    /// Whether a flush has something to do: to send, or to tell a stream that there is room since its parts have been sent otherwise.
+    /// Whether a flush has something to do: to send, or to tell a stream that there is room since its parts have been
+    /// sent otherwise.
     pub(crate) fn wants_flush(&self) -> bool {
         let out = self.out.lock();
         !out.backlog.is_empty() || out.awaits_room
@@ -389,13 +391,14 @@ impl Link {
         self.drained.notify_all();
     }
 
-    /// Ends both directions at once, whoever holds the connection. Errors do not matter: the connection is over either way.
+    /// Ends both directions at once, whoever holds the connection. Errors do not matter: the connection is over either
+    /// way.
     pub(crate) fn shut(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
-    /// Gives the connection up, and has it end with a reset: a clean end would make an answer look whole that is delimited by
-    /// it (RFC 9112, section 8), and leave the bytes to the kernel that the client does not take.
+    /// Gives the connection up, and has it end with a reset: a clean end would make an answer look whole that is
+    /// delimited by it (RFC 9112, section 8), and leave the bytes to the kernel that the client does not take.
     pub(crate) fn cut(&self, error: SinkError) {
         let mut out = self.out.lock();
         out.cut = true;

@@ -1,5 +1,5 @@
-//! Which field names reach the application. With CGI's variables, and with what frameworks make of names, `X_Real_IP` would be taken for
-//! `X-Real-IP`, which a proxy in front believes to have cleaned.
+//! Which field names reach the application. With CGI's variables, and with what frameworks make of names, `X_Real_IP`
+//! would be taken for `X-Real-IP`, which a proxy in front believes to have cleaned.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,5 +1,5 @@
-//! The register of the requests that are with an application. When the arbiter gives the worker up, those that are stuck are told
-//! of and answered, without the thread or the event loop that they are stuck in.
+//! The register of the requests that are with an application. When the arbiter gives the worker up, those that are
+//! stuck are told of and answered, without the thread or the event loop that they are stuck in.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -80,8 +80,8 @@ impl Dispatcher {
         }
     }
 
-    /// Tells of every request that is with the application, and answers those whose response has not begun. Their threads
-    /// find the connection gone, should they ever come back.
+    /// Tells of every request that is with the application, and answers those whose response has not begun. Their
+    /// threads find the connection gone, should they ever come back.
     pub(crate) fn answer_overdue(self: &Arc<Dispatcher>) {
         let calls = self.state().calls.take();
         let count = calls.len();

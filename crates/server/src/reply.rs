@@ -1,5 +1,5 @@
-//! The response to one request, whichever gateway gives it: what may be sent when, how much of it, and what becomes of the
-//! connection. All transitions are here. It runs no code of the application.
+//! The response to one request, whichever gateway gives it: what may be sent when, how much of it, and what becomes of
+//! the connection. All transitions are here. It runs no code of the application.
 //!
 //! ```text
 //!                 start           first piece           last piece, finish
@@ -25,7 +25,8 @@ use crate::sink::{FilePart, Room, Sink, SinkError};
 
 /// Pieces of a response that an event loop sends at once in a turn: more than most responses have.
 const FIRST_PARTS: u32 = 8;
-/// A longer piece is sent in parts of this many bytes: what the client does not take of one goes to disk before the next is copied.
+/// A longer piece is sent in parts of this many bytes: what the client does not take of one goes to disk before the
+/// next is copied.
 const PART: usize = 1024 * 1024;
 
 /// Where a response stands.
@@ -245,8 +246,8 @@ impl Reply {
         std::mem::take(&mut self.head)
     }
 
-    /// States the head. It goes out with the first piece of the body; until then it may be replaced, and afterwards this does
-    /// nothing.
+    /// States the head. It goes out with the first piece of the body; until then it may be replaced, and afterwards
+    /// this does nothing.
     pub fn start(&mut self, head: ResponseHead) {
         if !self.is_started() {
             self.head = head;
@@ -254,8 +255,8 @@ impl Reply {
         }
     }
 
-    /// Tells the length of a body that comes in several pieces, before the first of them. It becomes the Content-Length, if the
-    /// head states none.
+    /// Tells the length of a body that comes in several pieces, before the first of them. It becomes the
+    /// Content-Length, if the head states none.
     ///
     /// # Errors
     /// [`ReplyError::Headless`]
@@ -270,8 +271,8 @@ impl Reply {
         }
     }
 
-    /// Sends the whole body, or the rest of it, and ends the response. What the client does not take at once stays with the
-    /// reactor: this never waits.
+    /// Sends the whole body, or the rest of it, and ends the response. What the client does not take at once stays with
+    /// the reactor: this never waits.
     ///
     /// # Errors
     /// No head was stated, or the client is gone.
@@ -291,9 +292,10 @@ impl Reply {
         self.finish()
     }
 
-    /// Sends one piece of the body, unless it is empty and the head is out. It is on the wire, or with the reactor, when this
-    /// returns. Bytes beyond the Content-Length are cut off. What a slow client does not take waits in memory, then on disk;
-    /// beyond `limit_response_spool` the caller waits, if no interruption comes that it has to look at.
+    /// Sends one piece of the body, unless it is empty and the head is out. It is on the wire, or with the reactor,
+    /// when this returns. Bytes beyond the Content-Length are cut off. What a slow client does not take waits in
+    /// memory, then on disk; beyond `limit_response_spool` the caller waits, if no interruption comes that it has to
+    /// look at.
     ///
     /// # Errors
     /// As [`Reply::respond`]; or the client took nothing for `send_timeout`.
@@ -368,8 +370,8 @@ impl Reply {
         Ok(room?)
     }
 
-    /// Ends the response. A body that is shorter than its Content-Length closes the connection, because nothing else tells the
-    /// client that it is not whole.
+    /// Ends the response. A body that is shorter than its Content-Length closes the connection, because nothing else
+    /// tells the client that it is not whole.
     ///
     /// # Errors
     /// As [`Reply::respond`].
@@ -377,7 +379,8 @@ impl Reply {
         self.finish_with(&[])
     }
 
-    /// As [`Reply::finish`], with trailer fields as `h1::encode_trailer` writes them; left out where they have no place.
+    /// As [`Reply::finish`], with trailer fields as `h1::encode_trailer` writes them; left out where they have no
+    /// place.
     ///
     /// # Errors
     /// As [`Reply::respond`].
@@ -401,8 +404,8 @@ impl Reply {
         Ok(())
     }
 
-    /// Sends an interim response such as 103 Early Hints (RFC 8297). Left out for HTTP/1.0, which does not know them, and
-    /// once the response has begun. Waits as [`Reply::write`] does.
+    /// Sends an interim response such as 103 Early Hints (RFC 8297). Left out for HTTP/1.0, which does not know them,
+    /// and once the response has begun. Waits as [`Reply::write`] does.
     ///
     /// # Errors
     /// The client is gone.
@@ -429,8 +432,8 @@ impl Reply {
         self.note(sent)
     }
 
-    /// Gives the answer up: an error page where nothing has been sent, else what has begun is broken off. A response that is
-    /// complete stays so.
+    /// Gives the answer up: an error page where nothing has been sent, else what has begun is broken off. A response
+    /// that is complete stays so.
     pub fn refuse(&mut self, status: u16, rule: &str) {
         if self.is_started() {
             return self.abort();
@@ -439,7 +442,8 @@ impl Reply {
         self.answer_with(status, page, length);
     }
 
-    /// Sends a whole answer of the server's own, whose last `length` bytes are the body, and ends the connection with it.
+    /// Sends a whole answer of the server's own, whose last `length` bytes are the body, and ends the connection with
+    /// it.
     pub(crate) fn answer_with(&mut self, status: u16, mut page: Vec<u8>, length: usize) {
         let length = self.fit(&mut page, length);
         self.status = status;
@@ -460,8 +464,8 @@ impl Reply {
         0
     }
 
-    /// Answers with an error page in place of the thread that has the exchange, if nothing was sent since [`Link::taken`] said
-    /// `mark`; says whether that was so. Either way the thread finds the client gone.
+    /// Answers with an error page in place of the thread that has the exchange, if nothing was sent since
+    /// [`Link::taken`] said `mark`; says whether that was so. Either way the thread finds the client gone.
     ///
     /// [`Link::taken`]: crate::link::Link::taken
     pub(crate) fn answer_in_place(&mut self, mark: u64, status: u16, rule: &str) -> bool {
@@ -499,8 +503,8 @@ impl Reply {
         }
     }
 
-    /// Gives up on a client that has left: nothing more is sent to it. `status` is what the access log says where no response
-    /// has begun.
+    /// Gives up on a client that has left: nothing more is sent to it. `status` is what the access log says where no
+    /// response has begun.
     pub(crate) fn forsake(&mut self, status: u16) {
         if !self.is_started() {
             self.status = status;
@@ -589,7 +593,8 @@ impl Reply {
         let (framing, keep_alive) = self
             .sink
             .head(head, &context, known_length, added, &mut bytes);
-        // A client takes 1xx for a promise of the real answer (RFC 9110, section 15.2), and would find it in the next one.
+        // A client takes 1xx for a promise of the real answer (RFC 9110, section 15.2), and would find it in the next
+        // one.
         self.keep_alive = keep_alive && !matches!(head.status(), 100..=199);
         self.status = head.status();
         if dispatcher.access_log.wants_response_fields() {
@@ -630,7 +635,8 @@ impl Reply {
         Ok(self.exceed(length - allowed))
     }
 
-    /// A file is cut to the Content-Length without a word: what asks for a part of one may state the length of the part.
+    /// A file is cut to the Content-Length without a word: what asks for a part of one may state the length of the
+    /// part.
     fn send_file(&mut self, part: FilePart) -> Result<(), ReplyError> {
         let Some((head, remaining)) = self.next()? else {
             return Ok(());

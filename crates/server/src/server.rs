@@ -168,8 +168,8 @@ impl Server {
         }
     }
 
-    /// Changes how exchanges reach the application, where that was not known when the server was made. To be called before the
-    /// first [`Server::next`] or [`Server::look`].
+    /// Changes how exchanges reach the application, where that was not known when the server was made. To be called
+    /// before the first [`Server::next`] or [`Server::look`].
     pub fn serve_by(&self, service: Service) {
         self.dispatcher.options.serve_by(service);
     }
@@ -197,8 +197,8 @@ impl Server {
         self.dispatcher.options.set_max_requests(number);
     }
 
-    /// Says that the event loop is alive. To be called once a second while it is; the arbiter replaces a worker whose loop
-    /// has not said so for `timeout`.
+    /// Says that the event loop is alive. To be called once a second while it is; the arbiter replaces a worker whose
+    /// loop has not said so for `timeout`.
     pub fn beat(&self) {
         self.dispatcher.beat();
     }
@@ -302,8 +302,9 @@ impl Server {
         }
     }
 
-    /// Turns the reactor once, if there is something to do and the event loop has not looked since `looks`: the application blocks it.
-    /// Does I/O only. What the loop has to be told waits for it, and the poller calls it for that. Says whether it was so.
+    /// Turns the reactor once, if there is something to do and the event loop has not looked since `looks`: the
+    /// application blocks it. Does I/O only. What the loop has to be told waits for it, and the poller calls it for
+    /// that. Says whether it was so.
     pub(crate) fn turn_beside_loop(&self, looks: u64) -> bool {
         let Some(mut reactor) = self.reactor.try_lock() else {
             return false; // The loop has it.
@@ -326,8 +327,8 @@ impl Server {
         true
     }
 
-    /// The event loop is going to begin several exchanges: what is answered until [`Server::send_answers`] leaves together, but for what
-    /// is long or has waited for some milliseconds.
+    /// The event loop is going to begin several exchanges: what is answered until [`Server::send_answers`] leaves
+    /// together, but for what is long or has waited for some milliseconds.
     pub fn hold_answers(&self) {
         self.dispatcher.held.open();
         self.dispatcher.watchdog.hurry();
@@ -352,8 +353,8 @@ impl Server {
         self.dispatcher.access_log.variables()
     }
 
-    /// Writes no access lines from now on: somebody else does, who is told, perhaps with locks of the server's held, of the
-    /// requests that are `left` to it. To be called before the first [`Server::next`].
+    /// Writes no access lines from now on: somebody else does, who is told, perhaps with locks of the server's held, of
+    /// the requests that are `left` to it. To be called before the first [`Server::next`].
     pub fn leave_access_lines(&self, left: Left, tell: impl Fn(Entry) + Send + Sync + 'static) {
         self.dispatcher.access_log.leave(left, Box::new(tell));
     }

@@ -12,8 +12,8 @@ use crate::burst::{Burst, Timing};
 use crate::link::{Delivery, Link};
 use crate::sink::SinkError;
 
-/// Messages that are read ahead of the application, in bytes; TCP's own window holds the client beyond it. One message is
-/// always taken, however long, so it is this and the longest message that a connection can hold.
+/// Messages that are read ahead of the application, in bytes; TCP's own window holds the client beyond it. One message
+/// is always taken, however long, so it is this and the longest message that a connection can hold.
 const WINDOW: usize = 64 * 1024;
 
 /// What a message counts beside its bytes: a stream of empty ones takes memory too.
@@ -160,8 +160,8 @@ impl SharedWebSocket {
     }
 }
 
-/// The reactor's side. What the session has to send itself is sent, or queued, before these return; that a client is gone
-/// is seen by its link.
+/// The reactor's side. What the session has to send itself is sent, or queued, before these return; that a client is
+/// gone is seen by its link.
 impl SharedWebSocket {
     /// Whether the client may be read from. If not, the application, or the client, has to take something first.
     pub(crate) fn may_read(&self) -> bool {
@@ -247,8 +247,8 @@ impl SharedWebSocket {
         closure.is_some_and(|closure| state.end(closure))
     }
 
-    /// The server closes the WebSocket; says whether that is news to the application, which need not wait for the client's
-    /// answer: it can neither send nor receive any more.
+    /// The server closes the WebSocket; says whether that is news to the application, which need not wait for the
+    /// client's answer: it can neither send nor receive any more.
     pub(crate) fn close_by_server(&self, code: u16, reason: &'static str) -> bool {
         let mut state = self.state.lock();
         let mut frames = Vec::new();
@@ -264,8 +264,8 @@ impl SharedWebSocket {
 
 /// The application's side.
 impl SharedWebSocket {
-    /// Takes the next message, or the end; `None` where there is neither yet. The second value says that the reactor has to
-    /// be told: it can read on, or come to the end.
+    /// Takes the next message, or the end; `None` where there is neither yet. The second value says that the reactor
+    /// has to be told: it can read on, or come to the end.
     pub(crate) fn receive(&self) -> (Option<Incoming>, bool) {
         let mut state = self.state.lock();
         state.answering = !state.incoming.is_empty();
@@ -292,9 +292,10 @@ impl SharedWebSocket {
         (closure.map(Incoming::Closed), parting)
     }
 
-    /// Has the session make a frame of a message, and sends it: the first in a turn of the reactor at once, what follows
-    /// it together, in the next turn. A broadcast of many messages to many clients then needs two system calls for each
-    /// client and turn, and a single answer is not delayed. Says also how much memory may be held before the task waits.
+    /// Has the session make a frame of a message, and sends it: the first in a turn of the reactor at once, what
+    /// follows it together, in the next turn. A broadcast of many messages to many clients then needs two system calls
+    /// for each client and turn, and a single answer is not delayed. Says also how much memory may be held before the
+    /// task waits.
     pub(crate) fn say(
         &self,
         turn: u64,

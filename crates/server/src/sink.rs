@@ -1,5 +1,5 @@
-//! The way of one response to its client: what a protocol makes of a head, a piece of the body, a file and the end. It decides
-//! nothing; [`crate::reply::Reply`] does.
+//! The way of one response to its client: what a protocol makes of a head, a piece of the body, a file and the end. It
+//! decides nothing; [`crate::reply::Reply`] does.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -50,8 +50,8 @@ pub struct FilePart {
     pub length: u64,
 }
 
-/// The protocol of the connection, with what it needs to carry one response. A stream of an HTTP/2 connection and a uwsgi
-/// connection will be further variants.
+/// The protocol of the connection, with what it needs to carry one response. A stream of an HTTP/2 connection and a
+/// uwsgi connection will be further variants.
 #[derive(Debug)]
 pub(crate) enum Sink {
     /// HTTP/1: the whole connection belongs to the response.
@@ -168,8 +168,8 @@ impl Sink {
         }
     }
 
-    /// Sends an answer in place of the thread that has the exchange, if nothing was sent since [`Link::taken`] said `mark`; says
-    /// whether that was so. Nothing else can be sent afterwards.
+    /// Sends an answer in place of the thread that has the exchange, if nothing was sent since [`Link::taken`] said
+    /// `mark`; says whether that was so. Nothing else can be sent afterwards.
     pub(crate) fn answer_in_place(&self, mark: u64, answer: &[u8]) -> bool {
         match self {
             // The answer says that it is the last on the connection, which carries no other.

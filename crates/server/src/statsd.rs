@@ -1,5 +1,5 @@
-//! Metrics in the notation of statsd, one to a datagram, as Gunicorn names and writes them. Sending never waits: what the
-//! kernel does not take at once is lost, and that is said once.
+//! Metrics in the notation of statsd, one to a datagram, as Gunicorn names and writes them. Sending never waits: what
+//! the kernel does not take at once is lost, and that is said once.
 
 use std::fmt::Display;
 use std::io;

@@ -1,7 +1,7 @@
-//! The watchdog: a reactor is never left alone for more than about a millisecond, beside an event loop for more than about
-//! fifty. While the reactor's thread is inside the application the watchdog ticks; a call that lasts makes it hand the
-//! reactor to an idle thread or, where none is idle, turn it itself. It does I/O only. A fast call pays one atomic load for
-//! it, and while nothing is in flight it sleeps.
+//! The watchdog: a reactor is never left alone for more than about a millisecond, beside an event loop for more than
+//! about fifty. While the reactor's thread is inside the application the watchdog ticks; a call that lasts makes it
+//! hand the reactor to an idle thread or, where none is idle, turn it itself. It does I/O only. A fast call pays one
+//! atomic load for it, and while nothing is in flight it sleeps.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -17,16 +17,16 @@ use crate::server::Server;
 
 /// How long a reactor may be left alone, and so how often the watchdog looks.
 const TICK: Duration = Duration::from_millis(1);
-/// How often an event loop is looked at, which turns the reactor itself whenever there is something to do. It may have thousands of
-/// connections that wait for nothing, so the watchdog must not cost what it costs beside threads.
+/// How often an event loop is looked at, which turns the reactor itself whenever there is something to do. It may have
+/// thousands of connections that wait for nothing, so the watchdog must not cost what it costs beside threads.
 const LOOP_TICK: Duration = Duration::from_millis(50);
-/// How often an event loop is looked at that gives several answers in a turn, which wait for each other: one that blocks in the middle
-/// must not keep those that are there.
+/// How often an event loop is looked at that gives several answers in a turn, which wait for each other: one that
+/// blocks in the middle must not keep those that are there.
 const HOLDING_TICK: Duration = Duration::from_millis(5);
 /// Ticks without such a turn after which the loop is looked at less often again.
 const HOLDING_TICKS: u32 = 20;
-/// Ticks without anything in flight after which the watchdog sleeps. Waking it costs a system call, so under steady load
-/// it had better stay awake.
+/// Ticks without anything in flight after which the watchdog sleeps. Waking it costs a system call, so under steady
+/// load it had better stay awake.
 const QUIET_TICKS: u32 = 16;
 
 /// The handle by which threads wake the watchdog.
@@ -79,8 +79,8 @@ pub(crate) fn start(server: &Arc<Server>) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs what a thread of a worker does, and ends the process if it panics: a worker that has lost a thread, with whatever
-/// that thread had locked or promised, would go on half alive. The arbiter replaces it and says why it died.
+/// Runs what a thread of a worker does, and ends the process if it panics: a worker that has lost a thread, with
+/// whatever that thread had locked or promised, would go on half alive. The arbiter replaces it and says why it died.
 pub fn or_abort(work: impl FnOnce()) {
     if panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
         log::error!(target: "critical", "A thread of the worker panicked; the worker ends");

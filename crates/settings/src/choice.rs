@@ -1,5 +1,5 @@
-//! The settings whose value is one word out of few: worker classes, event loops, log levels, reload engines, and what becomes of
-//! field names with an underscore.
+//! The settings whose value is one word out of few: worker classes, event loops, log levels, reload engines, and what
+//! becomes of field names with an underscore.
 
 /// How a worker runs the application.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -34,7 +34,8 @@ pub enum Parsed {
 pub struct CommandLine {
     /// The first positional argument.
     pub app: Option<String>,
-    /// Further positional arguments. argparse accepts them, and only a program that embeds the server has a use for them.
+    /// Further positional arguments. argparse accepts them, and only a program that embeds the server has a use for
+    /// them.
     pub extra: Vec<String>,
     /// Whether the first word was the command `dev`.
     pub is_dev: bool,

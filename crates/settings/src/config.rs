@@ -73,7 +73,8 @@ fields! {
     limit_request_fields: usize,
     /// Longest field line in bytes; at least 1.
     limit_request_field_size: usize,
-    /// Bytes of memory for request heads that have not arrived in full, over all connections of a worker; 0 is unlimited.
+    /// Bytes of memory for request heads that have not arrived in full, over all connections of a worker; 0 is
+    /// unlimited.
     limit_head_memory: usize,
     /// Longest request body in bytes; 0 is unlimited.
     limit_request_body: u64,
@@ -157,7 +158,8 @@ fields! {
     logger_class: Option<String>,
     /// The file with a configuration of Python's `logging`, in its own format.
     logconfig: Option<String>,
-    /// The same as a dictionary. What a dictionary of Python holds besides plain values is left to the reader of the conf file.
+    /// The same as a dictionary. What a dictionary of Python holds besides plain values is left to the reader of the
+    /// conf file.
     logconfig_dict: Vec<(String, Value)>,
     /// The same as a JSON file.
     logconfig_json: Option<String>,
@@ -185,8 +187,8 @@ fields! {
     proc_name: Option<String>,
     /// Accepted, without effect here.
     default_proc_name: String,
-    /// A PasteDeploy file with a section, `FILE.ini#SECTION`, to load the application from; absolute where the environment
-    /// gave `PWD`. It is `app` too.
+    /// A PasteDeploy file with a section, `FILE.ini#SECTION`, to load the application from; absolute where the
+    /// environment gave `PWD`. It is `app` too.
     paste: Option<String>,
     /// Variables for that file.
     raw_paste_global_conf: Vec<(String, String)>,
@@ -261,8 +263,9 @@ impl Config {
         }
     }
 
-    /// How long a worker may take to leave before it is killed. An event loop that has no time for its requests cancels them, as
-    /// uvicorn does, and its application is still told of the end: a `graceful_timeout` of 0 does not kill it at once.
+    /// How long a worker may take to leave before it is killed. An event loop that has no time for its requests cancels
+    /// them, as uvicorn does, and its application is still told of the end: a `graceful_timeout` of 0 does not kill it
+    /// at once.
     pub fn leaving_timeout(&self) -> Duration {
         let label = self.origins.label("graceful_timeout");
         let is_event_loop =

@@ -1,5 +1,5 @@
-//! Files of environment variables, in the form that python-dotenv reads: `NAME=VALUE` lines with quotes, `export`, comments and
-//! `${NAME}`. Text comes in, variables go out; nothing is read here and nothing is set.
+//! Files of environment variables, in the form that python-dotenv reads: `NAME=VALUE` lines with quotes, `export`,
+//! comments and `${NAME}`. Text comes in, variables go out; nothing is read here and nothing is set.
 
 /// The variables of a file, in order. `known` are those that the environment has: a reference finds them first.
 ///

@@ -251,7 +251,8 @@ const VARIABLES: &[(&str, &str)] = &[
     ("WS_PING_TIMEOUT", "--ws-ping-timeout"),
 ];
 
-/// One sentence for each variable of another server that is set and not read here. Values are not shown: some are secret.
+/// One sentence for each variable of another server that is set and not read here. Values are not shown: some are
+/// secret.
 pub(crate) fn ignored_variables(lookup: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let each = ["UVICORN", "GRANIAN"].into_iter().flat_map(|prefix| {
         let name = move |name: &str| format!("{prefix}_{name}");

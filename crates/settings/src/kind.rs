@@ -103,8 +103,8 @@ impl Kind {
         }
     }
 
-    /// What argparse makes of the text of an option: Gunicorn gives whole numbers a type there, so they are numbers from
-    /// then on, and decimal. In a conf file the same text may be `0x10`.
+    /// What argparse makes of the text of an option: Gunicorn gives whole numbers a type there, so they are numbers
+    /// from then on, and decimal. In a conf file the same text may be `0x10`.
     pub(crate) fn argument(self, text: &str) -> Result<Value, Rejection> {
         let number = match self {
             Self::Number(_) => decimal(text),

@@ -102,8 +102,8 @@ impl Layers {
         self
     }
 
-    /// Takes what a worker class of the user's own says, which no other source overrides: so it is where Gunicorn starts such a class.
-    /// `runs_as` is the class that runs in its place, by its name.
+    /// Takes what a worker class of the user's own says, which no other source overrides: so it is where Gunicorn
+    /// starts such a class. `runs_as` is the class that runs in its place, by its name.
     #[must_use]
     pub fn worker_class(mut self, name: &str, runs_as: &str, settings: ClassSettings) -> Self {
         let source = Source::WorkerClass(name.to_owned());
@@ -289,8 +289,8 @@ impl Layers {
     }
 }
 
-/// What a deployment with uvicorn's classes has relied on so far, unless a source says otherwise: the client's address behind a
-/// proxy, names with an underscore, and uvicorn's limits in place of those of Gunicorn's parser.
+/// What a deployment with uvicorn's classes has relied on so far, unless a source says otherwise: the client's address
+/// behind a proxy, names with an underscore, and uvicorn's limits in place of those of Gunicorn's parser.
 fn as_uvicorn(config: &mut Config, is_given: impl Fn(&str) -> bool) {
     if !is_given("proxy_headers") {
         config.proxy_headers = true;
@@ -313,8 +313,8 @@ fn as_uvicorn(config: &mut Config, is_given: impl Fn(&str) -> bool) {
     }
 }
 
-/// The bound of uvicorn's parser in Python is 64 KiB for what is not whole yet, the one in C has none. So a URL and a field may be as
-/// long, and what stands round them is not counted.
+/// The bound of uvicorn's parser in Python is 64 KiB for what is not whole yet, the one in C has none. So a URL and a
+/// field may be as long, and what stands round them is not counted.
 const UVICORN_LINE: usize = 65 * 1024;
 
 /// Which of two settings counts that cannot both be had.

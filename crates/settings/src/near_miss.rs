@@ -1,5 +1,5 @@
-//! Names in a conf file, and options, that look like a setting and are none. A conf file is Python, so a name of its own is legal;
-//! only what is almost certainly a slip is worth a line.
+//! Names in a conf file, and options, that look like a setting and are none. A conf file is Python, so a name of its
+//! own is legal; only what is almost certainly a slip is worth a line.
 
 use strsim::damerau_levenshtein;
 

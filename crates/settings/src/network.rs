@@ -1,5 +1,6 @@
-//! Sets of peers: single addresses, networks in CIDR notation, those on unix sockets (`unix`), or everyone (`*`). The notation is strict, as Python's
-//! `ipaddress.ip_network` is: a network with host bits set is a mistake, not a rounding.
+//! Sets of peers: single addresses, networks in CIDR notation, those on unix sockets (`unix`), or everyone (`*`). The
+//! notation is strict, as Python's `ipaddress.ip_network` is: a network with host bits set is a mistake, not a
+//! rounding.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

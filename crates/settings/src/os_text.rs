@@ -1,6 +1,6 @@
-//! Text that is not Unicode: arguments, variables and paths may hold any bytes, and Python's strings lone surrogates, by which it
-//! stands for such bytes (PEP 383). A setting is a `String`, so each surrogate has a stand-in there, a character of the last
-//! private-use plane, and goes out of the server as what it came in as.
+//! Text that is not Unicode: arguments, variables and paths may hold any bytes, and Python's strings lone surrogates,
+//! by which it stands for such bytes (PEP 383). A setting is a `String`, so each surrogate has a stand-in there, a
+//! character of the last private-use plane, and goes out of the server as what it came in as.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The stand-in of the first surrogate. Who uses these characters for a purpose of his own sees them taken for surrogates.
+/// The stand-in of the first surrogate. Who uses these characters for a purpose of his own sees them taken for
+/// surrogates.
 const FIRST_STAND_IN: u32 = 0x10_f000;
 
 /// The surrogates of UTF-16.

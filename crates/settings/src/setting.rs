@@ -36,8 +36,8 @@ pub struct Setting {
     pub own: bool,
     /// What the option does, in one sentence, for `--help`.
     pub summary: &'static str,
-    /// What the setting is, for the manual and the conf file, where the option turns it off. Empty where the summary says
-    /// that.
+    /// What the setting is, for the manual and the conf file, where the option turns it off. Empty where the summary
+    /// says that.
     pub meaning: &'static str,
     /// What else there is to know, for the manual. Markdown.
     pub details: &'static str,

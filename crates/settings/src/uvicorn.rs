@@ -1,5 +1,6 @@
-//! uvicorn's options: what each of them is here. They are read from the command line, and from the `CONFIG_KWARGS` of a worker class
-//! that extends one of uvicorn's. Where Gunicorn has an option of the same name, Gunicorn's is meant and nothing stands here.
+//! uvicorn's options: what each of them is here. They are read from the command line, and from the `CONFIG_KWARGS` of a
+//! worker class that extends one of uvicorn's. Where Gunicorn has an option of the same name, Gunicorn's is meant and
+//! nothing stands here.
 
 use crate::setting::{Literal, Status, find};
 use crate::value::Value;
@@ -40,7 +41,8 @@ const fn alias(flag: &'static str, purpose: Purpose) -> Alias {
 const ONE_PARSER: &str = "there is one HTTP parser";
 const ONE_WEBSOCKET: &str = "there is one WebSocket implementation";
 
-/// Every alias. Options of uvicorn's that are settings of ours under the same name (`--proxy-headers`) stand in the table.
+/// Every alias. Options of uvicorn's that are settings of ours under the same name (`--proxy-headers`) stand in the
+/// table.
 pub(crate) const ALIASES: &[Alias] = &[
     alias("--host", Purpose::Bind(Part::Host)),
     alias("--port", Purpose::Bind(Part::Port)),
@@ -142,8 +144,8 @@ impl Alias {
     }
 }
 
-/// The address that the parts make, with an option that names it, or the two options that contradict each other: uvicorn
-/// has one address.
+/// The address that the parts make, with an option that names it, or the two options that contradict each other:
+/// uvicorn has one address.
 pub(crate) fn address(
     parts: &[(Part, &str)],
 ) -> Result<Option<(String, &'static str)>, [&'static str; 2]> {

@@ -31,8 +31,8 @@ const REFUSED_HERE: &[&str] = &[
     "worker_connections",
 ];
 
-/// Taken here besides: fractions of a second, lists where Gunicorn wants commas, and what only a look at the machine can
-/// refuse, which comes later here.
+/// Taken here besides: fractions of a second, lists where Gunicorn wants commas, and what only a look at the machine
+/// can refuse, which comes later here.
 const TAKEN_HERE: &[&str] = &[
     "chdir",
     "forwarded_allow_ips",
@@ -46,8 +46,8 @@ const TAKEN_HERE: &[&str] = &[
     "user",
 ];
 
-/// Shown otherwise: variables by their names alone, accounts and directories are looked up by the caller, `None` is no text, and an address is spelled as it
-/// is written.
+/// Shown otherwise: variables by their names alone, accounts and directories are looked up by the caller, `None` is no
+/// text, and an address is spelled as it is written.
 const SHOWN_OTHERWISE: &[&str] = &[
     "chdir",
     "dogstatsd_tags",

@@ -57,7 +57,8 @@ impl BootReport {
         Ok(Self(Arc::new(Mapping(page))))
     }
 
-    /// Notes the number of the application's interface, which is not zero, and returns whether it is another than before.
+    /// Notes the number of the application's interface, which is not zero, and returns whether it is another than
+    /// before.
     pub fn note_interface(&self, number: u32) -> bool {
         self.page().interface.swap(number, Ordering::Relaxed) != number
     }

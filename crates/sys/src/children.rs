@@ -9,8 +9,8 @@ use crate::forks::Private;
 use crate::process::End;
 use crate::signals::Signal;
 
-/// The children that the calling thread has forked and that have not been waited for; none where the kernel does not list them
-/// (`CONFIG_PROC_CHILDREN`).
+/// The children that the calling thread has forked and that have not been waited for; none where the kernel does not
+/// list them (`CONFIG_PROC_CHILDREN`).
 #[must_use]
 pub fn of_this_thread() -> Vec<i32> {
     let listed = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();

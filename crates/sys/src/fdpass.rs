@@ -23,8 +23,8 @@ pub struct Handed {
     pub file: Option<OwnedFd>,
 }
 
-/// A queue of files that processes give to each other: every process that holds it may give, and a free worker takes. Copies
-/// share one kernel object, also after a fork, so what is in it outlives the process that gave it.
+/// A queue of files that processes give to each other: every process that holds it may give, and a free worker takes.
+/// Copies share one kernel object, also after a fork, so what is in it outlives the process that gave it.
 #[derive(Clone, Debug)]
 pub struct Queue {
     give: Arc<Private>,
@@ -82,7 +82,8 @@ impl AsFd for Queue {
 ///
 /// # Errors
 ///
-/// What `sendmsg(2)` says: `WouldBlock` when the queue is full of files that no process has taken, `InvalidInput` without bytes.
+/// What `sendmsg(2)` says: `WouldBlock` when the queue is full of files that no process has taken, `InvalidInput`
+/// without bytes.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], file: BorrowedFd<'_>) -> io::Result<usize> {
     if bytes.is_empty() {
         // unix(7): a stream socket drops a descriptor that no byte accompanies.
@@ -102,8 +103,8 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], file: BorrowedFd<'_>) -> io::R
     )?)
 }
 
-/// Receives what [`send`] sent. On a datagram or seqpacket socket one call is one message; the rest of a message that is
-/// longer than the buffer is lost.
+/// Receives what [`send`] sent. On a datagram or seqpacket socket one call is one message; the rest of a message that
+/// is longer than the buffer is lost.
 ///
 /// # Errors
 ///

@@ -11,8 +11,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Standard input, output and error belong to std and are never taken away from it.
 const FIRST_INHERITED: RawFd = 3;
 
-/// Opens `/dev/null` for each of the three standard streams that the parent process has closed. The next socket or pipe would
-/// get its number otherwise, and what is meant for standard error would go to a client.
+/// Opens `/dev/null` for each of the three standard streams that the parent process has closed. The next socket or pipe
+/// would get its number otherwise, and what is meant for standard error would go to a client.
 ///
 /// # Errors
 ///
@@ -76,8 +76,8 @@ pub fn open_count() -> u64 {
     std::fs::read_dir("/proc/self/fd").map_or(AT_THE_START, |entries| entries.count() as u64)
 }
 
-/// Raises the limit of open descriptors to `wanted` or, where it may not be as high, as far as it may. Returns what it is
-/// then.
+/// Raises the limit of open descriptors to `wanted` or, where it may not be as high, as far as it may. Returns what it
+/// is then.
 pub fn raise_limit(wanted: u64) -> u64 {
     let before = getrlimit(Resource::Nofile);
     let current = before.current.unwrap_or(u64::MAX);
@@ -134,8 +134,8 @@ struct Inherited {
     number: RawFd,
     /// Device and inode, which tell a file that was opened later under the same number.
     file: (u64, u64),
-    /// Only what is kept on exec can have come from the process that started this program. The rest belongs to an object of the
-    /// program that this server is a part of.
+    /// Only what is kept on exec can have come from the process that started this program. The rest belongs to an
+    /// object of the program that this server is a part of.
     on_exec: OnExec,
     /// So that none gets two owners.
     is_adopted: bool,
@@ -146,7 +146,8 @@ static INHERITED: Mutex<Vec<Inherited>> = Mutex::new(Vec::new());
 /// How far descriptors are looked for where `/proc` is not there.
 const NUMBERS_WITHOUT_PROC: RawFd = 1100;
 
-/// Notes which descriptors are open: those that [`adopt_socket`] may take. To be called before this program opens anything.
+/// Notes which descriptors are open: those that [`adopt_socket`] may take. To be called before this program opens
+/// anything.
 pub fn note_inherited() {
     let mut found = Vec::new();
     // The descriptor that the directory is read by is closed before any is adopted.
@@ -176,13 +177,13 @@ fn inherited() -> std::sync::MutexGuard<'static, Vec<Inherited>> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Takes ownership of a socket that the process inherited under this number (`fd://N`, `LISTEN_FDS`, `GUNICORN_FD`), and
-/// has it closed on exec. One that belongs to an object of this program is duplicated.
+/// Takes ownership of a socket that the process inherited under this number (`fd://N`, `LISTEN_FDS`, `GUNICORN_FD`),
+/// and has it closed on exec. One that belongs to an object of this program is duplicated.
 ///
 /// # Errors
 ///
-/// `NotFound` when nothing is open under the number, `InvalidInput` when it is not a socket or not one that was open when
-/// the program began, `AlreadyExists` when it has been adopted before.
+/// `NotFound` when nothing is open under the number, `InvalidInput` when it is not a socket or not one that was open
+/// when the program began, `AlreadyExists` when it has been adopted before.
 pub fn adopt_socket(number: RawFd) -> io::Result<OwnedFd> {
     let invalid = |reason| io::Error::new(io::ErrorKind::InvalidInput, reason);
     let status = status(number)?;
@@ -205,9 +206,9 @@ pub fn adopt_socket(number: RawFd) -> io::Result<OwnedFd> {
         ));
     }
     known.is_adopted = true;
-    // SAFETY: nothing in this process owns it. It was open before this program opened anything, it was kept on exec, as nothing is
-    // that belongs to an object, its inode says that no other file has taken its number since, and the list says that it
-    // is adopted for the first time.
+    // SAFETY: nothing in this process owns it. It was open before this program opened anything, it was kept on exec, as
+    // nothing is that belongs to an object, its inode says that no other file has taken its number since, and the list
+    // says that it is adopted for the first time.
     let socket = unsafe { OwnedFd::from_raw_fd(number) };
     set_on_exec(std::os::fd::AsFd::as_fd(&socket), OnExec::Close)?;
     Ok(socket)

@@ -1,4 +1,5 @@
-//! Files by their names and descriptors; what could be done with them, without doing it; and why it could not, in words.
+//! Files by their names and descriptors; what could be done with them, without doing it; and why it could not, in
+//! words.
 
 use std::fs::File;
 use std::io::{self, Read as _};

@@ -1,10 +1,10 @@
-//! Forks that the server did not ask for: what an application or a hook forks shares every descriptor and every shared page
-//! with the server. A handler in the child (`pthread_atfork`) puts `/dev/null` in the place of the server's descriptors and
-//! private memory in the place of its shared pages, so that the child cannot take listeners out of a poller, answer a
-//! client or write into the scoreboard, no matter what its copy of the server's objects does.
+//! Forks that the server did not ask for: what an application or a hook forks shares every descriptor and every shared
+//! page with the server. A handler in the child (`pthread_atfork`) puts `/dev/null` in the place of the server's
+//! descriptors and private memory in the place of its shared pages, so that the child cannot take listeners out of a
+//! poller, answer a client or write into the scoreboard, no matter what its copy of the server's objects does.
 //!
-//! Descriptors are replaced and not closed: the child's objects still own the numbers, which must not come to mean files
-//! that the child opens.
+//! Descriptors are replaced and not closed: the child's objects still own the numbers, which must not come to mean
+//! files that the child opens.
 
 use std::cell::Cell;
 use std::io;
@@ -34,8 +34,8 @@ static STRAY: AtomicBool = AtomicBool::new(false);
 static GIVEN_BACK: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// While this thread forks, its signals wait: one that reaches the child before the child has given the server's handlers
-    /// back would be taken for the server's, and lost.
+    /// While this thread forks, its signals wait: one that reaches the child before the child has given the server's
+    /// handlers back would be taken for the server's, and lost.
     static WAITING: Cell<Option<Blocked>> = const { Cell::new(None) };
 }
 
@@ -49,8 +49,8 @@ pub fn claim() -> io::Result<()> {
     STRAY.store(false, Ordering::Relaxed);
     let mut result = 0;
     INSTALLED.call_once(|| {
-        // SAFETY: the handler in the child does nothing that is forbidden between a fork and an exec, and all three live as
-        // long as the process: CPython never unloads an extension module.
+        // SAFETY: the handler in the child does nothing that is forbidden between a fork and an exec, and all three
+        // live as long as the process: CPython never unloads an extension module.
         result =
             unsafe { libc::pthread_atfork(Some(before), Some(in_the_parent), Some(in_the_child)) };
     });
@@ -67,7 +67,8 @@ pub fn is_stray() -> bool {
     STRAY.load(Ordering::Relaxed)
 }
 
-/// Says which signals a stray process finds at their defaults from its first instruction on, of those that CPython handles.
+/// Says which signals a stray process finds at their defaults from its first instruction on, of those that CPython
+/// handles.
 pub fn give_back(signals: &[Signal]) {
     let bits = signals
         .iter()
@@ -93,8 +94,8 @@ impl Drop for Expected {
     }
 }
 
-/// Keeps a descriptor from stray processes for as long as it lives. It must be dropped before the descriptor is closed: a
-/// number that is used again is another file, which a child may well have.
+/// Keeps a descriptor from stray processes for as long as it lives. It must be dropped before the descriptor is closed:
+/// a number that is used again is another file, which a child may well have.
 #[derive(Debug)]
 pub struct Withheld(RawFd);
 
@@ -158,7 +159,8 @@ impl AsRawFd for Private {
     }
 }
 
-/// Has stray processes find private, empty pages where `base` points. There is one such mapping, and the last one counts.
+/// Has stray processes find private, empty pages where `base` points. There is one such mapping, and the last one
+/// counts.
 pub(crate) fn withhold_pages(base: *mut c_void, size: usize) {
     // Without a base the size means nothing, so it is never read half.
     PAGES.store(std::ptr::null_mut(), Ordering::SeqCst);
@@ -206,8 +208,8 @@ fn replace_pages() {
     let size = PAGES_SIZE.load(Ordering::SeqCst);
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-    // SAFETY: the pages belong to the scoreboard, which is valid with any contents of atomics, zeros among them, and stays
-    // mapped: its owner in this process unmaps the new pages as it would have the old ones.
+    // SAFETY: the pages belong to the scoreboard, which is valid with any contents of atomics, zeros among them, and
+    // stays mapped: its owner in this process unmaps the new pages as it would have the old ones.
     let mapped = unsafe { libc::mmap(base, size, access, kind, -1, 0) };
     debug_assert_eq!(mapped, base);
 }
@@ -235,7 +237,8 @@ fn replace(number: usize, null: RawFd) {
         return;
     };
     if null < 0 {
-        // SAFETY: the child's copy of the number; an object that still owns it gets EBADF or another file of this process.
+        // SAFETY: the child's copy of the number; an object that still owns it gets EBADF or another file of this
+        // process.
         let _ = unsafe { libc::close(number) };
         return;
     }

@@ -1,5 +1,5 @@
-//! Writing lines to a place where perhaps nothing reads them, without ever waiting for a reader: what a full pipe, socket or
-//! terminal does not take is lost, and counted.
+//! Writing lines to a place where perhaps nothing reads them, without ever waiting for a reader: what a full pipe,
+//! socket or terminal does not take is lost, and counted.
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;

@@ -145,8 +145,8 @@ fn end_of(status: WaitStatus) -> Option<End> {
 ///
 /// # Errors
 ///
-/// `NotFound` when there is no such process, `PermissionDenied` when it belongs to another user. Only single processes can be
-/// named: a pid below one is `InvalidInput`.
+/// `NotFound` when there is no such process, `PermissionDenied` when it belongs to another user. Only single processes
+/// can be named: a pid below one is `InvalidInput`.
 pub fn kill(pid: i32, signal: Signal) -> io::Result<()> {
     if pid < 1 {
         // Zero and negative numbers mean whole groups to kill(2), and -1 all processes.

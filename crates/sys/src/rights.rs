@@ -1,8 +1,8 @@
 //! Whose rights root uses for a file that is named by a path others can change.
 //!
-//! Root may open, create and give away every file. Where another user can change a directory on the way to a file, a symbolic
-//! or a hard link there would lend these rights to that user. So the kernel is asked with the other user's rights: what
-//! the other user could not do either, fails.
+//! Root may open, create and give away every file. Where another user can change a directory on the way to a file, a
+//! symbolic or a hard link there would lend these rights to that user. So the kernel is asked with the other user's
+//! rights: what the other user could not do either, fails.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -17,7 +17,8 @@ use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, fstatfs, open};
 /// How many symbolic links are followed in one path, as in the kernel.
 const MOST_LINKS: u32 = 40;
 
-/// Bits of a mode: others and the group may write, and the sticky bit, with which only the owner of an entry may replace it.
+/// Bits of a mode: others and the group may write, and the sticky bit, with which only the owner of an entry may
+/// replace it.
 const OTHERS_WRITE: u32 = 0o002;
 const GROUP_WRITES: u32 = 0o020;
 const STICKY: u32 = 0o1000;
@@ -34,8 +35,8 @@ pub struct Owner {
 }
 
 /// Calls `act`, which opens, makes or removes what is at `path`. If a user other than root can change a name on the way
-/// there, it has the rights of `workers`, the user that root gives the server's files to, or else of the user who owns the
-/// first directory that is not root's alone. Without `workers` it has the rights of this process.
+/// there, it has the rights of `workers`, the user that root gives the server's files to, or else of the user who owns
+/// the first directory that is not root's alone. Without `workers` it has the rights of this process.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 //! What the workers tell the arbiter: one slot of shared memory for each worker, atomics only.
 //!
 //! Workers write, the arbiter reads. There are no locks and no messages, so that a worker which is killed at any
-//! instruction leaves no half-finished update that another process waits for. A field is a single atomic; two fields of one slot may
-//! be seen at different instants, and the readers are written for it.
+//! instruction leaves no half-finished update that another process waits for. A field is a single atomic; two fields of
+//! one slot may be seen at different instants, and the readers are written for it.
 
 use std::io;
 use std::ptr::{self, NonNull};

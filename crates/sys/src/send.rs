@@ -87,8 +87,8 @@ pub fn send_file(
 /// When `socket` is no socket.
 pub fn unsent(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let mut count: libc::c_int = 0;
-    // SAFETY: the descriptor is open for as long as it is borrowed, and TIOCOUTQ (tcp(7) calls it SIOCOUTQ) writes one int
-    // to the pointer, which is to a live int.
+    // SAFETY: the descriptor is open for as long as it is borrowed, and TIOCOUTQ (tcp(7) calls it SIOCOUTQ) writes one
+    // int to the pointer, which is to a live int.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
     if result == -1 {
         return Err(io::Error::last_os_error());

@@ -1,8 +1,8 @@
 //! Signals: their names, who receives them, and the pipe that turns them into bytes.
 //!
 //! The handler does the one thing that a handler may do, a `write(2)` of a small record, so that a signal becomes
-//! something to poll for. signal-hook does not tell who sent a signal and keeps its handlers over a fork; both matter to
-//! an arbiter, hence our own.
+//! something to poll for. signal-hook does not tell who sent a signal and keeps its handlers over a fork; both matter
+//! to an arbiter, hence our own.
 
 use std::fmt;
 use std::io;

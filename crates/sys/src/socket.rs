@@ -9,12 +9,13 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown, SocketFlags, sockopt};
 
-/// Takes the next connection off a listener: closed on exec, and non-blocking. The address is the peer's where it has one of
-/// the internet's families.
+/// Takes the next connection off a listener: closed on exec, and non-blocking. The address is the peer's where it has
+/// one of the internet's families.
 ///
 /// # Errors
 ///
-/// What `accept4(2)` says: `WouldBlock` where none waits, `ConnectionAborted` where the next one has left, `Interrupted`.
+/// What `accept4(2)` says: `WouldBlock` where none waits, `ConnectionAborted` where the next one has left,
+/// `Interrupted`.
 pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let (socket, address) = rustix::net::acceptfrom_with(listener, flags)?;
@@ -37,8 +38,8 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// Whether the peer has reset the connection, or a Unix socket's has closed it. One that has only ended its own side still
-/// takes what is sent.
+/// Whether the peer has reset the connection, or a Unix socket's has closed it. One that has only ended its own side
+/// still takes what is sent.
 #[must_use]
 pub fn is_gone(socket: BorrowedFd<'_>) -> bool {
     let mut polled = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
@@ -50,8 +51,8 @@ pub fn is_gone(socket: BorrowedFd<'_>) -> bool {
             .intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
-/// Has the last close of the socket reset the connection and drop what the kernel still holds for the peer (`SO_LINGER` of
-/// zero seconds). A peer of a Unix socket, which knows no reset, finds its end.
+/// Has the last close of the socket reset the connection and drop what the kernel still holds for the peer (`SO_LINGER`
+/// of zero seconds). A peer of a Unix socket, which knows no reset, finds its end.
 ///
 /// # Errors
 ///
@@ -69,8 +70,8 @@ pub fn shut_down(socket: impl AsFd) -> io::Result<()> {
     Ok(rustix::net::shutdown(socket, Shutdown::Both)?)
 }
 
-/// Ends the connection with a reset at once, also where other processes hold the socket, by dissolving its association (`connect(2)` with
-/// `AF_UNSPEC`), and drops what the kernel holds for the peer. A Unix socket is shut down.
+/// Ends the connection with a reset at once, also where other processes hold the socket, by dissolving its association
+/// (`connect(2)` with `AF_UNSPEC`), and drops what the kernel holds for the peer. A Unix socket is shut down.
 ///
 /// # Errors
 ///

@@ -11,7 +11,8 @@ use rustix::time::{
 
 use crate::forks::Private;
 
-/// A timer, which processes that the application forks do not get. It is readable once its time has passed, until it is set again.
+/// A timer, which processes that the application forks do not get. It is readable once its time has passed, until it is
+/// set again.
 #[derive(Debug)]
 pub struct Timer(Private);
 

@@ -224,8 +224,8 @@ pub fn effective_gid() -> u32 {
     rustix::process::getegid().as_raw()
 }
 
-/// Gives the name of a unix socket to a user and a group; `None` leaves what it has. Only to a socket with one name: another file
-/// that has taken the name meanwhile stays whose it is.
+/// Gives the name of a unix socket to a user and a group; `None` leaves what it has. Only to a socket with one name:
+/// another file that has taken the name meanwhile stays whose it is.
 ///
 /// # Errors
 ///

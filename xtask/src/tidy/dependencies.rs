@@ -1,5 +1,5 @@
-//! What we depend on, as `cargo metadata` tells it without a network: from the registry only, under a licence that we may
-//! pass on, each package once, and no version that has been yanked.
+//! What we depend on, as `cargo metadata` tells it without a network: from the registry only, under a licence that we
+//! may pass on, each package once, and no version that has been yanked.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -90,7 +90,8 @@ fn is_permitted(expression: &str) -> bool {
     !expression.is_empty() && expression.split(" AND ").all(alternatives)
 }
 
-/// Whether cargo's copy of the registry's index says that this version was taken back. What it has no copy of is not known.
+/// Whether cargo's copy of the registry's index says that this version was taken back. What it has no copy of is not
+/// known.
 fn is_yanked(name: &str, version: &str) -> bool {
     let wanted = format!("\"vers\":\"{version}\"");
     indexes().iter().any(|index| {

@@ -1,4 +1,5 @@
-//! What SECURITY.md promises: the tests that it names are there, the fuzz targets are recorded, and `unsafe` does not spread.
+//! What SECURITY.md promises: the tests that it names are there, the fuzz targets are recorded, and `unsafe` does not
+//! spread.
 
 use std::fs;
 use std::io;

@@ -1,6 +1,6 @@
-//! How comments and pages are written: they name the subject (the worker, the client, the operator) instead of a pronoun
-//! for any person or thing, and a line of code has at most 120 columns. Crates that were written before the rule have a
-//! bound that only ever shrinks.
+//! How comments and pages are written: they name the subject (the worker, the client, the operator) instead of a
+//! pronoun for any person or thing, and a line of code has at most 120 columns. Crates that were written before the
+//! rule have a bound that only ever shrinks.
 
 use std::fs;
 use std::io;
@@ -19,8 +19,8 @@ const VAGUE: [&str; 4] = [
 /// Columns of a line.
 const WIDEST: usize = 120;
 
-/// What a directory may still have: vague words in comments, and lines that are too wide. Lower the numbers when you have
-/// cleaned a file. What is not listed has none.
+/// What a directory may still have: vague words in comments, and lines that are too wide. Lower the numbers when you
+/// have cleaned a file. What is not listed has none.
 struct Left {
     directory: &'static str,
     vague: usize,
@@ -30,38 +30,28 @@ struct Left {
 const LEFT: &[Left] = &[
     Left {
         directory: "crates/arbiter",
-        vague: 4,
-        wide: 34,
+        vague: 1,
+        wide: 1,
     },
     Left {
         directory: "crates/proto",
         vague: 0,
-        wide: 18,
+        wide: 5,
     },
     Left {
         directory: "crates/python",
-        vague: 58,
-        wide: 200,
+        vague: 20,
+        wide: 3,
     },
     Left {
         directory: "crates/server",
-        vague: 50,
-        wide: 120,
+        vague: 49,
+        wide: 2,
     },
     Left {
         directory: "crates/settings",
-        vague: 4,
-        wide: 90,
-    },
-    Left {
-        directory: "crates/sys",
-        vague: 26,
-        wide: 40,
-    },
-    Left {
-        directory: "xtask",
         vague: 0,
-        wide: 8,
+        wide: 53,
     },
 ];
 

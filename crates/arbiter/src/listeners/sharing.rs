@@ -1,5 +1,5 @@
-//! Ports that several sockets of this server have: one for each worker where the settings say `reuse_port`, and, while a
-//! reload goes from one address of a port to another that overlaps with it, the old one and the new one.
+//! Ports that several sockets of this server have: one for each worker where the settings say `reuse_port`, and, while
+//! a reload goes from one address of a port to another that overlaps with it, the old one and the new one.
 
 use std::net::IpAddr;
 
@@ -8,10 +8,10 @@ use socket2::SockRef;
 
 use super::{Listener, Origin, PortUse, Refusal, bind_tcp};
 
-/// Adds sockets to the first of a new address until there is one for each worker. All of them are the arbiter's, for life,
-/// and every worker accepts from all of them: a client that the kernel has put in a queue is served by the next free worker.
-/// A reload with another number of workers changes nothing: a queue that only workers know which have not booted yet would
-/// hold clients that are never served if these workers fail.
+/// Adds sockets to the first of a new address until there is one for each worker. All of them are the arbiter's, for
+/// life, and every worker accepts from all of them: a client that the kernel has put in a queue is served by the next
+/// free worker. A reload with another number of workers changes nothing: a queue that only workers know which have not
+/// booted yet would hold clients that are never served if these workers fail.
 pub(super) fn widen(group: &mut Vec<Listener>, config: &Config) -> Result<(), Refusal> {
     let Some(first) = group.first().cloned() else {
         return Ok(());

@@ -15,8 +15,8 @@ const ABORT_GRACE: Duration = Duration::from_secs(1);
 /// What is left for the workers when a second signal asks for a quick stop. Gunicorn's number.
 const IMPATIENCE: Duration = Duration::from_secs(2);
 
-/// How long killed workers may take to be reaped. A process in an uninterruptible system call dies only after it, and the
-/// server must not wait for that for ever.
+/// How long killed workers may take to be reaped. A process in an uninterruptible system call dies only after it, and
+/// the server must not wait for that for ever.
 pub(super) const GONE_AFTER_KILL: Duration = Duration::from_secs(2);
 
 impl Supervisor {

@@ -55,8 +55,8 @@ impl Supervisor {
         }
     }
 
-    /// Whether clients are served, or need not be: before the server has ever served, its start decides, and a server that
-    /// stops has its own limits.
+    /// Whether clients are served, or need not be: before the server has ever served, its start decides, and a server
+    /// that stops has its own limits.
     pub(crate) fn is_well(&self) -> bool {
         !matches!(self.stage, Stage::Running)
             || !self.has_served

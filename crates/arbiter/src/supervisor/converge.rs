@@ -49,7 +49,8 @@ impl Supervisor {
         self.current.terms.replacement == WorkerReplacement::OneByOne
     }
 
-    /// The workers that take the places of those that there shall be. One by one, a worker has its place until it is gone.
+    /// The workers that take the places of those that there shall be. One by one, a worker has its place until it is
+    /// gone.
     fn placed(&self) -> usize {
         match self.is_one_by_one() {
             true => self.fleet.count(|_| true),
@@ -105,8 +106,8 @@ impl Supervisor {
         self.dismiss(age, How::Graceful, why, kill_at);
     }
 
-    /// With more workers than there shall be: those go first that do not serve yet, the youngest of them first; then, as
-    /// in Gunicorn, the oldest.
+    /// With more workers than there shall be: those go first that do not serve yet, the youngest of them first; then,
+    /// as in Gunicorn, the oldest.
     fn retire_surplus(&mut self, now: Duration) {
         let surplus = self.active().saturating_sub(self.wanted());
         let booting = self
@@ -137,9 +138,9 @@ impl Supervisor {
         }
     }
 
-    /// One by one, a worker that is to be replaced goes when all the others serve: so the next one goes when the successor of
-    /// the last has come to serve, and workers that do not boot take no more than one place. Those of an older generation
-    /// come first.
+    /// One by one, a worker that is to be replaced goes when all the others serve: so the next one goes when the
+    /// successor of the last has come to serve, and workers that do not boot take no more than one place. Those of an
+    /// older generation come first.
     fn make_room(&mut self, now: Duration) {
         let full = self.fleet.count(|_| true) >= self.target_count();
         let is_old_and_boots = |worker: &Worker| {
@@ -161,8 +162,8 @@ impl Supervisor {
         }
     }
 
-    /// The pids of the workers that are to stay. The others have been told to go, or will be as soon as their successors
-    /// serve.
+    /// The pids of the workers that are to stay. The others have been told to go, or will be as soon as their
+    /// successors serve.
     pub(crate) fn staying(&self) -> Vec<i32> {
         let stays = |worker: &&Worker| {
             self.is_current(worker) && worker.is_active() && self.recycling != Some(worker.age)

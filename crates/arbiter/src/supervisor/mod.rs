@@ -49,8 +49,8 @@ pub(crate) fn slots_for(workers: u32) -> usize {
         .saturating_add(HEADROOM)
 }
 
-/// How long a server that has never served tries to make its first worker where the system gives it no process, no thread or
-/// no descriptor. The pauses between the attempts grow, so the last one may come some seconds later.
+/// How long a server that has never served tries to make its first worker where the system gives it no process, no
+/// thread or no descriptor. The pauses between the attempts grow, so the last one may come some seconds later.
 const LACK: Duration = Duration::from_secs(10);
 
 /// Untimely deaths while booting after which a reload is given up. One may be an accident.

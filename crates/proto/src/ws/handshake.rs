@@ -54,8 +54,8 @@ pub struct Acceptance<'a> {
 
 /// Judges whether a request opens a WebSocket.
 ///
-/// `Ok(None)` says that it does not ask for that, and is to be answered as any other request: it names no `websocket` in
-/// Upgrade, or no `upgrade` in Connection, or is of HTTP/1.0, whose upgrades are ignored (RFC 9110, section 7.8).
+/// `Ok(None)` says that it does not ask for that, and is to be answered as any other request: it names no `websocket`
+/// in Upgrade, or no `upgrade` in Connection, or is of HTTP/1.0, whose upgrades are ignored (RFC 9110, section 7.8).
 ///
 /// # Errors
 /// The first rule that a request that does ask for it breaks.
@@ -148,8 +148,8 @@ impl Handshake {
     /// Appends the head of the answer, after which frames begin.
     ///
     /// # Errors
-    /// A [`WebSocketMisuse`] when the sub-protocol is no token, or a field is one of the handshake's own; nothing is appended
-    /// then.
+    /// A [`WebSocketMisuse`] when the sub-protocol is no token, or a field is one of the handshake's own; nothing is
+    /// appended then.
     pub fn encode(
         &self,
         acceptance: &Acceptance<'_>,
@@ -182,8 +182,8 @@ impl Handshake {
     }
 
     fn check(&self, acceptance: &Acceptance<'_>) -> Result<(), WebSocketMisuse> {
-        // One that the client has not offered is sent: there are clients that offer none and take what comes, and a client
-        // that follows RFC 6455 fails the connection by itself.
+        // One that the client has not offered is sent: there are clients that offer none and take what comes, and a
+        // client that follows RFC 6455 fails the connection by itself.
         if let Some(protocol) = acceptance.protocol
             && !is_token(protocol.as_bytes())
         {

@@ -1,5 +1,5 @@
-//! What stands for the server round a session: a clock that the test moves, the bytes that no request has taken yet, and a
-//! record of what came of them.
+//! What stands for the server round a session: a clock that the test moves, the bytes that no request has taken yet,
+//! and a record of what came of them.
 
 use proto::h1::Session;
 use proto::h1::session::{Action, Arrival, ExchangeEnd, Leftover, Millis, Overdue, Settings};

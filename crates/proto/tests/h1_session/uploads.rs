@@ -1,5 +1,5 @@
-//! Bodies: collected before the exchange begins or passed on while they arrive, with permission to send them, and answered
-//! before they have been read.
+//! Bodies: collected before the exchange begins or passed on while they arrive, with permission to send them, and
+//! answered before they have been read.
 
 use proto::h1::CONTINUE;
 use proto::h1::session::{Action, DISCARDED, ExchangeEnd, Overdue, Settings};

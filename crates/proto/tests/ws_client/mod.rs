@@ -1,4 +1,5 @@
-//! A WebSocket client for the tests: written from the RFCs, sharing no code with the server's side but the DEFLATE library.
+//! A WebSocket client for the tests: written from the RFCs, sharing no code with the server's side but the DEFLATE
+//! library.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -167,8 +168,8 @@ impl Client {
     }
 }
 
-/// Room for what comes out at first, a byte at a time: every reference then goes through the window, so one that reaches
-/// beyond it fails. All of a large message in this way would take too long.
+/// Room for what comes out at first, a byte at a time: every reference then goes through the window, so one that
+/// reaches beyond it fails. All of a large message in this way would take too long.
 const STRICT_BYTES: usize = 3000;
 
 fn inflate_in_small_steps(engine: &mut Decompress, input: &[u8]) -> Vec<u8> {

@@ -1,5 +1,6 @@
-//! The coroutine that the task of a request runs: the application's own, step by step, and behind its last step what has to be seen to
-//! then. A callback of the task would be told of the end as well, but in a turn of the event loop of its own.
+//! The coroutine that the task of a request runs: the application's own, step by step, and behind its last step what
+//! has to be seen to then. A callback of the task would be told of the end as well, but in a turn of the event loop of
+//! its own.
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,8 +38,8 @@ impl AppCoroutine {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// Where a step has led: to what the event loop waits for, or to the end. The task fails only with what somebody else has to
-    /// see: its cancellation, and what the worker obeys.
+    /// Where a step has led: to what the event loop waits for, or to the end. The task fails only with what somebody
+    /// else has to see: its cancellation, and what the worker obeys.
     fn judge(
         &self,
         py: Python<'_>,
@@ -137,7 +138,8 @@ fn resume(coroutine: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<Op
     }
 }
 
-/// Has the exception that the running task is about to end with count as seen: asyncio reports those that nobody has asked for.
+/// Has the exception that the running task is about to end with count as seen: asyncio reports those that nobody has
+/// asked for.
 fn retrieve(py: Python<'_>) -> PyResult<()> {
     let task = py
         .import(intern!(py, "asyncio"))?

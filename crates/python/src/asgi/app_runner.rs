@@ -1,4 +1,5 @@
-//! What all requests of a worker share: the event loop's functions, the requests that are under way, and the way to start one.
+//! What all requests of a worker share: the event loop's functions, the requests that are under way, and the way to
+//! start one.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -153,8 +154,9 @@ impl AppRunner {
         Ok(Some((cycle, scope)))
     }
 
-    /// The template is taken away for as long as its scope is made, because new objects may set the garbage collector off, and with it
-    /// destructors of the application. Should one of them get as far as another request, that has a template of its own.
+    /// The template is taken away for as long as its scope is made, because new objects may set the garbage collector
+    /// off, and with it destructors of the application. Should one of them get as far as another request, that has a
+    /// template of its own.
     ///
     /// # Errors
     /// There is no memory for a template.
@@ -361,9 +363,9 @@ impl Tasks {
         })
     }
 
-    /// A task that has run to its first wait where it can be, and else one that begins with the next turn of the loop. It is made
-    /// as the loop's `create_task` makes it, without the way there; but whoever has installed a task factory wants all tasks to
-    /// come from it.
+    /// A task that has run to its first wait where it can be, and else one that begins with the next turn of the loop.
+    /// It is made as the loop's `create_task` makes it, without the way there; but whoever has installed a task factory
+    /// wants all tasks to come from it.
     fn start<'py>(
         &self,
         py: Python<'py>,

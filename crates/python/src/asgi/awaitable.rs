@@ -1,6 +1,6 @@
-//! What `receive()` and `send()` return: an awaitable that acts when it is awaited, as a coroutine does, and needs a future only where
-//! something has to be waited for, which is rare. It has a coroutine's methods, so that `asyncio.create_task(send(message))` and
-//! `asyncio.gather` take it for one.
+//! What `receive()` and `send()` return: an awaitable that acts when it is awaited, as a coroutine does, and needs a
+//! future only where something has to be waited for, which is rare. It has a coroutine's methods, so that
+//! `asyncio.create_task(send(message))` and `asyncio.gather` take it for one.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -142,7 +142,8 @@ impl Awaitable {
 }
 
 impl Drop for Awaitable {
-    /// A message that is given to `send()` without an `await` is never sent: Python warns of such coroutines, and so does this.
+    /// A message that is given to `send()` without an `await` is never sent: Python warns of such coroutines, and so
+    /// does this.
     fn drop(&mut self) {
         let stage = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         if matches!(stage, Stage::Send(..)) {
@@ -164,12 +165,12 @@ fn warn_of_a_message_unsent(py: Python<'_>) {
     }
 }
 
-/// Raises `StopIteration(value)`. Before Python 3.12 the value alone is raised, and whoever awaits takes it as it is, so that
-/// no exception is made for each message.
+/// Raises `StopIteration(value)`. Before Python 3.12 the value alone is raised, and whoever awaits takes it as it is,
+/// so that no exception is made for each message.
 fn stop_with(_running: Python<'_>, value: &Py<PyDict>) {
     // SAFETY: the interpreter runs, which `_running` shows, so its exceptions exist.
     let kind = unsafe { ffi::PyExc_StopIteration };
-    // SAFETY: both are objects that live, and the GIL is held. The value is a dict, which is not taken for arguments or for an
-    // exception as a tuple or an exception would be.
+    // SAFETY: both are objects that live, and the GIL is held. The value is a dict, which is not taken for arguments or
+    // for an exception as a tuple or an exception would be.
     unsafe { ffi::PyErr_SetObject(kind, value.as_ptr()) }
 }

@@ -12,8 +12,8 @@ use super::http_cycle::HttpCycle;
 use super::waiters::Waiters;
 use super::websocket_cycle::WebSocketCycle;
 
-/// Whether a step of the application's own coroutine is being made. What becomes of its messages is then looked at when the step is
-/// over, and for messages of other tasks at once.
+/// Whether a step of the application's own coroutine is being made. What becomes of its messages is then looked at when
+/// the step is over, and for messages of other tasks at once.
 #[derive(Debug, Default)]
 pub(super) struct StepMark(AtomicBool);
 

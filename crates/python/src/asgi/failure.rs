@@ -16,12 +16,13 @@ use crate::wsgi::{report, text};
 /// How many exceptions are looked at, in chains and groups, to tell where one comes from.
 const LOOKS: usize = 256;
 
-/// The attribute by which an exception that `send()` has raised for a client that has left is known again. An application's own
-/// `OSError`, of a file or a database, must not pass for one.
+/// The attribute by which an exception that `send()` has raised for a client that has left is known again. An
+/// application's own `OSError`, of a file or a database, must not pass for one.
 const MARK: &str = "_oxicorn_client_left";
 
-/// What frameworks raise for a disconnect that `receive()` has told them of: Starlette, FastAPI and Litestar, Django, BlackSheep.
-/// Few applications catch it, and a reload that closes thousands of WebSockets would fill the log with their tracebacks.
+/// What frameworks raise for a disconnect that `receive()` has told them of: Starlette, FastAPI and Litestar, Django,
+/// BlackSheep. Few applications catch it, and a reload that closes thousands of WebSockets would fill the log with
+/// their tracebacks.
 const DISCONNECTS: [&str; 4] = [
     "WebSocketDisconnect",
     "ClientDisconnect",
@@ -32,8 +33,8 @@ const DISCONNECTS: [&str; 4] = [
 /// How things stood with the client when its application raised.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
-    /// The application was told, by an exception out of `send`, that its client is gone. One that is there is owed an answer, and
-    /// its application is at fault where it fails for another's departure.
+    /// The application was told, by an exception out of `send`, that its client is gone. One that is there is owed an
+    /// answer, and its application is at fault where it fails for another's departure.
     pub(super) told: bool,
     /// The client left before its request was complete, and the application was told.
     pub(super) broken_off: bool,
@@ -103,8 +104,8 @@ fn marked(py: Python<'_>, error: PyErr) -> PyErr {
     error
 }
 
-/// Whether an exception is the client's departure: what `send()` raised for it, what a framework raises when `receive()` tells of
-/// it, anything of which one of these is the cause or the context, or a group of nothing else.
+/// Whether an exception is the client's departure: what `send()` raised for it, what a framework raises when
+/// `receive()` tells of it, anything of which one of these is the cause or the context, or a group of nothing else.
 fn comes_of_the_client(error: &Bound<'_, PyAny>, standing: Standing) -> bool {
     let mut search = Search {
         standing,

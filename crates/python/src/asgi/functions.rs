@@ -1,5 +1,6 @@
-//! The objects `receive` and `send` that an application is called with. Libraries ask whether they are coroutine functions, so they
-//! look like functions: `oxicorn.asgi` gives them the attributes of an `async def` of the same signature.
+//! The objects `receive` and `send` that an application is called with. Libraries ask whether they are coroutine
+//! functions, so they look like functions: `oxicorn.asgi` gives them the attributes of an `async def` of the same
+//! signature.
 
 use pyo3::prelude::*;
 

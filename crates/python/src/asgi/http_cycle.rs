@@ -1,5 +1,5 @@
-//! One request's way through its application: the object behind `receive` and `send`, and what becomes of the response when the task
-//! has ended.
+//! One request's way through its application: the object behind `receive` and `send`, and what becomes of the response
+//! when the task has ended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -77,7 +77,8 @@ impl HttpCycle {
         self.lock().reply.flush_head();
     }
 
-    /// The grace period after the client's departure is over. A client that still takes what is sent has its answer to get.
+    /// The grace period after the client's departure is over. A client that still takes what is sent has its answer to
+    /// get.
     fn expire(cycle: &Bound<'_, HttpCycle>) -> PyResult<()> {
         let py = cycle.py();
         let this = cycle.get();
@@ -184,7 +185,8 @@ impl HttpCycle {
         since
     }
 
-    /// Whether the client has left for good. Says so once: the task is cancelled then, and must not be again while it cleans up.
+    /// Whether the client has left for good. Says so once: the task is cancelled then, and must not be again while it
+    /// cleans up.
     fn probe(&self) -> Presence {
         let mut state = self.lock();
         let presence = match state.reply.exchange() {
@@ -255,8 +257,8 @@ impl HttpCycle {
         let message = message::read(message)?;
         let mut state = self.lock();
         let reply = &mut state.reply;
-        // No message makes us wait: what the client does not take stays with the reactor. So the GIL is kept, which costs less than
-        // to compete for it with the threads of an executor after every write.
+        // No message makes us wait: what the client does not take stays with the reactor. So the GIL is kept, which
+        // costs less than to compete for it with the threads of an executor after every write.
         let room = match message {
             Message::Start(head) => reply.start(head).map(|()| Room::Enough),
             Message::Body(piece, more) => reply.body(piece.as_bytes(), more),
@@ -285,8 +287,8 @@ impl HttpCycle {
         }
     }
 
-    /// Sees to what an application leaves that has returned or raised. Returns the exception that the worker must obey: `SystemExit`
-    /// and `KeyboardInterrupt`.
+    /// Sees to what an application leaves that has returned or raised. Returns the exception that the worker must obey:
+    /// `SystemExit` and `KeyboardInterrupt`.
     pub(super) fn settle(&self, py: Python<'_>, outcome: PyResult<()>) -> Option<PyErr> {
         self.runner.forget(self.id);
         match outcome {

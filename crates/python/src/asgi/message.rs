@@ -1,5 +1,5 @@
-//! What an application sends: messages of ASGI's HTTP part, checked and in our own types. What does not fit raises in the
-//! application, where its author finds it.
+//! What an application sends: messages of ASGI's HTTP part, checked and in our own types. What does not fit raises in
+//! the application, where its author finds it.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -206,7 +206,8 @@ fn duplicate(file: &Bound<'_, PyAny>) -> PyResult<File> {
     open_file::duplicate(descriptor)?.ok_or_else(|| PyValueError::new_err("the file is not open"))
 }
 
-/// The range of a file: from `offset`, else from where the descriptor stands, which moves on with it, as sendfile(2) has it.
+/// The range of a file: from `offset`, else from where the descriptor stands, which moves on with it, as sendfile(2)
+/// has it.
 fn zero_copy<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
     let py = message.py();
     let number = |key| -> PyResult<Option<u64>> {

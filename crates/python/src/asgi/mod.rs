@@ -1,5 +1,5 @@
-//! The ASGI gateway (ASGI 3.0): an exchange → a task of the application → its response. It speaks no HTTP of its own: bytes are the
-//! `server` crate's, and nothing here waits for a client.
+//! The ASGI gateway (ASGI 3.0): an exchange → a task of the application → its response. It speaks no HTTP of its own:
+//! bytes are the `server` crate's, and nothing here waits for a client.
 
 mod app_coroutine;
 mod app_runner;
@@ -42,7 +42,8 @@ impl AsgiGateway {
     /// Makes the event loop, and lets the application start in it. While the loop turns it calls `beat`.
     ///
     /// # Errors
-    /// `oxicorn.errors.AppError` where there is no such loop or the application does not start; `SystemExit` from a signal.
+    /// `oxicorn.errors.AppError` where there is no such loop or the application does not start; `SystemExit` from a
+    /// signal.
     pub(crate) fn open(
         py: Python<'_>,
         application: &Bound<'_, PyAny>,
@@ -97,7 +98,8 @@ impl AsgiGateway {
     /// Starts the application on a request.
     ///
     /// # Errors
-    /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have been logged.
+    /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have
+    /// been logged.
     pub(crate) fn answer(&self, py: Python<'_>, call: Call) -> PyResult<()> {
         self.runner.start(py, call).map_or(Ok(()), Err)
     }

@@ -34,7 +34,8 @@ impl Names {
         self.spellings.next_request();
     }
 
-    /// The name under which the field at `position` of the request goes to the application; `None` for one that is left out.
+    /// The name under which the field at `position` of the request goes to the application; `None` for one that is left
+    /// out.
     ///
     /// # Errors
     /// The name has an underscore and `header_map` is `refuse`.

@@ -1,5 +1,5 @@
-//! The response that an application is giving to one request, as ASGI sees it: which message may come after which. What goes out, and
-//! how, is [`server::Reply`]'s business. Nothing here runs Python code, and nothing waits for a client.
+//! The response that an application is giving to one request, as ASGI sees it: which message may come after which. What
+//! goes out, and how, is [`server::Reply`]'s business. Nothing here runs Python code, and nothing waits for a client.
 
 use proto::h1::ResponseHead;
 use proto::ws;
@@ -124,15 +124,16 @@ impl Reply {
         }
     }
 
-    /// Sends the head if no body has followed it yet: a client may wait for it, as that of an event stream does. Without a client the
-    /// application learns so from its next message.
+    /// Sends the head if no body has followed it yet: a client may wait for it, as that of an event stream does.
+    /// Without a client the application learns so from its next message.
     pub(super) fn flush_head(&mut self) {
         if self.stage == Stage::Headed {
             let _ = self.body(b"", true);
         }
     }
 
-    /// A file for a whole body. The Content-Length of the application limits it; without one the file's length becomes it.
+    /// A file for a whole body. The Content-Length of the application limits it; without one the file's length becomes
+    /// it.
     pub(super) fn file(&mut self, content: Content) -> Result<(), Stuck> {
         let is_next = match self.stage {
             Stage::Headed => true,
@@ -218,7 +219,8 @@ impl Reply {
         }
     }
 
-    /// Gives the answer up: an error page if nothing has been sent, else the connection is cut, so that the client can tell.
+    /// Gives the answer up: an error page if nothing has been sent, else the connection is cut, so that the client can
+    /// tell.
     pub(super) fn give_up(&mut self, status: u16, rule: &str) {
         if let Some(exchange) = &mut self.call {
             self.stage = Stage::Ended;

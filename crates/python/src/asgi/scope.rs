@@ -1,5 +1,5 @@
-//! A request → its `scope` (ASGI 3.0, HTTP version 2.5). A copy of a template that follows the last request: what the next one repeats
-//! of it (client, method, target) is in the copy already.
+//! A request → its `scope` (ASGI 3.0, HTTP version 2.5). A copy of a template that follows the last request: what the
+//! next one repeats of it (client, method, target) is in the copy already.
 
 use std::borrow::Cow;
 
@@ -243,8 +243,8 @@ impl TemplateKeys for Keys<'_, '_> {
 
 /// The path as text: percent-decoded, then UTF-8, where every wrong byte becomes U+FFFD.
 ///
-/// It begins with `root`, as the specification has it (the path of WSGI is what is left of it without the root): a proxy may have
-/// taken that away or not, and routers that have mounts need to find it.
+/// It begins with `root`, as the specification has it (the path of WSGI is what is left of it without the root): a
+/// proxy may have taken that away or not, and routers that have mounts need to find it.
 fn path<'py>(py: Python<'py>, root: &str, raw: &[u8]) -> Bound<'py, PyString> {
     let decoded = Cow::from(percent_encoding::percent_decode(raw));
     let path = String::from_utf8_lossy(&decoded);

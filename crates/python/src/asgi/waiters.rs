@@ -14,7 +14,8 @@ use super::awaitable::Step;
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     futures: Mutex<Vec<Py<PyAny>>>,
-    /// Too much is queued for the client. The event loop's thread calls `send` and is told of room, so neither overtakes the other.
+    /// Too much is queued for the client. The event loop's thread calls `send` and is told of room, so neither
+    /// overtakes the other.
     full: AtomicBool,
 }
 
@@ -28,7 +29,8 @@ impl Waiters {
         let step = future
             .call_method0(intern!(py, "__await__"))?
             .call_method0(intern!(py, "__next__"))?;
-        // Calls that were cancelled leave their futures behind. Asking them runs the loop's code, which may bring another.
+        // Calls that were cancelled leave their futures behind. Asking them runs the loop's code, which may bring
+        // another.
         let mut waiting = std::mem::take(&mut *self.lock());
         waiting.retain(|future| !is_done(future.bind(py)));
         waiting.push(future.unbind());

@@ -1,5 +1,5 @@
-//! One WebSocket's way through its application: the object behind `receive` and `send`, from the handshake to the end of the
-//! task.
+//! One WebSocket's way through its application: the object behind `receive` and `send`, from the handshake to the end
+//! of the task.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -48,7 +48,8 @@ impl WebSocketCycle {
         self.lock().websocket.flush_head();
     }
 
-    /// The grace period after the client's departure is over. An application that has taken the news is left to its work.
+    /// The grace period after the client's departure is over. An application that has taken the news is left to its
+    /// work.
     fn expire(&self, py: Python<'_>) -> PyResult<()> {
         match self.is_open() {
             true => self.runner.cancel(py, self.id),
@@ -152,8 +153,8 @@ impl WebSocketCycle {
         room.map_err(|stuck| failure::exception(py, stuck))
     }
 
-    /// Sees to what an application leaves that has returned or raised. Returns the exception that the worker must obey: `SystemExit`
-    /// and `KeyboardInterrupt`.
+    /// Sees to what an application leaves that has returned or raised. Returns the exception that the worker must obey:
+    /// `SystemExit` and `KeyboardInterrupt`.
     pub(super) fn settle(&self, py: Python<'_>, outcome: PyResult<()>) -> Option<PyErr> {
         self.runner.forget(self.id);
         match outcome {

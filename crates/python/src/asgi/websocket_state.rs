@@ -68,7 +68,8 @@ enum Stage {
 #[derive(Debug)]
 pub(super) struct WebSocketState {
     stage: Stage,
-    /// The code and the reason of a close that could not be sent. An application that ends behind it wanted to close, and did not fail.
+    /// The code and the reason of a close that could not be sent. An application that ends behind it wanted to close,
+    /// and did not fail.
     unsent_close: Option<(u16, String)>,
     /// `receive()` has told of the handshake, which comes first whatever the application has sent before it asks.
     told: bool,
@@ -257,7 +258,8 @@ impl WebSocketState {
         Ok(room)
     }
 
-    /// The application has ended: whatever it left open is closed. Says whether it was to be expected to do that itself.
+    /// The application has ended: whatever it left open is closed. Says whether it was to be expected to do that
+    /// itself.
     pub(super) fn end(&mut self, app_end: AppEnd) -> Result<(), &'static str> {
         if let (Stage::Open(websocket), Some((code, reason))) =
             (&mut self.stage, self.unsent_close.take())

@@ -1,4 +1,5 @@
-//! The reactor inside a foreign event loop: the loop watches the poller's descriptor and calls the server whenever it is readable.
+//! The reactor inside a foreign event loop: the loop watches the poller's descriptor and calls the server whenever it
+//! is readable.
 
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd as _;
@@ -18,7 +19,8 @@ use crate::logging;
 /// How often the loop says that it is alive, in seconds.
 const BEAT_S: f64 = 1.0;
 
-/// How long the end of a lifespan may take where `graceful_timeout` is 0: requests are cancelled then, and the rest is the lifespan's.
+/// How long the end of a lifespan may take where `graceful_timeout` is 0: requests are cancelled then, and the rest is
+/// the lifespan's.
 const LIFESPAN_ALONE: Duration = Duration::from_secs(4);
 
 /// What the event loop calls.
@@ -33,8 +35,8 @@ struct Turner {
     /// What the application raised that the worker has to obey.
     exit: Mutex<Option<PyErr>>,
     done: OnceLock<()>,
-    /// Requests on which the application has not been started. An application that runs the loop inside a handler (`nest_asyncio`)
-    /// makes the next turn within this one, and that starts them.
+    /// Requests on which the application has not been started. An application that runs the loop inside a handler
+    /// (`nest_asyncio`) makes the next turn within this one, and that starts them.
     waiting: Mutex<VecDeque<Call>>,
 }
 
@@ -189,8 +191,8 @@ impl Turner {
     }
 }
 
-/// Ends a process that the application has forked and that falls out of the loop. Only what the application raises to end
-/// a process says something: the loop itself stumbles over what `forks::empty_in_children` has left of it.
+/// Ends a process that the application has forked and that falls out of the loop. Only what the application raises to
+/// end a process says something: the loop itself stumbles over what `forks::empty_in_children` has left of it.
 fn leave_the_loop(py: Python<'_>, left: &PyResult<Bound<'_, PyAny>>) {
     match left {
         Err(exit) if exit.is_instance_of::<PySystemExit>(py) => forks::leave_if_stray(py, left),

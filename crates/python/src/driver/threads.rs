@@ -1,10 +1,10 @@
 //! The threads of a worker: the loop of every one that runs the application, and how many there are of it.
 //!
-//! A sync worker has one, the main thread, which is also where Python runs signal handlers. A gthread worker has as many as
-//! `threads` says, and its main thread waits for signals alone, so that a view that blocks never delays them.
+//! A sync worker has one, the main thread, which is also where Python runs signal handlers. A gthread worker has as
+//! many as `threads` says, and its main thread waits for signals alone, so that a view that blocks never delays them.
 //!
-//! The threads are Python's own (`threading.Thread`), because the application sees them: their names in its log, whether
-//! threads that it starts are daemons, which it inherits, the room for its recursion.
+//! The threads are Python's own (`threading.Thread`), because the application sees them: their names in its log,
+//! whether threads that it starts are daemons, which it inherits, the room for its recursion.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -33,9 +33,9 @@ pub(super) fn run(
     threads: u32,
     ready: &Readiness,
 ) -> PyResult<i32> {
-    // The watchdog never runs the application. A system call of a view ends early only in the thread that gets a signal, so
-    // signals are for the others. Whichever of them gets one, Python's handler runs in the main thread, which the pipe of
-    // `signals::install` wakes.
+    // The watchdog never runs the application. A system call of a view ends early only in the thread that gets a
+    // signal, so signals are for the others. Whichever of them gets one, Python's handler runs in the main thread,
+    // which the pipe of `signals::install` wakes.
     let blocked = sys::signals::block_all_but_faults();
     let watchdog = server.start_watchdog();
     drop(blocked);
@@ -72,8 +72,8 @@ fn attend(py: Python<'_>, server: &Arc<Server>) -> PyResult<()> {
     Ok(())
 }
 
-/// Starts the threads that run the application, with stacks as large as the main thread's unless the application has set
-/// another size.
+/// Starts the threads that run the application, with stacks as large as the main thread's unless the application has
+/// set another size.
 fn start<'py>(
     py: Python<'py>,
     server: &Arc<Server>,
@@ -145,10 +145,10 @@ pub(crate) fn left_threads() -> bool {
     THREADS_LEFT.load(Ordering::Relaxed)
 }
 
-/// Ends the process while threads of the worker are inside the application. CPython before 3.14 ends such a thread, when it
-/// wants the GIL back from a finalizing interpreter, by unwinding its stack, and there are frames of Rust on it: the
-/// process would abort. So what `sys.exit` would have run is run here, and the rest is left to the kernel. Threads and
-/// executors that the application has started are waited for, as by any interpreter.
+/// Ends the process while threads of the worker are inside the application. CPython before 3.14 ends such a thread,
+/// when it wants the GIL back from a finalizing interpreter, by unwinding its stack, and there are frames of Rust on
+/// it: the process would abort. So what `sys.exit` would have run is run here, and the rest is left to the kernel.
+/// Threads and executors that the application has started are waited for, as by any interpreter.
 pub(crate) fn end_despite_threads(py: Python<'_>, code: i32) -> ! {
     let run = |module: &str, function: &str| py.import(module)?.call_method0(function).map(drop);
     if let Err(error) = run("threading", "_shutdown") {

@@ -1,5 +1,5 @@
-//! What an application gives us: of the right type, or an error that says what was expected. It is raised in the application, where its
-//! author finds it.
+//! What an application gives us: of the right type, or an error that says what was expected. It is raised in the
+//! application, where its author finds it.
 
 use proto::h1::Misuse;
 use pyo3::exceptions::{PyTypeError, PyValueError};

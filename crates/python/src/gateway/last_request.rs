@@ -1,5 +1,5 @@
-//! What the template of a gateway holds of the last request. Clients repeat themselves: what the next request has in common with it
-//! is in the template already, and only the rest is made anew.
+//! What the template of a gateway holds of the last request. Clients repeat themselves: what the next request has in
+//! common with it is in the template already, and only the rest is made anew.
 
 use proto::forwarded::Scheme;
 use proto::{Request, Version};
@@ -34,7 +34,8 @@ pub(crate) struct LastRequest {
 }
 
 impl LastRequest {
-    /// Brings a template up to date. What fails half-way counts as unknown, so that no mixture is taken for the last request.
+    /// Brings a template up to date. What fails half-way counts as unknown, so that no mixture is taken for the last
+    /// request.
     ///
     /// # Errors
     /// What `entries` raise.

@@ -1,5 +1,6 @@
-//! What the gateways of WSGI and ASGI share: what a template holds of the last request, the memory of field names, what an
-//! application gives, and why it does not get to see a request. It knows neither of the two, nor who turns the reactor.
+//! What the gateways of WSGI and ASGI share: what a template holds of the last request, the memory of field names, what
+//! an application gives, and why it does not get to see a request. It knows neither of the two, nor who turns the
+//! reactor.
 
 pub(crate) mod arguments;
 pub(crate) mod last_request;

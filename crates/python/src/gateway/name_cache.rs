@@ -1,11 +1,12 @@
-//! The memory of field names: what a gateway makes of one is made once for each spelling. The memory is bounded, and a name that stood
-//! at the same place of the last request costs a comparison and no allocation.
+//! The memory of field names: what a gateway makes of one is made once for each spelling. The memory is bounded, and a
+//! name that stood at the same place of the last request costs a comparison and no allocation.
 
 use std::collections::HashMap;
 
 use pyo3::PyResult;
 
-/// NameCache beyond this are forgotten before the next request. Browsers, proxies and API clients together send about a hundred.
+/// NameCache beyond this are forgotten before the next request. Browsers, proxies and API clients together send about a
+/// hundred.
 const SPELLINGS: usize = 256;
 /// So are longer ones together: 256 names of the largest allowed size would be 2 MB.
 const SPELLING_BYTES: usize = 32 * 1024;
@@ -45,8 +46,8 @@ impl<T> NameCache<T> {
         too_many
     }
 
-    /// The meaning of the name at `position` of the request. The same clients send the same names in the same order, so what stood
-    /// there last is looked at first.
+    /// The meaning of the name at `position` of the request. The same clients send the same names in the same order, so
+    /// what stood there last is looked at first.
     ///
     /// # Errors
     /// What `meaning`, which is asked about a new spelling, raises.

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use server::FilePart;
 
-/// A file whose size is not known is read into memory up to this, because nothing says where it ends. What the kernel tells of
-/// processes and devices is shorter.
+/// A file whose size is not known is read into memory up to this, because nothing says where it ends. What the kernel
+/// tells of processes and devices is shorter.
 const UNSIZED_MAX: u64 = 16 * 1024 * 1024;
 
 /// The content of a file.
@@ -21,10 +21,12 @@ pub(crate) enum Content {
     Bytes(Vec<u8>),
 }
 
-/// The size of a file as far as it is known; `None` for what is no regular file, and for files whose size is not what they say.
+/// The size of a file as far as it is known; `None` for what is no regular file, and for files whose size is not what
+/// they say.
 ///
-/// The files of procfs have the size 0 and those of sysfs one of 4096, independent of their content: the kernel writes them as they are read.
-/// Neither takes up blocks. Other files without blocks (sparse ones, short ones that a file system keeps in the inode) have a last byte.
+/// The files of procfs have the size 0 and those of sysfs one of 4096, independent of their content: the kernel writes
+/// them as they are read. Neither takes up blocks. Other files without blocks (sparse ones, short ones that a file
+/// system keeps in the inode) have a last byte.
 ///
 /// # Errors
 /// The file cannot be asked.
@@ -87,11 +89,11 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
-/// A descriptor of our own for one that Python code has named as open: the application closes its own when it likes. `None` for a
-/// negative number, by which some files say that they have none.
+/// A descriptor of our own for one that Python code has named as open: the application closes its own when it likes.
+/// `None` for a negative number, by which some files say that they have none.
 ///
-/// The number is only a number: a thread closes a file without the GIL, perhaps at this moment. The kernel then says that nothing is
-/// open, or gives the file that the application has opened under the number since.
+/// The number is only a number: a thread closes a file without the GIL, perhaps at this moment. The kernel then says
+/// that nothing is open, or gives the file that the application has opened under the number since.
 ///
 /// # Errors
 /// It is not open, or the process may have no more.

@@ -1,5 +1,5 @@
-//! The files of the logs: the arbiter opens them, with the rights that the place of the file calls for, gives them to the
-//! user of the workers, and passes them on. Nothing here follows a name twice: a file changes its owner by its
+//! The files of the logs: the arbiter opens them, with the rights that the place of the file calls for, gives them to
+//! the user of the workers, and passes them on. Nothing here follows a name twice: a file changes its owner by its
 //! descriptor.
 
 use std::fs::{File, OpenOptions};
@@ -91,7 +91,8 @@ pub(super) fn open_log(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens the access log, where it is a file. One that cannot be opened is the business of the loggers, which open it too.
+/// Opens the access log, where it is a file. One that cannot be opened is the business of the loggers, which open it
+/// too.
 pub(super) fn open_access_log(name: Option<&str>) {
     let opened = name.filter(|name| *name != "-").and_then(|name| {
         let path = std::path::absolute(settings::os_text::to_os(name)).ok()?;

@@ -1,5 +1,5 @@
-//! The way of lines through Python's `logging`, where the operator has configured that. What is logged where a lock may be
-//! held, in the reactor, waits in an outbox until a thread with the GIL and without locks comes by.
+//! The way of lines through Python's `logging`, where the operator has configured that. What is logged where a lock may
+//! be held, in the reactor, waits in an outbox until a thread with the GIL and without locks comes by.
 
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,8 +46,8 @@ pub(crate) enum Access {
     Off,
 }
 
-/// Looks at how `logging` is configured, and sends lines the way that is meant from now on. To be called whenever code of
-/// the operator has run that may have changed it.
+/// Looks at how `logging` is configured, and sends lines the way that is meant from now on. To be called whenever code
+/// of the operator has run that may have changed it.
 ///
 /// # Errors
 ///

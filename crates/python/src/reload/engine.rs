@@ -13,7 +13,8 @@ use settings::ReloadEngine;
 
 use super::watched::Pattern;
 
-/// How often all files are looked at where the kernel does not tell: quick enough for a person, cheap enough for thousands of files.
+/// How often all files are looked at where the kernel does not tell: quick enough for a person, cheap enough for
+/// thousands of files.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where a change may be.
@@ -70,7 +71,8 @@ impl Engine {
         )
     }
 
-    /// Watches the files in a directory, and not the files themselves: editors put a new file in the place of the old one.
+    /// Watches the files in a directory, and not the files themselves: editors put a new file in the place of the old
+    /// one.
     pub(super) fn watch_directory(&mut self, directory: &Path) {
         self.watch(directory, RecursiveMode::NonRecursive);
     }

@@ -1,5 +1,6 @@
-//! `--reload`: a thread of the worker that watches the files behind the application and has the worker leave when one has
-//! changed. It lives in the worker because the arbiter never starts a thread, and touches Python only to call a hook.
+//! `--reload`: a thread of the worker that watches the files behind the application and has the worker leave when one
+//! has changed. It lives in the worker because the arbiter never starts a thread, and touches Python only to call a
+//! hook.
 
 mod engine;
 mod watched;
@@ -77,8 +78,8 @@ impl Files {
     }
 }
 
-/// The file by its name and, behind a link, by that of its target: who edits that changes nothing in the directory of the
-/// link.
+/// The file by its name and, behind a link, by that of its target: who edits that changes nothing in the directory of
+/// the link.
 fn names(path: &Path) -> impl Iterator<Item = PathBuf> {
     let path = std::path::absolute(path).ok();
     let target = path.as_ref().and_then(|path| path.canonicalize().ok());
@@ -199,7 +200,8 @@ impl Reloader {
     /// What the conf file says is the arbiter's to read. One of its workers asks for that.
     fn reload_settings(&self, changed: &Path) {
         if !self.is_eldest() {
-            // The elder may have been told to leave, and be gone before it asks. If it has asked, there are younger workers.
+            // The elder may have been told to leave, and be gone before it asks. If it has asked, there are younger
+            // workers.
             let youngest = self.ages().max();
             thread::sleep(LEAVING);
             if !self.is_eldest() || self.ages().max() != youngest {

@@ -1,4 +1,5 @@
-//! Sends what an application returned: a list with one `sendmsg`, an iterable chunk by chunk, a wrapped file with sendfile.
+//! Sends what an application returned: a list with one `sendmsg`, an iterable chunk by chunk, a wrapped file with
+//! sendfile.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -13,7 +14,8 @@ use super::reply::Chunk;
 use super::shared_reply::SharedReply;
 use crate::gateway::arguments::wrong_type;
 
-/// A list of several chunks is joined up to this, to leave in one system call; copying 64 KB costs less than a second one.
+/// A list of several chunks is joined up to this, to leave in one system call; copying 64 KB costs less than a second
+/// one.
 const JOINED: usize = 64 * 1024;
 
 /// Sends what the application returned. `sendfile` is the setting.
@@ -50,7 +52,8 @@ pub(super) fn close(result: &Bound<'_, PyAny>) -> PyResult<()> {
     }
     match result.getattr_opt(intern!(result.py(), "close"))? {
         Some(close) => {
-            // Run pending signal handlers first: one that ends the worker would otherwise raise in the first instruction of close().
+            // Run pending signal handlers first: one that ends the worker would otherwise raise in the first
+            // instruction of close().
             let interrupted = result.py().check_signals();
             let closed = close.call0();
             crate::forks::leave_if_stray(result.py(), &closed);

@@ -1,5 +1,6 @@
-//! Builds the `environ` of a request (PEP 3333, with the keys of Gunicorn) as a copy of a template. The template keeps the values of the last
-//! request, so that those which the next one repeats (client, method, target) are in the copy already.
+//! Builds the `environ` of a request (PEP 3333, with the keys of Gunicorn) as a copy of a template. The template keeps
+//! the values of the last request, so that those which the next one repeats (client, method, target) are in the copy
+//! already.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -91,8 +92,8 @@ impl Template {
         })
     }
 
-    /// Whether nothing but the template leads to its dictionary. An application that found it through the garbage collector would see in
-    /// it what later requests have sent.
+    /// Whether nothing but the template leads to its dictionary. An application that found it through the garbage
+    /// collector would see in it what later requests have sent.
     pub(super) fn is_unreachable(&self, py: Python<'_>) -> bool {
         references(py, self.dict.as_ptr()) == 1
     }
@@ -148,8 +149,8 @@ impl Template {
         Ok(environ)
     }
 
-    /// Splits the path where the application is mounted. Gunicorn cuts the text only, so that `/app` leaves `lication` of `/application`;
-    /// PEP 3333 wants PATH_INFO to be empty or to begin with a slash.
+    /// Splits the path where the application is mounted. Gunicorn cuts the text only, so that `/app` leaves `lication`
+    /// of `/application`; PEP 3333 wants PATH_INFO to be empty or to begin with a slash.
     fn mount<'a>(
         &self,
         environ: &Bound<'_, PyDict>,
@@ -284,7 +285,8 @@ fn host_of(address: SocketAddr) -> String {
     address.ip().to_string()
 }
 
-/// SERVER_NAME and SERVER_PORT of a Unix socket, which has neither: from the Host field, else the socket's path (as Gunicorn).
+/// SERVER_NAME and SERVER_PORT of a Unix socket, which has neither: from the Host field, else the socket's path (as
+/// Gunicorn).
 fn name_unix_server(
     environ: &Bound<'_, PyDict>,
     host: &[u8],

@@ -1,4 +1,5 @@
-//! Failures between an application and its client, and their consequences: a log line, an error page, or a closed connection.
+//! Failures between an application and its client, and their consequences: a log line, an error page, or a closed
+//! connection.
 
 use pyo3::exceptions::{
     PyAssertionError, PyBrokenPipeError, PyKeyboardInterrupt, PyOSError, PyStopIteration,
@@ -63,8 +64,8 @@ pub(super) fn named(method: &[u8], target: &[u8]) -> String {
     format!("{} {}", text::printable(method), text::printable(target))
 }
 
-/// Logs a failure and answers the client; `last` names the request where its exchange has been released already. Returns the
-/// exception that the worker must obey: `SystemExit` and `KeyboardInterrupt`.
+/// Logs a failure and answers the client; `last` names the request where its exchange has been released already.
+/// Returns the exception that the worker must obey: `SystemExit` and `KeyboardInterrupt`.
 pub(super) fn settle(
     py: Python<'_>,
     shared: &SharedReply,
@@ -105,8 +106,8 @@ pub(super) fn settle(
     is_exit(py, &error).then_some(error)
 }
 
-/// Logs the traceback in Gunicorn's words, through the logger and so through `gunicorn.error` of Python's `logging`: that is
-/// where error trackers hang their handlers.
+/// Logs the traceback in Gunicorn's words, through the logger and so through `gunicorn.error` of Python's `logging`:
+/// that is where error trackers hang their handlers.
 pub(crate) fn report(py: Python<'_>, request: &str, error: &PyErr) {
     let told = || -> PyResult<()> {
         let options = PyDict::new(py);

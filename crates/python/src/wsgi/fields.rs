@@ -1,5 +1,5 @@
-//! Maps field names to `environ` keys, once per spelling: which variable a field sets, whether it may, and how repeated fields are joined. A
-//! value that the last request had as well costs a comparison and no allocation.
+//! Maps field names to `environ` keys, once per spelling: which variable a field sets, whether it may, and how repeated
+//! fields are joined. A value that the last request had as well costs a comparison and no allocation.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,8 @@ use server::name_policy::{NamePolicy, Rules, tell_dropped};
 /// A longer value is not kept for the next request to compare with.
 const REMEMBERED_VALUE: usize = 512;
 
-/// Names whose keys are made, and interned, in advance. No name off the wire is interned: CPython keeps interned strings for ever, and
-/// a client could fill the memory.
+/// Names whose keys are made, and interned, in advance. No name off the wire is interned: CPython keeps interned
+/// strings for ever, and a client could fill the memory.
 const COMMON: [&str; 40] = [
     "Host",
     "User-Agent",

@@ -1,4 +1,5 @@
-//! `wsgi.file_wrapper`: an iterable over a file-like object, which the server replaces by sendfile(2) where that sends the same bytes.
+//! `wsgi.file_wrapper`: an iterable over a file-like object, which the server replaces by sendfile(2) where that sends
+//! the same bytes.
 
 use std::os::fd::RawFd;
 
@@ -55,14 +56,15 @@ impl FileWrapper {
 }
 
 impl FileWrapper {
-    /// What of an open regular file `read` would return from its position to its end; `None` where that cannot be known, and the
-    /// wrapper must be iterated.
+    /// What of an open regular file `read` would return from its position to its end; `None` where that cannot be
+    /// known, and the wrapper must be iterated.
     pub(super) fn part(&self, py: Python<'_>) -> PyResult<Option<FilePart>> {
         let Some(file) = plain_file(self.filelike.bind(py))? else {
             return Ok(None);
         };
         if file.is_exact_instance(io_type(py, &BUFFERED_RANDOM, "BufferedRandom")?) {
-            // As `read` does: what was written is in the file first, and moves its position where the file is open for appending.
+            // As `read` does: what was written is in the file first, and moves its position where the file is open for
+            // appending.
             file.call_method0(intern!(py, "flush"))?;
         }
         if !file
@@ -81,7 +83,8 @@ impl FileWrapper {
         let Some(size) = open_file::true_size(&copy)? else {
             return Ok(None);
         };
-        // A buffered reader may have read ahead, so its own position counts, not the descriptor's. Asking for it lets other threads run.
+        // A buffered reader may have read ahead, so its own position counts, not the descriptor's. Asking for it lets
+        // other threads run.
         let offset = file.call_method0(intern!(py, "tell"))?.extract::<u64>()?;
         Ok(Some(FilePart {
             file: copy,
@@ -93,9 +96,9 @@ impl FileWrapper {
 
 /// The `io` object that answers `filelike.read`, if it reads a file and nothing else.
 ///
-/// `fileno` alone proves nothing: a `GzipFile` has the one of the compressed file, and a wrapper that counts or decrypts has a `read` of its
-/// own. So the method is looked at: only where it is bound to one of `io`'s own binary files does sendfile send what `read` returns.
-/// `tempfile` and Django's `File` hand such a method through.
+/// `fileno` alone proves nothing: a `GzipFile` has the one of the compressed file, and a wrapper that counts or
+/// decrypts has a `read` of its own. So the method is looked at: only where it is bound to one of `io`'s own binary
+/// files does sendfile send what `read` returns. `tempfile` and Django's `File` hand such a method through.
 fn plain_file<'py>(filelike: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = filelike.py();
     let Some(mut read) = filelike.getattr_opt(intern!(py, "read"))? else {
@@ -122,8 +125,8 @@ fn plain_file<'py>(filelike: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, P
     Ok(None)
 }
 
-/// The method that `tempfile` hands on: its wrappers put a function of theirs in front, which keeps the file alive and calls the method.
-/// The functions of others that have a `__wrapped__` may do more than that.
+/// The method that `tempfile` hands on: its wrappers put a function of theirs in front, which keeps the file alive and
+/// calls the method. The functions of others that have a `__wrapped__` may do more than that.
 fn handed_on<'py>(read: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = read.py();
     let Some(globals) = read.getattr_opt(intern!(py, "__globals__"))? else {

@@ -1,5 +1,5 @@
-//! The hooks `pre_request(worker, req)` and `post_request(worker, req[, environ[, resp]])`, the logger's `access(resp, req, environ,
-//! request_time)`. Where none of them is set, nothing of this exists.
+//! The hooks `pre_request(worker, req)` and `post_request(worker, req[, environ[, resp]])`, the logger's `access(resp,
+//! req, environ, request_time)`. Where none of them is set, nothing of this exists.
 
 mod request;
 mod response;
@@ -74,8 +74,8 @@ impl RequestHooks {
         }
     }
 
-    /// Calls `access` and `post_request`. Their exceptions are logged, because the request has been answered. Returns the exception
-    /// that a signal handler raised in the meantime, which the worker may have to obey.
+    /// Calls `access` and `post_request`. Their exceptions are logged, because the request has been answered. Returns
+    /// the exception that a signal handler raised in the meantime, which the worker may have to obey.
     pub(super) fn after(
         &self,
         py: Python<'_>,

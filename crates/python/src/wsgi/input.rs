@@ -86,8 +86,8 @@ impl Input {
         Ok(PyBytes::new(py, &bytes))
     }
 
-    /// As `io.IOBase.readlines`: stops after the line with which `hint` bytes are reached; no hint, or one of zero or less, means all.
-    /// Gunicorn calls the argument `size`.
+    /// As `io.IOBase.readlines`: stops after the line with which `hint` bytes are reached; no hint, or one of zero or
+    /// less, means all. Gunicorn calls the argument `size`.
     #[pyo3(signature = (hint=None, *, size=None))]
     fn readlines<'py>(
         &mut self,
@@ -166,8 +166,8 @@ impl Input {
 
     fn flush(&self) {}
 
-    /// The body belongs to the request and goes with it; closing it early changes nothing, so that a stream that was laid over it may
-    /// come to its end.
+    /// The body belongs to the request and goes with it; closing it early changes nothing, so that a stream that was
+    /// laid over it may come to its end.
     fn close(&self) {}
 
     #[getter]

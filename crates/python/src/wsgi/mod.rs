@@ -1,5 +1,5 @@
-//! The WSGI gateway (PEP 3333): an exchange → a call of the application → its response. It speaks no HTTP of its own: bytes are the
-//! `server` crate's, and it waits for no client while it holds the GIL.
+//! The WSGI gateway (PEP 3333): an exchange → a call of the application → its response. It speaks no HTTP of its own:
+//! bytes are the `server` crate's, and it waits for no client while it holds the GIL.
 
 mod deliver;
 mod early_hints;
@@ -105,10 +105,12 @@ impl WsgiGateway {
         self.hooks = hooks;
     }
 
-    /// Answers one exchange. When this returns, the exchange has been answered, aborted or handed over, also if the application failed.
+    /// Answers one exchange. When this returns, the exchange has been answered, aborted or handed over, also if the
+    /// application failed.
     ///
     /// # Errors
-    /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have been logged.
+    /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have
+    /// been logged.
     pub(crate) fn call(&self, py: Python<'_>, call: Call) -> PyResult<()> {
         let mut context = match self.take_context(py) {
             Ok(context) => context,
@@ -296,8 +298,8 @@ fn prepare<'py>(
 
 type Observed<'py> = (Py<HookRequest>, Result<Bound<'py, PyDict>, Unserved>);
 
-/// The environ of what `pre_request` has left of a request. The fields are those that were let through and those that the operator
-/// has added, so they count as a trusted peer's.
+/// The environ of what `pre_request` has left of a request. The fields are those that were let through and those that
+/// the operator has added, so they count as a trusted peer's.
 fn amended<'py>(
     py: Python<'py>,
     context: &mut RequestContext,

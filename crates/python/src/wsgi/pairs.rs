@@ -1,5 +1,5 @@
-//! Field lists as applications give them. PEP 3333 asks for a list of tuples; Gunicorn takes every iterable of iterables of two, and
-//! applications pass it `dict.items()`, generators and lists of lists.
+//! Field lists as applications give them. PEP 3333 asks for a list of tuples; Gunicorn takes every iterable of
+//! iterables of two, and applications pass it `dict.items()`, generators and lists of lists.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -7,8 +7,8 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::gateway::arguments::wrong_type;
 
-/// Calls `visit` with the name and the value of each pair. Anything but a list or tuple of tuples may run code of the application's while
-/// it is read.
+/// Calls `visit` with the name and the value of each pair. Anything but a list or tuple of tuples may run code of the
+/// application's while it is read.
 ///
 /// # Errors
 /// `TypeError`: `fields` or one of its items is of another shape. What the application's iterators and `visit` raise.

@@ -1,6 +1,7 @@
-//! The response that an application is giving, as WSGI sees it: a head that may be replaced until something has been sent, bytes by
-//! `write()` and from what is returned, and what is left to be told when the exchange has been given back. What goes out, and how, is
-//! [`server::Reply`]'s business. Nothing here touches Python, so everything may run without the GIL.
+//! The response that an application is giving, as WSGI sees it: a head that may be replaced until something has been
+//! sent, bytes by `write()` and from what is returned, and what is left to be told when the exchange has been given
+//! back. What goes out, and how, is [`server::Reply`]'s business. Nothing here touches Python, so everything may run
+//! without the GIL.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,8 +9,8 @@ use std::os::fd::OwnedFd;
 use proto::h1::ResponseHead;
 use server::{Call, Exchange, FilePart, Progress, ReplyError, Sent, Stage};
 
-/// A whole body up to this is copied where its client does not take it, and its thread is free. Of a longer one only a part is in memory
-/// twice.
+/// A whole body up to this is copied where its client does not take it, and its thread is free. Of a longer one only a
+/// part is in memory twice.
 const AT_ONCE: usize = 1024 * 1024;
 
 /// A chunk, and whether the application has said that it is the only one.
@@ -153,7 +154,8 @@ impl Reply {
         reply.write(chunk.bytes)
     }
 
-    /// A file for a whole body. The Content-Length of the application limits it; without one the file's length becomes it.
+    /// A file for a whole body. The Content-Length of the application limits it; without one the file's length becomes
+    /// it.
     pub(super) fn file(&mut self, part: FilePart) -> Result<(), ReplyError> {
         self.act(|reply| reply.respond_file(part))
     }
@@ -173,7 +175,8 @@ impl Reply {
         self.act(|reply| reply.interim(head))
     }
 
-    /// Gives the answer up: an error page if nothing has been sent, else the connection is cut, so that the client can tell.
+    /// Gives the answer up: an error page if nothing has been sent, else the connection is cut, so that the client can
+    /// tell.
     ///
     /// # Errors
     /// None: that the client cannot be told changes nothing.

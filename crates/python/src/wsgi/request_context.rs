@@ -1,5 +1,6 @@
-//! What serving one request needs and the next one can use again: the objects that the application gets, and the template of the environ.
-//! The gateway has as many contexts as requests were ever being served at once, whether by threads or by greenlets.
+//! What serving one request needs and the next one can use again: the objects that the application gets, and the
+//! template of the environ. The gateway has as many contexts as requests were ever being served at once, whether by
+//! threads or by greenlets.
 
 use std::sync::Arc;
 
@@ -17,10 +18,11 @@ use super::start_response::StartResponse;
 
 /// The objects through which an application reaches its request and its response.
 ///
-/// A request gets them from the one before only where no way leads to them: no reference, no weak reference, none to the object that a
-/// method is bound to. So an application that keeps one (in a global, a thread, a traceback) keeps a dead one, which raises, and cannot
-/// speak into the response to another client. That is looked at when the next request takes them, not when the last one ends: in between
-/// an application may find them through the garbage collector.
+/// A request gets them from the one before only where no way leads to them: no reference, no weak reference, none to
+/// the object that a method is bound to. So an application that keeps one (in a global, a thread, a traceback) keeps a
+/// dead one, which raises, and cannot speak into the response to another client. That is looked at when the next
+/// request takes them, not when the last one ends: in between an application may find them through the garbage
+/// collector.
 #[derive(Debug)]
 pub(super) struct RequestObjects {
     pub(super) shared: Arc<SharedReply>,
@@ -67,7 +69,8 @@ impl RequestObjects {
     }
 }
 
-/// Whether `known` references are all that leads to a method, and the method is all that leads to the object it is bound to.
+/// Whether `known` references are all that leads to a method, and the method is all that leads to the object it is
+/// bound to.
 fn is_unreachable_method(py: Python<'_>, method: &Py<PyAny>, known: ffi::Py_ssize_t) -> bool {
     let method = method.as_ptr();
     // SAFETY: the pointer comes from a `Py` of the objects, which is alive, and we are attached.
@@ -83,7 +86,8 @@ fn is_unreachable_method(py: Python<'_>, method: &Py<PyAny>, known: ffi::Py_ssiz
 
 /// How many references there are to an object that a context holds.
 pub(super) fn references(_attached: Python<'_>, object: *mut ffi::PyObject) -> ffi::Py_ssize_t {
-    // SAFETY: the pointer comes from a `Py` of the context, or from an object that such a one holds; it is alive, and we are attached.
+    // SAFETY: the pointer comes from a `Py` of the context, or from an object that such a one holds; it is alive, and
+    // we are attached.
     unsafe { ffi::Py_REFCNT(object) }
 }
 

@@ -1,6 +1,7 @@
-//! The reply as its users share it: the gateway, `start_response`, `write`, early hints and `gunicorn.socket` all reach the one reply
-//! of the request through it. A thread that uses the reply without the GIL takes it away and brings it back; the lock itself is never
-//! held while Python code can run or a client is waited for, so it cannot deadlock with the GIL.
+//! The reply as its users share it: the gateway, `start_response`, `write`, early hints and `gunicorn.socket` all reach
+//! the one reply of the request through it. A thread that uses the reply without the GIL takes it away and brings it
+//! back; the lock itself is never held while Python code can run or a client is waited for, so it cannot deadlock with
+//! the GIL.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -42,7 +43,8 @@ impl SharedReply {
 
     /// The request ends; what is left of the exchange goes back to the server without the GIL.
     ///
-    /// `false` means that another thread is still sending and takes the exchange with it: the context must not be used again.
+    /// `false` means that another thread is still sending and takes the exchange with it: the context must not be used
+    /// again.
     pub(super) fn close(&self, py: Python<'_>) -> bool {
         // The guard ends with the statement: the exchange goes back without the lock.
         let held = std::mem::replace(&mut *self.lock(), Held::Away);

@@ -1,5 +1,6 @@
-//! `gunicorn.socket`: a stand-in for the client's socket. It can be looked at like a socket, while the connection stays the server's; reading
-//! from it, sending and detaching take the connection over, and from then on the server says nothing on it any more.
+//! `gunicorn.socket`: a stand-in for the client's socket. It can be looked at like a socket, while the connection stays
+//! the server's; reading from it, sending and detaching take the connection over, and from then on the server says
+//! nothing on it any more.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
@@ -37,8 +38,8 @@ const READS: [(&str, usize); 6] = [
     ("recvmsg_into", 2),
 ];
 
-/// How long one wait for something to peek at takes, in seconds, where the application has set no time-out. A signal handler may
-/// raise at any time.
+/// How long one wait for something to peek at takes, in seconds, where the application has set no time-out. A signal
+/// handler may raise at any time.
 const PEEK_S: f64 = 3600.0;
 
 /// The stand-in.
@@ -49,8 +50,8 @@ pub(super) struct ClientSocket {
     /// A `socket.socket` over the connection: at first to look at it, later the application's own.
     socket: OnceLock<Py<PyAny>>,
     taken: OnceLock<()>,
-    /// The time-out in seconds that the application has set. It is not the real socket's before that is taken: a socket that blocks
-    /// blocks the server too.
+    /// The time-out in seconds that the application has set. It is not the real socket's before that is taken: a socket
+    /// that blocks blocks the server too.
     timeout: Timeout,
 }
 
@@ -217,7 +218,8 @@ impl ClientSocket {
         }
     }
 
-    /// Ends the request. `false` where the application has looked at the socket or taken it: the next request needs another.
+    /// Ends the request. `false` where the application has looked at the socket or taken it: the next request needs
+    /// another.
     ///
     /// # Errors
     /// Python is out of memory.
@@ -247,7 +249,8 @@ impl ClientSocket {
         self.keep(py, descriptor)
     }
 
-    /// The connection, in blocking mode as Gunicorn's sync worker gives it, or with the time-out that the application has set.
+    /// The connection, in blocking mode as Gunicorn's sync worker gives it, or with the time-out that the application
+    /// has set.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         if self.is_taken()
             && let Some(socket) = self.socket.get()
@@ -287,7 +290,8 @@ impl ClientSocket {
     ) -> PyResult<Bound<'py, PyAny>> {
         let socket = self.look(py)?;
         let set = self.timeout.seconds();
-        // With a time-out Python waits by poll(2), also where the flags say not to wait; without one the call itself waits, if they let it.
+        // With a time-out Python waits by poll(2), also where the flags say not to wait; without one the call itself
+        // waits, if they let it.
         let (timeout, endless) = match set {
             Some(timeout) => (timeout, false),
             None if flags & sys::send::DONT_WAIT != 0 => (0.0, false),

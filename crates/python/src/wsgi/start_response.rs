@@ -1,5 +1,5 @@
-//! `start_response` and the `write` that it returns (PEP 3333). Both are bound methods of native objects, which CPython calls by
-//! vectorcall, and both serve one request after another: see `request_context.rs` for when they may.
+//! `start_response` and the `write` that it returns (PEP 3333). Both are bound methods of native objects, which CPython
+//! calls by vectorcall, and both serve one request after another: see `request_context.rs` for when they may.
 
 use std::sync::Arc;
 
@@ -41,7 +41,8 @@ impl StartResponse {
         };
         let mut head = self.draft(exc_info)?;
         fill(&mut head, status, headers)?;
-        // Reading the headers may have run code of the application's, which may have started the response in the meantime.
+        // Reading the headers may have run code of the application's, which may have started the response in the
+        // meantime.
         self.shared
             .with(|reply| match reply.stage() {
                 Stage::Unstarted => {
@@ -103,7 +104,8 @@ fn refused(stage: Stage, exc_info: Option<&Bound<'_, PyAny>>) -> PyErr {
     }
 }
 
-/// The exception of an `exc_info` triple, with its traceback. The triple itself is not kept, so no reference cycle is made.
+/// The exception of an `exc_info` triple, with its traceback. The triple itself is not kept, so no reference cycle is
+/// made.
 fn reraise(exc_info: &Bound<'_, PyAny>) -> PyErr {
     let exception = || -> PyResult<PyErr> {
         let (_, value, traceback) =

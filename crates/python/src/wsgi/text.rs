@@ -1,4 +1,5 @@
-//! Conversion between bytes and the "native strings" of PEP 3333: a `str` whose code points are the bytes, that is latin-1.
+//! Conversion between bytes and the "native strings" of PEP 3333: a `str` whose code points are the bytes, that is
+//! latin-1.
 
 use std::borrow::Cow;
 
@@ -14,11 +15,12 @@ use pyo3::{ffi, intern};
 pub(super) fn native<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     // A slice is never longer than `isize::MAX`, so the cast cannot change the value.
     let length = bytes.len() as ffi::Py_ssize_t;
-    // SAFETY: `py` shows that we are attached; pointer and length are of one live slice, and the function copies from it. A null
-    // `errors` is allowed, and unused: every byte is a code point of latin-1.
+    // SAFETY: `py` shows that we are attached; pointer and length are of one live slice, and the function copies from
+    // it. A null `errors` is allowed, and unused: every byte is a code point of latin-1.
     let text =
         unsafe { ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, std::ptr::null()) };
-    // SAFETY: the function returns a new reference, or null with an exception set, which is what this constructor asks for.
+    // SAFETY: the function returns a new reference, or null with an exception set, which is what this constructor asks
+    // for.
     let text = unsafe { Bound::from_owned_ptr_or_err(py, text) }?;
     Ok(text.cast_into::<PyString>()?)
 }
@@ -45,8 +47,8 @@ pub(super) fn wire<'a>(text: &'a Bound<'_, PyString>, what: &str) -> PyResult<Co
         .map(Cow::Owned)
 }
 
-/// The UTF-8 of a string for a log. A lone surrogate has none and is written as its escape sequence, `\\udcff`: a message that cannot be
-/// encoded is still better than an exception in an error handler.
+/// The UTF-8 of a string for a log. A lone surrogate has none and is written as its escape sequence, `\\udcff`: a
+/// message that cannot be encoded is still better than an exception in an error handler.
 pub(crate) fn escaped<'a>(text: &'a Bound<'_, PyString>) -> Cow<'a, str> {
     if let Ok(utf8) = text.to_str() {
         return Cow::Borrowed(utf8);

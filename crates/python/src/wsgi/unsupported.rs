@@ -3,7 +3,8 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 
-/// The exception for an operation of this name. It is an `OSError` and a `ValueError`, and libraries that probe a file catch it.
+/// The exception for an operation of this name. It is an `OSError` and a `ValueError`, and libraries that probe a file
+/// catch it.
 ///
 /// # Errors
 /// Always.

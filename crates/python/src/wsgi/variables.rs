@@ -35,8 +35,8 @@ fn value(environ: &Bound<'_, PyDict>, name: &str) -> Option<Vec<u8>> {
     Some(bytes(&shown))
 }
 
-/// Text from the request is in the environ as latin-1, whichever encoding it was sent in (PEP 3333), and is shown as it was sent.
-/// Values that the application has set are text, shown in UTF-8, a lone surrogate by its replacement.
+/// Text from the request is in the environ as latin-1, whichever encoding it was sent in (PEP 3333), and is shown as it
+/// was sent. Values that the application has set are text, shown in UTF-8, a lone surrogate by its replacement.
 fn bytes(shown: &Bound<'_, PyString>) -> Vec<u8> {
     match text::wire(shown, "a variable") {
         Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => Cow::into_owned(bytes),

@@ -60,8 +60,8 @@ impl Destination {
         }
     }
 
-    /// Writes whole lines. What cannot be written is lost: to keep it would be to run out of memory instead, and to wait for
-    /// a pipe that nothing reads would stop the worker.
+    /// Writes whole lines. What cannot be written is lost: to keep it would be to run out of memory instead, and to
+    /// wait for a pipe that nothing reads would stop the worker.
     pub(super) fn write(&mut self, lines: &[u8]) {
         let written = match self.place.descriptor() {
             Some(place) => self.output.write(place, lines),
@@ -92,8 +92,8 @@ impl Place {
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Place::File { file, .. } => file.as_ref().map(|file| file.as_fd()),
-            // Not through std's buffer, which would keep what could not be written and write it again. Standard output is
-            // open as long as the process is.
+            // Not through std's buffer, which would keep what could not be written and write it again. Standard output
+            // is open as long as the process is.
             Place::Stdout => Some(sys::fds::stdout()),
         }
     }

@@ -1,5 +1,5 @@
-//! The pieces of an access line, as bytes. They are written for every request, so what occurs in the usual line does without
-//! the formatting machinery of the standard library.
+//! The pieces of an access line, as bytes. They are written for every request, so what occurs in the usual line does
+//! without the formatting machinery of the standard library.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -76,9 +76,10 @@ pub(super) fn escaped(value: Option<&[u8]>, line: &mut Vec<u8>) {
     }
 }
 
-/// Quotes and backslashes are escaped, and the bytes of what a terminal or an editor would act on are written as `\xNN`, so that no
-/// client can forge a line, break out of a quoted value or have it shown in another order: control characters (those of
-/// C1 too), marks of direction, separators of lines, and what is not UTF-8. (Gunicorn escapes the quote alone.)
+/// Quotes and backslashes are escaped, and the bytes of what a terminal or an editor would act on are written as
+/// `\xNN`, so that no client can forge a line, break out of a quoted value or have it shown in another order: control
+/// characters (those of C1 too), marks of direction, separators of lines, and what is not UTF-8. (Gunicorn escapes the
+/// quote alone.)
 pub(super) fn text(value: &[u8], line: &mut Vec<u8>) {
     // Without an early exit, so that the compiler can look at many bytes at once.
     if value

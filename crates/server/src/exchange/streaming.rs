@@ -19,11 +19,11 @@ pub enum Presence {
 }
 
 impl Exchange {
-    /// Looks whether a client that has ended its side still takes its response. TCP does not tell whether it has left altogether
-    /// before something is sent to it, which a client that has left answers with a reset: before the response an interim one is,
-    /// which every client of HTTP/1.1 has to expect (RFC 9110, section 15.2); later it is the response itself, and a client to which
-    /// nothing is sent for so long counts as gone. Of a Unix socket the kernel tells the two apart. To be called twice, with a pause
-    /// that is longer than the way to the client and back.
+    /// Looks whether a client that has ended its side still takes its response. TCP does not tell whether it has left
+    /// altogether before something is sent to it, which a client that has left answers with a reset: before the
+    /// response an interim one is, which every client of HTTP/1.1 has to expect (RFC 9110, section 15.2); later it is
+    /// the response itself, and a client to which nothing is sent for so long counts as gone. Of a Unix socket the
+    /// kernel tells the two apart. To be called twice, with a pause that is longer than the way to the client and back.
     pub fn probe(&mut self) -> Presence {
         if self.is_lost() {
             return Presence::Lost;

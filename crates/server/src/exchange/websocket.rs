@@ -1,5 +1,5 @@
-//! The exchange that becomes a WebSocket, as its holder sees it. Frames are `proto`'s; the two sides meet in [`SharedWebSocket`], and
-//! what the reactor does with it is in `websockets.rs`.
+//! The exchange that becomes a WebSocket, as its holder sees it. Frames are `proto`'s; the two sides meet in
+//! [`SharedWebSocket`], and what the reactor does with it is in `websockets.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -98,8 +98,8 @@ impl Call {
 }
 
 impl WebSocket {
-    /// The next message, or how it ended. Where there is neither, an [`crate::Event::Message`] or [`crate::Event::Gone`]
-    /// with the number of the exchange tells when there is.
+    /// The next message, or how it ended. Where there is neither, an [`crate::Event::Message`] or
+    /// [`crate::Event::Gone`] with the number of the exchange tells when there is.
     pub fn receive(&mut self) -> Option<Incoming> {
         let (incoming, resume) = self.shared.receive();
         if resume {
@@ -154,7 +154,8 @@ impl WebSocket {
         Ok(())
     }
 
-    /// Closes it for an application that wanted to, with a code or a reason that cannot be sent: with as much of both as can be.
+    /// Closes it for an application that wanted to, with a code or a reason that cannot be sent: with as much of both
+    /// as can be.
     ///
     /// # Errors
     /// See [`SendFailure`].

@@ -1,5 +1,6 @@
 //! What each argument is, by argparse's rules: an option, with or without a value tied to it, or something else. All of
-//! them are looked at before the first is acted on, so that an option that is not clear is a mistake wherever it stands.
+//! them are looked at before the first is acted on, so that an option that is not clear is a mistake wherever it
+//! stands.
 
 use super::Stop;
 use crate::foreign::foreign;
@@ -83,8 +84,8 @@ fn word<'a>(argument: &'a str, next: Option<&String>) -> Result<Word<'a>, Stop> 
     ))
 }
 
-/// `--header` is an option of uvicorn's, and the short form of Gunicorn's `--header-map`. uvicorn's takes `Name:Value`; none of the
-/// words of Gunicorn's has a colon.
+/// `--header` is an option of uvicorn's, and the short form of Gunicorn's `--header-map`. uvicorn's takes `Name:Value`;
+/// none of the words of Gunicorn's has a colon.
 fn is_header_map(argument: &str, next: Option<&String>) -> bool {
     match argument.strip_prefix("--header") {
         Some("") => !next.is_some_and(|value| value.contains(':')),
@@ -119,7 +120,8 @@ fn cluster(argument: &str) -> Option<Word<'_>> {
     })
 }
 
-/// `--keep`, `--keep=4`. A prefix that is unique among Gunicorn's options stays so, however many of its own Oxicorn has.
+/// `--keep`, `--keep=4`. A prefix that is unique among Gunicorn's options stays so, however many of its own Oxicorn
+/// has.
 fn prefix(argument: &str) -> Result<Option<Word<'_>>, Stop> {
     let (start, tied) = match argument.split_once('=') {
         Some((start, value)) => (start, Some(value)),

@@ -12,8 +12,8 @@ use crate::value::Value;
 /// Settings that Gunicorn prints as they are understood, and not as they were given.
 const UNDERSTOOD: [&str; 3] = ["chdir", "header_map", "pythonpath"];
 
-/// One line a setting, sorted by name: `workers = 1`, the equals signs in one column. `known` gives what only the caller
-/// can: the qualified name of the function that a hook is set to, the numbers of user and group.
+/// One line a setting, sorted by name: `workers = 1`, the equals signs in one column. `known` gives what only the
+/// caller can: the qualified name of the function that a hook is set to, the numbers of user and group.
 pub fn print_config(config: &Config, known: &dyn Fn(&str) -> Option<String>) -> String {
     let mut settings: Vec<&Setting> = table().iter().collect();
     settings.sort_by_key(|setting| setting.name);
@@ -66,8 +66,8 @@ pub fn print_sources(
 /// Columns; longer lines have their source further to the right.
 const WIDEST: usize = 80;
 
-/// A value is shown as it was given (`loglevel = INFO`), as Gunicorn does: an operator who looks for a mistake wants to see
-/// it. Only `statsd_host` is shown as Python's pair of host and port.
+/// A value is shown as it was given (`loglevel = INFO`), as Gunicorn does: an operator who looks for a mistake wants to
+/// see it. Only `statsd_host` is shown as Python's pair of host and port.
 fn shown(setting: &Setting, config: &Config) -> String {
     let source = config.origins.of(setting.name);
     if setting.name == "raw_env" && !config.raw_env.is_empty() {

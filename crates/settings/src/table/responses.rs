@@ -1,5 +1,5 @@
-//! What of uvicorn's options Gunicorn has no setting for and every application can use: the fields that the server adds to responses,
-//! the client that a proxy names, how the application is made.
+//! What of uvicorn's options Gunicorn has no setting for and every application can use: the fields that the server adds
+//! to responses, the client that a proxy names, how the application is made.
 
 use super::custom;
 use crate::field::field;

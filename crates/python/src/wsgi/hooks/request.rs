@@ -14,8 +14,8 @@ use crate::wsgi::input::Input;
 use crate::wsgi::{pairs, text};
 use server::name_policy::{NamePolicy, tell_dropped};
 
-/// `req`: a request with Gunicorn's attribute names. It takes further attributes, because hooks keep their own notes on it. What
-/// `pre_request` changes of method, target and scheme is what the application sees.
+/// `req`: a request with Gunicorn's attribute names. It takes further attributes, because hooks keep their own notes on
+/// it. What `pre_request` changes of method, target and scheme is what the application sees.
 #[derive(Debug)]
 #[pyclass(
     name = "Request",

@@ -1,5 +1,5 @@
-//! What stands for the reactor and the threads round one connection: a clock that the test moves, the client's end of the
-//! socket, and an application that answers when the test says so.
+//! What stands for the reactor and the threads round one connection: a clock that the test moves, the client's end of
+//! the socket, and an application that answers when the test says so.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
