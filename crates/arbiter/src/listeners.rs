@@ -369,7 +369,7 @@ fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
     first.ok_or_else(|| io::Error::other("the name has no address"))
 }
 
-/// All addresses of a name, those of IPv4 first. `localhost` is both loopback addresses, whatever /etc/hosts has (RFC
+/// All addresses of a name, those of IPv4 first. `localhost` is both loopback addresses, independent of /etc/hosts (RFC
 /// 6761).
 fn candidates(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let mut found: Vec<_> = (host, port).to_socket_addrs()?.collect();

@@ -327,7 +327,7 @@ impl Reactor {
     }
 
     /// At the limit of connections the one that has been idle for longest makes room for a new one, as in nginx:
-    /// whoever has something to ask comes before whoever may have something to ask some day. One whose request is there
+    /// a client that has sent a request comes before one that may send a request some day. One whose request is there
     /// and waits for a thread has asked already.
     fn idle_for_longest(&self) -> Option<usize> {
         let idle = self

@@ -42,7 +42,7 @@ pub(crate) struct Record<'a> {
     pub(crate) variables: &'a [Option<Vec<u8>>],
 }
 
-/// A request that is over, for an access log of somebody else.
+/// A request that is over, for an access log that the server does not write.
 #[derive(Debug)]
 pub struct Entry {
     /// Absent where it could not be parsed.
@@ -61,10 +61,10 @@ pub struct Entry {
     pub fields: Vec<u8>,
 }
 
-/// Which requests somebody else is told of, who writes the access lines.
+/// Which requests the writer of the access lines is told of, where that is not the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
-    /// Those that never became an [`crate::Exchange`], because whoever got the exchange knows of the others.
+    /// Those that never became an [`crate::Exchange`], because the holder of the exchange knows of the others.
     Refused,
     /// All.
     All,
@@ -89,7 +89,7 @@ pub(crate) enum Colours {
 pub(crate) struct AccessLog {
     open: Option<Open>,
     elsewhere: OnceLock<Elsewhere>,
-    /// Lines wait for whoever said so, though nobody turns the reactor.
+    /// Lines wait for the thread that said so, though no thread turns the reactor.
     held: AtomicBool,
 }
 
@@ -109,7 +109,7 @@ struct LogState {
 impl AccessLog {
     /// Opens the destination: `None` for no log, `-` for standard output, otherwise a file that is appended to, which
     /// may be `opened` already. A file that cannot be opened is reported, and its lines are lost until it can. A format
-    /// that is not understood is no log either: whoever understands it writes the lines ([`AccessLog::leave`]).
+    /// that is not understood is no log either: the code that understands it writes the lines ([`AccessLog::leave`]).
     pub(crate) fn open(
         destination: Option<&str>,
         format: &str,
@@ -141,9 +141,9 @@ impl AccessLog {
         }
     }
 
-    /// Leaves the lines to somebody else.
+    /// Leaves the lines to another writer.
     pub(crate) fn leave(&self, left: Left, told: Box<dyn Fn(Entry) + Send + Sync>) {
-        // Whoever they were left to first keeps them.
+        // The writer that they were left to first keeps them.
         let _ = self.elsewhere.set(Elsewhere { left, told });
     }
 
@@ -164,7 +164,7 @@ impl AccessLog {
         }
     }
 
-    /// Adds one line, or tells whoever writes the lines instead.
+    /// Adds one line, or tells the other writer of the lines.
     pub(crate) fn note(&self, record: &Record<'_>) {
         match self.elsewhere.get() {
             Some(elsewhere) if elsewhere.left == Left::All => return elsewhere.tell(record),
@@ -196,7 +196,7 @@ impl AccessLog {
         writes
     }
 
-    /// Whether somebody is going to flush.
+    /// Whether a thread is going to flush.
     pub(crate) fn is_held(&self) -> bool {
         self.held.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! That an application has an exchange. A call counts as in flight, keeps a place free for nobody else, and stands in
+//! That an application has an exchange. A call counts as in flight, takes one of the places, and stands in
 //! the register of those that are answered 504 when the arbiter gives the worker up. When it is dropped its exchange
 //! ends, the thread is free again, and the reactor learns what becomes of the connection.
 

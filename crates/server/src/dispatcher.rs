@@ -42,7 +42,7 @@ const MESSAGES: usize = 1024;
 /// Who turns the reactor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leader {
-    /// Nobody: whoever had it is inside the application.
+    /// None: the thread that had the lead is inside the application.
     Nobody,
     /// A thread that may run the application.
     Thread,
@@ -97,7 +97,7 @@ pub(crate) struct DispatchState {
     held_up: Vec<Arc<Link>>,
     /// A thread wants the reactor back from the watchdog.
     pub(crate) wanted: bool,
-    /// A watched descriptor became readable and nobody has been told yet.
+    /// A watched descriptor became readable and no thread has been told yet.
     pub(crate) interrupted: bool,
     /// A thread stands aside for interruptions; no other is told of them.
     pub(crate) aside: bool,
@@ -148,7 +148,7 @@ pub(crate) struct Parts {
 }
 
 impl DispatchState {
-    /// Whether somebody turns the reactor who has to be woken for what has come into the inbox.
+    /// Whether a thread turns the reactor that has to be woken for what has come into the inbox.
     fn ring(&mut self) -> bool {
         self.leader != Leader::Nobody && !std::mem::replace(&mut self.rung, true)
     }
@@ -287,7 +287,7 @@ impl Dispatcher {
         Some(call)
     }
 
-    /// The next exchange whose client still waits for it: Python's time is too dear for answers that nobody reads.
+    /// The next exchange whose client still waits for it: Python's time is too dear for answers that no client reads.
     fn next_ready(&self, state: &mut DispatchState) -> Option<Call> {
         while let Some(exchange) = state.ready.pop_front() {
             match exchange.link().taken() {
@@ -353,7 +353,7 @@ impl Dispatcher {
         let (room, interrupted) = link.wait_for_room();
         let mut state = self.state.lock();
         state.held_up.retain(|held| !Arc::ptr_eq(held, link));
-        // Whoever asked for it looks for itself when this returns into its own code.
+        // The thread that asked for it looks for itself when this returns into its own code.
         state.interrupted &= !interrupted;
         self.publish_saturation(&state);
         room
@@ -430,7 +430,7 @@ impl Dispatcher {
         self.state.lock().leader != Leader::Nobody
     }
 
-    /// A request is over, whatever became of it.
+    /// A request is over, answered or not.
     pub(crate) fn measure(&self, status: u16, took: Duration) {
         if let Some(statsd) = self.statsd.get() {
             statsd.note_request(status, took);

@@ -1,5 +1,5 @@
 //! One request with the way to answer it. It belongs to one thread at a time, needs no reactor to answer, and completes
-//! when it is dropped: whatever the application did, the connection ends in a state that the client can understand.
+//! when it is dropped: in every case the connection ends in a state that the client can understand.
 
 mod end;
 mod streaming;

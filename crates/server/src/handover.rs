@@ -22,8 +22,8 @@ use crate::turn::Turn;
 /// Stands before the bytes of a message, because a descriptor needs a byte to travel with, and says how to read the
 /// rest.
 const VERSION: u8 = 1;
-/// Unread bytes that may travel. A message must fit the socket's buffer, and whoever has sent more than this without
-/// waiting for an answer can wait for one.
+/// Unread bytes that may travel. A message must fit the socket's buffer, and a client that has sent more than this
+/// without waiting for an answer can wait for one.
 const UNREAD: usize = 16 * 1024;
 /// How long the answer to "are there other workers?" is believed, in milliseconds.
 const CENSUS: Millis = 100;
@@ -151,8 +151,8 @@ impl Reactor {
         }
     }
 
-    /// Gives a connection away that is between two requests. It stays where nobody serves, the queue is full or too
-    /// much of it is unread.
+    /// Gives a connection away that is between two requests. It stays where no other worker serves, the queue is full
+    /// or too much of it is unread.
     pub(crate) fn give(&mut self, key: usize) -> bool {
         let (Some(connection), Some(handover)) = (self.connections.get(key), &self.handover) else {
             return false;
@@ -242,8 +242,8 @@ impl Reactor {
             .is_some_and(|handover| handover.others().next().is_some())
     }
 
-    /// The arbiter ends all workers: there is nobody to take from or give to. Requests that waited for another worker
-    /// are served here.
+    /// The arbiter ends all workers: there is no worker to take from or give to. Requests that waited for another
+    /// worker are served here.
     fn stop_taking(&mut self) {
         let listening = self.listen.is_on();
         self.listen(false);
@@ -257,7 +257,7 @@ impl Reactor {
 }
 
 impl Connection {
-    /// A thread is free for a request that waits, or nobody else will serve it.
+    /// A thread is free for a request that waits, or no other worker will serve it.
     pub(crate) fn end_deferral(&mut self, turn: &mut Turn) -> Fate {
         if let Codec::H1(http) = &mut self.codec
             && http.session.is_deferred()

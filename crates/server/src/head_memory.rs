@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A head up to this is never refused for the memory of others, so that clients which take all of it shut nobody else
-/// out: usual heads are shorter, and a thousand connections that stop here hold 16 MiB.
+/// A head up to this is never refused for the memory of others, so that clients which take all of it shut no other
+/// client out: usual heads are shorter, and a thousand connections that stop here hold 16 MiB.
 const ALWAYS: usize = 16 * 1024;
 
 /// What all connections hold.

@@ -1,7 +1,7 @@
 //! Sockets ⇄ exchanges: one single-threaded reactor, its connections, its timers, and the threads that take turns at
 //! it.
 //!
-//! The crate knows nothing of processes, signals or Python. Whoever drives it calls [`Server::next`] and gets
+//! The crate knows nothing of processes, signals or Python. Its driver calls [`Server::next`] and gets
 //! [`Exchange`]s: a complete request with its buffered body, and the sink for its response.
 #![forbid(unsafe_code)]
 

@@ -391,8 +391,8 @@ impl Link {
         self.drained.notify_all();
     }
 
-    /// Ends both directions at once, whoever holds the connection. Errors do not matter: the connection is over either
-    /// way.
+    /// Ends both directions at once, also where another process holds the connection. Errors do not matter: the
+    /// connection is over either way.
     pub(crate) fn shut(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
@@ -412,7 +412,8 @@ impl Link {
         self.out.lock().cut
     }
 
-    /// Gives the connection up and ends it, whatever other process holds the socket. Errors do not matter: it is over.
+    /// Gives the connection up and ends it, also where another process holds the socket. Errors do not matter: it is
+    /// over.
     pub(crate) fn end(&self) {
         self.give_up(SinkError::Disconnected);
         let _ = match self.is_cut() {

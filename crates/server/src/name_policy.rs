@@ -56,7 +56,7 @@ pub struct NamePolicy {
     forwarder: Vec<String>,
 }
 
-/// Says that a field was left out, once for each name: whoever misses it would look for it in vain.
+/// Says that a field was left out, once for each name: a developer who misses it would look for it in vain.
 pub fn tell_dropped(name: &[u8]) {
     // `Proxy` is no setting's doing.
     if !name.contains(&b'_') {

@@ -74,11 +74,11 @@ enum State {
 /// What of the body may still be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remaining {
-    /// The response has none, whatever the application gives.
+    /// The response has none: what the application gives is dropped.
     Nothing,
     /// So many bytes.
     Bytes(u64),
-    /// Whatever comes.
+    /// All that comes.
     Unknown,
 }
 

@@ -1,5 +1,5 @@
-//! The server of one worker, as its driver sees it: threads ask for the next exchange, and whoever finds none turns the
-//! reactor.
+//! The server of one worker, as its driver sees it: threads ask for the next exchange, and a thread that finds none
+//! turns the reactor.
 
 use std::fmt;
 use std::io;
@@ -77,7 +77,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes the server. It accepts nobody before [`Server::next`] is called.
+    /// Makes the server. It accepts no client before [`Server::next`] is called.
     ///
     /// # Errors
     /// The poller cannot be made.
@@ -182,7 +182,7 @@ impl Server {
 
     /// Tells `statsd` of every request from now on. To be called before the first [`Server::next`].
     pub fn report_to(&self, statsd: Arc<Statsd>) {
-        // Nobody calls it twice.
+        // It is called once.
         let _ = self.dispatcher.statsd.set(statsd);
     }
 
@@ -260,7 +260,7 @@ impl Server {
         }
     }
 
-    /// One turn by whoever leads, and the end of that lead.
+    /// One turn by the thread that leads, and the end of that lead.
     fn turn(&self, free: u32, patience: Patience) -> Vec<Event> {
         let mut reactor = self.reactor.lock();
         reactor.turn(free, patience);
@@ -353,8 +353,8 @@ impl Server {
         self.dispatcher.access_log.variables()
     }
 
-    /// Writes no access lines from now on: somebody else does, who is told, perhaps with locks of the server's held, of
-    /// the requests that are `left` to it. To be called before the first [`Server::next`].
+    /// Writes no access lines from now on: another writer does, which is told, perhaps with locks of the server's held,
+    /// of the requests that are `left` to it. To be called before the first [`Server::next`].
     pub fn leave_access_lines(&self, left: Left, tell: impl Fn(Entry) + Send + Sync + 'static) {
         self.dispatcher.access_log.leave(left, Box::new(tell));
     }

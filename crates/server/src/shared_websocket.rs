@@ -67,7 +67,7 @@ struct SharedState {
 pub(crate) struct Taken {
     /// Less than all: the application has to catch up before the rest can be taken.
     pub(crate) consumed: usize,
-    /// Somebody waits for what they brought.
+    /// A task waits for what they brought.
     pub(crate) awaited: bool,
     /// They brought the end.
     pub(crate) ended: bool,
@@ -166,7 +166,7 @@ impl SharedWebSocket {
     /// Whether the client may be read from. If not, the application, or the client, has to take something first.
     pub(crate) fn may_read(&self) -> bool {
         let mut state = self.state.lock();
-        // Once the session is closing, whatever comes is passed over, up to the client's close frame.
+        // Once the session is closing, what comes is passed over, up to the client's close frame.
         let room = !state.session.is_open() || (state.has_room() && self.link.has_room());
         match (room, state.paused) {
             (true, true) => state.session.resume(self.now()),

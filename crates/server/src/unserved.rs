@@ -1,5 +1,5 @@
 //! Requests that no application sees. Each is an exchange that the server answers itself, or whose client left before
-//! it was whole: what a client has begun to send has one line in the access log, whatever became of it.
+//! it was whole: what a client has begun to send has one line in the access log, served or not.
 
 use proto::Request;
 use proto::h1::session::ExchangeEnd;

@@ -39,14 +39,14 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Something goes into the application: somebody has to watch.
+    /// A thread goes into the application: the watchdog has to look.
     pub(crate) fn attend(&self) {
         if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::SeqCst) {
             self.wake();
         }
     }
 
-    /// Answers are going to be held: somebody has to watch closely.
+    /// Answers are going to be held: the watchdog has to look often.
     pub(crate) fn hurry(&self) {
         if self.slow.load(Ordering::Relaxed) && self.slow.swap(false, Ordering::SeqCst) {
             self.wake();
@@ -80,7 +80,7 @@ pub(crate) fn start(server: &Arc<Server>) -> io::Result<()> {
 }
 
 /// Runs what a thread of a worker does, and ends the process if it panics: a worker that has lost a thread, with
-/// whatever that thread had locked or promised, would go on half alive. The arbiter replaces it and says why it died.
+/// with what that thread had locked or promised, would go on half alive. The arbiter replaces it and says why it died.
 pub fn or_abort(work: impl FnOnce()) {
     if panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
         log::error!(target: "critical", "A thread of the worker panicked; the worker ends");
@@ -112,7 +112,7 @@ fn watch(server: &Server) {
         if state.leader == Leader::Loop {
             let stands = std::mem::replace(&mut looks, state.looks) == looks;
             drop(state);
-            // uvloop takes the pipe away by which Python tells of signals, so nobody may have seen the arbiter's.
+            // uvloop takes the pipe away by which Python tells of signals, so no thread may have seen the arbiter's.
             dispatcher.answer_if_given_up();
             // An application that blocks its loop blocks no I/O of others.
             let blocked = stands && server.turn_beside_loop(looks);

@@ -43,7 +43,7 @@ pub(crate) struct Upgraded {
     session_due: Millis,
     /// When the client has to have taken some of what waits for it; `Millis::MAX` where nothing does.
     send_by: Millis,
-    /// When the connection ends, whatever the client says; `Millis::MAX` until the server comes to its end.
+    /// When the connection ends, even where the client goes on; `Millis::MAX` until the server comes to its end.
     leave_by: Millis,
 }
 

@@ -1,4 +1,4 @@
-//! Whatever becomes of a request that a client has begun to send, the access log has one line for it.
+//! The access log has one line for each request that a client has begun to send.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

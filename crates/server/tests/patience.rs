@@ -90,7 +90,7 @@ fn requests_that_came_in_time_are_served_by_a_server_that_comes_too_late() {
     for stream in &mut kept {
         stream.write_all(GET).unwrap();
     }
-    // The time of a machine that does other things; nobody turns the server.
+    // The time of a machine that does other things; no thread turns the server.
     std::thread::sleep(keep_alive + Duration::from_millis(100));
     let second = answers(&double.server, CLIENTS);
     for stream in &mut kept {
@@ -165,7 +165,7 @@ fn an_interruption_ends_the_wait_for_a_slow_reader() {
     let breath = Duration::from_millis(500);
     while told.recv_timeout(breath).is_ok() {}
     sys::pipe::write_byte(pipe.write.as_fd(), 1);
-    // Whoever has been interrupted goes on until it has to wait again.
+    // A thread that was interrupted goes on until it has to wait again.
     told.recv_timeout(Duration::from_secs(5)).unwrap();
     assert!(told.recv_timeout(breath).is_err());
     double.server.shut_down(Shutdown::Quick);

@@ -30,7 +30,7 @@ struct Left {
 const LEFT: &[Left] = &[
     Left {
         directory: "crates/arbiter",
-        vague: 1,
+        vague: 0,
         wide: 1,
     },
     Left {
@@ -40,12 +40,12 @@ const LEFT: &[Left] = &[
     },
     Left {
         directory: "crates/python",
-        vague: 20,
+        vague: 0,
         wide: 3,
     },
     Left {
         directory: "crates/server",
-        vague: 49,
+        vague: 0,
         wide: 2,
     },
     Left {

@@ -38,8 +38,8 @@ impl AppCoroutine {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// Where a step has led: to what the event loop waits for, or to the end. The task fails only with what somebody
-    /// else has to see: its cancellation, and what the worker obeys.
+    /// Where a step has led: to what the event loop waits for, or to the end. The task fails only with what the
+    /// code that waits for it has to see: its cancellation, and what the worker obeys.
     fn judge(
         &self,
         py: Python<'_>,
@@ -56,14 +56,14 @@ impl AppCoroutine {
             Err(error) => Err(error),
         };
         if self.over.swap(true, Ordering::Relaxed) {
-            return outcome.map(|()| None); // Somebody has resumed it once more, and is told so.
+            return outcome.map(|()| None); // It was resumed once more, and the caller is told so.
         }
         let cancellation = match &outcome {
             Err(error) if error.is_instance_of::<CancelledError>(py) => Some(error.clone_ref(py)),
             _ => None,
         };
         if let Some(exit) = self.cycle.settle(py, outcome) {
-            // Where no task runs this, nobody reports it.
+            // Where no task runs this, nothing reports it.
             let _ = retrieve(py);
             return Err(exit);
         }
@@ -138,7 +138,7 @@ fn resume(coroutine: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<Op
     }
 }
 
-/// Has the exception that the running task is about to end with count as seen: asyncio reports those that nobody has
+/// Has the exception that the running task is about to end with count as seen: asyncio reports those that were never
 /// asked for.
 fn retrieve(py: Python<'_>) -> PyResult<()> {
     let task = py

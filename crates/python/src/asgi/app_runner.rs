@@ -364,8 +364,8 @@ impl Tasks {
     }
 
     /// A task that has run to its first wait where it can be, and else one that begins with the next turn of the loop.
-    /// It is made as the loop's `create_task` makes it, without the way there; but whoever has installed a task factory
-    /// wants all tasks to come from it.
+    /// It is made as the loop's `create_task` makes it, without the way there; but an application that has installed a
+    /// task factory wants all tasks to come from it.
     fn start<'py>(
         &self,
         py: Python<'py>,

@@ -122,7 +122,7 @@ impl Awaitable {
         }
     }
 
-    /// As a coroutine that catches nothing. The future that was waited for has been cancelled by whoever throws.
+    /// As a coroutine that catches nothing. The future that was waited for has been cancelled by the code that throws.
     #[pyo3(signature = (kind, value=None, traceback=None))]
     fn throw(
         &self,
@@ -165,8 +165,8 @@ fn warn_of_a_message_unsent(py: Python<'_>) {
     }
 }
 
-/// Raises `StopIteration(value)`. Before Python 3.12 the value alone is raised, and whoever awaits takes it as it is,
-/// so that no exception is made for each message.
+/// Raises `StopIteration(value)`. Before Python 3.12 the value alone is raised, and the awaiting code takes it as it
+/// is, so that no exception is made for each message.
 fn stop_with(_running: Python<'_>, value: &Py<PyDict>) {
     // SAFETY: the interpreter runs, which `_running` shows, so its exceptions exist.
     let kind = unsafe { ffi::PyExc_StopIteration };

@@ -40,7 +40,7 @@ pub(super) struct Standing {
     pub(super) broken_off: bool,
     /// The server has cancelled what outlasted `graceful_timeout`.
     pub(super) out_of_time: bool,
-    /// Nobody waits for anything: the client has left, or has all that it asked for.
+    /// No answer is awaited: the client has left, or has all that it asked for.
     pub(super) released: bool,
 }
 
@@ -85,7 +85,7 @@ pub(super) fn judge(py: Python<'_>, target: &[u8], error: PyErr, standing: Stand
 pub(super) fn exception(py: Python<'_>, stuck: Stuck) -> PyErr {
     match stuck {
         Stuck::Misplaced(rule) => PyRuntimeError::new_err(rule),
-        // ASGI, HTTP version 2.4: an OSError tells that nobody listens any more.
+        // ASGI, HTTP version 2.4: an OSError tells that the client does not listen any more.
         Stuck::Lost(SinkError::Disconnected) => marked(
             py,
             PyBrokenPipeError::new_err("the client has closed the connection"),

@@ -38,12 +38,12 @@ struct State {
     cancelled: bool,
     /// The request as the operator's hooks see it, until they have been told of its end.
     observed: Option<Py<HookRequest>>,
-    /// Whether the application was told, by an exception out of `send`, that there is nobody any more.
+    /// Whether the application was told, by an exception out of `send`, that the client has gone.
     told: bool,
 }
 
 impl State {
-    /// Whether nobody takes anything any more.
+    /// Whether the client takes nothing any more.
     fn is_lost(&mut self) -> bool {
         self.reply
             .exchange()
@@ -274,7 +274,7 @@ impl HttpCycle {
                 let over = state.reply.stage() == Stage::Complete && !self.waiters.is_empty();
                 drop(state);
                 if over {
-                    // Whoever waits for the client to leave learns that the response is complete.
+                    // A task that waits for the client to leave learns that the response is complete.
                     self.waiters.wake(py);
                 }
                 Ok(room)

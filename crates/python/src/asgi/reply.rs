@@ -174,7 +174,7 @@ impl Reply {
         }
     }
 
-    /// Trailer fields; without `more` they are the last. Where nobody takes them they are left out.
+    /// Trailer fields; without `more` they are the last. Where the client does not take them they are left out.
     pub(super) fn trailers(&mut self, fields: &[u8], more: bool) -> Result<(), Stuck> {
         match self.stage {
             Stage::Trailing => {
@@ -229,7 +229,7 @@ impl Reply {
         self.release();
     }
 
-    /// Gives the answer up because there is nobody who takes it.
+    /// Gives the answer up because no client takes it.
     pub(super) fn let_go(&mut self) {
         if let Some(exchange) = &mut self.call {
             self.stage = Stage::Ended;

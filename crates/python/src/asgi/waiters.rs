@@ -67,7 +67,7 @@ impl Waiters {
         }
     }
 
-    /// Whether nobody waits.
+    /// Whether no task waits.
     pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }

@@ -25,7 +25,7 @@ struct State {
     websocket: WebSocketState,
     /// The client has left.
     gone: bool,
-    /// Whether the application was told, by an exception out of `send`, that there is nobody any more.
+    /// Whether the application was told, by an exception out of `send`, that the client has gone.
     told: bool,
 }
 
@@ -147,7 +147,7 @@ impl WebSocketCycle {
         let left = room.as_ref().copied().unwrap_or(Room::Enough);
         self.waiters.set_room(left);
         if is_news && !self.waiters.is_empty() {
-            // Whoever waits for the next message waits for another thing now, or learns that there will be none.
+            // A task that waits for the next message waits for another thing now, or learns that there will be none.
             self.waiters.wake(py);
         }
         room.map_err(|stuck| failure::exception(py, stuck))

@@ -71,7 +71,8 @@ pub(super) struct WebSocketState {
     /// The code and the reason of a close that could not be sent. An application that ends behind it wanted to close,
     /// and did not fail.
     unsent_close: Option<(u16, String)>,
-    /// `receive()` has told of the handshake, which comes first whatever the application has sent before it asks.
+    /// `receive()` has told of the handshake, which comes first even where the application has sent something before it
+    /// asks.
     told: bool,
 }
 
@@ -258,7 +259,7 @@ impl WebSocketState {
         Ok(room)
     }
 
-    /// The application has ended: whatever it left open is closed. Says whether it was to be expected to do that
+    /// The application has ended: what it left open is closed. Says whether it was to be expected to do that
     /// itself.
     pub(super) fn end(&mut self, app_end: AppEnd) -> Result<(), &'static str> {
         if let (Stage::Open(websocket), Some((code, reason))) =
@@ -275,7 +276,7 @@ impl WebSocketState {
             (Stage::Asked { call, .. }, AppEnd::Failed) => {
                 call.reply.refuse(500, super::http_cycle::RULE);
             }
-            // Fails where there is nobody any more.
+            // Fails where the client has gone.
             (Stage::Open(websocket), AppEnd::Returned) => drop(websocket.close(1000, "")),
             (Stage::Open(websocket), AppEnd::Failed) => drop(websocket.close(1011, "")),
             (Stage::Denying(reply), _) => {

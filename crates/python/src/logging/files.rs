@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use sys::rights::{self, Owner};
 use sys::users::Identity;
 
-/// Whom files are given to, and whose rights are used where others than root can change a directory. Nobody where the
+/// Whom files are given to, and whose rights are used where others than root can change a directory. None where the
 /// workers have the arbiter's user and group.
 static WORKERS: Mutex<Workers> = Mutex::new(Workers {
     uid: None,

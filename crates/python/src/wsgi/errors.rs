@@ -64,7 +64,7 @@ impl ErrorStream {
         false
     }
 
-    /// The text becomes lines of a log, wherever that goes.
+    /// The text becomes lines of the error log.
     fn isatty(&self) -> bool {
         false
     }

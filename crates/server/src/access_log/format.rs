@@ -11,7 +11,7 @@ pub(super) struct Format {
     segments: Vec<Segment>,
     /// The variables of the environ that it shows.
     variables: Vec<String>,
-    /// What it names and nobody knows.
+    /// Names in it that are not known.
     unknown: Vec<String>,
     colours: Colours,
 }

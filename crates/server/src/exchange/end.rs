@@ -1,4 +1,4 @@
-//! The end of an exchange: whatever the application did, the client gets something that it can understand, and the
+//! The end of an exchange: in every case the client gets something that it can understand, and the
 //! access log and statsd are told. There is no other way to a line of the access log.
 
 use std::time::{Duration, Instant};

@@ -144,7 +144,8 @@ impl WebSocket {
         Ok(self.call.link().ask_for_room(limit)?)
     }
 
-    /// Closes it. The client has some seconds to answer, which nobody waits for: all that is left to do is to drop it.
+    /// Closes it. The client has some seconds to answer, which no thread waits for: all that is left to do is to drop
+    /// it.
     ///
     /// # Errors
     /// See [`SendFailure`]; after a misuse it is as open as before.

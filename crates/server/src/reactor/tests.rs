@@ -160,7 +160,7 @@ fn no_more_requests_are_accepted_than_threads_are_free() {
         .iter_mut()
         .for_each(|client| client.write_all(GET).unwrap());
     worker.until(2, |reactor| reactor.turn.ready.len() == 2);
-    // Nobody takes them, so the next turn takes no more on than it may.
+    // No thread takes them, so the next turn takes no more on than it may.
     assert!(
         worker.reactor.connections.len() <= 3,
         "{}",
