@@ -19,7 +19,7 @@ use crate::asgi::AsgiGateway;
 use crate::composition::server_field;
 use crate::controls::Controls;
 use crate::driver;
-use crate::driver::{Booted, Crew, Readiness};
+use crate::driver::{Booted, Driver, Readiness};
 use crate::embedding::Embedder;
 use crate::failure::{self, BOOT, Failure, traceback};
 use crate::forks;
@@ -191,7 +191,7 @@ impl Worker {
         let access = logging::follow(py, &log)?;
         let app = self.object.getattr(py, "app")?;
         app.setattr(py, "callable", &application.callable)?;
-        let crew = self.crew(py, application, &server, &addressee, access)?;
+        let driver = self.driver(py, application, &server, &addressee, access)?;
         if let Some(reloader) = reloader {
             reloader.start(py)?;
         }
@@ -203,7 +203,7 @@ impl Worker {
         let readiness = Readiness { slot, notifier };
         Ok(Booted {
             server,
-            crew,
+            driver,
             readiness,
         })
     }
@@ -242,7 +242,7 @@ impl Worker {
         application: Py<PyAny>,
         access: Access,
         variables: Vec<String>,
-    ) -> PyResult<Crew> {
+    ) -> PyResult<Driver> {
         self.boot.note_interface(Interface::Wsgi.number());
         wsgi::set_error_stream(logging::write_text);
         let multithread = self.config.effective_worker_class() == WorkerClass::Gthread;
@@ -255,7 +255,7 @@ impl Worker {
         };
         gateway.show_variables(variables);
         gateway.set_request_hooks(self.request_hooks(py, access)?);
-        Ok(Crew::Threads(Arc::new(gateway), self.threads()))
+        Ok(Driver::Threads(Arc::new(gateway), self.threads()))
     }
 
     /// The operator's `pre_request` and `post_request`, and the logger's `access` where it is to be told of every
@@ -271,14 +271,14 @@ impl Worker {
     }
 
     /// Who serves the application.
-    fn crew(
+    fn driver(
         &self,
         py: Python<'_>,
         application: Application,
         server: &Server,
         addressee: &Addressee,
         access: Access,
-    ) -> Result<Crew, End> {
+    ) -> Result<Driver, End> {
         match (access, application.interface) {
             (Access::Server, _) => {}
             (Access::Off, _) => server.leave_access_lines(Left::Refused, drop),
@@ -298,7 +298,7 @@ impl Worker {
         let opened = self.event_loop_for(py, &application.callable);
         forks::leave_if_forked();
         match opened {
-            Ok(crew) => Ok(crew),
+            Ok(driver) => Ok(driver),
             Err(error) if addressee.leaving.load(Ordering::Relaxed) => Err(End::Raised(error)),
             // Its lifespan failed, which the next change may mend.
             Err(error) if self.config.reload => {
@@ -313,7 +313,7 @@ impl Worker {
     }
 
     /// An event loop that serves an ASGI application, which has started in it.
-    fn event_loop_for(&self, py: Python<'_>, application: &Py<PyAny>) -> PyResult<Crew> {
+    fn event_loop_for(&self, py: Python<'_>, application: &Py<PyAny>) -> PyResult<Driver> {
         let is_news = self.boot.note_interface(Interface::Asgi.number());
         if is_news && self.config.worker_class != WorkerClass::Asgi && !logging::is_on_terminal() {
             log::info!("The application speaks ASGI: an asgi worker serves it");
@@ -322,7 +322,7 @@ impl Worker {
         let hooks = self.request_hooks(py, None)?;
         let beat = self.object.bind(py).getattr("notify")?;
         let gateway = AsgiGateway::open(py, application.bind(py), &self.config, hooks, &beat)?;
-        Ok(Crew::EventLoop(
+        Ok(Driver::EventLoop(
             Arc::new(gateway),
             self.config.graceful_timeout,
         ))

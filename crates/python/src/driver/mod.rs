@@ -19,8 +19,8 @@ use crate::wsgi::WsgiGateway;
 
 pub(crate) use threads::{end_despite_threads, left_threads};
 
-/// What is served, and by whom.
-pub(crate) enum Crew {
+/// Who turns the reactor, and the gateway that it calls the application by.
+pub(crate) enum Driver {
     /// A WSGI application, by so many threads.
     Threads(Arc<WsgiGateway>, u32),
     /// An ASGI application, by its event loop. Requests have this long when the worker has to go.
@@ -30,7 +30,7 @@ pub(crate) enum Crew {
 /// A worker that has booted.
 pub(crate) struct Booted {
     pub(crate) server: Arc<Server>,
-    pub(crate) crew: Crew,
+    pub(crate) driver: Driver,
     pub(crate) readiness: Readiness,
 }
 
@@ -56,12 +56,12 @@ impl Readiness {
 pub(crate) fn run(py: Python<'_>, booted: &Booted) -> PyResult<i32> {
     let Booted {
         server,
-        crew,
+        driver,
         readiness,
     } = booted;
-    match crew {
-        Crew::Threads(gateway, threads) => threads::run(py, server, gateway, *threads, readiness),
-        Crew::EventLoop(gateway, patience) => {
+    match driver {
+        Driver::Threads(gateway, threads) => threads::run(py, server, gateway, *threads, readiness),
+        Driver::EventLoop(gateway, patience) => {
             event_loop::run(py, server, gateway, *patience, readiness)
         }
     }

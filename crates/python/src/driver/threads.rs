@@ -45,8 +45,8 @@ pub(super) fn run(
         return serve_here(py, server, gateway);
     }
     let exit_code = Arc::new(AtomicI32::new(0));
-    let crew = match start(py, server, gateway, threads, &exit_code) {
-        Ok(crew) => crew,
+    let serving = match start(py, server, gateway, threads, &exit_code) {
+        Ok(serving) => serving,
         Err(error) => {
             THREADS_LEFT.store(true, Ordering::Relaxed);
             return Err(no_thread(&error));
@@ -54,7 +54,8 @@ pub(super) fn run(
     };
     ready.notify();
     let ended = attend(py, server).and_then(|()| {
-        crew.iter()
+        serving
+            .iter()
             .try_for_each(|thread| thread.call_method0(intern!(py, "join")).map(drop))
     });
     if ended.is_err() {
@@ -90,11 +91,11 @@ fn start<'py>(
     };
     // A size that Python does not take leaves the system's default, which is nearly the same.
     drop(threading.call_method1("stack_size", (size,)));
-    let crew = (0..threads)
+    let serving = (0..threads)
         .map(|number| start_one(&threading, number, server, gateway, exit_code))
         .collect();
     threading.call_method1("stack_size", (wished,))?;
-    crew
+    serving
 }
 
 fn start_one<'py>(
