@@ -11,6 +11,9 @@ pub(crate) const CLOSED_AT_ONCE: usize = 16;
 /// How often the process's descriptors are counted, in milliseconds, once half of the connections are there. With a
 /// thousand of them it takes a third of a millisecond.
 const COUNT: Millis = 250;
+/// And after so many looks for a client: a burst of clients must not outrun the count. That is 5 µs of a client's cost
+/// with a thousand descriptors.
+const LOOKS: u32 = 64;
 /// How often a lack of descriptors is told of at most, in milliseconds.
 const COMPLAINT: Millis = 60_000;
 
@@ -23,6 +26,8 @@ pub(crate) struct Descriptors {
     wanted: u64,
     limit: u64,
     count_at: Millis,
+    /// Looks for a client since the last count.
+    looks: u32,
     complain_at: Millis,
 }
 
@@ -37,6 +42,7 @@ impl Descriptors {
             wanted,
             limit,
             count_at: 0,
+            looks: 0,
             complain_at: 0,
         }
     }
@@ -56,12 +62,15 @@ impl Descriptors {
     }
 
     /// Finds out from time to time how many connections there may be, of which `held` are there: an application that
-    /// takes more than was left to it has it from them.
+    /// takes more than was left to it has it from them. Called at each look for a client.
     pub(crate) fn count(&mut self, held: usize, now: Millis) {
-        if now < self.count_at || 2 * held < self.connections {
+        self.looks = self.looks.saturating_add(1);
+        let due = now >= self.count_at || self.looks >= LOOKS;
+        if !due || 2 * held < self.connections {
             return;
         }
         self.count_at = now + COUNT;
+        self.looks = 0;
         let others = sys::fds::open_count().saturating_sub(held as u64);
         self.connections = connections(self.limit, others, self.wanted);
     }

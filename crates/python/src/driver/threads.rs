@@ -6,8 +6,8 @@
 //! The threads are Python's own (`threading.Thread`), because the application sees them: their names in its log,
 //! whether threads that it starts are daemons, which it inherits, the room for its recursion.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
@@ -45,7 +45,8 @@ pub(super) fn run(
         return serve_here(py, server, gateway);
     }
     let exit_code = Arc::new(AtomicI32::new(0));
-    let serving = match start(py, server, gateway, threads, &exit_code) {
+    let gate = Gate::default();
+    let serving = match start(py, server, gateway, threads, &exit_code, &gate) {
         Ok(serving) => serving,
         Err(error) => {
             THREADS_LEFT.store(true, Ordering::Relaxed);
@@ -53,6 +54,7 @@ pub(super) fn run(
         }
     };
     ready.notify();
+    gate.open();
     let ended = attend(py, server).and_then(|()| {
         serving
             .iter()
@@ -62,6 +64,21 @@ pub(super) fn run(
         THREADS_LEFT.store(true, Ordering::Relaxed);
     }
     ended.map(|()| exit_code.load(Ordering::Relaxed))
+}
+
+/// Holds threads back until the worker is ready: a request that is served before would find a worker that still boots,
+/// and could not ask for its successor.
+#[derive(Clone, Default)]
+struct Gate(Arc<OnceLock<()>>);
+
+impl Gate {
+    fn open(&self) {
+        self.0.get_or_init(|| ());
+    }
+
+    fn wait(&self, py: Python<'_>) {
+        py.detach(|| self.0.wait());
+    }
 }
 
 /// Waits for the end of the server, and runs signal handlers meanwhile.
@@ -81,6 +98,7 @@ fn start<'py>(
     gateway: &Arc<WsgiGateway>,
     threads: u32,
     exit_code: &Arc<AtomicI32>,
+    gate: &Gate,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let threading = py.import("threading")?;
     // Asking for the size sets it to the default, zero.
@@ -92,7 +110,7 @@ fn start<'py>(
     // A size that Python does not take leaves the system's default, which is nearly the same.
     drop(threading.call_method1("stack_size", (size,)));
     let serving = (0..threads)
-        .map(|number| start_one(&threading, number, server, gateway, exit_code))
+        .map(|number| start_one(&threading, number, server, gateway, exit_code, gate))
         .collect();
     threading.call_method1("stack_size", (wished,))?;
     serving
@@ -104,6 +122,7 @@ fn start_one<'py>(
     server: &Arc<Server>,
     gateway: &Arc<WsgiGateway>,
     exit_code: &Arc<AtomicI32>,
+    gate: &Gate,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = threading.py();
     let (server, gateway, exit_code) = (
@@ -111,6 +130,7 @@ fn start_one<'py>(
         Arc::clone(gateway),
         Arc::clone(exit_code),
     );
+    let gate = gate.clone();
     let name = format!("oxicorn-{number}");
     let system_name = name.clone();
     let body = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
@@ -119,6 +139,7 @@ fn start_one<'py>(
         if let Err(error) = note_thread(py) {
             log::error!("Threads of the application will be daemons: {error}");
         }
+        gate.wait(py);
         server::or_abort(|| serve_there(py, &server, &gateway, &exit_code));
     };
     let options = PyDict::new(py);
