@@ -178,6 +178,7 @@ def test_what_is_harmless_is_not_told(folder: Path, case: str) -> None:
 
 def test_a_warning_is_told_once(serve: Serve, folder: Path) -> None:
     server = serve("app", "-b", "0.0.0.0:0", "--forwarded-allow-ips", "*", cwd=folder)
+    server.wait_log("Ready: ")
     server.signal(SIGHUP)
     server.wait_log("Ready: ", times=2)
     assert server.log.count("forwarded_allow_ips is *") == 1

@@ -297,6 +297,19 @@ def test_a_request_that_comes_together_with_a_reset_has_a_line(access) -> None:
     last_line(server, "POST /echo/body 400 0 ")
 
 
+def test_a_request_whose_client_reset_before_it_was_accepted_has_a_line(access) -> None:
+    """Begun or complete: the worker reads it, and serves neither."""
+    server = access("--access-logformat", STAGES)
+    [worker] = server.wait_workers(1)
+    server.get("/pid")
+    with processes.stopped(worker):
+        for sent in (head("/echo/body", method="POST", body=b"x" * 100) + b"x", head("/whole")):
+            with server.connect() as wire:
+                wire.send(sent).reset()
+    last_line(server, "POST /echo/body 400 0 ")
+    last_line(server, "GET /whole 499 0 ")
+
+
 def test_a_refused_request_is_named_in_its_line(serve: Serve) -> None:
     server = serve("lab", "--limit-request-body", "10", "--access-logfile", "-", "--access-logformat", STAGES)
     assert server.post("/echo/much", b"x" * 100).status == 413

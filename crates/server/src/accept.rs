@@ -11,7 +11,7 @@ use settings::Address;
 use socket2::{SockAddr, Socket};
 use sys::forks::Private;
 
-use crate::connection::{Connection, ConnectionId};
+use crate::connection::{Connection, ConnectionId, Fate};
 use crate::descriptors::{CLOSED_AT_ONCE, Descriptors};
 use crate::handover::Handover;
 use crate::link::Link;
@@ -19,6 +19,7 @@ use crate::options::Lead;
 use crate::peer::{Ends, Local, canonical};
 use crate::reactor::Reactor;
 use crate::timers::Millis;
+use crate::turn::Turn;
 
 /// Connections accepted in one turn at the most: a burst must not hold up those that are served.
 const BATCH: usize = 64;
@@ -47,6 +48,9 @@ pub(crate) enum Accepted {
     QueueEmpty,
     Stop,
 }
+
+/// What a connection does as soon as it is the worker's.
+type FirstLook = fn(&mut Connection, &mut Turn) -> Fate;
 
 /// The listeners of a worker, and whether it accepts.
 #[derive(Debug)]
@@ -264,10 +268,10 @@ impl Reactor {
     }
 
     fn welcome(&mut self, socket: Socket, ends: io::Result<Ends>) {
-        if sys::socket::is_gone(socket.as_fd()) {
-            log::debug!("a client left before it was accepted");
-            return;
-        }
+        let first: FirstLook = match sys::socket::is_gone(socket.as_fd()) {
+            true => Connection::hear_departed,
+            false => Connection::progress,
+        };
         let ends = match ends {
             Ok(ends) => Arc::new(ends),
             Err(error) => {
@@ -279,17 +283,19 @@ impl Reactor {
             // A response leaves in one piece as far as it can; Nagle's algorithm would only hold back its last segment.
             let _ = socket.set_tcp_nodelay(true);
         }
-        self.admit(socket, ends, Vec::new(), self.turn.settings.header_timeout);
+        let patience = self.turn.settings.header_timeout;
+        self.admit(socket, ends, Vec::new(), patience, first);
     }
 
     /// Makes a socket one of the worker's connections. `unread` has been read from it, and `patience` is how long it
-    /// may be silent, in milliseconds.
+    /// may be silent, in milliseconds. `first` is what it does at once: a request often is there already.
     pub(crate) fn admit(
         &mut self,
         socket: Socket,
         ends: Arc<Ends>,
         unread: Vec<u8>,
         patience: Millis,
+        first: FirstLook,
     ) {
         self.serial += 1;
         let entry = self.connections.vacant_entry();
@@ -306,7 +312,7 @@ impl Reactor {
             link, ends, id, unread, patience, &self.turn,
         ));
         self.publish_connections();
-        self.with(id.key, Connection::progress);
+        self.with(id.key, first);
     }
 
     fn ends(

@@ -188,6 +188,18 @@ impl Connection {
         self.progress(turn)
     }
 
+    /// The client had reset the connection before it was accepted: what it has sent is read for its line in the access
+    /// log, and not served.
+    pub(crate) fn hear_departed(&mut self, turn: &mut Turn) -> Fate {
+        let gone = Readiness {
+            readable: true,
+            writable: false,
+            read_closed: true,
+            broken: true,
+        };
+        self.report(gone, turn)
+    }
+
     /// Goes on with what one turn did not allow, or a thread has told.
     pub(crate) fn go_on(&mut self, turn: &mut Turn) -> Fate {
         let drains = matches!(&self.codec, Codec::H1(http) if http.session.is_draining());

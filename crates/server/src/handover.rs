@@ -230,6 +230,7 @@ impl Reactor {
             Arc::new(ends),
             unread,
             self.turn.dispatcher.options.session.keep_alive,
+            Connection::progress,
         );
     }
 
