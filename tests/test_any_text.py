@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import KINDS, Serve, better, eventually, parity, run
+from harness import KINDS, Serve, eventually, run
 from harness.server import environment
 
 LATIN = os.fsdecode("größe".encode("latin-1"))
@@ -46,7 +46,6 @@ def project(folder: Path, name: str) -> Path:
     return made
 
 
-@parity
 @pytest.mark.parametrize("locale", [PLAIN, {}], ids=["C", "C.UTF-8"])
 @pytest.mark.parametrize("how", ["cwd", "chdir"])
 @pytest.mark.parametrize("name", ["größe", pytest.param(LATIN, id="latin")])
@@ -66,7 +65,6 @@ def test_a_relative_name_below_such_a_directory(serve: Serve, tmp_path: Path, op
     eventually(lambda: (folder / "name").read_text())
 
 
-@parity
 @pytest.mark.parametrize("locale", [PLAIN, {}], ids=["C", "C.UTF-8"])
 @pytest.mark.parametrize("value", ["größe", pytest.param(LATIN, id="latin")])
 def test_a_variable_of_any_value(serve: Serve, tmp_path: Path, locale: dict[str, str], value: str) -> None:
@@ -178,7 +176,6 @@ def test_a_mistake_is_shown_escaped(tmp_path: Path, arguments: list[str]) -> Non
     assert SHOWN in refusal.text and "Traceback" not in refusal.text, refusal.text
 
 
-@better
 def test_lines_for_a_terminal_without_umlauts(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from gunicorn.glogging import Logger\nclass Mine(Logger):\n    def now(self):\n        return 'größe'\n"

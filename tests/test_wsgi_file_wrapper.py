@@ -150,7 +150,6 @@ def test_what_is_sent_is_what_read_returns(files: Server, name: str) -> None:
         assert wire.get("/").text == "Hello, world!"
 
 
-@parity("gthread")
 @pytest.mark.parametrize("name", ["pipe", "process", "proc", "file", "memory"])
 def test_a_stated_length_limits_it(files: Server, name: str) -> None:
     with files.connect() as wire:
@@ -177,7 +176,6 @@ def test_what_cannot_be_read_as_bytes_is_a_500(files: Server, name: str) -> None
     assert files.get("/").text == "Hello, world!"
 
 
-@parity("gthread")
 def test_a_file_that_shrinks_while_it_is_sent_is_cut(serve: Serve, kind: str) -> None:
     server = serve("files", kind=kind)
     with server.connect(receive_buffer=8192) as wire:
