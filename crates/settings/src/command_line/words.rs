@@ -1,5 +1,5 @@
 //! What each argument is, by argparse's rules: an option, with or without a value tied to it, or something else. All of
-//! them are looked at before the first is acted on, so that an option that is not clear is a mistake wherever it
+//! them are looked at before the first is acted on, so that an unclear option is a mistake in any place where it
 //! stands.
 
 use super::Stop;
