@@ -48,7 +48,7 @@ mod _oxicorn {
     #[pymodule_export]
     use crate::controls::Controls;
     #[pymodule_export]
-    use crate::wsgi::{HookRequest, HookResponse, Input};
+    use crate::gateway::{HookRequest, HookResponse, Input};
     use crate::{embedding, entry, logging, metrics, text};
 
     /// Arguments, which may hold any bytes.

@@ -23,13 +23,14 @@ use crate::driver::{Booted, Driver, Readiness};
 use crate::embedding::Embedder;
 use crate::failure::{self, BOOT, Failure, traceback};
 use crate::forks;
+use crate::gateway::RequestHooks;
 use crate::hooks::Hooks;
 use crate::imports;
 use crate::logging::{self, Access};
 use crate::metrics;
 use crate::reload::{Place, Reloader, Stamp};
 use crate::signals::{self, Addressee};
-use crate::wsgi::{self, RequestHooks, WsgiGateway};
+use crate::wsgi::{self, WsgiGateway};
 
 mod own_class;
 

@@ -18,8 +18,7 @@ use super::functions::{ReceiveFunction, SendFunction};
 use super::http_cycle::HttpCycle;
 use super::scope::{Constants, Scope, Template};
 use super::websocket_cycle::WebSocketCycle;
-use crate::gateway::Unserved;
-use crate::wsgi::{HookRequest, RequestHooks};
+use crate::gateway::{HookRequest, RequestHooks, Unserved};
 
 /// A request or a WebSocket that is under way.
 #[derive(Debug)]

@@ -11,7 +11,8 @@ use pyo3::types::{PyString, PyTuple};
 use server::SinkError;
 
 use super::reply::Stuck;
-use crate::wsgi::{report, text};
+use crate::gateway::failure::report;
+use crate::gateway::text;
 
 /// How many exceptions are looked at, in chains and groups, to tell where one comes from.
 const LOOKS: usize = 256;

@@ -16,7 +16,7 @@ use super::failure::{self, Standing, Verdict};
 use super::message::{self, Message};
 use super::reply::{Reply, Stage, Stuck};
 use super::waiters::Waiters;
-use crate::wsgi::{HookRequest, text};
+use crate::gateway::{HookRequest, text};
 
 /// What the client reads on the error page. The reason is for the operator, in the log.
 pub(super) const RULE: &str = "The application failed to answer this request.";

@@ -25,7 +25,7 @@ use pyo3::types::PyDict;
 use server::{Call, Event};
 use settings::Config;
 
-use crate::wsgi::RequestHooks;
+use crate::gateway::RequestHooks;
 use app_runner::{AppRunner, Application};
 use scope::Constants;
 use server::name_policy::NamePolicy;

@@ -3,8 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::gateway::NameCache;
-use crate::gateway::Unserved;
+use crate::gateway::{NameCache, Unserved};
 use server::name_policy::{NamePolicy, Rules, tell_dropped};
 
 /// What is known of a spelling.

@@ -5,8 +5,8 @@ use proto::h1::ResponseHead;
 use proto::ws;
 use server::{Call, Exchange, FilePart, ReplyError, Room, Sent, SinkError};
 
+use crate::gateway::HookResponse;
 use crate::gateway::open_file::Content;
-use crate::wsgi::HookResponse;
 
 /// How far a response has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,9 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use server::{Exchange, Local, Peer};
 
 use super::names::Names;
-use crate::gateway::Unserved;
-use crate::gateway::{LastRequest, TemplateKeys};
-use crate::wsgi::text;
+use crate::gateway::{LastRequest, TemplateKeys, Unserved, text};
 use server::name_policy::NamePolicy;
 
 /// The version of the HTTP part of the specification that the scope follows.

@@ -17,7 +17,7 @@ use super::reply::Stuck;
 use super::waiters::Waiters;
 use super::websocket_message::{self, Message};
 use super::websocket_state::{AppEnd, Received, WebSocketState};
-use crate::wsgi::text;
+use crate::gateway::text;
 
 /// What is known of one WebSocket.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use sys::forks::Private;
 
 use super::{CRITICAL, ERROR, INFO, WARNING, set_level, tell};
 use crate::failure::traceback;
-use crate::wsgi;
+use crate::gateway;
 
 /// What waits at most: more than a worker can have under way between two looks. Lines beyond it are written directly.
 const OUTBOX: usize = 16 * 1024;
@@ -143,7 +143,7 @@ pub(crate) fn deliver(py: Python<'_>) {
 fn report(py: Python<'_>, entry: &Entry) {
     let Some(logger) = logger(py) else { return };
     let told = match &entry.request {
-        Some(request) => wsgi::note_access(&logger, request, entry),
+        Some(request) => gateway::note_access(&logger, request, entry),
         None => refused(&logger, entry),
     };
     if let Err(error) = told {

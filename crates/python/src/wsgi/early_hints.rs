@@ -8,10 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use super::failure::Failure;
-use super::pairs;
 use super::shared_reply::SharedReply;
-use super::text;
 use crate::gateway::arguments::{misused, wrong_type};
+use crate::gateway::{pairs, text};
 
 /// The object whose method is the callable.
 #[derive(Debug)]

@@ -16,11 +16,8 @@ use super::errors::ErrorStream;
 use super::failure;
 use super::fields::FieldNames;
 use super::file_wrapper::FileWrapper;
-use super::input::Input;
 use super::request_context::{RequestObjects, references};
-use super::text;
-use crate::gateway::Unserved;
-use crate::gateway::{LastRequest, TemplateKeys};
+use crate::gateway::{Input, LastRequest, TemplateKeys, Unserved, text};
 use server::name_policy::NamePolicy;
 
 /// What is the same for all requests of a worker.

@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::text;
-use super::unsupported::unsupported;
 use crate::gateway::arguments::wrong_type;
+use crate::gateway::text;
+use crate::gateway::unsupported::unsupported;
 
 /// The stream. It has no state: all requests share one.
 #[derive(Debug)]

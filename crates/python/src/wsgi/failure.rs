@@ -5,15 +5,12 @@ use pyo3::exceptions::{
     PyAssertionError, PyBrokenPipeError, PyKeyboardInterrupt, PyOSError, PyStopIteration,
     PySystemExit, PyTimeoutError,
 };
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
 use server::{Exchange, ReplyError, SinkError};
 
-use crate::metrics;
-
 use super::shared_reply::SharedReply;
-use super::text;
+use crate::gateway::failure::report;
+use crate::gateway::text;
 
 /// What the client reads on the error page. The reason is for the operator, in the log.
 const RULE: &str = "The application failed to answer this request.";
@@ -104,51 +101,6 @@ pub(super) fn settle(
         shared.send(py, |reply| reply.give_up(500, RULE))
     };
     is_exit(py, &error).then_some(error)
-}
-
-/// Logs the traceback in Gunicorn's words, through the logger and so through `gunicorn.error` of Python's `logging`:
-/// that is where error trackers hang their handlers.
-pub(crate) fn report(py: Python<'_>, request: &str, error: &PyErr) {
-    let told = || -> PyResult<()> {
-        let options = PyDict::new(py);
-        let exception = (error.get_type(py), error.value(py), error.traceback(py));
-        options.set_item(intern!(py, "exc_info"), exception)?;
-        let arguments = ("Error handling request %s", request);
-        match crate::logging::logger(py) {
-            Some(logger) => logger.call_method(intern!(py, "exception"), arguments, Some(&options)),
-            None => py
-                .import(intern!(py, "logging"))?
-                .call_method1(intern!(py, "getLogger"), ("gunicorn.error",))?
-                .call_method(intern!(py, "error"), arguments, Some(&options)),
-        }
-        .map(drop)
-    };
-    if told().is_err() {
-        let traceback = traceback(py, error);
-        log::error!(target: metrics::EXCEPTION, "Error handling request {request}\n{traceback}");
-    }
-}
-
-/// A traceback as Python prints it, without the last line end.
-pub(super) fn traceback(py: Python<'_>, error: &PyErr) -> String {
-    match format(py, error) {
-        Ok(mut text) => {
-            text.truncate(text.trim_end().len());
-            text
-        }
-        // The exception's own `__str__` may raise, or memory may be out: its type is better than nothing.
-        Err(_) => error.to_string(),
-    }
-}
-
-fn format(py: Python<'_>, error: &PyErr) -> PyResult<String> {
-    let value = error.value(py);
-    let arguments = (value.get_type(), value, error.traceback(py));
-    let lines = py
-        .import(intern!(py, "traceback"))?
-        .call_method1(intern!(py, "format_exception"), arguments)?;
-    let text = PyString::new(py, "").call_method1(intern!(py, "join"), (lines,))?;
-    Ok(text.cast::<PyString>()?.to_string_lossy().into_owned())
 }
 
 fn is_exit(py: Python<'_>, error: &PyErr) -> bool {

@@ -6,9 +6,7 @@ use std::collections::HashMap;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::text;
-use crate::gateway::NameCache;
-use crate::gateway::Unserved;
+use crate::gateway::{NameCache, Unserved, text};
 use server::name_policy::{NamePolicy, Rules, tell_dropped};
 
 /// A longer value is not kept for the next request to compare with.

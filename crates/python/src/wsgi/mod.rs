@@ -8,40 +8,33 @@ mod errors;
 mod failure;
 mod fields;
 mod file_wrapper;
-mod hooks;
-mod input;
-mod pairs;
 mod reply;
 mod request_context;
 mod shared_reply;
 mod socket;
 mod start_response;
-pub(crate) mod text;
-mod unsupported;
 mod variables;
 
 use std::os::unix::ffi::OsStringExt;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use server::{Body, Call, Exchange};
 use settings::Config;
 
-pub(crate) use errors::set_error_stream;
-pub(crate) use failure::report;
-pub(crate) use hooks::note_access;
-
 use crate::forks;
-use crate::gateway::Unserved;
+use crate::gateway::failure::report;
+use crate::gateway::{HookRequest, HookResponse, Input, RequestHooks, Unserved};
 use deliver::Sendfile;
 use environ::{Constants, Seen};
+pub(crate) use errors::set_error_stream;
 use failure::Failure;
-pub(crate) use hooks::{HookRequest, HookResponse, RequestHooks};
-pub(crate) use input::Input;
 use reply::Reply;
 use request_context::RequestContext;
 use server::name_policy::NamePolicy;
+use shared_reply::SharedReply;
 
 /// Contexts that wait for a request are kept up to this; a burst of threads beyond it pays for its own.
 const SPARE_CONTEXTS: usize = 64;
@@ -117,7 +110,7 @@ impl WsgiGateway {
             Err(error) => {
                 let request = &call.request;
                 let named = failure::named(request.method(), request.target());
-                failure::report(py, &named, &error);
+                report(py, &named, &error);
                 py.detach(|| drop(call));
                 return Ok(());
             }
@@ -193,15 +186,14 @@ impl WsgiGateway {
         if let Some(environ) = &environ {
             variables::note(&self.variables, environ, &context.objects.shared);
         }
-        let interrupted = hooks.after(py, &context.objects.shared, &request, environ.as_ref());
-        let settle = |error: PyErr| {
-            failure::settle(
-                py,
-                &context.objects.shared,
-                context.template.named(),
-                error.into(),
-            )
-        };
+        // Python runs signal handlers at the first instruction of a function. One that ends the worker would end the
+        // hook before it has begun.
+        let interrupted = py.check_signals().err();
+        let shared = &context.objects.shared;
+        hooks.log_access(py, || answer(shared), &request, environ.as_ref());
+        hooks.answered(py, || response(shared), &request, environ.as_ref());
+        let settle =
+            |error: PyErr| failure::settle(py, shared, context.template.named(), error.into());
         exit.or_else(|| interrupted.and_then(settle))
     }
 
@@ -317,6 +309,20 @@ fn amended<'py>(
     let environ = context.template.environ(py, exchange, seen, input)?;
     request.enter(&environ)?;
     Ok(environ)
+}
+
+/// What hooks see of the response.
+fn response(shared: &SharedReply) -> HookResponse {
+    let read = |reply: &mut Reply| HookResponse::answered(reply.head(), reply.sent());
+    shared
+        .with(read)
+        .unwrap_or_else(|_| HookResponse::unknown())
+}
+
+/// The same, and how long the request took.
+fn answer(shared: &SharedReply) -> PyResult<(HookResponse, Duration)> {
+    let took = shared.with(|reply| reply.exchange().map(Exchange::elapsed).unwrap_or_default())?;
+    Ok((response(shared), took))
 }
 
 /// `wsgi.input` of a body; the template has one for the empty body.

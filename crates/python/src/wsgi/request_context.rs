@@ -11,10 +11,10 @@ use server::Body;
 
 use super::early_hints::EarlyHints;
 use super::environ::{Constants, Template};
-use super::input::Input;
 use super::shared_reply::SharedReply;
 use super::socket::ClientSocket;
 use super::start_response::StartResponse;
+use crate::gateway::Input;
 
 /// The objects through which an application reaches its request and its response.
 ///

@@ -10,11 +10,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use server::Stage;
 
-use super::pairs;
 use super::reply::Chunk;
 use super::shared_reply::SharedReply;
-use super::text;
 use crate::gateway::arguments::{misused, string, wrong_type};
+use crate::gateway::{pairs, text};
 
 /// The object whose method is `start_response`.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::shared_reply::SharedReply;
-use super::text;
+use crate::gateway::text;
 
 /// Gives the exchange, which has been held for it, the values of `names`.
 pub(super) fn note(names: &[String], environ: &Bound<'_, PyDict>, shared: &SharedReply) {

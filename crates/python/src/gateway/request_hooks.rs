@@ -4,14 +4,15 @@
 mod request;
 mod response;
 
+use std::time::Duration;
+
 use proto::Request;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use server::{Entry, Exchange};
+use server::Entry;
 
 use super::failure;
-use super::shared_reply::SharedReply;
 use crate::forks;
 pub(crate) use request::HookRequest;
 pub(crate) use response::HookResponse;
@@ -74,24 +75,7 @@ impl RequestHooks {
         }
     }
 
-    /// Calls `access` and `post_request`. Their exceptions are logged, because the request has been answered. Returns
-    /// the exception that a signal handler raised in the meantime, which the worker may have to obey.
-    pub(super) fn after(
-        &self,
-        py: Python<'_>,
-        shared: &SharedReply,
-        request: &Py<HookRequest>,
-        environ: Option<&Bound<'_, PyDict>>,
-    ) -> Option<PyErr> {
-        // Python runs signal handlers at the first instruction of a function. One that ends the worker would end the
-        // hook before it has begun.
-        let interrupted = py.check_signals().err();
-        self.note_access(py, shared, request, environ);
-        self.answered(py, || HookResponse::of(shared), request, environ);
-        interrupted
-    }
-
-    /// Calls `post_request`, as [`RequestHooks::after`] does.
+    /// Calls `post_request`. Its exceptions are logged, because the request has been answered.
     pub(crate) fn answered(
         &self,
         py: Python<'_>,
@@ -124,22 +108,22 @@ impl RequestHooks {
         }
     }
 
-    fn note_access(
+    /// Calls the logger's `access` with what `answer` knows of the response, and how long the request took. Its
+    /// exceptions are logged.
+    pub(crate) fn log_access(
         &self,
         py: Python<'_>,
-        shared: &SharedReply,
+        answer: impl FnOnce() -> PyResult<(HookResponse, Duration)>,
         request: &Py<HookRequest>,
         environ: Option<&Bound<'_, PyDict>>,
     ) {
         let Some(access) = &self.access else { return };
         let call = || -> PyResult<()> {
-            let took =
-                shared.with(|reply| reply.exchange().map(Exchange::elapsed).unwrap_or_default())?;
+            let (response, took) = answer()?;
             let environ = match environ {
                 Some(environ) => environ.clone(),
                 None => request.borrow(py).environ(py)?,
             };
-            let response = HookResponse::of(shared);
             access
                 .call1(py, (response, request, environ, took))
                 .map(drop)

@@ -5,14 +5,14 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use crate::gateway::arguments::wrong_type;
+use super::arguments::wrong_type;
 
 /// Calls `visit` with the name and the value of each pair. Anything but a list or tuple of tuples may run code of the
 /// application's while it is read.
 ///
 /// # Errors
 /// `TypeError`: `fields` or one of its items is of another shape. What the application's iterators and `visit` raise.
-pub(super) fn visit(
+pub(crate) fn visit(
     fields: &Bound<'_, PyAny>,
     mut visit: impl FnMut(&Bound<'_, PyAny>, &Bound<'_, PyAny>) -> PyResult<()>,
 ) -> PyResult<()> {

@@ -4,9 +4,6 @@ use proto::h1::ResponseHead;
 use pyo3::prelude::*;
 use server::{Entry, Sent};
 
-use crate::wsgi::reply::Reply;
-use crate::wsgi::shared_reply::SharedReply;
-
 /// `resp`: what became of the request.
 #[derive(Debug)]
 #[pyclass(
@@ -79,9 +76,9 @@ impl HookResponse {
         }
     }
 
-    pub(super) fn of(shared: &SharedReply) -> HookResponse {
-        let read = |reply: &mut Reply| HookResponse::answered(reply.head(), reply.sent());
-        let unknown = HookResponse {
+    /// A response of which nothing is known.
+    pub(crate) fn unknown() -> HookResponse {
+        HookResponse {
             status: String::new(),
             status_code: 0,
             headers_sent: false,
@@ -89,7 +86,6 @@ impl HookResponse {
             sent: 0,
             response_length: None,
             chunked: false,
-        };
-        shared.with(read).unwrap_or(unknown)
+        }
     }
 }

@@ -10,8 +10,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use server::{Exchange, Peer};
 
 use crate::gateway::arguments::string;
-use crate::wsgi::input::Input;
-use crate::wsgi::{pairs, text};
+use crate::gateway::{Input, pairs, text};
 use server::name_policy::{NamePolicy, tell_dropped};
 
 /// `req`: a request with Gunicorn's attribute names. It takes further attributes, because hooks keep their own notes on
@@ -54,7 +53,7 @@ impl HookRequest {
     }
 
     /// The fields are those that `names` lets through.
-    pub(in crate::wsgi) fn new(
+    pub(crate) fn new(
         py: Python<'_>,
         exchange: &Exchange,
         names: &NamePolicy,
@@ -149,7 +148,7 @@ impl HookRequest {
     }
 
     /// Enters what `pre_request` may have changed and what is in the environ as it is in the request.
-    pub(in crate::wsgi) fn enter(&self, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+    pub(crate) fn enter(&self, environ: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = environ.py();
         let (major, minor) = self.version;
         environ.set_item(intern!(py, "REQUEST_METHOD"), &self.method)?;
@@ -166,7 +165,7 @@ impl HookRequest {
     ///
     /// # Errors
     /// The hook left something that no bytes stand for.
-    pub(in crate::wsgi) fn path(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
+    pub(crate) fn path(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
         Ok(text::wire(self.path.bind(py), "the path of the request")?.into_owned())
     }
 
@@ -174,7 +173,7 @@ impl HookRequest {
     ///
     /// # Errors
     /// The hook left something else than pairs of strings.
-    pub(in crate::wsgi) fn fields(&self, py: Python<'_>) -> PyResult<Vec<(Vec<u8>, Vec<u8>)>> {
+    pub(crate) fn fields(&self, py: Python<'_>) -> PyResult<Vec<(Vec<u8>, Vec<u8>)>> {
         let wire = |part: &Bound<'_, PyAny>| {
             let what = "a header of the request";
             PyResult::Ok(text::wire(string(part, what)?, what)?.into_owned())

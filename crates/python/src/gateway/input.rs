@@ -1,5 +1,5 @@
-//! `wsgi.input`: a binary file over a request body that has been received in full. It ends where the body ends
-//! (`wsgi.input_terminated`), can seek, never waits for the client, and ends with its request.
+//! `wsgi.input`, and the body that request hooks get: a binary file over a request body that has been received in full.
+//! It ends where the body ends (`wsgi.input_terminated`), can seek, never waits for the client, and ends with its request.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice};
 use server::{Body, BodyFile};
 
+use super::arguments::wrong_type;
 use super::unsupported::unsupported;
-use crate::gateway::arguments::wrong_type;
 
 /// The file object. Its methods are those of `io.BufferedIOBase`, so that the streams of `io` can be laid over it.
 #[derive(Debug)]
@@ -207,7 +207,7 @@ impl Input {
 }
 
 impl Input {
-    pub(super) fn new(body: Body) -> Input {
+    pub(crate) fn new(body: Body) -> Input {
         let (source, length) = match body {
             Body::Empty => (Source::Memory(Vec::new()), 0),
             Body::Memory(bytes) => {
@@ -228,7 +228,7 @@ impl Input {
     }
 
     /// Ends with the request: the memory or the file of the body is released, even if the application keeps the input.
-    pub(super) fn end(input: &Bound<'_, Input>) {
+    pub(crate) fn end(input: &Bound<'_, Input>) {
         // A thread of the application's that is reading at this moment keeps the body until it has let go of the input.
         let Ok(mut input) = input.try_borrow_mut() else {
             return;
@@ -242,7 +242,7 @@ impl Input {
     }
 
     /// Goes back to the beginning.
-    pub(super) fn rewind(&mut self) {
+    pub(crate) fn rewind(&mut self) {
         self.position = 0;
     }
 

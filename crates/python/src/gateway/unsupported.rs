@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 ///
 /// # Errors
 /// Always.
-pub(super) fn unsupported<T>(py: Python<'_>, operation: &str) -> PyResult<T> {
+pub(crate) fn unsupported<T>(py: Python<'_>, operation: &str) -> PyResult<T> {
     let exception = py
         .import(intern!(py, "io"))?
         .getattr(intern!(py, "UnsupportedOperation"))?

@@ -12,7 +12,7 @@ use pyo3::{ffi, intern};
 ///
 /// # Errors
 /// Python is out of memory.
-pub(super) fn native<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+pub(crate) fn native<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     // A slice is never longer than `isize::MAX`, so the cast cannot change the value.
     let length = bytes.len() as ffi::Py_ssize_t;
     // SAFETY: `py` shows that we are attached; pointer and length are of one live slice, and the function copies from
@@ -29,7 +29,7 @@ pub(super) fn native<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, 
 ///
 /// # Errors
 /// `ValueError`: the string holds a character that no byte stands for. `what` names the string in the message.
-pub(super) fn wire<'a>(text: &'a Bound<'_, PyString>, what: &str) -> PyResult<Cow<'a, [u8]>> {
+pub(crate) fn wire<'a>(text: &'a Bound<'_, PyString>, what: &str) -> PyResult<Cow<'a, [u8]>> {
     let unfit = || {
         PyValueError::new_err(format!(
             "{what} has a character outside latin-1, which HTTP cannot carry"

@@ -1,0 +1,52 @@
+//! What the log says of an exception that left an application or a hook.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::metrics;
+
+/// Logs the traceback in Gunicorn's words, through the logger and so through `gunicorn.error` of Python's `logging`:
+/// that is where error trackers hang their handlers.
+pub(crate) fn report(py: Python<'_>, request: &str, error: &PyErr) {
+    let told = || -> PyResult<()> {
+        let options = PyDict::new(py);
+        let exception = (error.get_type(py), error.value(py), error.traceback(py));
+        options.set_item(intern!(py, "exc_info"), exception)?;
+        let arguments = ("Error handling request %s", request);
+        match crate::logging::logger(py) {
+            Some(logger) => logger.call_method(intern!(py, "exception"), arguments, Some(&options)),
+            None => py
+                .import(intern!(py, "logging"))?
+                .call_method1(intern!(py, "getLogger"), ("gunicorn.error",))?
+                .call_method(intern!(py, "error"), arguments, Some(&options)),
+        }
+        .map(drop)
+    };
+    if told().is_err() {
+        let traceback = traceback(py, error);
+        log::error!(target: metrics::EXCEPTION, "Error handling request {request}\n{traceback}");
+    }
+}
+
+/// A traceback as Python prints it, without the last line end.
+pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    match format(py, error) {
+        Ok(mut text) => {
+            text.truncate(text.trim_end().len());
+            text
+        }
+        // The exception's own `__str__` may raise, or memory may be out: its type is better than nothing.
+        Err(_) => error.to_string(),
+    }
+}
+
+fn format(py: Python<'_>, error: &PyErr) -> PyResult<String> {
+    let value = error.value(py);
+    let arguments = (value.get_type(), value, error.traceback(py));
+    let lines = py
+        .import(intern!(py, "traceback"))?
+        .call_method1(intern!(py, "format_exception"), arguments)?;
+    let text = PyString::new(py, "").call_method1(intern!(py, "join"), (lines,))?;
+    Ok(text.cast::<PyString>()?.to_string_lossy().into_owned())
+}
