@@ -18,12 +18,11 @@ use crate::application::{self, Application, Interface, Loaded};
 use crate::asgi::AsgiGateway;
 use crate::composition::server_field;
 use crate::controls::Controls;
-use crate::driver;
-use crate::driver::{Booted, Driver, Readiness};
+use crate::driver::{self, Booted, Driver, EventLoop, Readiness};
 use crate::embedding::Embedder;
 use crate::failure::{self, BOOT, Failure, traceback};
 use crate::forks;
-use crate::gateway::RequestHooks;
+use crate::gateway::{Gateway, RequestHooks};
 use crate::hooks::Hooks;
 use crate::imports;
 use crate::logging::{self, Access};
@@ -192,7 +191,7 @@ impl Worker {
         let access = logging::follow(py, &log)?;
         let app = self.object.getattr(py, "app")?;
         app.setattr(py, "callable", &application.callable)?;
-        let driver = self.driver(py, application, &server, &addressee, access)?;
+        let (driver, gateway) = self.serving(py, application, &server, &addressee, access)?;
         if let Some(reloader) = reloader {
             reloader.start(py)?;
         }
@@ -205,6 +204,7 @@ impl Worker {
         Ok(Booted {
             server,
             driver,
+            gateway,
             readiness,
         })
     }
@@ -236,14 +236,14 @@ impl Worker {
         self.config.threads.max(1)
     }
 
-    /// Threads that serve a WSGI application.
-    fn threads_for(
+    /// The gateway of a WSGI application.
+    fn wsgi(
         &self,
         py: Python<'_>,
         application: Py<PyAny>,
         access: Access,
         variables: Vec<String>,
-    ) -> PyResult<Driver> {
+    ) -> PyResult<Arc<dyn Gateway>> {
         self.boot.note_interface(Interface::Wsgi.number());
         wsgi::set_error_stream(logging::write_text);
         let multithread = self.config.effective_worker_class() == WorkerClass::Gthread;
@@ -256,7 +256,7 @@ impl Worker {
         };
         gateway.show_variables(variables);
         gateway.set_request_hooks(self.request_hooks(py, access)?);
-        Ok(Driver::Threads(Arc::new(gateway), self.threads()))
+        Ok(Arc::new(gateway))
     }
 
     /// The operator's `pre_request` and `post_request`, and the logger's `access` where it is to be told of every
@@ -271,15 +271,15 @@ impl Worker {
         RequestHooks::new(py, pre, post, access, self.object.clone_ref(py))
     }
 
-    /// Who serves the application.
-    fn driver(
+    /// The driver and the gateway that serve the application.
+    fn serving(
         &self,
         py: Python<'_>,
         application: Application,
         server: &Server,
         addressee: &Addressee,
         access: Access,
-    ) -> Result<Driver, End> {
+    ) -> Result<(Driver, Arc<dyn Gateway>), End> {
         match (access, application.interface) {
             (Access::Server, _) => {}
             (Access::Off, _) => server.leave_access_lines(Left::Refused, drop),
@@ -293,28 +293,33 @@ impl Worker {
         }
         if application.interface == Interface::Wsgi {
             let variables = server.access_variables().to_vec();
-            return Ok(self.threads_for(py, application.callable, access, variables)?);
+            let gateway = self.wsgi(py, application.callable, access, variables)?;
+            return Ok((Driver::Threads(self.threads()), gateway));
         }
         server.serve_by(Service::EVENT_LOOP);
-        let opened = self.event_loop_for(py, &application.callable);
+        let opened = self.asgi(py, &application.callable);
         forks::leave_if_forked();
         match opened {
-            Ok(driver) => Ok(driver),
+            Ok(serving) => Ok(serving),
             Err(error) if addressee.leaving.load(Ordering::Relaxed) => Err(End::Raised(error)),
             // Its lifespan failed, which the next change may mend.
             Err(error) if self.config.reload => {
                 let failure = application::refusal(py, &error);
                 log::error!("{failure}");
                 let stand_in = application::stand_in(py, &self.config, "asgi", &failure)?;
-                self.event_loop_for(py, &stand_in.callable)
+                self.asgi(py, &stand_in.callable)
                     .map_err(|error| End::Failed(application::refusal(py, &error)))
             }
             Err(error) => Err(End::Failed(application::refusal(py, &error))),
         }
     }
 
-    /// An event loop that serves an ASGI application, which has started in it.
-    fn event_loop_for(&self, py: Python<'_>, application: &Py<PyAny>) -> PyResult<Driver> {
+    /// The event loop and the gateway of an ASGI application, which has started in it.
+    fn asgi(
+        &self,
+        py: Python<'_>,
+        application: &Py<PyAny>,
+    ) -> PyResult<(Driver, Arc<dyn Gateway>)> {
         let is_news = self.boot.note_interface(Interface::Asgi.number());
         if is_news && self.config.worker_class != WorkerClass::Asgi && !logging::is_on_terminal() {
             log::info!("The application speaks ASGI: an asgi worker serves it");
@@ -322,11 +327,11 @@ impl Worker {
         // The logger is told by the server's access log.
         let hooks = self.request_hooks(py, None)?;
         let beat = self.object.bind(py).getattr("notify")?;
-        let gateway = AsgiGateway::open(py, application.bind(py), &self.config, hooks, &beat)?;
-        Ok(Driver::EventLoop(
-            Arc::new(gateway),
-            self.config.graceful_timeout,
-        ))
+        let config = &self.config;
+        let event_loop = EventLoop::new(py, config.asgi_loop.name(), config.graceful_timeout)?;
+        let application = application.bind(py);
+        let gateway = AsgiGateway::open(event_loop.object(py), application, config, hooks, &beat)?;
+        Ok((Driver::EventLoop(event_loop), Arc::new(gateway)))
     }
 
     fn server(&self, seat: WorkerSeat) -> std::io::Result<Arc<Server>> {

@@ -25,12 +25,12 @@ use pyo3::types::PyDict;
 use server::{Call, Event};
 use settings::Config;
 
-use crate::gateway::RequestHooks;
+use crate::gateway::{Gateway, Patience, RequestHooks};
 use app_runner::{AppRunner, Application};
 use scope::Constants;
 use server::name_policy::NamePolicy;
 
-/// An application with its event loop and its lifespan.
+/// An application with its lifespan, in an event loop that is its driver's.
 #[derive(Debug)]
 pub(crate) struct AsgiGateway {
     event_loop: Py<PyAny>,
@@ -39,27 +39,25 @@ pub(crate) struct AsgiGateway {
 }
 
 impl AsgiGateway {
-    /// Makes the event loop, and lets the application start in it. While the loop turns it calls `beat`.
+    /// Lets the application start in the event loop. While that turns it calls `beat`.
     ///
     /// # Errors
-    /// `oxicorn.errors.AppError` where there is no such loop or the application does not start; `SystemExit` from a
-    /// signal.
+    /// `oxicorn.errors.AppError` where the application does not start; `SystemExit` from a signal.
     pub(crate) fn open(
-        py: Python<'_>,
+        event_loop: &Bound<'_, PyAny>,
         application: &Bound<'_, PyAny>,
         config: &Config,
         hooks: Option<RequestHooks>,
         beat: &Bound<'_, PyAny>,
     ) -> PyResult<AsgiGateway> {
+        let py = event_loop.py();
         let module = py.import("oxicorn.asgi")?;
         functions::mark(&module)?;
-        let event_loop = module.call_method1("new_loop", (config.asgi_loop.name(),))?;
-        crate::forks::empty_in_children(&event_loop)?;
         let application = module.call_method1("single_callable", (application,))?;
         let lifespan = module
             .getattr("Lifespan")?
             .call1((&application, config.asgi_lifespan.name()))?;
-        lifespan.call_method1("start", (&event_loop, beat))?;
+        lifespan.call_method1("start", (event_loop, beat))?;
         let state = lifespan.getattr("state")?.cast_into::<PyDict>()?.unbind();
         let constants = Constants {
             root_path: config.root_path.clone(),
@@ -75,60 +73,44 @@ impl AsgiGateway {
             callable: application.unbind(),
             call_apart: module.getattr("call_apart")?.unbind(),
         };
-        let mut runner = AppRunner::new(py, application, &event_loop, constants)?;
+        let mut runner = AppRunner::new(py, application, event_loop, constants)?;
         runner.grace = Duration::from_secs(config.asgi_disconnect_grace_period.into());
         runner.hooks = hooks;
         Ok(AsgiGateway {
-            event_loop: event_loop.unbind(),
+            event_loop: event_loop.clone().unbind(),
             lifespan: lifespan.unbind(),
             runner: Arc::new(runner),
         })
     }
+}
 
-    /// The event loop.
-    pub(crate) fn event_loop<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
-        self.event_loop.bind(py)
-    }
-
-    /// Whether the application makes its first step when it is started, and not when the event loop comes to it.
-    pub(crate) fn starts_eagerly(&self) -> bool {
-        self.runner.starts_eagerly()
-    }
-
+impl Gateway for AsgiGateway {
     /// Starts the application on a request.
-    ///
-    /// # Errors
-    /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have
-    /// been logged.
-    pub(crate) fn answer(&self, py: Python<'_>, call: Call) -> PyResult<()> {
+    fn answer(&self, py: Python<'_>, call: Call) -> PyResult<()> {
         self.runner.start(py, call).map_or(Ok(()), Err)
     }
 
-    /// Tells the request that an event is about.
-    pub(crate) fn tell(&self, py: Python<'_>, event: Event) {
+    fn tell(&self, py: Python<'_>, event: Event) {
         self.runner.tell(py, event);
     }
 
-    /// Cancels every request that is under way.
-    pub(crate) fn cancel_all(&self, py: Python<'_>) {
+    fn answers_at_once(&self) -> bool {
+        self.runner.starts_eagerly()
+    }
+
+    fn cancel_all(&self, py: Python<'_>) {
         self.runner.cancel_all(py);
     }
 
-    /// Ends everything: what still runs of the requests, the lifespan, the loop. Each has `patience` at most.
-    ///
-    /// # Errors
-    /// What the loop raises, `SystemExit` from a signal first of all.
-    pub(crate) fn close(&self, py: Python<'_>, patience: [Duration; 2]) -> PyResult<()> {
-        let module = py.import("oxicorn.asgi")?;
+    /// Ends what still runs of the requests, then the lifespan.
+    fn finish(&self, py: Python<'_>, patience: Patience) -> PyResult<()> {
         let event_loop = self.event_loop.bind(py);
-        let [tasks, lifespan] = patience;
-        module.call_method1(
-            "finish",
-            (event_loop, self.runner.unfinished(py), tasks.as_secs_f64()),
-        )?;
+        let requests = patience.requests.as_secs_f64();
+        py.import("oxicorn.asgi")?
+            .call_method1("finish", (event_loop, self.runner.unfinished(py), requests))?;
         self.lifespan
             .bind(py)
-            .call_method1("stop", (event_loop, lifespan.as_secs_f64()))?;
-        module.call_method1("close", (event_loop,)).map(drop)
+            .call_method1("stop", (event_loop, patience.application.as_secs_f64()))
+            .map(drop)
     }
 }

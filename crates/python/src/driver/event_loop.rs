@@ -11,9 +11,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use server::{Call, Server, Shutdown};
 
-use super::{Readiness, no_thread};
-use crate::asgi::AsgiGateway;
+use super::{Readiness, start_watchdog};
 use crate::forks;
+use crate::gateway::{Gateway, Patience};
 use crate::logging;
 
 /// How often the loop says that it is alive, in seconds.
@@ -23,12 +23,15 @@ const BEAT_S: f64 = 1.0;
 /// the lifespan's.
 const LIFESPAN_ALONE: Duration = Duration::from_secs(4);
 
+/// The least time for the end of a lifespan.
+const SHORTEST_END: Duration = Duration::from_millis(100);
+
 /// What the event loop calls.
-#[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
 struct Turner {
     server: Arc<Server>,
-    gateway: Arc<AsgiGateway>,
+    gateway: Arc<dyn Gateway>,
+    event_loop: Py<PyAny>,
     graceful_timeout: Duration,
     /// When the end was first asked for.
     ending: OnceLock<Instant>,
@@ -59,8 +62,8 @@ impl Turner {
         if look.lines_held || together {
             // Behind the tasks that have just been made, which answer most requests in their first step.
             let flush = turner.getattr(intern!(py, "flush"))?;
-            this.gateway
-                .event_loop(py)
+            this.event_loop
+                .bind(py)
                 .call_method1(intern!(py, "call_soon"), (flush,))?;
         }
         if this.server.stopping().is_some() && this.ending.set(Instant::now()).is_ok() {
@@ -68,9 +71,7 @@ impl Turner {
         }
         if look.done {
             let _ = this.done.set(());
-            this.gateway
-                .event_loop(py)
-                .call_method0(intern!(py, "stop"))?;
+            this.event_loop.bind(py).call_method0(intern!(py, "stop"))?;
         }
         Ok(())
     }
@@ -122,8 +123,8 @@ impl Turner {
     }
 
     fn call_later(&self, py: Python<'_>, seconds: f64, what: Bound<'_, PyAny>) -> PyResult<()> {
-        self.gateway
-            .event_loop(py)
+        self.event_loop
+            .bind(py)
             .call_method1(intern!(py, "call_later"), (seconds, what))
             .map(drop)
     }
@@ -149,7 +150,7 @@ impl Turner {
                 self.leave(exit);
             }
         }
-        if together && self.gateway.starts_eagerly() {
+        if together && self.gateway.answers_at_once() {
             self.server.send_answers();
             return false;
         }
@@ -174,7 +175,7 @@ impl Turner {
 
     /// Runs the loop until the server has come to its end.
     fn run(&self, py: Python<'_>) -> Option<PyErr> {
-        let event_loop = self.gateway.event_loop(py);
+        let event_loop = self.event_loop.bind(py);
         loop {
             let left = event_loop.call_method0("run_forever");
             // An exception may have left the loop in the middle of a turn.
@@ -200,58 +201,102 @@ fn leave_the_loop(py: Python<'_>, left: &PyResult<Bound<'_, PyAny>>) {
     }
 }
 
-/// Serves until the server has come to its end.
-///
-/// # Errors
-/// What ended it: `SystemExit` from a signal handler or from the application, or a failure of the loop.
-pub(super) fn run(
-    py: Python<'_>,
-    server: &Arc<Server>,
-    gateway: &Arc<AsgiGateway>,
+/// The event loop of a worker.
+pub(crate) struct EventLoop {
+    event_loop: Py<PyAny>,
     graceful_timeout: Duration,
-    ready: &Readiness,
-) -> PyResult<i32> {
-    let turner = Turner {
-        server: Arc::clone(server),
-        gateway: Arc::clone(gateway),
-        graceful_timeout,
-        ending: OnceLock::new(),
-        exit: Mutex::new(None),
-        done: OnceLock::new(),
-        waiting: Mutex::default(),
-    };
-    let turner = Bound::new(py, turner)?;
-    // The watchdog leaves them to the main thread; see `threads.rs`.
-    let blocked = sys::signals::block_all_but_faults();
-    let watchdog = server.start_watchdog();
-    drop(blocked);
-    watchdog.map_err(|error| no_thread(&error))?;
-    ready.notify();
-    let event_loop = gateway.event_loop(py);
-    let turn = turner.getattr("turn")?;
-    let poller = server.with_poller(|poller| poller.as_raw_fd());
-    py.import("oxicorn.asgi")?
-        .call_method1("watch", (event_loop, poller, &turn))?;
-    Turner::beat(&turner)?;
-    let this = turner.get();
-    let left = this.run(py);
-    event_loop.call_method1("remove_reader", (poller,))?;
-    let quick = server.stopping() == Some(Shutdown::Quick);
-    if quick {
-        // Nothing turns the reactor any more: it closes its connections now, WebSockets with a close frame.
-        for event in py.detach(|| server.look()).events {
-            gateway.tell(py, event);
+}
+
+impl EventLoop {
+    /// Makes the loop that `kind` names. Requests have `graceful_timeout` when the worker has to go.
+    ///
+    /// # Errors
+    /// `oxicorn.errors.AppError` where there is no such loop.
+    pub(crate) fn new(
+        py: Python<'_>,
+        kind: &str,
+        graceful_timeout: Duration,
+    ) -> PyResult<EventLoop> {
+        let event_loop = py
+            .import("oxicorn.asgi")?
+            .call_method1("new_loop", (kind,))?;
+        forks::empty_in_children(&event_loop)?;
+        Ok(EventLoop {
+            event_loop: event_loop.unbind(),
+            graceful_timeout,
+        })
+    }
+
+    /// The loop itself.
+    pub(crate) fn object<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.event_loop.bind(py)
+    }
+
+    /// Serves until the server has come to its end.
+    ///
+    /// # Errors
+    /// What ended it: `SystemExit` from a signal handler or from the application, or a failure of the loop.
+    pub(super) fn run(
+        &self,
+        py: Python<'_>,
+        server: &Arc<Server>,
+        gateway: &Arc<dyn Gateway>,
+        ready: &Readiness,
+    ) -> PyResult<i32> {
+        let event_loop = self.event_loop.bind(py);
+        let turner = Turner {
+            server: Arc::clone(server),
+            gateway: Arc::clone(gateway),
+            event_loop: event_loop.clone().unbind(),
+            graceful_timeout: self.graceful_timeout,
+            ending: OnceLock::new(),
+            exit: Mutex::new(None),
+            done: OnceLock::new(),
+            waiting: Mutex::default(),
+        };
+        let turner = Bound::new(py, turner)?;
+        start_watchdog(server)?;
+        ready.notify();
+        let turn = turner.getattr("turn")?;
+        let poller = server.with_poller(|poller| poller.as_raw_fd());
+        py.import("oxicorn.asgi")?
+            .call_method1("watch", (event_loop, poller, &turn))?;
+        Turner::beat(&turner)?;
+        let this = turner.get();
+        let left = this.run(py);
+        event_loop.call_method1("remove_reader", (poller,))?;
+        let quick = server.stopping() == Some(Shutdown::Quick);
+        if quick {
+            // Nothing turns the reactor any more: it closes its connections now, WebSockets with a close frame.
+            for event in py.detach(|| server.look()).events {
+                gateway.tell(py, event);
+            }
+        }
+        let reserve = this.reserve();
+        let tasks = match quick {
+            true => Duration::ZERO,
+            false => this.time_left().saturating_sub(reserve),
+        };
+        let patience = Patience {
+            requests: tasks,
+            application: reserve.max(SHORTEST_END),
+        };
+        let closed = gateway
+            .finish(py, patience)
+            .and_then(|()| close(event_loop));
+        forks::leave_if_forked();
+        match left {
+            Some(exit) => Err(exit),
+            None => closed.map(|()| 0),
         }
     }
-    let reserve = this.reserve();
-    let tasks = match quick {
-        true => Duration::ZERO,
-        false => this.time_left().saturating_sub(reserve),
-    };
-    let closed = gateway.close(py, [tasks, reserve.max(Duration::from_millis(100))]);
-    forks::leave_if_forked();
-    match left {
-        Some(exit) => Err(exit),
-        None => closed.map(|()| 0),
-    }
+}
+
+/// Ends what the application has left in the loop, and the loop.
+fn close(event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+    event_loop
+        .py()
+        .import("oxicorn.asgi")?
+        .call_method1("close", (event_loop,))
+        .map(drop)
 }

@@ -1,11 +1,11 @@
-//! Who turns the reactor: the threads that run the application, or the event loop that does.
+//! Who turns the reactor: the threads that run the application, or the event loop that does. How the application is
+//! called is the gateway's business.
 
 mod event_loop;
 mod threads;
 
 use std::fmt::Display;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arbiter::EXIT_WORKER_MEANS;
 use pyo3::exceptions::PySystemExit;
@@ -14,23 +14,25 @@ use server::Server;
 use sys::pipe::Notifier;
 use sys::scoreboard::Slot;
 
-use crate::asgi::AsgiGateway;
-use crate::wsgi::WsgiGateway;
+use crate::gateway::Gateway;
 
+pub(crate) use event_loop::EventLoop;
 pub(crate) use threads::{end_despite_threads, left_threads};
 
-/// Who turns the reactor, and the gateway that it calls the application by.
+/// Who turns the reactor.
 pub(crate) enum Driver {
-    /// A WSGI application, by so many threads.
-    Threads(Arc<WsgiGateway>, u32),
-    /// An ASGI application, by its event loop. Requests have this long when the worker has to go.
-    EventLoop(Arc<AsgiGateway>, Duration),
+    /// So many threads.
+    Threads(u32),
+    /// An event loop.
+    EventLoop(EventLoop),
 }
 
-/// A worker that has booted.
+/// A worker that has booted: its driver, and the gateway by which that calls the application. Neither knows more of the
+/// other than the trait says.
 pub(crate) struct Booted {
     pub(crate) server: Arc<Server>,
     pub(crate) driver: Driver,
+    pub(crate) gateway: Arc<dyn Gateway>,
     pub(crate) readiness: Readiness,
 }
 
@@ -57,14 +59,25 @@ pub(crate) fn run(py: Python<'_>, booted: &Booted) -> PyResult<i32> {
     let Booted {
         server,
         driver,
+        gateway,
         readiness,
     } = booted;
     match driver {
-        Driver::Threads(gateway, threads) => threads::run(py, server, gateway, *threads, readiness),
-        Driver::EventLoop(gateway, patience) => {
-            event_loop::run(py, server, gateway, *patience, readiness)
-        }
+        Driver::Threads(threads) => threads::run(py, server, gateway, *threads, readiness),
+        Driver::EventLoop(event_loop) => event_loop.run(py, server, gateway, readiness),
     }
+}
+
+/// Starts the thread that attends to the reactor while the driver is inside the application.
+///
+/// That thread never runs the application. A system call of a view ends early only in the thread that gets a signal, so
+/// signals are for the others. Whichever of them gets one, Python's handler runs in the main thread, which the pipe of
+/// `signals::install` wakes.
+fn start_watchdog(server: &Arc<Server>) -> PyResult<()> {
+    let blocked = sys::signals::block_all_but_faults();
+    let watchdog = server.start_watchdog();
+    drop(blocked);
+    watchdog.map_err(|error| no_thread(&error))
 }
 
 /// How a worker ends that the system gives no thread.

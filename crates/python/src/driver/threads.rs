@@ -15,9 +15,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use server::{Next, Server, Shutdown};
 
-use super::{Readiness, no_thread};
+use super::{Readiness, no_thread, start_watchdog};
+use crate::gateway::Gateway;
 use crate::logging;
-use crate::wsgi::WsgiGateway;
 
 /// The stack of a thread where the main thread's has no limit.
 const AMPLE_STACK: u64 = 64 * 1024 * 1024;
@@ -29,17 +29,11 @@ const AMPLE_STACK: u64 = 64 * 1024 * 1024;
 pub(super) fn run(
     py: Python<'_>,
     server: &Arc<Server>,
-    gateway: &Arc<WsgiGateway>,
+    gateway: &Arc<dyn Gateway>,
     threads: u32,
     ready: &Readiness,
 ) -> PyResult<i32> {
-    // The watchdog never runs the application. A system call of a view ends early only in the thread that gets a
-    // signal, so signals are for the others. Whichever of them gets one, Python's handler runs in the main thread,
-    // which the pipe of `signals::install` wakes.
-    let blocked = sys::signals::block_all_but_faults();
-    let watchdog = server.start_watchdog();
-    drop(blocked);
-    watchdog.map_err(|error| no_thread(&error))?;
+    start_watchdog(server)?;
     if threads == 1 {
         ready.notify();
         return serve_here(py, server, gateway);
@@ -95,7 +89,7 @@ fn attend(py: Python<'_>, server: &Arc<Server>) -> PyResult<()> {
 fn start<'py>(
     py: Python<'py>,
     server: &Arc<Server>,
-    gateway: &Arc<WsgiGateway>,
+    gateway: &Arc<dyn Gateway>,
     threads: u32,
     exit_code: &Arc<AtomicI32>,
     gate: &Gate,
@@ -120,7 +114,7 @@ fn start_one<'py>(
     threading: &Bound<'py, PyModule>,
     number: u32,
     server: &Arc<Server>,
-    gateway: &Arc<WsgiGateway>,
+    gateway: &Arc<dyn Gateway>,
     exit_code: &Arc<AtomicI32>,
     gate: &Gate,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -190,10 +184,10 @@ pub(crate) fn end_despite_threads(py: Python<'_>, code: i32) -> ! {
 }
 
 /// The loop of a sync worker's only thread.
-fn serve_here(py: Python<'_>, server: &Arc<Server>, gateway: &Arc<WsgiGateway>) -> PyResult<i32> {
+fn serve_here(py: Python<'_>, server: &Arc<Server>, gateway: &Arc<dyn Gateway>) -> PyResult<i32> {
     loop {
         match py.detach(|| server.next()) {
-            Next::Call(call) => gateway.call(py, call)?,
+            Next::Call(call) => gateway.answer(py, call)?,
             Next::Interrupted => {}
             Next::Done => return Ok(0),
         }
@@ -207,13 +201,13 @@ fn serve_here(py: Python<'_>, server: &Arc<Server>, gateway: &Arc<WsgiGateway>) 
 fn serve_there(
     py: Python<'_>,
     server: &Arc<Server>,
-    gateway: &Arc<WsgiGateway>,
+    gateway: &Arc<dyn Gateway>,
     exit_code: &AtomicI32,
 ) {
     loop {
         match py.detach(|| server.next()) {
             Next::Call(call) => {
-                if let Err(error) = gateway.call(py, call) {
+                if let Err(error) = gateway.answer(py, call) {
                     exit_code.store(requested_exit(py, &error), Ordering::Relaxed);
                     server.shut_down(Shutdown::Graceful);
                 }

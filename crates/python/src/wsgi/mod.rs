@@ -26,7 +26,7 @@ use settings::Config;
 
 use crate::forks;
 use crate::gateway::failure::report;
-use crate::gateway::{HookRequest, HookResponse, Input, RequestHooks, Unserved};
+use crate::gateway::{Gateway, HookRequest, HookResponse, Input, RequestHooks, Unserved};
 use deliver::Sendfile;
 use environ::{Constants, Seen};
 pub(crate) use errors::set_error_stream;
@@ -96,31 +96,6 @@ impl WsgiGateway {
     /// Sets what is called for each request beside the application.
     pub(crate) fn set_request_hooks(&mut self, hooks: Option<RequestHooks>) {
         self.hooks = hooks;
-    }
-
-    /// Answers one exchange. When this returns, the exchange has been answered, aborted or handed over, also if the
-    /// application failed.
-    ///
-    /// # Errors
-    /// `SystemExit` or `KeyboardInterrupt` out of the application, which the worker must obey. All other errors have
-    /// been logged.
-    pub(crate) fn call(&self, py: Python<'_>, call: Call) -> PyResult<()> {
-        let mut context = match self.take_context(py) {
-            Ok(context) => context,
-            Err(error) => {
-                let request = &call.request;
-                let named = failure::named(request.method(), request.target());
-                report(py, &named, &error);
-                py.detach(|| drop(call));
-                return Ok(());
-            }
-        };
-        let exit = self.serve(py, &mut context, call);
-        match context.clear(py) {
-            Ok(()) => self.put_back(context),
-            Err(error) => log::error!("Cannot prepare for the next request: {error}"),
-        }
-        exit.map_or(Ok(()), Err)
     }
 
     /// Answers the exchange with a context; returns the exception that the worker must obey.
@@ -268,6 +243,28 @@ impl WsgiGateway {
         if spare.len() < SPARE_CONTEXTS {
             spare.push(context);
         }
+    }
+}
+
+impl Gateway for WsgiGateway {
+    /// When this returns, the exchange has been answered, aborted or handed over, also if the application failed.
+    fn answer(&self, py: Python<'_>, call: Call) -> PyResult<()> {
+        let mut context = match self.take_context(py) {
+            Ok(context) => context,
+            Err(error) => {
+                let request = &call.request;
+                let named = failure::named(request.method(), request.target());
+                report(py, &named, &error);
+                py.detach(|| drop(call));
+                return Ok(());
+            }
+        };
+        let exit = self.serve(py, &mut context, call);
+        match context.clear(py) {
+            Ok(()) => self.put_back(context),
+            Err(error) => log::error!("Cannot prepare for the next request: {error}"),
+        }
+        exit.map_or(Ok(()), Err)
     }
 }
 
