@@ -1,5 +1,6 @@
 //! `wsgi.input`, and the body that request hooks get: a binary file over a request body that has been received in full.
-//! It ends where the body ends (`wsgi.input_terminated`), can seek, never waits for the client, and ends with its request.
+//! It ends where the body ends (`wsgi.input_terminated`), can seek, never waits for the client, and ends with its
+//! request.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read};

@@ -25,8 +25,8 @@ pub(crate) use name_cache::NameCache;
 pub(crate) use request_hooks::{HookRequest, HookResponse, RequestHooks, note_access};
 pub(crate) use unserved::Unserved;
 
-/// The way from an exchange to an application, as the driver sees it. What only one kind of driver asks for has an answer
-/// here that suits a gateway that answers each call before it returns.
+/// The way from an exchange to an application, as the driver sees it. What only one kind of driver asks for has an
+/// answer here that suits a gateway that answers each call before it returns.
 pub(crate) trait Gateway: Send + Sync {
     /// Calls the application, and returns when it has answered, or has begun to where it runs in a task of its own.
     ///
