@@ -11,40 +11,21 @@ use super::chunked::BodyDecoder;
 use super::head::HeadParser;
 use super::response::CONTINUE;
 use crate::framing::Framing;
-use crate::limits::Limits;
 use crate::request::Request;
 use crate::violation::Violation;
 
-/// A moment, or a span of time, in milliseconds of the caller's clock.
-pub type Millis = u64;
+mod incoming_body;
+mod messages;
+mod questions;
 
-/// No time-out.
-pub const NEVER: Millis = Millis::MAX;
-
-/// What of a body may still be to come when its request has been answered, so that it is read and dropped and the
-/// connection is kept. More costs the client and the network more than a new connection. The bound is that of Go's
-/// server.
-pub const DISCARDED: u64 = 256 * 1024;
+pub use incoming_body::{DISCARDED, may_discard};
+use incoming_body::{IncomingBody, Permission};
+pub use messages::{
+    Action, Arrival, ExchangeEnd, Heard, Leftover, Millis, NEVER, Overdue, Refused, Settings,
+};
 
 /// How long what a client sends after its last answer is read and dropped. Gunicorn's value.
 pub const LINGER: Millis = 2000;
-
-/// The bounds that hold for the connections of a server.
-#[derive(Debug, Clone, Copy)]
-pub struct Settings {
-    /// Bounds of heads and trailers.
-    pub limits: Limits,
-    /// Bytes of a request body; 0 for no limit.
-    pub body_limit: u64,
-    /// How long a connection may be idle between two requests.
-    pub keep_alive: Millis,
-    /// How long a head may take from its first byte on.
-    pub header_timeout: Millis,
-    /// How long a client may be silent within a body.
-    pub body_timeout: Millis,
-    /// How long a client may take nothing of what waits for it.
-    pub send_timeout: Millis,
-}
 
 /// One connection.
 #[derive(Debug)]
@@ -123,101 +104,6 @@ enum Then {
     Linger,
     /// The end.
     Close,
-}
-
-/// A body on its way in.
-#[derive(Debug)]
-struct IncomingBody {
-    decoder: BodyDecoder,
-    /// Bytes of it so far.
-    length: u64,
-    permission: Permission,
-}
-
-/// Whether the client waits for [`CONTINUE`] before it sends its body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Permission {
-    /// It does not, or it has begun to send without.
-    NotAwaited,
-    Awaited,
-}
-
-/// What became of bytes that were read.
-#[derive(Debug)]
-pub struct Heard<'a> {
-    /// How many of them were used. Those that were not are to be presented again, with more behind them: part of a
-    /// head, or a request that comes after the present one.
-    pub consumed: usize,
-    /// What they brought.
-    pub event: Arrival<'a>,
-}
-
-/// What bytes can bring.
-#[derive(Debug)]
-pub enum Arrival<'a> {
-    /// Nothing that the caller has to know.
-    Nothing,
-    /// A request head. Its body follows, if its framing says that it has one.
-    Request(Request),
-    /// A piece of the body, possibly empty.
-    Body {
-        /// The bytes.
-        data: &'a [u8],
-        /// Whether the body goes on.
-        more: bool,
-    },
-}
-
-/// A request that is not served. Nothing that follows it is read as HTTP.
-#[derive(Debug)]
-pub struct Refused {
-    /// The rule that was broken.
-    pub violation: Violation,
-    /// The request, where its head could be read and the caller does not have it already.
-    pub request: Option<Box<Request>>,
-}
-
-/// How an exchange ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExchangeEnd {
-    /// The response lets the client send its next request.
-    KeepAlive,
-    /// The connection ends with the response.
-    Close,
-}
-
-/// What there is at the end of an exchange beside what the session knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Leftover {
-    /// Bytes of the response that the client has not taken yet.
-    pub output: bool,
-    /// Bytes of the client that have not been heard, or may have arrived.
-    pub input: bool,
-}
-
-/// What the caller has to do with the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Action {
-    /// Nothing: it goes on.
-    Stay,
-    /// Shut its sending side, and go on reading.
-    Shut,
-    /// Close it.
-    Close,
-}
-
-/// What is overdue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overdue {
-    /// A request, or the end of a connection that has been answered: it is to be closed.
-    Connection,
-    /// The rest of a head: it is to be answered with 408.
-    Head,
-    /// The rest of a body: 408 too, as far as an answer can still be given.
-    Body,
-    /// The client takes nothing of what it is sent.
-    Send,
 }
 
 impl Session {
@@ -589,111 +475,6 @@ impl Session {
             Reading::Deferred | Reading::Complete | Reading::Ended => None,
         }
     }
-
-    /// Whether what the client sends is to be read now. Bytes of the next request wait until this one is answered.
-    #[must_use]
-    pub fn may_read(&self) -> bool {
-        match (&self.reading, self.writing) {
-            (Reading::Deferred | Reading::Complete | Reading::Ended, _) => false,
-            (Reading::Body(_), _) => true,
-            (_, Writing::Silent | Writing::Shut) => true,
-            (_, Writing::Exchange | Writing::Draining(_)) => false,
-        }
-    }
-
-    /// Whether nothing of a request has been read, and none is known to wait.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        matches!(self.reading, Reading::Idle)
-    }
-
-    /// Whether a request is there and stays unread.
-    #[must_use]
-    pub fn is_deferred(&self) -> bool {
-        matches!(self.reading, Reading::Deferred)
-    }
-
-    /// Whether part of a request has been read of which no exchange has been made.
-    #[must_use]
-    pub fn is_receiving(&self) -> bool {
-        self.writing == Writing::Silent
-            && matches!(self.reading, Reading::Head(_) | Reading::Body(_))
-    }
-
-    /// Whether a request is what the client is expected to send, or the rest of one.
-    #[must_use]
-    pub fn awaits_request(&self) -> bool {
-        let awaited = matches!(
-            self.reading,
-            Reading::Idle | Reading::Head(_) | Reading::Body(_) | Reading::Unwanted(_)
-        );
-        awaited && self.writing == Writing::Silent
-    }
-
-    /// Whether a request is being answered.
-    #[must_use]
-    pub fn is_answering(&self) -> bool {
-        self.writing == Writing::Exchange
-    }
-
-    /// Whether the body of the request is on its way.
-    #[must_use]
-    pub fn is_within_body(&self) -> bool {
-        matches!(self.reading, Reading::Body(_))
-    }
-
-    /// What of the body is still to come, as far as it is known; nothing where there is no body.
-    #[must_use]
-    pub fn rest_of_body(&self) -> Option<u64> {
-        match &self.reading {
-            Reading::Body(body) => body.decoder.remaining(),
-            _ => Some(0),
-        }
-    }
-
-    /// Whether the exchange is over and only bytes of its response keep the connection from what comes next.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        matches!(self.writing, Writing::Draining(_))
-    }
-
-    /// Whether our side is shut, and the client's end is all that is waited for.
-    #[must_use]
-    pub fn is_shut(&self) -> bool {
-        self.writing == Writing::Shut
-    }
-}
-
-impl Heard<'_> {
-    fn nothing(consumed: usize) -> Self {
-        Self {
-            consumed,
-            event: Arrival::Nothing,
-        }
-    }
-}
-
-impl IncomingBody {
-    /// Decodes the first piece of data. Gives what was used, the piece, and whether the body goes on.
-    fn take<'a>(&mut self, input: &'a [u8]) -> Result<(usize, &'a [u8], bool), Violation> {
-        let decoded = self.decoder.decode(input)?;
-        self.length += decoded.data.len() as u64;
-        if !input.is_empty() {
-            self.permission = Permission::NotAwaited;
-        }
-        Ok((decoded.consumed, decoded.data, !decoded.done))
-    }
-
-    /// Whether the rest is worth reading for the sake of the request behind it.
-    fn is_small(&self) -> bool {
-        may_discard(self.decoder.remaining())
-    }
-}
-
-/// Whether a connection is kept with so much of a body unread. Of a chunked body nothing is known before its end.
-#[must_use]
-pub fn may_discard(rest: Option<u64>) -> bool {
-    rest.is_some_and(|rest| rest <= DISCARDED)
 }
 
 fn exceeds(length: u64, limit: u64) -> bool {
