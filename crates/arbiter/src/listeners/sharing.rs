@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use settings::{Address, Config};
 use socket2::SockRef;
 
-use super::{Listener, Origin, PortUse, Refusal, bind_tcp};
+use super::tcp::{PortUse, bind_tcp};
+use super::{Listener, Origin, Refusal};
 
 /// Adds sockets to the first of a new address until there is one for each worker. All of them are the arbiter's, for
 /// life, and every worker accepts from all of them: a client that the kernel has put in a queue is served by the next

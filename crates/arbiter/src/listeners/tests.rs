@@ -1,7 +1,7 @@
 //! Listeners on real sockets.
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -343,7 +343,7 @@ fn a_port_that_a_policy_forbids_is_not_called_a_low_one() {
         };
         let wanted = SocketAddr::from(([127, 0, 0, 1], port));
         let error = std::io::Error::from_raw_os_error(error);
-        let refusal = super::refusal_of_tcp(&address, wanted, &error);
+        let refusal = tcp::refusal_of_tcp(&address, wanted, &error);
         let said = refusal.failure.to_string();
         assert!(said.contains(expected), "{said}");
     };
