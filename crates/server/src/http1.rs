@@ -5,55 +5,28 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use proto::Request;
 use proto::forwarded::{self, Scheme};
 use proto::h1::Session;
-use proto::h1::session::{Action, Arrival, ExchangeEnd, Leftover, Overdue, Refused};
-use proto::{Framing, Request};
+use proto::h1::session::{Action, ExchangeEnd, Leftover, Overdue};
 
-use crate::body::{Body, BodyBuffer};
+use crate::body::Body;
 use crate::codec::Codec;
 use crate::connection::{Connection, Fate};
-use crate::disk::DiskError;
 use crate::exchange::{Exchange, ExchangeId, Origin};
 use crate::inlet::{Departure, Event, Inlet};
 use crate::link::Delivery;
 use crate::options::{Bodies, Options};
 use crate::peer::Ends;
+use crate::refusal::{BODY_TIMEOUT, FULL, HEADER_TIMEOUT, HEADS_TOO_LARGE, Refusal};
 use crate::sink::SinkError;
 use crate::timers::Millis;
 use crate::turn::Turn;
+use crate::upload::Upload;
 
-const HEADER_TIMEOUT: Refusal = Refusal {
-    status: 408,
-    rule: "The request head did not arrive in time.",
-    request: None,
-};
-const BODY_TIMEOUT: Refusal = Refusal {
-    status: 408,
-    rule: "The request body did not arrive in time.",
-    request: None,
-};
-const FULL: Refusal = Refusal {
-    status: 503,
-    rule: "The server answers as many requests as it may.",
-    request: None,
-};
-const NO_SPACE: Refusal = Refusal {
-    status: 500,
-    rule: "The request body could not be stored.",
-    request: None,
-};
+mod intake;
 
-const NO_ROOM: Refusal = Refusal {
-    status: 503,
-    rule: "The server has no room for the request body at the moment.",
-    request: None,
-};
-const HEADS_TOO_LARGE: Refusal = Refusal {
-    status: 503,
-    rule: "The server has no room for the request head at the moment.",
-    request: None,
-};
+use intake::Fed;
 
 /// What a connection of HTTP/1 has beside its bytes.
 #[derive(Debug)]
@@ -63,57 +36,6 @@ pub(crate) struct Http1 {
     upload: Option<Box<Upload>>,
     /// Where the application reads the body of its exchange, and learns that the client left.
     inlet: Option<Arc<Inlet>>,
-}
-
-/// A request whose body is being read before the application is called.
-#[derive(Debug)]
-struct Upload {
-    request: Request,
-    scheme: Scheme,
-    buffer: BodyBuffer,
-}
-
-/// What became of bytes.
-enum Fed {
-    /// More is needed.
-    NeedMore,
-    /// A request is complete.
-    Complete(Request, Scheme, Body),
-    /// A request head is complete; its body goes to the application while it arrives.
-    Begun(Request, Scheme, Arc<Inlet>),
-    /// More of such a body has arrived.
-    Streamed {
-        /// The application waits for it.
-        awaited: bool,
-    },
-}
-
-/// Why a request is not served.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) status: u16,
-    pub(crate) rule: &'static str,
-    /// The request, where its head could be read and no exchange has been made of it: for the access log.
-    pub(crate) request: Option<Box<Request>>,
-}
-
-impl Refusal {
-    fn of(self, request: Request) -> Refusal {
-        Refusal {
-            request: Some(Box::new(request)),
-            ..self
-        }
-    }
-}
-
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Refusal {
-        Refusal {
-            status: refused.violation.status(),
-            rule: refused.violation.rule(),
-            request: refused.request,
-        }
-    }
 }
 
 impl Http1 {
@@ -138,170 +60,6 @@ impl Http1 {
     /// The request whose body is being collected, which ends here.
     pub(crate) fn take_unfinished(&mut self) -> Option<Request> {
         self.upload.take().map(|upload| upload.request)
-    }
-
-    /// Takes bytes in. Says how many were used; the rest belongs to the next request.
-    fn hear(&mut self, input: &[u8], ends: &Ends, turn: &Turn) -> Result<(usize, Fed), Refusal> {
-        if self.upload.is_some() {
-            return self.collect(input, turn);
-        }
-        if let Some(inlet) = &self.inlet
-            && self.session.is_within_body()
-        {
-            let inlet = Arc::clone(inlet);
-            let (used, awaited) = self.pass_on(input, &inlet, turn)?;
-            return Ok((used, Fed::Streamed { awaited }));
-        }
-        let heard = self.session.hear(input, &turn.settings, turn.now())?;
-        let used = heard.consumed;
-        match heard.event {
-            Arrival::Request(request) => self.begin(request, used, input, ends, turn),
-            Arrival::Body { .. } | Arrival::Nothing => Ok((used, Fed::NeedMore)),
-        }
-    }
-
-    /// A request head is complete.
-    fn begin(
-        &mut self,
-        request: Request,
-        used: usize,
-        input: &[u8],
-        ends: &Ends,
-        turn: &Turn,
-    ) -> Result<(usize, Fed), Refusal> {
-        let options = &turn.dispatcher.options;
-        let scheme = match ends.trusted {
-            true => forwarded::scheme(request.fields(), &options.secure_scheme_headers),
-            false => Ok(Scheme::Http),
-        };
-        let scheme = match scheme {
-            Ok(scheme) => scheme,
-            Err(violation) => {
-                let refused = Refused {
-                    violation,
-                    request: Some(Box::new(request)),
-                };
-                return Err(refused.into());
-            }
-        };
-        if !self.session.is_within_body() {
-            return Ok((used, Fed::Complete(request, scheme, Body::Empty)));
-        }
-        let expected = match request.framing() {
-            Framing::Length(length) => Some(length),
-            Framing::None | Framing::Chunked => None,
-        };
-        let mut upload = Upload {
-            request,
-            scheme,
-            buffer: BodyBuffer::new(expected),
-        };
-        let taken = match upload.take(&mut self.session, &input[used..], turn) {
-            Ok(taken) => used + taken,
-            Err(refusal) => return Err(refusal.of(upload.request)),
-        };
-        if !self.session.is_within_body() {
-            return Ok((taken, upload.complete()));
-        }
-        match options.bodies() {
-            Bodies::Streamed => {
-                let rest = self.session.rest_of_body();
-                let inlet = Inlet::open(upload.buffer.into_memory(), rest);
-                let inlet = match self.session.permit_body() {
-                    Some(_) => inlet.awaiting_permission(),
-                    None => inlet,
-                };
-                Ok((taken, Fed::Begun(upload.request, scheme, Arc::new(inlet))))
-            }
-            Bodies::Whole => {
-                self.upload = Some(Box::new(upload));
-                Ok((taken, Fed::NeedMore))
-            }
-        }
-    }
-
-    /// Collects more of a body.
-    fn collect(&mut self, input: &[u8], turn: &Turn) -> Result<(usize, Fed), Refusal> {
-        let Some(mut upload) = self.upload.take() else {
-            return Ok((0, Fed::NeedMore));
-        };
-        match upload.take(&mut self.session, input, turn) {
-            Ok(used) if self.session.is_within_body() => {
-                self.upload = Some(upload);
-                Ok((used, Fed::NeedMore))
-            }
-            Ok(used) => Ok((used, upload.complete())),
-            Err(refusal) => Err(refusal.of(upload.request)),
-        }
-    }
-
-    /// Passes more of a body on. Says also whether the application waits for it.
-    fn pass_on(
-        &mut self,
-        input: &[u8],
-        inlet: &Inlet,
-        turn: &Turn,
-    ) -> Result<(usize, bool), Refusal> {
-        let mut awaited = false;
-        let used = take_body(&mut self.session, input, turn, |data, rest| {
-            awaited |= inlet.push(data, rest);
-            Ok(())
-        })?;
-        if !self.session.is_within_body() {
-            awaited |= inlet.complete();
-        }
-        Ok((used, awaited))
-    }
-}
-
-/// Hands the pieces of a body that have arrived to `store`, with what is known to follow. Returns the bytes used.
-fn take_body(
-    session: &mut Session,
-    input: &[u8],
-    turn: &Turn,
-    mut store: impl FnMut(&[u8], Option<u64>) -> Result<(), Refusal>,
-) -> Result<usize, Refusal> {
-    let mut used = 0;
-    while used < input.len() && session.is_within_body() {
-        let heard = session.hear(&input[used..], &turn.settings, turn.now())?;
-        used += heard.consumed;
-        if let Arrival::Body { data, .. } = heard.event {
-            store(data, session.rest_of_body())?;
-        }
-        if heard.consumed == 0 {
-            break;
-        }
-    }
-    Ok(used)
-}
-
-impl Upload {
-    /// Decodes the part of the body that has arrived and stores it. Returns the bytes used.
-    fn take(&mut self, session: &mut Session, input: &[u8], turn: &Turn) -> Result<usize, Refusal> {
-        let disk = &turn.dispatcher.options.disk;
-        take_body(session, input, turn, |data, _| {
-            self.buffer
-                .push(data, disk)
-                .map_err(|error| no_room(&error))
-        })
-    }
-
-    /// The request, with its body, which has arrived in full.
-    fn complete(self) -> Fed {
-        Fed::Complete(self.request, self.scheme, self.buffer.finish())
-    }
-}
-
-fn no_room(error: &DiskError) -> Refusal {
-    match error {
-        DiskError::Full(_) => {
-            log::warn!("a request body is refused with 503: {error}");
-            NO_ROOM
-        }
-        DiskError::Io(error) => {
-            log::error!("a request body could not be stored in a temporary file: {error}");
-            NO_SPACE
-        }
     }
 }
 

@@ -34,6 +34,7 @@ mod overdue;
 mod peer;
 mod poller;
 mod reactor;
+mod refusal;
 mod reply;
 mod server;
 mod shared_websocket;
@@ -42,6 +43,7 @@ mod statsd;
 mod timers;
 mod turn;
 mod unserved;
+mod upload;
 mod watchdog;
 mod websockets;
 

@@ -7,7 +7,7 @@ use proto::h1::session::ExchangeEnd;
 use crate::codec::Codec;
 use crate::connection::{Connection, Fate};
 use crate::exchange::Exchange;
-use crate::http1::Refusal;
+use crate::refusal::Refusal;
 use crate::reply::Stage;
 use crate::turn::Turn;
 
