@@ -1,5 +1,6 @@
 //! The response to one request, whichever gateway gives it: what may be sent when, how much of it, and what becomes of
-//! the connection. All transitions are here. It runs no code of the application.
+//! the connection. It runs no code of the application. Its states are in `state.rs`, and `sending.rs` moves on from one
+//! piece of the body to the next.
 //!
 //! ```text
 //!                 start           first piece           last piece, finish
@@ -11,148 +12,26 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use proto::Version;
-use proto::h1::{Content, ResponseContext, ResponseFraming, ResponseHead};
+use proto::h1::{Content, ResponseHead};
 
 use crate::burst::{Burst, Timing};
 use crate::dispatcher::{Dispatcher, Outcome};
 use crate::exchange::ExchangeId;
 use crate::inlet::Inlet;
-use crate::link::Delivery;
 use crate::sink::{FilePart, Room, Sink, SinkError};
 
-/// Pieces of a response that an event loop sends at once in a turn: more than most responses have.
-const FIRST_PARTS: u32 = 8;
+mod sending;
+mod state;
+
+pub(crate) use state::{Asked, Mismatch};
+pub use state::{Progress, ReplyError, Sent, Stage};
+use state::{Remaining, State};
+
 /// A longer piece is sent in parts of this many bytes: what the client does not take of one goes to disk before the
 /// next is copied.
 const PART: usize = 1024 * 1024;
-
-/// Where a response stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Nothing has been said.
-    Unstarted,
-    /// The head is known; nothing has been sent, so it may still be replaced.
-    Stated,
-    /// The head is out, and pieces of the body follow.
-    Streaming,
-    /// Everything that the client may get has been sent or queued.
-    Complete,
-    /// The server has answered with an error page instead.
-    Refused,
-    /// It was broken off, which the client can tell.
-    Cut,
-    /// The client has gone.
-    Lost,
-    /// The application has the socket.
-    Hijacked,
-    /// The connection has become a WebSocket.
-    Upgraded,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Unstarted,
-    Stated {
-        /// The length of the body, where the application has told it beside the head.
-        known_length: Option<u64>,
-    },
-    Streaming(Remaining),
-    Complete {
-        /// The body has reached its Content-Length: what comes beyond it is counted, for the log.
-        full: bool,
-    },
-    Refused,
-    Cut,
-    Lost(SinkError),
-    Hijacked,
-    Upgraded,
-}
-
-/// What of the body may still be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Remaining {
-    /// The response has none: what the application gives is dropped.
-    Nothing,
-    /// So many bytes.
-    Bytes(u64),
-    /// All that comes.
-    Unknown,
-}
-
-impl From<ResponseFraming> for Remaining {
-    fn from(framing: ResponseFraming) -> Remaining {
-        match framing {
-            ResponseFraming::NoBody => Remaining::Nothing,
-            ResponseFraming::Length(length) => Remaining::Bytes(length),
-            ResponseFraming::Chunked | ResponseFraming::UntilClose => Remaining::Unknown,
-        }
-    }
-}
-
-/// What the application may do after a piece of the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// It may give the next one.
-    More,
-    /// No further byte can be sent: the body has its length, or the response has none.
-    Enough,
-}
-
-/// Why a response could not go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplyError {
-    /// No head has been stated.
-    Headless,
-    /// The client.
-    Lost(SinkError),
-}
-
-impl From<SinkError> for ReplyError {
-    fn from(error: SinkError) -> ReplyError {
-        ReplyError::Lost(error)
-    }
-}
-
-impl std::fmt::Display for ReplyError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            ReplyError::Headless => formatter.write_str("the response has no head yet"),
-            ReplyError::Lost(error) => error.fmt(formatter),
-        }
-    }
-}
-
-impl std::error::Error for ReplyError {}
-
-/// How the length of a body differed from its Content-Length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mismatch {
-    Shorter,
-    /// By so many bytes, which were not sent.
-    Longer(u64),
-}
-
-/// What has been sent of a response.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sent {
-    /// The status, which is another than the application's where the server has refused to send it; 0 for none.
-    pub status: u16,
-    /// Bytes of the body, without what delimits it.
-    pub bytes: u64,
-    /// The body went out in chunks.
-    pub chunked: bool,
-}
-
-/// What the request asks of its response.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
-    pub(crate) version: Version,
-    pub(crate) content: Content,
-    pub(crate) keep_alive: bool,
-}
 
 /// The response to one request.
 #[derive(Debug)]
@@ -316,19 +195,6 @@ impl Reply {
         }
     }
 
-    /// Waits where too much waits for the client, if it may not go to disk.
-    fn make_room(&mut self) -> Result<(), SinkError> {
-        let link = self.sink.link();
-        if !link.has_room() {
-            link.spill(self.dispatcher.options.response_spool());
-            if !link.has_room() {
-                let room = self.dispatcher.wait_for_room(link);
-                self.note(room.map(|()| Delivery::Done))?;
-            }
-        }
-        Ok(())
-    }
-
     /// As [`Reply::write`], but never waits: says whether there is room for more.
     ///
     /// # Errors
@@ -346,28 +212,6 @@ impl Reply {
     pub fn push_file(&mut self, part: FilePart) -> Result<Room, ReplyError> {
         self.send_file(part)?;
         self.room()
-    }
-
-    /// When the next part of those that an event loop sends is to leave.
-    fn timing(&mut self) -> Timing {
-        let turn = self.dispatcher.turns.load(Ordering::Relaxed);
-        self.burst.next(turn, FIRST_PARTS)
-    }
-
-    /// Leaves a part to the end of the turn where the other answers of the turn leave then.
-    fn with_others(&self, timing: Timing, length: usize) -> Timing {
-        match self.dispatcher.held.admits(length) {
-            true => Timing::EndOfTurn,
-            false => timing,
-        }
-    }
-
-    fn room(&mut self) -> Result<Room, ReplyError> {
-        let room = self.sink.link().ask_for_room(self.burst.limit());
-        if let Err(error) = room {
-            self.state = State::Lost(error);
-        }
-        Ok(room?)
     }
 
     /// Ends the response. A body that is shorter than its Content-Length closes the connection, because nothing else
@@ -569,124 +413,6 @@ impl Reply {
             State::Upgraded => Outcome::Upgraded,
             State::Complete { .. } if self.keep_alive => Outcome::KeepAlive,
             _ => Outcome::Close,
-        }
-    }
-
-    /// Makes the head and decides with it what may follow.
-    fn begin(&mut self, known_length: Option<u64>) -> (Vec<u8>, Remaining) {
-        let dispatcher = &self.dispatcher;
-        let context = ResponseContext {
-            version: self.asked.version,
-            content: self.asked.content,
-            keep_alive: self.keep_alive
-                && self
-                    .upload
-                    .as_ref()
-                    .is_none_or(|upload| upload.allows_next())
-                && dispatcher.stopping().is_none()
-                && dispatcher.options.session.keep_alive > 0,
-        };
-        let date = dispatcher.date.now();
-        let added = dispatcher.options.additions(&date);
-        let mut bytes = Vec::new();
-        let head = &self.head;
-        let (framing, keep_alive) = self
-            .sink
-            .head(head, &context, known_length, added, &mut bytes);
-        // A client takes 1xx for a promise of the real answer (RFC 9110, section 15.2), and would find it in the next
-        // one.
-        self.keep_alive = keep_alive && !matches!(head.status(), 100..=199);
-        self.status = head.status();
-        if dispatcher.access_log.wants_response_fields() {
-            self.fields = head.encoded_fields().to_vec();
-        }
-        (bytes, framing.into())
-    }
-
-    /// What has to go out before the next piece, and what may follow; `None` where nothing may.
-    fn next(&mut self) -> Result<Option<(Vec<u8>, Remaining)>, ReplyError> {
-        match self.state {
-            State::Unstarted => Err(ReplyError::Headless),
-            State::Stated { known_length } => Ok(Some(self.begin(known_length))),
-            State::Streaming(remaining) => Ok(Some((Vec::new(), remaining))),
-            State::Lost(error) => Err(ReplyError::Lost(error)),
-            State::Complete { .. }
-            | State::Refused
-            | State::Cut
-            | State::Hijacked
-            | State::Upgraded => Ok(None),
-        }
-    }
-
-    fn send(&mut self, piece: &[u8], timing: Timing) -> Result<Progress, ReplyError> {
-        let length = piece.len() as u64;
-        let allowed = match self.next()? {
-            Some((head, remaining)) => {
-                let allowed = self.admit(remaining, length);
-                if !head.is_empty() || allowed > 0 {
-                    let timing = self.with_others(timing, head.len() + allowed as usize);
-                    let sent = self.sink.data(head, &piece[..allowed as usize], timing);
-                    self.note(sent)?;
-                }
-                allowed
-            }
-            None => 0,
-        };
-        Ok(self.exceed(length - allowed))
-    }
-
-    /// A file is cut to the Content-Length without a word: what asks for a part of one may state the length of the
-    /// part.
-    fn send_file(&mut self, part: FilePart) -> Result<(), ReplyError> {
-        let Some((head, remaining)) = self.next()? else {
-            return Ok(());
-        };
-        let length = self.admit(remaining, part.length);
-        let sent = match length {
-            0 => self.sink.data(head, &[], Timing::AtOnce),
-            length => self.sink.file(head, FilePart { length, ..part }),
-        };
-        Ok(self.note(sent)?)
-    }
-
-    /// Counts a piece before it is sent: says how much of it may go out.
-    fn admit(&mut self, remaining: Remaining, length: u64) -> u64 {
-        let (allowed, state) = match remaining {
-            Remaining::Nothing => (0, State::Complete { full: false }),
-            Remaining::Bytes(left) if length >= left => (left, State::Complete { full: true }),
-            Remaining::Bytes(left) => (length, State::Streaming(Remaining::Bytes(left - length))),
-            Remaining::Unknown => (length, State::Streaming(Remaining::Unknown)),
-        };
-        self.state = state;
-        self.sent += allowed;
-        allowed
-    }
-
-    /// Notes bytes that could not be sent.
-    fn exceed(&mut self, excess: u64) -> Progress {
-        match (self.state, self.mismatch) {
-            _ if excess == 0 => return Progress::More,
-            (State::Complete { full: true }, Some(Mismatch::Longer(before))) => {
-                self.mismatch = Some(Mismatch::Longer(before + excess));
-            }
-            (State::Complete { full: true }, _) => self.mismatch = Some(Mismatch::Longer(excess)),
-            _ => {}
-        }
-        Progress::Enough
-    }
-
-    /// What became of an attempt to send: the reactor sends on what waits, and a client that is gone ends the response.
-    fn note(&mut self, sent: Result<Delivery, SinkError>) -> Result<(), SinkError> {
-        match sent {
-            Ok(Delivery::Done | Delivery::Waiting) => Ok(()),
-            Ok(Delivery::Untold) => {
-                self.dispatcher.note_waiting(self.sink.link(), self.id);
-                Ok(())
-            }
-            Err(error) => {
-                self.state = State::Lost(error);
-                Err(error)
-            }
         }
     }
 }

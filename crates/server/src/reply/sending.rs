@@ -1,0 +1,170 @@
+//! The sending half of a response: the head with the first piece, how much of each piece may go out, and what became of
+//! it on the way.
+
+use std::sync::atomic::Ordering;
+
+use proto::h1::ResponseContext;
+
+use super::Reply;
+use super::state::{Mismatch, Progress, Remaining, ReplyError, State};
+use crate::burst::Timing;
+use crate::link::Delivery;
+use crate::sink::{FilePart, Room, SinkError};
+
+/// Pieces of a response that an event loop sends at once in a turn: more than most responses have.
+const FIRST_PARTS: u32 = 8;
+
+impl Reply {
+    /// When the next part of those that an event loop sends is to leave.
+    pub(super) fn timing(&mut self) -> Timing {
+        let turn = self.dispatcher.turns.load(Ordering::Relaxed);
+        self.burst.next(turn, FIRST_PARTS)
+    }
+
+    /// Leaves a part to the end of the turn where the other answers of the turn leave then.
+    pub(super) fn with_others(&self, timing: Timing, length: usize) -> Timing {
+        match self.dispatcher.held.admits(length) {
+            true => Timing::EndOfTurn,
+            false => timing,
+        }
+    }
+
+    pub(super) fn room(&mut self) -> Result<Room, ReplyError> {
+        let room = self.sink.link().ask_for_room(self.burst.limit());
+        if let Err(error) = room {
+            self.state = State::Lost(error);
+        }
+        Ok(room?)
+    }
+
+    /// Waits where too much waits for the client, if it may not go to disk.
+    pub(super) fn make_room(&mut self) -> Result<(), SinkError> {
+        let link = self.sink.link();
+        if !link.has_room() {
+            link.spill(self.dispatcher.options.response_spool());
+            if !link.has_room() {
+                let room = self.dispatcher.wait_for_room(link);
+                self.note(room.map(|()| Delivery::Done))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the head and decides with it what may follow.
+    fn begin(&mut self, known_length: Option<u64>) -> (Vec<u8>, Remaining) {
+        let dispatcher = &self.dispatcher;
+        let context = ResponseContext {
+            version: self.asked.version,
+            content: self.asked.content,
+            keep_alive: self.keep_alive
+                && self
+                    .upload
+                    .as_ref()
+                    .is_none_or(|upload| upload.allows_next())
+                && dispatcher.stopping().is_none()
+                && dispatcher.options.session.keep_alive > 0,
+        };
+        let date = dispatcher.date.now();
+        let added = dispatcher.options.additions(&date);
+        let mut bytes = Vec::new();
+        let head = &self.head;
+        let (framing, keep_alive) = self
+            .sink
+            .head(head, &context, known_length, added, &mut bytes);
+        // A client takes 1xx for a promise of the real answer (RFC 9110, section 15.2), and would find it in the next
+        // one.
+        self.keep_alive = keep_alive && !matches!(head.status(), 100..=199);
+        self.status = head.status();
+        if dispatcher.access_log.wants_response_fields() {
+            self.fields = head.encoded_fields().to_vec();
+        }
+        (bytes, framing.into())
+    }
+
+    /// What has to go out before the next piece, and what may follow; `None` where nothing may.
+    fn next(&mut self) -> Result<Option<(Vec<u8>, Remaining)>, ReplyError> {
+        match self.state {
+            State::Unstarted => Err(ReplyError::Headless),
+            State::Stated { known_length } => Ok(Some(self.begin(known_length))),
+            State::Streaming(remaining) => Ok(Some((Vec::new(), remaining))),
+            State::Lost(error) => Err(ReplyError::Lost(error)),
+            State::Complete { .. }
+            | State::Refused
+            | State::Cut
+            | State::Hijacked
+            | State::Upgraded => Ok(None),
+        }
+    }
+
+    pub(super) fn send(&mut self, piece: &[u8], timing: Timing) -> Result<Progress, ReplyError> {
+        let length = piece.len() as u64;
+        let allowed = match self.next()? {
+            Some((head, remaining)) => {
+                let allowed = self.admit(remaining, length);
+                if !head.is_empty() || allowed > 0 {
+                    let timing = self.with_others(timing, head.len() + allowed as usize);
+                    let sent = self.sink.data(head, &piece[..allowed as usize], timing);
+                    self.note(sent)?;
+                }
+                allowed
+            }
+            None => 0,
+        };
+        Ok(self.exceed(length - allowed))
+    }
+
+    /// A file is cut to the Content-Length without a word: what asks for a part of one may state the length of the
+    /// part.
+    pub(super) fn send_file(&mut self, part: FilePart) -> Result<(), ReplyError> {
+        let Some((head, remaining)) = self.next()? else {
+            return Ok(());
+        };
+        let length = self.admit(remaining, part.length);
+        let sent = match length {
+            0 => self.sink.data(head, &[], Timing::AtOnce),
+            length => self.sink.file(head, FilePart { length, ..part }),
+        };
+        Ok(self.note(sent)?)
+    }
+
+    /// Counts a piece before it is sent: says how much of it may go out.
+    fn admit(&mut self, remaining: Remaining, length: u64) -> u64 {
+        let (allowed, state) = match remaining {
+            Remaining::Nothing => (0, State::Complete { full: false }),
+            Remaining::Bytes(left) if length >= left => (left, State::Complete { full: true }),
+            Remaining::Bytes(left) => (length, State::Streaming(Remaining::Bytes(left - length))),
+            Remaining::Unknown => (length, State::Streaming(Remaining::Unknown)),
+        };
+        self.state = state;
+        self.sent += allowed;
+        allowed
+    }
+
+    /// Notes bytes that could not be sent.
+    fn exceed(&mut self, excess: u64) -> Progress {
+        match (self.state, self.mismatch) {
+            _ if excess == 0 => return Progress::More,
+            (State::Complete { full: true }, Some(Mismatch::Longer(before))) => {
+                self.mismatch = Some(Mismatch::Longer(before + excess));
+            }
+            (State::Complete { full: true }, _) => self.mismatch = Some(Mismatch::Longer(excess)),
+            _ => {}
+        }
+        Progress::Enough
+    }
+
+    /// What became of an attempt to send: the reactor sends on what waits, and a client that is gone ends the response.
+    pub(super) fn note(&mut self, sent: Result<Delivery, SinkError>) -> Result<(), SinkError> {
+        match sent {
+            Ok(Delivery::Done | Delivery::Waiting) => Ok(()),
+            Ok(Delivery::Untold) => {
+                self.dispatcher.note_waiting(self.sink.link(), self.id);
+                Ok(())
+            }
+            Err(error) => {
+                self.state = State::Lost(error);
+                Err(error)
+            }
+        }
+    }
+}
