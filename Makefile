@@ -53,7 +53,7 @@ run: build
 	@echo "Serving examples/hello on http://$(BIND) (Ctrl+C stops it)"
 	@$(BIN)/oxicorn --chdir examples/hello --bind $(BIND) app:app
 
-test: build
+test: build $(GUNICORN_VENV)/bin/gunicorn
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	test -d $(VENV)/old-packages || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/old-packages -r tests/requirements-old.txt
 	$(CARGO_TEST)

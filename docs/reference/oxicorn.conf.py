@@ -360,3 +360,17 @@
 # Called in the arbiter just before it exits: on_exit(server).
 # def on_exit(server):
 #     pass
+
+# Control
+
+# An address for metrics, health and status over HTTP; the option can be repeated.
+# admin_bind = []
+
+# The Unix socket of the control interface, which gunicornc speaks.
+# control_socket = None
+
+# The file mode of the control socket.
+# control_socket_mode = 384
+
+# Open no control socket, although a path is given.
+# control_socket_disable = False

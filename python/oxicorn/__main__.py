@@ -15,7 +15,18 @@ def main() -> "NoReturn":
 
     A worker is forked within this call and leaves through here as well, so that `atexit` handlers run.
     """
+    if sys.argv[1:2] == ["ctl"]:
+        sys.exit(control(sys.argv[2:]))
     sys.exit(_oxicorn.main(sys.argv[1:]))
+
+
+def control(arguments: "list[str]") -> int:
+    """Run `oxicorn ctl`, which needs nothing of the project: no module of that directory is imported for it."""
+    here = sys.modules["os"].getcwd()
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", here)]
+    from oxicorn import ctl
+
+    return ctl.main(arguments)
 
 
 if __name__ == "__main__":

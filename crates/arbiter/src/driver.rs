@@ -1,5 +1,6 @@
 //! Performs what the supervisor decides: the one place of this crate where processes are forked, signalled and reaped.
 
+mod attending;
 mod generations;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,6 +14,7 @@ use sys::clock;
 use sys::fdpass::Queue;
 use sys::memory::OomWatch;
 use sys::pipe::{Notifier, Pipe};
+use sys::poll::Interest;
 use sys::process::{End, Exit};
 use sys::scoreboard::Scoreboard;
 use sys::signals::{Signal, SignalPipe};
@@ -79,6 +81,7 @@ pub(crate) struct Driver<'host> {
     out_of_memory: OomWatch,
     killed_for_memory_at: Option<Duration>,
     pub(crate) pid: i32,
+    since: Duration,
     parent: Option<i32>,
     /// Where the server detached: until workers serve, or none will.
     pub(crate) launcher: Option<Launcher>,
@@ -91,10 +94,12 @@ impl<'host> Driver<'host> {
     fn new(started: Started, host: &'host mut dyn Host) -> io::Result<Self> {
         let terms = started.generation.terms();
         let slots = slots_for(terms.workers);
+        let scoreboard = Scoreboard::with_counters(slots, host.counters())?;
         Ok(Self {
             host,
+            since: clock::monotonic(),
             supervisor: Supervisor::new(terms, slots, started.parent),
-            scoreboard: Scoreboard::new(slots)?,
+            scoreboard,
             handover: Queue::new()?,
             notifier: Notifier::new()?,
             lifeline: sys::pipe::pipe()?,
@@ -141,10 +146,11 @@ impl<'host> Driver<'host> {
             self.feed(Event::Tick)?;
             self.show_life();
             self.measure();
+            self.attend()?;
         }
     }
 
-    fn wait(&self) {
+    fn wait(&mut self) {
         let Some(signals) = &self.signals else { return };
         let now = clock::monotonic();
         let deadline = self
@@ -154,9 +160,21 @@ impl<'host> Driver<'host> {
         let parent = self.supervisor.has_parent().then_some(PARENT_INTERVAL);
         let life = self.manager.deadline().map(|due| due.saturating_sub(now));
         let measure = self.measures.deadline().map(|due| due.saturating_sub(now));
-        let all = [deadline, parent, life, measure];
-        let timeout = all.into_iter().flatten().min();
-        if let Err(error) = sys::poll::readable([signals.as_fd(), self.notifier.as_fd()], timeout) {
+        let (mut interests, asked) = match self.host.admin() {
+            Some(admin) => (admin.interests(), admin.deadline()),
+            None => (Vec::new(), None),
+        };
+        let asked = asked.map(|due| due.saturating_sub(now));
+        let timeout = [deadline, parent, life, measure, asked];
+        let timeout = timeout.into_iter().flatten().min();
+        interests.extend(
+            [signals.as_fd(), self.notifier.as_fd()].map(|source| Interest {
+                source,
+                readable: true,
+                writable: false,
+            }),
+        );
+        if let Err(error) = sys::poll::any(&interests, timeout) {
             log::error!("The arbiter cannot wait: {error}");
             // It must not become a busy loop.
             std::thread::sleep(PARENT_INTERVAL);

@@ -12,6 +12,7 @@ use sys::scoreboard::{Scoreboard, Slot};
 
 use crate::listeners::Listener;
 use crate::measure::Metric;
+use crate::status::Admin;
 
 /// The program round the arbiter. Everything is called in the arbiter's process, unless it says otherwise.
 pub trait Host {
@@ -57,6 +58,16 @@ pub trait Host {
 
     /// Passes on what was measured.
     fn measured(&mut self, _metric: Metric) {}
+
+    /// How many counters each slot of the scoreboard has for the workers; see [`Scoreboard::with_counters`].
+    fn counters(&self) -> usize {
+        0
+    }
+
+    /// Who answers operators while the server runs, if anyone does.
+    fn admin(&mut self) -> Option<&mut dyn Admin> {
+        None
+    }
 
     /// Opens the log files again, because they have been moved.
     fn reopen_logs(&mut self);

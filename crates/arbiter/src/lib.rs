@@ -17,14 +17,17 @@ mod owner;
 mod pidfile;
 mod service_manager;
 mod start;
+mod status;
 mod supervisor;
 mod upgrade;
 
 pub use driver::run;
 pub use host::{Boot, Host, Moment, Outcome, WorkerSeat};
-pub use listeners::{Listener, check_address};
+pub use listeners::{Listener, check_address, listen_on};
 pub use measure::Metric;
+pub use status::{Admin, ListenerStatus, Order, Status, Totals, WorkerPhase, WorkerStatus};
 pub use sys::process::Fork;
+pub use upgrade::is_upgrade;
 
 /// The exit code of a server whose configuration, addresses or hooks do not allow it to start.
 pub const EXIT_START: i32 = 1;

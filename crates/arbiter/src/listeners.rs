@@ -17,10 +17,12 @@ use crate::failure::Failure;
 use crate::owner;
 use crate::upgrade::Inherited;
 
+mod lone;
 mod name;
 mod sharing;
 mod tcp;
 
+pub use lone::listen_on;
 use name::{Name, Owner};
 use sharing::{bind_beside, covers, widen};
 use tcp::{PortUse, bind_tcp, resolve, try_tcp};

@@ -30,6 +30,12 @@ pub(crate) enum Inherited {
     FromMaster(Vec<i32>),
 }
 
+/// Whether a master that may still run has started this one beside itself (USR2).
+#[must_use]
+pub fn is_upgrade() -> bool {
+    std::env::var_os(MASTER).is_some()
+}
+
 /// What the environment says about how this process came to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {

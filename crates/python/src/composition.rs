@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ::admin::AdminServer;
 use pyo3::prelude::*;
 use settings::{CommandLine, Config, Layers, WorkerClass};
 use sys::boot_report::BootReport;
@@ -293,6 +294,8 @@ pub(crate) struct Composition {
     pub(crate) boot: BootReport,
     /// Since when the workers are awaited that boot.
     pub(crate) awaited_since: Instant,
+    /// Answers operators, in the arbiter alone.
+    pub(crate) admin: Option<AdminServer>,
     /// What was in force before the last reload, for as long as that can be taken back.
     pub(crate) previous: Vec<(Arc<Config>, Arc<Hooks>)>,
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use admin::AdminServer;
 use arbiter::{EXIT_APP_LOAD, EXIT_WORKER_BOOT, Outcome};
 use pyo3::prelude::*;
 use settings::Config;
@@ -120,6 +121,7 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         launch,
         told: Told::of(&config, &slips),
         boot: boot.clone(),
+        admin: listen_for_admin(&config)?,
         previous: Vec::new(),
     };
     if logging::is_on_terminal() {
@@ -134,6 +136,16 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
             code
         }
     })
+}
+
+/// Opens what operators and monitoring systems ask, before the process becomes another user and leaves the terminal.
+fn listen_for_admin(config: &Config) -> Result<Option<AdminServer>, Failure> {
+    let is_upgrade = arbiter::is_upgrade();
+    let admin = AdminServer::open(config, is_upgrade).map_err(Failure::configuration)?;
+    for address in admin.iter().flat_map(AdminServer::addresses) {
+        log::info!("Listening at: {address}");
+    }
+    Ok(admin)
 }
 
 /// Ends a start that has failed in a worker with its cause, in the log and on standard error.

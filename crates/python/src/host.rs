@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arbiter::{Boot, EXIT_APP_LOAD, Fork, Host, Listener, Metric, Moment, WorkerSeat};
+use arbiter::{Admin, Boot, EXIT_APP_LOAD, Fork, Host, Listener, Metric, Moment, WorkerSeat};
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use server::request_metrics;
 use settings::{Config, WorkerClass};
 use sys::files::reason;
 
@@ -99,6 +100,7 @@ impl Host for Composition {
     }
 
     fn work(&mut self, seat: WorkerSeat) -> i32 {
+        self.admin = None;
         logging::banner_stands_in(Banner::Done);
         Python::attach(|py| match self.worker(py, &seat) {
             Ok(worker) => worker.run(py, seat),
@@ -136,6 +138,17 @@ impl Host for Composition {
 
     fn measured(&mut self, metric: Metric) {
         metrics::send(metric);
+    }
+
+    fn counters(&self) -> usize {
+        match self.config.admin_bind.is_empty() {
+            true => 0,
+            false => request_metrics::COUNTERS,
+        }
+    }
+
+    fn admin(&mut self) -> Option<&mut dyn Admin> {
+        self.admin.as_mut().map(|admin| admin as &mut dyn Admin)
     }
 
     fn reopen_logs(&mut self) {

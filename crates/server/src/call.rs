@@ -51,6 +51,11 @@ impl Call {
         }
     }
 
+    /// How long the exchange waited to be called, where that is measured.
+    pub(crate) fn waited(&self) -> Option<Duration> {
+        self.exchange.waited(self.began)
+    }
+
     /// Gives the socket to the application, which answers by itself. The server forgets the connection.
     ///
     /// # Errors

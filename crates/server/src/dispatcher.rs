@@ -21,6 +21,7 @@ use crate::held_answers::HeldAnswers;
 use crate::link::Link;
 use crate::options::Options;
 use crate::overdue::Calls;
+use crate::request_metrics::{self, Ended};
 use crate::server::Shutdown;
 use crate::shared_websocket::SharedWebSocket;
 use crate::sink::SinkError;
@@ -276,6 +277,9 @@ impl Dispatcher {
         self.slot.set_in_flight(state.busy);
         self.publish_saturation(state);
         self.count_request();
+        if let Some(waited) = call.waited() {
+            request_metrics::note_queued(&self.slot, waited);
+        }
         if state.leader == Leader::Nobody {
             if state.idle > 0 && (state.usual > USUALLY_LASTS || !state.ready.is_empty()) {
                 self.call_one();
@@ -431,10 +435,11 @@ impl Dispatcher {
     }
 
     /// A request is over, answered or not.
-    pub(crate) fn measure(&self, status: u16, took: Duration) {
+    pub(crate) fn measure(&self, ended: &Ended<'_>) {
         if let Some(statsd) = self.statsd.get() {
-            statsd.note_request(status, took);
+            statsd.note_request(ended.status, ended.took);
         }
+        request_metrics::note(&self.slot, ended);
     }
 
     /// Notes that the event loop is alive: to the arbiter a loop that has not said so for `timeout` hangs.

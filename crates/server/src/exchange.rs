@@ -59,6 +59,8 @@ pub struct Exchange {
     scheme: Scheme,
     ends: Arc<Ends>,
     arrived: Instant,
+    /// When it could be answered, where that is measured.
+    complete: Option<Instant>,
     standing: Standing,
     /// What was sent before the client's side ended, and whether it was probed since; see [`Exchange::probe`].
     sent_before: u64,
@@ -97,7 +99,9 @@ impl Exchange {
             keep_alive: request.keep_alive(),
         };
         let sink = Sink::h1(origin.link);
+        let is_measured = origin.dispatcher.slot.counters() > 0;
         Exchange {
+            complete: is_measured.then(Instant::now),
             reply: Reply::new(
                 origin.dispatcher,
                 origin.id,
@@ -139,6 +143,11 @@ impl Exchange {
 
     pub(crate) fn arrived(&self) -> Instant {
         self.arrived
+    }
+
+    /// How long it waited to be called, where that is measured.
+    pub(crate) fn waited(&self, called: Instant) -> Option<Duration> {
+        Some(called.saturating_duration_since(self.complete?))
     }
 
     /// An application has it from now on.

@@ -36,6 +36,7 @@ mod poller;
 mod reactor;
 mod refusal;
 mod reply;
+pub mod request_metrics;
 mod server;
 mod shared_websocket;
 mod sink;

@@ -244,7 +244,13 @@ fields! {
     env_file: Option<PathBuf>,
     /// Accepted, without effect here.
     http_parser: String,
-    /// Accepted, without effect here.
+    /// Where the admin server listens.
+    admin_bind: Vec<Address>,
+    /// The path of the control socket.
+    control_socket: Option<PathBuf>,
+    /// Its permission bits.
+    control_socket_mode: u32,
+    /// Whether there is none all the same.
     control_socket_disable: bool,
     /// Settings that were given and have no effect here, one sentence each, to be logged once. Not a setting.
     notices: Vec<String>,

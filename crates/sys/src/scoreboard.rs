@@ -5,11 +5,10 @@
 //! one slot may be seen at different instants, and the readers are written for it.
 
 use std::io;
-use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use crate::shared_pages::{self, SharedPages};
 
 /// Where a worker is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,8 +40,9 @@ impl State {
 
 /// One worker's words. Aligned to two cache lines, because the prefetcher of x86-64 fetches lines in pairs and each
 /// worker writes its own slot at every request. All bytes zero is a valid, empty cell.
+#[derive(Debug)]
 #[repr(C, align(128))]
-struct Cell {
+struct Words {
     pid: AtomicI32,
     state: AtomicU32,
     age: AtomicU64,
@@ -72,70 +72,68 @@ pub enum SpoolFull {
     Total,
 }
 
-/// Shared pages. A forked process has its own mapping of the same pages and unmaps only that.
+// SAFETY: all fields are atomics, and zeros are an empty slot.
+unsafe impl shared_pages::Cell for Words {}
+
+/// One counter of a worker. It outlives the worker: the next one in its slot goes on counting.
 #[derive(Debug)]
-struct Mapping {
-    base: NonNull<Cell>,
-    slots: usize,
-}
+#[repr(transparent)]
+struct Counter(AtomicU64);
 
-// SAFETY: the mapping is plain memory that stays where it is until the last owner drops it, whichever thread that is.
-unsafe impl Send for Mapping {}
-// SAFETY: through a shared reference only the cells are reached, and those hold nothing but atomics.
-unsafe impl Sync for Mapping {}
+// SAFETY: an atomic, for which zero is a valid value.
+unsafe impl shared_pages::Cell for Counter {}
 
-impl Mapping {
-    fn size_of(slots: usize) -> Option<usize> {
-        size_of::<Cell>().checked_mul(slots)
-    }
-
-    fn cell(&self, index: usize) -> &Cell {
-        assert!(index < self.slots, "slot {index} of {}", self.slots);
-        // SAFETY: the index lies within the `slots` cells that the mapping was made for.
-        let cell = unsafe { self.base.add(index) };
-        // SAFETY: the pages are aligned, zeroed by the kernel (a valid cell), and mapped for as long as `self` lives.
-        unsafe { cell.as_ref() }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        let size = Self::size_of(self.slots).unwrap_or(0);
-        crate::forks::release_pages(self.base.as_ptr().cast());
-        // SAFETY: base and size are those of the mmap in `Scoreboard::new`, and nothing borrows a cell any more.
-        let _ = unsafe { munmap(self.base.as_ptr().cast(), size) };
-    }
+/// What the table is made of.
+#[derive(Debug)]
+struct Tables {
+    slots: SharedPages<Words>,
+    counters: SharedPages<Counter>,
+    /// Counters of one slot.
+    counters_per_slot: usize,
 }
 
 /// The table of all slots. Made by the arbiter before the first fork; every process that is forked later shares it.
 #[derive(Clone, Debug)]
 pub struct Scoreboard {
-    mapping: Arc<Mapping>,
+    tables: Arc<Tables>,
 }
 
 impl Scoreboard {
-    /// A table of `slots` empty slots, at least one.
+    /// A table of `slots` empty slots, at least one, without counters.
     ///
     /// # Errors
     ///
     /// When the machine has no memory for it.
     pub fn new(slots: usize) -> io::Result<Self> {
+        Self::with_counters(slots, 0)
+    }
+
+    /// The same with this many counters for each slot. What they count is up to the worker that has the slot and to
+    /// those that read them.
+    ///
+    /// # Errors
+    ///
+    /// When the machine has no memory for it.
+    pub fn with_counters(slots: usize, counters_per_slot: usize) -> io::Result<Self> {
         let slots = slots.max(1);
-        let size = Mapping::size_of(slots).ok_or(io::ErrorKind::OutOfMemory)?;
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a null hint lets the kernel choose an address that nothing else uses.
-        let base = unsafe { mmap_anonymous(ptr::null_mut(), size, access, MapFlags::SHARED) }?;
-        let base = NonNull::new(base.cast::<Cell>()).ok_or(io::ErrorKind::OutOfMemory)?;
-        crate::forks::withhold_pages(base.as_ptr().cast(), size);
+        let counters = slots
+            .checked_mul(counters_per_slot)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
+        let tables = Tables {
+            slots: SharedPages::new(slots)?,
+            counters: SharedPages::new(counters)?,
+            counters_per_slot,
+        };
+        tables.slots.withhold();
         Ok(Self {
-            mapping: Arc::new(Mapping { base, slots }),
+            tables: Arc::new(tables),
         })
     }
 
     /// The number of slots.
     #[must_use]
     pub fn slots(&self) -> usize {
-        self.mapping.slots
+        self.tables.slots.len()
     }
 
     /// The slot `index`, counted from zero.
@@ -147,22 +145,56 @@ impl Scoreboard {
     pub fn slot(&self, index: usize) -> Slot {
         assert!(index < self.slots(), "slot {index} of {}", self.slots());
         Slot {
-            mapping: Arc::clone(&self.mapping),
+            tables: Arc::clone(&self.tables),
             index,
         }
+    }
+
+    /// What one counter says in all slots together: the count of the present workers and of all before them.
+    #[must_use]
+    pub fn total(&self, counter: usize) -> u64 {
+        (0..self.slots())
+            .map(|index| self.slot(index).counter(counter))
+            .sum()
     }
 }
 
 /// One worker's slot.
 #[derive(Clone, Debug)]
 pub struct Slot {
-    mapping: Arc<Mapping>,
+    tables: Arc<Tables>,
     index: usize,
 }
 
 impl Slot {
-    fn cell(&self) -> &Cell {
-        self.mapping.cell(self.index)
+    fn cell(&self) -> &Words {
+        self.tables.slots.cell(self.index)
+    }
+
+    /// How many counters it has.
+    #[must_use]
+    pub fn counters(&self) -> usize {
+        self.tables.counters_per_slot
+    }
+
+    /// Adds to one of its counters; one that it does not have counts nothing.
+    pub fn count(&self, counter: usize, more: u64) {
+        if let Some(counter) = self.find_counter(counter) {
+            counter.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    /// What one of its counters says; zero for one that it does not have.
+    #[must_use]
+    pub fn counter(&self, counter: usize) -> u64 {
+        self.find_counter(counter)
+            .map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+
+    fn find_counter(&self, counter: usize) -> Option<&AtomicU64> {
+        let per_slot = self.tables.counters_per_slot;
+        let index = self.index * per_slot + counter;
+        (counter < per_slot).then(|| &self.tables.counters.cell(index).0)
     }
 
     /// The slot's place in the table.
@@ -334,8 +366,9 @@ impl Slot {
     }
 
     fn spooled_by_all(&self) -> u64 {
-        (0..self.mapping.slots)
-            .map(|index| self.mapping.cell(index).spooled.load(Ordering::SeqCst))
+        let slots = &self.tables.slots;
+        (0..slots.len())
+            .map(|index| slots.cell(index).spooled.load(Ordering::SeqCst))
             .sum()
     }
 }
@@ -432,8 +465,32 @@ mod tests {
     }
 
     #[test]
+    fn counters_outlive_the_worker_that_counted() {
+        let board = Scoreboard::with_counters(2, 3).expect("mmap");
+        let (first, second) = (board.slot(0), board.slot(1));
+        first.claim(0, 1);
+        first.count(2, 40);
+        second.count(2, 2);
+        second.count(0, 1);
+        first.clear();
+        first.claim(0, 3);
+        assert_eq!(
+            (first.counter(2), board.total(2), board.total(0)),
+            (40, 42, 1)
+        );
+    }
+
+    #[test]
+    fn a_counter_that_a_slot_does_not_have_counts_nothing() {
+        let board = Scoreboard::with_counters(2, 3).expect("mmap");
+        board.slot(0).count(3, 1);
+        assert_eq!((board.total(3), board.slot(1).counter(0)), (0, 0));
+        Scoreboard::new(1).expect("mmap").slot(0).count(0, 1);
+    }
+
+    #[test]
     fn slots_do_not_share_a_cache_line() {
-        assert_eq!(size_of::<Cell>(), 128);
+        assert_eq!(size_of::<Words>(), 128);
     }
 
     #[test]

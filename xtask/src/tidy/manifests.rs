@@ -15,7 +15,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sys", &[]),
     ("server", &["proto", "settings", "sys"]),
     ("arbiter", &["settings", "sys"]),
-    ("python", &["arbiter", "proto", "server", "settings", "sys"]),
+    ("admin", &["arbiter", "proto", "server", "settings", "sys"]),
+    (
+        "python",
+        &["admin", "arbiter", "proto", "server", "settings", "sys"],
+    ),
 ];
 
 /// Libraries that are one crate's secret, with the crates that know it.

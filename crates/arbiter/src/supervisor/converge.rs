@@ -106,6 +106,16 @@ impl Supervisor {
         self.dismiss(age, How::Graceful, why, kill_at);
     }
 
+    /// An operator wants another worker in the place of this one.
+    pub(super) fn unwanted(&mut self, pid: i32, now: Duration) {
+        let is_active = |age: &u64| self.fleet.get(*age).is_some_and(Worker::is_active);
+        if let Some(age) = self.fleet.age_of(pid).filter(is_active)
+            && self.is_running()
+        {
+            self.let_go(age, Why::Unwanted, now);
+        }
+    }
+
     /// With more workers than there shall be: those go first that do not serve yet, the youngest of them first; then,
     /// as in Gunicorn, the oldest.
     fn retire_surplus(&mut self, now: Duration) {
@@ -223,6 +233,7 @@ impl Supervisor {
     }
 
     pub(super) fn reload_failed(&mut self, reason: &str) {
+        self.totals.failed_reloads += 1;
         self.failed_reload = Some(reason.to_owned());
         self.log(Level::Error, format!("Reload failed: {reason}"));
         self.log(
@@ -238,6 +249,7 @@ impl Supervisor {
         };
         let failed = std::mem::replace(&mut self.current, fallback);
         self.failed_reload = Some(reason.to_owned());
+        self.totals.failed_reloads += 1;
         self.log(Level::Error, format!("Reload failed: {reason}"));
         self.log(
             Level::Error,

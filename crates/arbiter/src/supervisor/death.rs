@@ -24,6 +24,30 @@ pub(super) fn describe(
     }
 }
 
+/// The word for it in metrics.
+pub(super) fn reason(worker: &Worker, end: End, out_of_memory: Option<bool>) -> &'static str {
+    match (worker.sent.map(|sent| sent.why), end) {
+        (Some(Why::Timeout), _) => "timeout",
+        (Some(Why::Overdue), _) => "graceful_timeout",
+        (Some(Why::Recycled), _) => "max_requests",
+        (Some(Why::Reload), _) => "reload",
+        (Some(Why::Surplus), _) => "surplus",
+        (Some(Why::Stop), _) => "stop",
+        (Some(Why::Unwanted), _) => "order",
+        (
+            None,
+            End::Signalled {
+                signal: Signal::KILL,
+                ..
+            },
+        ) if out_of_memory == Some(true) => "out_of_memory",
+        (None, End::Signalled { .. }) => "signal",
+        (None, End::Exited(_)) if worker.ready_since.is_none() => "boot",
+        (None, End::Exited(0)) => "exit",
+        (None, End::Exited(_)) => "error",
+    }
+}
+
 fn of_code(worker: &Worker, pid: i32, code: i32) -> String {
     let when = match worker.sent {
         Some(Sent {

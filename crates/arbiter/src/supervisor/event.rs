@@ -71,6 +71,10 @@ pub(crate) enum Event {
     UpgradeFailed(String),
     /// The master that started this one has ended.
     ParentGone,
+    /// An operator wants this many workers.
+    Resized(u32),
+    /// An operator wants this worker to leave, and another in its place.
+    Unwanted { pid: i32 },
     /// Time has passed.
     Tick,
 }

@@ -32,6 +32,7 @@ use self::back_off::{BackOff, LIVED};
 use self::fleet::Fleet;
 use self::worker::{Phase, Why, Worker};
 use crate::host::Moment;
+use crate::status::{Totals, WorkerStatus};
 use crate::{EXIT_APP_LOAD, EXIT_WORKER_BOOT, EXIT_WORKER_MEANS};
 
 /// Slots that no number of workers may use up: successors, new generations and workers on their way out need seats
@@ -121,6 +122,7 @@ pub(crate) struct Supervisor {
     without_means: Option<Duration>,
     /// Why the last reload came to nothing.
     failed_reload: Option<String>,
+    totals: Totals,
     actions: Vec<Action>,
 }
 
@@ -148,6 +150,7 @@ impl Supervisor {
             has_ever_served: false,
             without_means: None,
             failed_reload: None,
+            totals: Totals::default(),
             actions: Vec::new(),
         }
     }
@@ -176,6 +179,9 @@ impl Supervisor {
                     format!("The new master could not be started: {reason}"),
                 );
             }
+            Event::Resized(number) if self.is_running() => self.set_number(number),
+            Event::Resized(_) => {}
+            Event::Unwanted { pid } => self.unwanted(pid, now),
             Event::ParentGone => self.promoted(),
         }
         self.expire(now);
@@ -212,6 +218,16 @@ impl Supervisor {
     /// The generation that new workers belong to.
     pub(crate) fn generation(&self) -> u64 {
         self.current.number
+    }
+
+    /// What has happened since the start.
+    pub(crate) fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// The workers there are, the oldest first.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = WorkerStatus> {
+        self.fleet.iter().filter_map(Worker::status)
     }
 
     /// The pids and slots of the workers there are.
@@ -257,6 +273,7 @@ impl Supervisor {
             return;
         };
         worker.pid = Some(pid);
+        self.totals.spawned += 1;
         let generation = worker.generation;
         // Between the wish and the fork, a fork that failed may have changed everything.
         if let Stage::Stopping { how, kill_at, .. } = self.stage {
@@ -352,6 +369,9 @@ impl Supervisor {
         }
         self.current.proven = true;
         self.failed_reload = None;
+        if generation > 0 {
+            self.totals.reloads += 1;
+        }
         self.actions.push(Action::Adopt { generation });
         if let Some(before) = self.fallback.take() {
             self.forget_if_gone(before.number);
@@ -367,6 +387,8 @@ impl Supervisor {
             let line = format!("Reaped unknown child process (pid:{pid}, status:{end})");
             return self.log(Level::Debug, line);
         };
+        let reason = death::reason(&worker, end, out_of_memory);
+        *self.totals.exits.entry(reason).or_default() += 1;
         let (level, line) = death::describe(&worker, pid, end, out_of_memory);
         self.log(level, line);
         self.actions.push(Action::Tell(Moment::ChildExit {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sys::signals::Signal;
 
 use super::event::Terms;
+use crate::status::{WorkerPhase, WorkerStatus};
 
 /// Where a worker is in its life.
 ///
@@ -52,6 +53,8 @@ pub(super) enum Why {
     Timeout,
     /// It was told to go and did not.
     Overdue,
+    /// An operator wanted it gone.
+    Unwanted,
 }
 
 impl fmt::Display for Why {
@@ -62,6 +65,7 @@ impl fmt::Display for Why {
             Self::Surplus => "there were more workers than asked for",
             Self::Recycled => "it had served its number of requests",
             Self::Timeout => "it had timed out",
+            Self::Unwanted => "an operator wanted another in its place",
             Self::Overdue => "it did not leave within the graceful timeout",
         })
     }
@@ -97,6 +101,23 @@ impl Worker {
     /// Whether it counts among those that there shall be.
     pub(super) fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Booting | Phase::Serving { .. })
+    }
+
+    /// What operators are shown of it; nothing before it is forked.
+    pub(super) fn status(&self) -> Option<WorkerStatus> {
+        Some(WorkerStatus {
+            pid: self.pid?,
+            age: self.age,
+            slot: self.slot,
+            phase: match self.phase {
+                Phase::Booting => WorkerPhase::Booting,
+                Phase::Serving { .. } => WorkerPhase::Serving,
+                Phase::Leaving { .. } => WorkerPhase::Leaving,
+                Phase::Aborting { .. } | Phase::Killed => WorkerPhase::Dying,
+            },
+            since: self.born,
+            busy_since: self.busy_since,
+        })
     }
 
     pub(super) fn is_serving(&self) -> bool {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Exchange, Standing};
 use crate::access_log::Record;
 use crate::reply::{Mismatch, Stage};
+use crate::request_metrics::Ended;
 
 impl Drop for Exchange {
     fn drop(&mut self) {
@@ -49,13 +50,19 @@ impl Exchange {
     fn note(&self, standing: Standing, took: Duration) {
         let dispatcher = self.dispatcher();
         let sent = self.reply.sent();
+        let request = Some(&self.request).filter(|request| !request.head().is_empty());
         // Of a WebSocket metrics were told when it was accepted.
         if self.reply.stage() != Stage::Upgraded {
-            dispatcher.measure(sent.status, took);
+            dispatcher.measure(&Ended {
+                request,
+                status: sent.status,
+                took,
+                bytes: sent.bytes,
+            });
         }
         let log = &dispatcher.access_log;
         let record = Record {
-            request: Some(&self.request).filter(|request| !request.head().is_empty()),
+            request,
             ends: &self.ends,
             status: sent.status,
             sent: sent.bytes,

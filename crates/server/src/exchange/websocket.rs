@@ -15,6 +15,7 @@ use super::Exchange;
 use crate::call::Call;
 use crate::dispatcher::Message;
 use crate::link::Delivery;
+use crate::request_metrics::Ended;
 use crate::shared_websocket::{SendFailure, SharedWebSocket};
 use crate::sink::{Room, SinkError};
 
@@ -90,7 +91,12 @@ impl Call {
             .map_err(AcceptFailure::Lost)?;
         // Metrics tell how long answers take, and this was the answer; the access line tells how long it lasted.
         let status = self.reply.sent().status;
-        self.dispatcher().measure(status, self.arrived.elapsed());
+        self.dispatcher().measure(&Ended {
+            request: Some(&self.request),
+            status,
+            took: self.arrived.elapsed(),
+            bytes: 0,
+        });
         self.dispatcher()
             .tell(Message::Upgraded(self.id(), Arc::clone(&shared)));
         Ok(WebSocket { call: self, shared })

@@ -185,7 +185,6 @@ fn what_is_not_there_yet_may_be_at_its_default() {
         ("protocol", Value::from("http")),
         ("proxy_allow_ips", Value::from("127.0.0.1,::1")),
         ("http_protocols", Value::from("h1")),
-        ("control_socket_mode", Value::Int(0o600)),
         ("logconfig_dict", Value::Map(Vec::new())),
     ] {
         config(&conf(name, value));

@@ -1,7 +1,6 @@
 //! Dirty arbiters (pools of workers beside the web workers) and the control socket. This version has neither; the
 //! settings are declared so that they can be refused by name.
 
-use crate::field::field;
 use crate::kind::Kind;
 use crate::setting::{Literal, Reload, Section, Setting, Status};
 
@@ -97,41 +96,5 @@ pub(super) const HOOKS: &[Setting] = &[
         default: Literal::Function("DirtyWorkerExit.dirty_worker_exit"),
         summary: "Called in a dirty worker that is about to exit: dirty_worker_exit(arbiter, worker).",
         ..HOOK_OF_TWO
-    },
-];
-
-const CONTROL_ROW: Setting = Setting {
-    section: Section::Control,
-    status: Status::Later("control socket"),
-    ..ROW
-};
-
-pub(super) const CONTROL: &[Setting] = &[
-    Setting {
-        name: "control_socket",
-        flags: &["--control-socket"],
-        metavar: "PATH",
-        kind: Kind::Text,
-        summary: "The unix socket of the control interface.",
-        ..CONTROL_ROW
-    },
-    Setting {
-        name: "control_socket_mode",
-        flags: &["--control-socket-mode"],
-        metavar: "INT",
-        kind: Kind::Mode,
-        default: Literal::Int(0o600),
-        summary: "The file mode of the control socket.",
-        ..CONTROL_ROW
-    },
-    Setting {
-        name: "control_socket_disable",
-        flags: &["--no-control-socket"],
-        kind: Kind::Flag,
-        default: Literal::Bool(false),
-        status: Status::Inert("there is no control socket"),
-        access: field!(control_socket_disable),
-        summary: "Open no control socket; this version never does.",
-        ..CONTROL_ROW
     },
 ];

@@ -1,5 +1,6 @@
 //! The table of all settings: one row a setting, one file a section, in Gunicorn's order within each.
 
+mod control;
 mod custom;
 mod debugging;
 mod dirty_arbiters;
@@ -41,7 +42,7 @@ pub fn table() -> &'static [Setting] {
             http2::ROWS,
             dirty_arbiters::ROWS,
             dirty_arbiters::HOOKS,
-            dirty_arbiters::CONTROL,
+            control::ROWS,
         ];
         sections.concat()
     });
