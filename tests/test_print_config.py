@@ -19,7 +19,7 @@ OWN = set(
 )
 
 #: What is shown otherwise: other defaults, and the values of variables not at all. The migration page names each.
-DIFFERENT = {"keepalive", "control_socket", "raw_env"}
+DIFFERENT = {"keepalive", "http_protocols", "control_socket", "raw_env"}
 
 
 def values(lines: list[str]) -> dict[str, str]:

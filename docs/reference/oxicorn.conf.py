@@ -361,6 +361,26 @@
 # def on_exit(server):
 #     pass
 
+# HTTP/2
+
+# The versions of HTTP that are offered, the favourite first: h1, h2.
+# http_protocols = 'h2,h1'
+
+# How clients may begin HTTP/2 without TLS.
+# http2_cleartext = 'off'
+
+# How many streams a connection may have open at the same time.
+# http2_max_concurrent_streams = 100
+
+# How many bytes a client may send on a new stream before it has to wait.
+# http2_initial_window_size = 65535
+
+# The longest frame in bytes.
+# http2_max_frame_size = 16384
+
+# The most bytes that the fields of a request may take; 0 is 1 MiB.
+# http2_max_header_list_size = 65536
+
 # Control
 
 # An address for metrics, health and status over HTTP; the option can be repeated.

@@ -4,14 +4,15 @@
 //! them. What the peer did wrong is a [`Violation`] or a [`ws::Violation`], what the application did wrong is a
 //! [`h1::Misuse`] or a [`ws::Misuse`].
 //!
-//! A [`Request`] and the rules that it keeps belong to no version of HTTP: [`h1`] reads it from bytes, other protocols
-//! assemble it from what they state.
+//! A [`Request`] and the rules that it keeps belong to no version of HTTP: [`h1`] reads it from bytes, [`h2`] and other
+//! protocols assemble it from what they state.
 #![forbid(unsafe_code)]
 
 mod fields;
 pub mod forwarded;
 mod framing;
 pub mod h1;
+pub mod h2;
 mod host;
 mod limits;
 mod request;

@@ -343,6 +343,15 @@ impl Request {
         self.version().is_current() && self.fields().any(said)
     }
 
+    /// What the request states as the length of its body.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        match self.framing() {
+            Framing::Length(length) => Some(length),
+            Framing::None | Framing::Chunked => None,
+        }
+    }
+
     /// How the body is delimited.
     #[must_use]
     pub fn framing(&self) -> Framing {

@@ -65,6 +65,8 @@ rules! {
         "A request has at most one Host field.";
     Host, 400, "RFC 9112, section 3.2",
         "The Host field is not a host with an optional port.";
+    AuthorityMismatch, 400, "RFC 9113, section 8.3.1",
+        "The Host field names another host than :authority.";
     ContentLength, 400, "RFC 9110, section 8.6",
         "Content-Length is not a decimal number that this server can count to.";
     ContentLengthDuplicate, 400, "RFC 9112, section 6.3",

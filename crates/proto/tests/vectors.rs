@@ -222,8 +222,9 @@ fn names_of_cases_are_unique() {
     assert!(count >= 150, "the vectors have become {count}");
 }
 
-/// Rules that no bytes of a request break: the server, the gateway, or the bound of 16 MiB finds them.
+/// Rules that no bytes of a request of HTTP/1 break: the server, the gateway, the bound of 16 MiB or HTTP/2 finds them.
 const ELSEWHERE: &[Violation] = &[
+    Violation::AuthorityMismatch,
     Violation::HeadTooLarge,
     Violation::UnderscoreInName,
     Violation::SchemeConflict,

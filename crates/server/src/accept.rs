@@ -339,7 +339,7 @@ impl Reactor {
         let idle = self
             .connections
             .iter()
-            .filter(|(_, connection)| connection.codec.is_idle() && !connection.has_unread());
+            .filter(|(_, connection)| connection.codec.is_expendable() && !connection.has_unread());
         idle.min_by_key(|(_, connection)| (connection.since, connection.id.serial))
             .map(|(key, _)| key)
     }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 
 use crate::disk::{Allowance, Disk, DiskError};
@@ -219,10 +219,32 @@ impl Backlog {
         }
     }
 
-    /// Moves what waits in memory at the end to a temporary file, if too much is held. It stays in memory where the
-    /// limit is reached or the file cannot be written.
-    pub(crate) fn spill(&mut self, spool: Spool<'_>) {
-        if self.memory <= HIGH_WATER || self.left > spool.limit {
+    /// Takes up to `most` bytes of what comes first, for a sender that needs them in memory.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is shorter than what was promised.
+    pub(crate) fn take(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let taken = match self.pieces.front_mut() {
+            None => return Ok(Vec::new()),
+            Some(Piece::Bytes { data, sent }) => {
+                let waiting = &data[*sent..];
+                waiting[..waiting.len().min(most)].to_vec()
+            }
+            Some(Piece::File(range)) => {
+                let length = range.left.min(most as u64) as usize;
+                let mut block = vec![0; length];
+                range.file.read_exact_at(&mut block, range.offset)?;
+                block
+            }
+        };
+        self.advance(taken.len() as u64);
+        Ok(taken)
+    }
+
+    /// Moves what waits in memory at the end to a temporary file, if more than `beyond` is held. It stays in memory
+    /// where the limit is reached or the file cannot be written.
+    pub(crate) fn spill(&mut self, spool: Spool<'_>, beyond: usize) {
+        if self.memory <= beyond || self.left > spool.limit {
             return;
         }
         if let Err(error) = self.try_spill(spool)
@@ -419,7 +441,7 @@ mod tests {
                         backlog.push(&[&data[..data.len() / 2], &data[data.len() / 2..]], sent);
                         expected.extend_from_slice(&data[sent..]);
                     }
-                    2 => backlog.spill(spool(&disk)),
+                    2 => backlog.spill(spool(&disk), HIGH_WATER),
                     _ => {
                         backlog.push(&[&data], 0);
                         expected.extend_from_slice(&data);
@@ -434,6 +456,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_comes_in_order_from_memory_and_files() {
+        let mut backlog = Backlog::default();
+        backlog.push(&[b"one"], 0);
+        backlog.push_file(Range::new(file(b".two."), 1, 3));
+        backlog.push(&[b"three"], 0);
+        let mut all = Vec::new();
+        while !backlog.is_empty() {
+            let taken = backlog.take(2).unwrap();
+            assert!((1..=2).contains(&taken.len()));
+            all.extend(taken);
+            check_totals(&backlog);
+        }
+        assert_eq!(all, b"onetwothree");
+        backlog.push_file(Range::new(file(b"x"), 0, 2));
+        assert!(backlog.take(2).is_err(), "the file is too short");
+    }
+
+    #[test]
     fn what_spills_is_held_on_disk_in_one_file() {
         let disk = disk(0);
         let (mut backlog, mut expected) = (Backlog::default(), Vec::new());
@@ -444,7 +484,7 @@ mod tests {
             backlog.push(&[&[number as u8]], 0);
             expected.push(number as u8);
             if backlog.memory() > HIGH_WATER {
-                backlog.spill(spool(&disk));
+                backlog.spill(spool(&disk), HIGH_WATER);
                 check_totals(&backlog);
                 assert!(backlog.memory() < HIGH_WATER && backlog.pieces.len() == 3);
             }
@@ -458,16 +498,17 @@ mod tests {
         backlog.push(&[&vec![1; 2 * HIGH_WATER]], 0);
         let before = backlog.memory();
         let (free, full) = (disk(0), disk(1));
-        backlog.spill(Spool {
+        let short = Spool {
             limit: 1,
             ..spool(&free)
-        });
+        };
+        backlog.spill(short, HIGH_WATER);
         let nowhere = Disk {
             directory: Some("/nonexistent".into()),
             ..disk(0)
         };
         for disk in [&nowhere, &full] {
-            backlog.spill(spool(disk));
+            backlog.spill(spool(disk), HIGH_WATER);
             check_totals(&backlog);
         }
         assert_eq!(backlog.memory(), before);
@@ -480,7 +521,7 @@ mod tests {
         let block = vec![7; 2 * HIGH_WATER];
         for _ in 0..2 * SEGMENT / block.len() as u64 {
             backlog.push(&[&block], 0);
-            backlog.spill(spool(&disk));
+            backlog.spill(spool(&disk), HIGH_WATER);
         }
         assert!(disk.slot.spooled() >= 2 * SEGMENT - HIGH_WATER as u64);
         backlog.advance(SEGMENT + SEGMENT / 2);

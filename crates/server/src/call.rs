@@ -40,9 +40,10 @@ pub(crate) struct Finished {
 }
 
 impl Call {
-    /// Hands an exchange to an application. `mark` is what [`crate::link::Link::taken`] says of its connection.
+    /// Hands an exchange to an application. `mark` is what [`crate::sink::Sink::taken`] says of it.
     pub(crate) fn begin(mut exchange: Box<Exchange>, mark: u64, calls: &mut Calls) -> Call {
         exchange.note_called();
+        exchange.reply.sink().note_taken();
         let place = calls.insert(CallRecord::new(&exchange, mark));
         Call {
             exchange,
@@ -59,8 +60,12 @@ impl Call {
     /// Gives the socket to the application, which answers by itself. The server forgets the connection.
     ///
     /// # Errors
-    /// The descriptor could not be duplicated, or something still waits to be sent.
+    /// The descriptor could not be duplicated, something still waits to be sent, or the connection carries other
+    /// requests too.
     pub fn hijack(&mut self) -> io::Result<OwnedFd> {
+        if !self.exchange.reply.sink().has_connection() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let link = Arc::clone(self.exchange.link());
         if link.has_pending() {
             // The socket is about to block, and only the reactor could send what waits.
@@ -104,10 +109,10 @@ impl Drop for Call {
         }
         self.exchange.end(now);
         let outcome = self.exchange.reply.outcome();
-        let link = self.exchange.link();
+        let sink = self.exchange.reply.sink();
         let urgent = outcome != Outcome::KeepAlive
             || self.exchange.has_unread_body()
-            || link.take_attention();
+            || sink.take_attention();
         let dispatcher = self.exchange.dispatcher();
         dispatcher.come_back(Finished {
             id: self.exchange.id(),
@@ -118,7 +123,7 @@ impl Drop for Call {
         });
         // The reactor may have seen something between the look above and the message: it notes it before it takes the
         // message, so a second look after the message cannot miss it.
-        if !urgent && link.take_attention() {
+        if !urgent && sink.take_attention() {
             dispatcher.wake();
         }
     }

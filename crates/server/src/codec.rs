@@ -2,7 +2,11 @@
 //! other bytes announce (TLS, a PROXY header, the preface of HTTP/2) becomes a variant here.
 
 use crate::http1::Http1;
+use crate::http2::Http2;
+use crate::opening::Opening;
+use crate::peer::Ends;
 use crate::timers::Millis;
+use crate::turn::Turn;
 use crate::websockets::Upgraded;
 
 /// What a connection speaks.
@@ -10,15 +14,30 @@ use crate::websockets::Upgraded;
 pub(crate) enum Codec {
     /// HTTP/1; also the end of a connection that has spoken another protocol since.
     H1(Http1),
+    /// A connection that may begin with the preface of HTTP/2: what was read is in its buffer until that is known.
+    Opening(Opening),
+    /// HTTP/2: many exchanges at a time.
+    H2(Box<Http2>),
     /// An exchange that has become a WebSocket.
     WebSocket(Box<Upgraded>),
 }
 
 impl Codec {
+    /// What a new connection speaks, whose client has to begin by `read_by`.
+    pub(crate) fn first(read_by: Millis, ends: &Ends, turn: &Turn) -> Codec {
+        let cleartext = turn.dispatcher.options.http2.cleartext;
+        match ends.trusted && cleartext.takes_preface() {
+            true => Codec::Opening(Opening { read_by }),
+            false => Codec::H1(Http1::new(read_by)),
+        }
+    }
+
     /// When something is overdue; `Millis::MAX` where nothing is awaited.
     pub(crate) fn timeout(&self) -> Millis {
         match self {
             Codec::H1(http) => http.session.timeout(),
+            Codec::Opening(opening) => opening.read_by,
+            Codec::H2(http2) => http2.timeout(),
             Codec::WebSocket(upgraded) => upgraded.timeout(),
         }
     }
@@ -27,7 +46,7 @@ impl Codec {
     pub(crate) fn is_idle(&self) -> bool {
         match self {
             Codec::H1(http) => http.session.is_idle(),
-            Codec::WebSocket(_) => false,
+            Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => false,
         }
     }
 
@@ -35,6 +54,16 @@ impl Codec {
     pub(crate) fn is_deferred(&self) -> bool {
         match self {
             Codec::H1(http) => http.session.is_deferred(),
+            Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => false,
+        }
+    }
+
+    /// Whether no request is under way, so that the connection may be closed where another needs its place.
+    pub(crate) fn is_expendable(&self) -> bool {
+        match self {
+            Codec::H1(http) => http.session.is_idle(),
+            Codec::H2(http2) => http2.is_idle(),
+            Codec::Opening(_) => true,
             Codec::WebSocket(_) => false,
         }
     }

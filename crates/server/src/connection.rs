@@ -5,8 +5,12 @@
 //! ```text
 //!                       a handshake is accepted
 //!   accepted ──► H1 ────────────────────────────► WebSocket
-//!                │ ▲                                  │ it is over
-//!                │ └──────────────────────────────────┘ (what is left is the end of a connection of HTTP/1)
+//!      │         │ ▲                                  │ it is over
+//!      │         │ └──────────────────────────────────┘ (what is left is the end of a connection of HTTP/1)
+//!      │         │ ▲
+//!      │         │ └──────────────────── H2 (as well)
+//!      ▼         │                       ▲
+//!   Opening ─────┴───────────────────────┘ the preface
 //!                ├─► closed
 //!                └─► detached: another worker has it, or the application
 //! ```
@@ -25,7 +29,6 @@ use crate::codec::Codec;
 use crate::dispatcher::Outcome;
 use crate::exchange::ExchangeId;
 use crate::head_memory::HeadCharge;
-use crate::http1::Http1;
 use crate::inlet::Event;
 use crate::link::{Flushed, Link};
 use crate::peer::Ends;
@@ -115,11 +118,12 @@ impl Connection {
         patience: Millis,
         turn: &Turn,
     ) -> Connection {
+        let codec = Codec::first(turn.now().saturating_add(patience), &ends, turn);
         Connection {
             link,
             ends,
             id,
-            codec: Codec::H1(Http1::new(turn.now().saturating_add(patience))),
+            codec,
             since: turn.clock.instant,
             inbound: unread,
             charge: None,
@@ -147,6 +151,8 @@ impl Connection {
         for _ in 0..READS {
             let flow = match self.codec {
                 Codec::H1(_) => self.progress_h1(turn),
+                Codec::Opening(_) => return self.progress_opening(turn),
+                Codec::H2(_) => return self.progress_h2(turn),
                 Codec::WebSocket(_) => return self.progress_websocket(turn),
             };
             if let ControlFlow::Break(fate) = flow {
@@ -202,6 +208,12 @@ impl Connection {
 
     /// Goes on with what one turn did not allow, or a thread has told.
     pub(crate) fn go_on(&mut self, turn: &mut Turn) -> Fate {
+        if let Codec::H2(_) = self.codec {
+            return match self.flush_h2(turn) {
+                Fate::Open => self.progress(turn),
+                fate => fate,
+            };
+        }
         let drains = matches!(&self.codec, Codec::H1(http) if http.session.is_draining());
         if (drains || self.link.wants_flush()) && self.flush(turn) != Fate::Open {
             return Fate::Closed;
@@ -211,6 +223,9 @@ impl Connection {
 
     /// Sends on what waits for the client, and watches that it takes something now and then.
     pub(crate) fn flush(&mut self, turn: &mut Turn) -> Fate {
+        if let Codec::H2(_) = self.codec {
+            return self.flush_h2(turn);
+        }
         let (flushed, moved) = self.link.flush();
         if self.link.take_room() {
             turn.events.push(Event::Room(self.exchange));
@@ -218,6 +233,7 @@ impl Connection {
         let http = match &mut self.codec {
             Codec::H1(http) => http,
             Codec::WebSocket(_) => return self.flushed_websocket(flushed, moved, turn),
+            Codec::Opening(_) | Codec::H2(_) => return Fate::Open,
         };
         match flushed {
             Flushed::Empty => {
@@ -286,12 +302,25 @@ impl Connection {
                 Fate::Open => self.progress(turn),
                 fate => fate,
             },
+            Codec::Opening(_) => Fate::Closed,
+            Codec::H2(_) => self.expire_h2(turn),
             Codec::WebSocket(_) => self.expire_websocket(turn),
         }
     }
 
+    /// Whether an exchange is, or was last, one of this connection.
+    pub(crate) fn is_in(&self, id: ExchangeId) -> bool {
+        match &self.codec {
+            Codec::H2(http2) => id.connection() == self.id && http2.has(id),
+            _ => self.exchange == id,
+        }
+    }
+
     /// The exchange that it was in is over.
-    pub(crate) fn finished(&mut self, outcome: Outcome, turn: &mut Turn) -> Fate {
+    pub(crate) fn finished(&mut self, id: ExchangeId, outcome: Outcome, turn: &mut Turn) -> Fate {
+        if let Codec::H2(_) = self.codec {
+            return self.finished_h2(id, turn);
+        }
         let end = match outcome {
             Outcome::Hijacked => return Fate::Detached,
             // Its own state says what is to be done.
@@ -324,10 +353,14 @@ impl Connection {
 
     /// The server comes to its end: idle clients have as long for a last request as the bounds of the turn now say.
     pub(crate) fn wind_down(&mut self, turn: &mut Turn) -> Fate {
-        if let Codec::H1(http) = &mut self.codec {
-            http.session.wind_down(&turn.settings, turn.now());
+        match &mut self.codec {
+            Codec::H1(http) => {
+                http.session.wind_down(&turn.settings, turn.now());
+                Fate::Open
+            }
+            Codec::H2(_) => self.wind_down_h2(turn),
+            Codec::Opening(_) | Codec::WebSocket(_) => Fate::Open,
         }
-        Fate::Open
     }
 
     /// The connection is over: tells a WebSocket, and a thread that streams to the client.
@@ -337,6 +370,7 @@ impl Connection {
         {
             turn.events.push(Event::Gone(self.exchange));
         }
+        self.lose_h2(turn);
         self.link.end();
     }
 

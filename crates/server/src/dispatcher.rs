@@ -18,8 +18,8 @@ use crate::call::{Call, Finished};
 use crate::date::DateText;
 use crate::exchange::{Exchange, ExchangeId};
 use crate::held_answers::HeldAnswers;
-use crate::link::Link;
 use crate::options::Options;
+use crate::outlet::Outlet;
 use crate::overdue::Calls;
 use crate::request_metrics::{self, Ended};
 use crate::server::Shutdown;
@@ -95,7 +95,7 @@ pub(crate) struct DispatchState {
     /// Exchanges that are with the application.
     pub(crate) busy: u32,
     /// The clients of those whose thread waits until its client has taken something.
-    held_up: Vec<Arc<Link>>,
+    held_up: Vec<Outlet>,
     /// A thread wants the reactor back from the watchdog.
     pub(crate) wanted: bool,
     /// A watched descriptor became readable and no thread has been told yet.
@@ -218,7 +218,7 @@ impl Dispatcher {
         } else if state.idle > 0 {
             self.bell.notify_one();
         } else {
-            state.held_up.iter().for_each(|link| link.interrupt());
+            state.held_up.iter().for_each(Outlet::interrupt);
         }
     }
 
@@ -294,9 +294,10 @@ impl Dispatcher {
     /// The next exchange whose client still waits for it: Python's time is too dear for answers that no client reads.
     fn next_ready(&self, state: &mut DispatchState) -> Option<Call> {
         while let Some(exchange) = state.ready.pop_front() {
-            match exchange.link().taken() {
+            match exchange.reply.sink().taken() {
                 Some(mark) => return Some(Call::begin(exchange, mark, &mut state.calls)),
                 None => {
+                    exchange.reply.sink().note_taken();
                     // Its line in the access log is not written with our lock held.
                     state.inbox.push_back(Message::Abandoned(exchange));
                     if state.ring() {
@@ -346,17 +347,17 @@ impl Dispatcher {
     /// Holds the calling thread while too much is queued for its client, or until it has to look at an interruption.
     /// The thread is not stuck meanwhile: the client has `send_timeout` to take something, and must not be able to
     /// bring the arbiter's time-out upon the worker.
-    pub(crate) fn wait_for_room(&self, link: &Arc<Link>) -> Result<(), SinkError> {
+    pub(crate) fn wait_for_room(&self, outlet: &Outlet) -> Result<(), SinkError> {
         let mut state = self.state.lock();
         if !state.aside && std::mem::take(&mut state.interrupted) {
             return Ok(());
         }
-        state.held_up.push(Arc::clone(link));
+        state.held_up.push(outlet.clone());
         self.publish_saturation(&state);
         drop(state);
-        let (room, interrupted) = link.wait_for_room();
+        let (room, interrupted) = outlet.wait_for_room();
         let mut state = self.state.lock();
-        state.held_up.retain(|held| !Arc::ptr_eq(held, link));
+        state.held_up.retain(|held| !held.is_same(outlet));
         // The thread that asked for it looks for itself when this returns into its own code.
         state.interrupted &= !interrupted;
         self.publish_saturation(&state);
@@ -365,18 +366,18 @@ impl Dispatcher {
 
     /// Notes that something waits for a client that the reactor does not know of: it is sent with the other answers of
     /// the turn, or the reactor is told.
-    pub(crate) fn note_waiting(&self, link: &Arc<Link>, id: ExchangeId) {
+    pub(crate) fn note_waiting(&self, outlet: Outlet, id: ExchangeId) {
         if !self.held.is_open() {
             self.tell(Message::Pending(id));
-        } else if self.held.add(Arc::clone(link), id) {
+        } else if self.held.add(outlet, id) {
             self.send_held();
         }
     }
 
     /// Sends the answers that were held. What their clients do not take, the reactor sends on. Any thread may call it.
     pub(crate) fn send_held(&self) {
-        for (link, id) in self.held.take() {
-            if link.send_held() {
+        for (outlet, id) in self.held.take() {
+            if outlet.send_held() {
                 self.tell(Message::Pending(id));
             }
         }

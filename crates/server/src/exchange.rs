@@ -22,6 +22,7 @@ use crate::connection::ConnectionId;
 use crate::dispatcher::Dispatcher;
 use crate::inlet::Inlet;
 use crate::link::Link;
+use crate::outlet::Outlet;
 use crate::peer::{Ends, Local, Peer};
 use crate::reply::{Asked, Reply};
 use crate::sink::Sink;
@@ -85,7 +86,7 @@ enum Standing {
 pub(crate) struct Origin {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) ends: Arc<Ends>,
-    pub(crate) link: Arc<Link>,
+    pub(crate) outlet: Outlet,
     pub(crate) id: ExchangeId,
     pub(crate) arrived: Instant,
     pub(crate) inlet: Option<Arc<Inlet>>,
@@ -98,7 +99,7 @@ impl Exchange {
             content: Content::of(&request),
             keep_alive: request.keep_alive(),
         };
-        let sink = Sink::h1(origin.link);
+        let sink = Sink::new(origin.outlet);
         let is_measured = origin.dispatcher.slot.counters() > 0;
         Exchange {
             complete: is_measured.then(Instant::now),
@@ -133,6 +134,10 @@ impl Exchange {
         self.reply.sink().link()
     }
 
+    pub(crate) fn outlet(&self) -> Outlet {
+        self.reply.sink().outlet()
+    }
+
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
         self.reply.dispatcher()
     }
@@ -158,6 +163,11 @@ impl Exchange {
     /// Another exchange has answered in its place, and has had the line in the access log.
     pub(crate) fn note_answered_in_place(&mut self) {
         self.standing = Standing::Over;
+    }
+
+    /// The server answers it itself.
+    pub(crate) fn note_unserved(&mut self) {
+        self.standing = Standing::Unserved;
     }
 
     /// Its client left before a thread took it.

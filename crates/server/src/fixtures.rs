@@ -18,6 +18,7 @@ use crate::dispatcher::{Dispatcher, Parts};
 use crate::exchange::{Exchange, ExchangeId, Origin};
 use crate::link::Link;
 use crate::options::{Options, Seat, Service};
+use crate::outlet::Outlet;
 use crate::peer::{Ends, Local, Peer};
 
 /// What all threads of a worker share, of a worker without threads.
@@ -72,7 +73,7 @@ pub(crate) fn exchange(
             local: Local::Unix("/tmp/socket".into()),
             trusted: true,
         }),
-        link: Arc::clone(link),
+        outlet: Outlet::Link(Arc::clone(link)),
         id: ExchangeId::default(),
         arrived: Instant::now(),
         inlet: None,

@@ -3,14 +3,13 @@
 //! before the first answer is written. No answer waits longer than [`HELD_FOR`], or than a tick of the watchdog where
 //! the application blocks the loop.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::exchange::ExchangeId;
-use crate::link::Link;
+use crate::outlet::Outlet;
 
 /// How long the first answer may wait for those behind it. A call of a small application with a framework takes about a
 /// tenth of a millisecond, so a turn of some twenty requests still leaves together.
@@ -35,7 +34,7 @@ pub(crate) struct HeldAnswers {
 
 #[derive(Debug, Default)]
 struct Held {
-    answers: Vec<(Arc<Link>, ExchangeId)>,
+    answers: Vec<(Outlet, ExchangeId)>,
     since: Option<Instant>,
 }
 
@@ -67,11 +66,11 @@ impl HeldAnswers {
             && self.bytes.fetch_add(length, Ordering::Relaxed) + length <= HELD_BYTES
     }
 
-    /// Notes that something waits in the link. Says whether what is held has to leave now.
-    pub(crate) fn add(&self, link: Arc<Link>, id: ExchangeId) -> bool {
+    /// Notes that something waits. Says whether what is held has to leave now.
+    pub(crate) fn add(&self, outlet: Outlet, id: ExchangeId) -> bool {
         let now = Instant::now();
         let mut held = self.held.lock();
-        held.answers.push((link, id));
+        held.answers.push((outlet, id));
         let since = *held.since.get_or_insert(now);
         now.duration_since(since) > HELD_FOR
     }
@@ -83,7 +82,7 @@ impl HeldAnswers {
     }
 
     /// Takes what is held, to be sent.
-    pub(crate) fn take(&self) -> Vec<(Arc<Link>, ExchangeId)> {
+    pub(crate) fn take(&self) -> Vec<(Outlet, ExchangeId)> {
         let mut held = self.held.lock();
         held.since = None;
         self.bytes.store(0, Ordering::Relaxed);

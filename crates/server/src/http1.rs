@@ -17,6 +17,7 @@ use crate::exchange::{Exchange, ExchangeId, Origin};
 use crate::inlet::{Departure, Event, Inlet};
 use crate::link::Delivery;
 use crate::options::{Bodies, Options};
+use crate::outlet::Outlet;
 use crate::peer::Ends;
 use crate::refusal::{BODY_TIMEOUT, FULL, HEADER_TIMEOUT, HEADS_TOO_LARGE, Refusal};
 use crate::sink::SinkError;
@@ -302,7 +303,7 @@ impl Connection {
         Origin {
             ends: self.ends_for(request, &turn.dispatcher.options),
             dispatcher: Arc::clone(&turn.dispatcher),
-            link: Arc::clone(&self.link),
+            outlet: Outlet::Link(Arc::clone(&self.link)),
             id: self.exchange,
             arrived: self.since,
             inlet,
@@ -310,7 +311,7 @@ impl Connection {
     }
 
     /// The ends of the connection as the application is told of them.
-    fn ends_for(&self, request: &Request, options: &Options) -> Arc<Ends> {
+    pub(crate) fn ends_for(&self, request: &Request, options: &Options) -> Arc<Ends> {
         if !options.proxied || !self.ends.trusted {
             return Arc::clone(&self.ends);
         }

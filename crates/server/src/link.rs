@@ -278,7 +278,7 @@ impl Link {
 
     /// Makes room in memory for a stream whose client is slow.
     pub(crate) fn spill(&self, spool: Spool<'_>) {
-        self.out.lock().backlog.spill(spool);
+        self.out.lock().backlog.spill(spool, HIGH_WATER);
     }
 
     /// Whether a thread that streams may go on without waiting.

@@ -8,7 +8,8 @@ use proto::Limits;
 use proto::h1::Additions;
 use proto::h1::session::Settings;
 use proto::ws::{DeflatePolicy, Timing};
-use settings::{AddressSet, Config};
+pub(crate) use settings::Cleartext;
+use settings::{AddressSet, Config, HttpProtocol};
 use sys::pipe::Notifier;
 use sys::scoreboard::{Slot, SpoolLimits};
 
@@ -108,6 +109,7 @@ pub(crate) struct Options {
     pub(crate) response_spool: u64,
     max_requests: AtomicU64,
     pub(crate) websockets: WebSockets,
+    pub(crate) http2: Http2Options,
     /// Requests that may be with the application at once; more are turned away. `None` for no limit.
     pub(crate) concurrency: Option<u32>,
     /// Whether trusted peers name the client.
@@ -196,6 +198,7 @@ impl Options {
             response_spool: config.limit_response_spool,
             max_requests: AtomicU64::new(seat.max_requests),
             websockets: WebSockets::new(config),
+            http2: Http2Options::new(config),
             concurrency: Some(config.limit_concurrency).filter(|limit| *limit != 0),
             proxied: config.proxy_headers,
             server_field: config.server_header,
@@ -235,6 +238,37 @@ fn session(config: &Config) -> Settings {
         header_timeout: limit(config.header_timeout),
         body_timeout: limit(config.body_timeout),
         send_timeout: limit(config.send_timeout),
+    }
+}
+
+/// What connections of HTTP/2 may do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Http2Options {
+    /// How they may begin without TLS.
+    pub(crate) cleartext: Cleartext,
+    /// Streams that may be open at once.
+    pub(crate) streams: u32,
+    /// What a client may send on a new stream before it has to wait.
+    pub(crate) window: u32,
+    /// The longest frame.
+    pub(crate) frame: u32,
+    /// The longest list of fields; 0 for the most that the server holds.
+    pub(crate) header_list: u32,
+}
+
+impl Http2Options {
+    fn new(config: &Config) -> Http2Options {
+        let offered = config.http_protocols.contains(&HttpProtocol::H2);
+        Http2Options {
+            cleartext: match offered {
+                true => config.http2_cleartext,
+                false => Cleartext::Off,
+            },
+            streams: config.http2_max_concurrent_streams,
+            window: config.http2_initial_window_size,
+            frame: config.http2_max_frame_size,
+            header_list: config.http2_max_header_list_size,
+        }
     }
 }
 

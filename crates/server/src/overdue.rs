@@ -11,7 +11,7 @@ use slab::Slab;
 use crate::body::Body;
 use crate::dispatcher::Dispatcher;
 use crate::exchange::{Exchange, ExchangeId, Origin};
-use crate::link::Link;
+use crate::outlet::Outlet;
 use crate::peer::{Ends, Peer};
 
 /// What the client of a stuck request reads.
@@ -28,8 +28,8 @@ pub(crate) struct CallRecord {
     arrived: Instant,
     scheme: Scheme,
     ends: Arc<Ends>,
-    link: Arc<Link>,
-    /// What [`Link::taken`] said when the call began: while it says so, the response has not begun.
+    outlet: Outlet,
+    /// What [`crate::sink::Sink::taken`] said when the call began: while it says so, the response has not begun.
     mark: u64,
 }
 
@@ -41,7 +41,7 @@ impl CallRecord {
             arrived: exchange.arrived(),
             scheme: exchange.scheme(),
             ends: Arc::clone(exchange.ends()),
-            link: Arc::clone(exchange.link()),
+            outlet: exchange.outlet(),
             mark,
         }
     }
@@ -104,7 +104,7 @@ impl Dispatcher {
         let origin = Origin {
             dispatcher: Arc::clone(self),
             ends: call.ends,
-            link: call.link,
+            outlet: call.outlet,
             id: call.id,
             arrived: call.arrived,
             inlet: None,

@@ -3,7 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use proto::forwarded::{self, Scheme};
+use proto::{Request, Violation};
 use settings::AddressSet;
+
+use crate::options::Options;
 
 /// Who connected, or whom a trusted proxy names as its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +43,17 @@ impl Ends {
             peer: Peer::Inet(client),
             local: self.local.clone(),
             trusted: self.trusted,
+        }
+    }
+
+    /// The scheme that the client used, as far as it can be known.
+    ///
+    /// # Errors
+    /// What a trusted peer says of it contradicts itself.
+    pub(crate) fn scheme(&self, request: &Request, options: &Options) -> Result<Scheme, Violation> {
+        match self.trusted {
+            true => forwarded::scheme(request.fields(), &options.secure_scheme_headers),
+            false => Ok(Scheme::Http),
         }
     }
 

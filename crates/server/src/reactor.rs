@@ -216,7 +216,7 @@ impl Reactor {
         match message {
             Message::Finished(id, outcome) if self.is_in(id) => {
                 self.with(id.key, |connection, turn| {
-                    connection.finished(outcome, turn)
+                    connection.finished(id, outcome, turn)
                 });
             }
             Message::Pending(id) if self.is_in(id) => {
@@ -237,7 +237,7 @@ impl Reactor {
                 drop(exchange);
                 if self.is_in(id) {
                     self.with(id.key, |connection, turn| {
-                        connection.finished(Outcome::Close, turn)
+                        connection.finished(id, Outcome::Close, turn)
                     });
                 }
             }
@@ -276,7 +276,7 @@ impl Reactor {
     /// Whether the connection of an exchange is still there, and in that exchange.
     fn is_in(&self, id: ExchangeId) -> bool {
         let connection = self.connections.get(id.key);
-        connection.is_some_and(|connection| connection.exchange == id)
+        connection.is_some_and(|connection| connection.is_in(id))
     }
 
     /// Moves a connection on, if it is still there, and follows what becomes of it.

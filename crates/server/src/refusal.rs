@@ -1,7 +1,7 @@
 //! Why a request is not served: what is answered instead of the application, and with which status.
 
-use proto::Request;
 use proto::h1::session::Refused;
+use proto::{Request, Violation};
 
 pub(crate) const HEADER_TIMEOUT: Refusal = Refusal {
     status: 408,
@@ -33,6 +33,11 @@ pub(crate) const HEADS_TOO_LARGE: Refusal = Refusal {
     rule: "The server has no room for the request head at the moment.",
     request: None,
 };
+pub(crate) const NO_PREFACE: Refusal = Refusal {
+    status: 400,
+    rule: "This server expects HTTP/2 here, with its connection preface.",
+    request: None,
+};
 
 /// Why a request is not served.
 #[derive(Debug)]
@@ -49,6 +54,16 @@ impl Refusal {
         Refusal {
             request: Some(Box::new(request)),
             ..self
+        }
+    }
+}
+
+impl From<Violation> for Refusal {
+    fn from(violation: Violation) -> Refusal {
+        Refusal {
+            status: violation.status(),
+            rule: violation.rule(),
+            request: None,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::burst::{Burst, Timing};
 use crate::dispatcher::{Dispatcher, Outcome};
 use crate::exchange::ExchangeId;
 use crate::inlet::Inlet;
-use crate::sink::{FilePart, Room, Sink, SinkError};
+use crate::sink::{FilePart, Page, Room, Sink, SinkError, Unfinished};
 
 mod sending;
 mod state;
@@ -188,7 +188,7 @@ impl Reply {
                 return Ok(progress);
             }
             rest = behind;
-            if !self.sink.link().has_room() {
+            if !self.sink.has_room() {
                 // An interruption ended the wait, and the caller has to look at it before it waits again.
                 return self.send(rest, Timing::AtOnce);
             }
@@ -240,8 +240,13 @@ impl Reply {
             State::Streaming(Remaining::Bytes(_)) => {
                 self.mismatch = Some(Mismatch::Shorter);
                 self.keep_alive = false;
+                self.sink.break_off(Unfinished::Known);
             }
             State::Streaming(Remaining::Nothing) => {}
+            State::Complete { .. } if self.sink.awaits_end() => {
+                let ended = self.sink.finish(trailers, Timing::AtOnce);
+                return Ok(self.note(ended)?);
+            }
             _ => return Ok(()),
         }
         self.state = State::Complete { full: false };
@@ -282,40 +287,36 @@ impl Reply {
         if self.is_started() {
             return self.abort();
         }
-        let (page, length) = self.page(status, rule);
-        self.answer_with(status, page, length);
+        let page = self.page(status, rule);
+        self.answer_with(status, page);
     }
 
-    /// Sends a whole answer of the server's own, whose last `length` bytes are the body, and ends the connection with
-    /// it.
-    pub(crate) fn answer_with(&mut self, status: u16, mut page: Vec<u8>, length: usize) {
-        let length = self.fit(&mut page, length);
+    /// Sends a whole answer of the server's own, and ends a connection of HTTP/1 with it.
+    pub(crate) fn answer_with(&mut self, status: u16, page: Page) {
+        let page = self.fit(page);
         self.status = status;
-        self.sent = length;
+        self.sent = page.length();
         self.keep_alive = false;
         self.state = State::Refused;
         // A client that is gone needs no error page.
-        let sent = self.sink.send(&[&page]);
+        let sent = self.sink.answer(page);
         let _ = self.note(sent);
     }
 
-    /// Cuts the body, which is the last `length` bytes, off an answer to HEAD. Returns what is left of the length.
-    fn fit(&self, page: &mut Vec<u8>, length: usize) -> u64 {
-        if self.asked.content != Content::Left {
-            return length as u64;
+    /// Leaves the body off an answer to HEAD.
+    fn fit(&self, page: Page) -> Page {
+        match self.asked.content {
+            Content::Left => page.without_body(),
+            Content::Sent | Content::Tunnel => page,
         }
-        page.truncate(page.len() - length);
-        0
     }
 
     /// Answers with an error page in place of the thread that has the exchange, if nothing was sent since
-    /// [`Link::taken`] said `mark`; says whether that was so. Either way the thread finds the client gone.
-    ///
-    /// [`Link::taken`]: crate::link::Link::taken
+    /// [`Sink::taken`] said `mark`; says whether that was so. Either way the thread finds the client gone.
     pub(crate) fn answer_in_place(&mut self, mark: u64, status: u16, rule: &str) -> bool {
-        let (mut page, length) = self.page(status, rule);
-        let length = self.fit(&mut page, length);
-        let answered = self.sink.answer_in_place(mark, &page);
+        let page = self.fit(self.page(status, rule));
+        let length = page.length();
+        let answered = self.sink.answer_in_place(mark, page);
         self.state = State::Refused;
         self.keep_alive = false;
         if answered {
@@ -325,26 +326,27 @@ impl Reply {
         answered
     }
 
-    /// An error page, and the length of its body.
-    fn page(&self, status: u16, rule: &str) -> (Vec<u8>, usize) {
-        let mut page = Vec::with_capacity(512);
+    /// An error page.
+    fn page(&self, status: u16, rule: &str) -> Page {
         let date = self.dispatcher.date.now();
         let added = self.dispatcher.options.additions(&date);
-        let length = self.sink.page(status, rule, added, &mut page);
-        (page, length)
+        self.sink.page(status, rule, added)
     }
 
     /// Breaks the response off, so that the client can tell.
     pub fn abort(&mut self) {
-        if self.state == State::Streaming(Remaining::Unknown) && !self.sink.is_chunked() {
-            self.sink.link().cut(SinkError::Disconnected);
-        }
-        if matches!(
-            self.state,
-            State::Unstarted | State::Stated { .. } | State::Streaming(_)
-        ) {
-            self.state = State::Cut;
-        }
+        let unfinished = match self.state {
+            State::Streaming(Remaining::Unknown) => Unfinished::Endless,
+            State::Unstarted | State::Stated { .. } | State::Streaming(_) => Unfinished::Known,
+            State::Complete { .. } if self.sink.awaits_end() => {
+                // A client that is gone needs no end.
+                let _ = self.finish();
+                return;
+            }
+            _ => return,
+        };
+        self.sink.break_off(unfinished);
+        self.state = State::Cut;
     }
 
     /// Gives up on a client that has left: nothing more is sent to it. `status` is what the access log says where no
@@ -373,9 +375,9 @@ impl Reply {
         Ok(())
     }
 
-    /// Sends what is no part of the response, such as `100 Continue`.
-    pub(crate) fn send_aside(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
-        let sent = self.sink.send(&[bytes]);
+    /// Tells a client that waits for it to send the body of its request.
+    pub(crate) fn permit_body(&mut self) -> Result<(), SinkError> {
+        let sent = self.sink.permit_body();
         self.note(sent)
     }
 

@@ -8,7 +8,9 @@ use proto::Version;
 use proto::h1::{self, Additions, Content, ResponseContext, ResponseFraming, ResponseHead};
 
 use crate::burst::Timing;
+use crate::http2::{self, Fields, Last, ResponsePiece, StreamOutlet};
 use crate::link::{Delivery, Link};
+use crate::outlet::Outlet;
 
 /// Why a response cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +52,8 @@ pub struct FilePart {
     pub length: u64,
 }
 
-/// The protocol of the connection, with what it needs to carry one response. A stream of an HTTP/2 connection and a
-/// uwsgi connection will be further variants.
+/// The protocol of the connection, with what it needs to carry one response. A uwsgi connection will be a further
+/// variant.
 #[derive(Debug)]
 pub(crate) enum Sink {
     /// HTTP/1: the whole connection belongs to the response.
@@ -60,6 +62,78 @@ pub(crate) enum Sink {
         /// The body goes out in chunks. Decided with the head.
         chunked: bool,
     },
+    /// HTTP/2: one stream does.
+    H2 {
+        stream: StreamOutlet,
+        /// Trailer fields follow the body, which therefore does not end the stream. Decided with the head.
+        trailing: bool,
+    },
+}
+
+/// The head of a response, as its protocol has it.
+#[derive(Debug)]
+pub(crate) enum EncodedHead {
+    /// It is out already.
+    None,
+    /// Lines of HTTP/1.
+    Lines(Vec<u8>),
+    /// Fields of HTTP/2.
+    Fields(Box<Fields>),
+}
+
+impl EncodedHead {
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self, EncodedHead::None)
+    }
+
+    /// Its length in bytes, as far as it is known.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            EncodedHead::Lines(lines) => lines.len(),
+            EncodedHead::None | EncodedHead::Fields(_) => 0,
+        }
+    }
+
+    fn into_lines(self) -> Vec<u8> {
+        match self {
+            EncodedHead::Lines(lines) => lines,
+            EncodedHead::None | EncodedHead::Fields(_) => Vec::new(),
+        }
+    }
+
+    fn into_fields(self) -> Option<Fields> {
+        match self {
+            EncodedHead::Fields(fields) => Some(*fields),
+            EncodedHead::None | EncodedHead::Lines(_) => None,
+        }
+    }
+}
+
+/// A whole answer of the server's own, as its protocol has it.
+#[derive(Debug)]
+pub(crate) struct Page {
+    head: EncodedHead,
+    body: Vec<u8>,
+}
+
+impl Page {
+    /// An answer of HTTP/1 whose last `length` bytes are the body.
+    pub(crate) fn of_lines(mut lines: Vec<u8>, length: usize) -> Page {
+        let body = lines.split_off(lines.len() - length);
+        let head = EncodedHead::Lines(lines);
+        Page { head, body }
+    }
+
+    /// Leaves the body off, as an answer to HEAD needs it.
+    pub(crate) fn without_body(mut self) -> Page {
+        self.body = Vec::new();
+        self
+    }
+
+    /// The length of its body.
+    pub(crate) fn length(&self) -> u64 {
+        self.body.len() as u64
+    }
 }
 
 impl Sink {
@@ -69,43 +143,142 @@ impl Sink {
         Sink::H1 { link, chunked }
     }
 
+    /// The response that has what is named.
+    pub(crate) fn new(outlet: Outlet) -> Sink {
+        match outlet {
+            Outlet::Link(link) => Sink::h1(link),
+            Outlet::Stream(stream) => Sink::H2 {
+                stream,
+                trailing: false,
+            },
+        }
+    }
+
     /// The connection that carries the response.
     pub(crate) fn link(&self) -> &Arc<Link> {
-        let Sink::H1 { link, .. } = self;
-        link
+        match self {
+            Sink::H1 { link, .. } => link,
+            Sink::H2 { stream, .. } => stream.link(),
+        }
+    }
+
+    /// Where what is sent waits.
+    pub(crate) fn outlet(&self) -> Outlet {
+        match self {
+            Sink::H1 { link, .. } => Outlet::Link(Arc::clone(link)),
+            Sink::H2 { stream, .. } => Outlet::Stream(stream.clone()),
+        }
+    }
+
+    /// Whether a thread that streams may go on without waiting.
+    pub(crate) fn has_room(&self) -> bool {
+        match self {
+            Sink::H1 { link, .. } => link.has_room(),
+            Sink::H2 { stream, .. } => stream.has_room(),
+        }
+    }
+
+    /// How often something was sent; `None` where nothing can be sent any more.
+    pub(crate) fn taken(&self) -> Option<u64> {
+        match self {
+            Sink::H1 { link, .. } => link.taken(),
+            Sink::H2 { stream, .. } => stream.taken(),
+        }
+    }
+
+    /// Whether the client is known to be gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        match self {
+            Sink::H1 { link, .. } => link.is_broken(),
+            Sink::H2 { stream, .. } => stream.is_gone(),
+        }
+    }
+
+    /// The exchange waits for a thread.
+    pub(crate) fn note_queued(&self) {
+        if let Sink::H2 { stream, .. } = self {
+            stream.note_queued();
+        }
+    }
+
+    /// A thread has taken the exchange, or none will.
+    pub(crate) fn note_taken(&self) {
+        if let Sink::H2 { stream, .. } = self {
+            stream.note_taken();
+        }
+    }
+
+    /// Takes the note that the reactor has to look at this connection once it is answered. That of HTTP/2 is read
+    /// meanwhile.
+    pub(crate) fn take_attention(&self) -> bool {
+        match self {
+            Sink::H1 { link, .. } => link.take_attention(),
+            Sink::H2 { .. } => false,
+        }
+    }
+
+    /// Whether the response has a connection of its own, which can be given to the application or become another
+    /// protocol's.
+    pub(crate) fn has_connection(&self) -> bool {
+        matches!(self, Sink::H1 { .. })
     }
 
     /// Whether the body goes out in chunks.
     pub(crate) fn is_chunked(&self) -> bool {
-        let Sink::H1 { chunked, .. } = self;
-        *chunked
+        matches!(self, Sink::H1 { chunked: true, .. })
     }
 
-    /// Appends the head to `out`. Says what may follow it, and whether the connection lives on afterwards.
+    /// Makes the head. Says what may follow it, and whether the connection lives on afterwards.
     pub(crate) fn head(
         &mut self,
         head: &ResponseHead,
         context: &ResponseContext,
         known_length: Option<u64>,
         added: Additions<'_>,
-        out: &mut Vec<u8>,
-    ) -> (ResponseFraming, bool) {
-        let Sink::H1 { chunked, .. } = self;
-        let (framing, keep_alive) = h1::encode_head(head, context, known_length, added, out);
-        *chunked = framing == ResponseFraming::Chunked;
-        (framing, keep_alive)
+    ) -> (EncodedHead, ResponseFraming, bool) {
+        match self {
+            Sink::H1 { chunked, .. } => {
+                let mut lines = Vec::new();
+                let (framing, keep_alive) =
+                    h1::encode_head(head, context, known_length, added, &mut lines);
+                *chunked = framing == ResponseFraming::Chunked;
+                (EncodedHead::Lines(lines), framing, keep_alive)
+            }
+            Sink::H2 { trailing, .. } => {
+                let (fields, framing) = http2::response(head, context, known_length, added);
+                *trailing = head.announces_trailers() && framing != ResponseFraming::NoBody;
+                // The connection does not end with a stream.
+                (EncodedHead::Fields(Box::new(fields)), framing, true)
+            }
+        }
     }
 
-    /// Appends an error page, after which the connection ends. Returns the length of its body, which comes last.
-    pub(crate) fn page(
-        &self,
-        status: u16,
-        rule: &str,
-        added: Additions<'_>,
-        out: &mut Vec<u8>,
-    ) -> usize {
-        let Sink::H1 { .. } = self;
-        h1::encode_error(status, rule, added, out)
+    /// Makes an error page, after which a connection of HTTP/1 ends.
+    pub(crate) fn page(&self, status: u16, rule: &str, added: Additions<'_>) -> Page {
+        match self {
+            Sink::H1 { .. } => {
+                let mut lines = Vec::with_capacity(512);
+                let length = h1::encode_error(status, rule, added, &mut lines);
+                Page::of_lines(lines, length)
+            }
+            Sink::H2 { .. } => {
+                let (fields, body) = http2::page(status, rule, added);
+                let head = EncodedHead::Fields(Box::new(fields));
+                let body = body.into_bytes();
+                Page { head, body }
+            }
+        }
+    }
+
+    /// Sends a whole answer.
+    pub(crate) fn answer(&self, page: Page) -> Result<Delivery, SinkError> {
+        match self {
+            Sink::H1 { link, .. } => link.send(&[&page.head.into_lines(), &page.body]),
+            Sink::H2 { stream, .. } => {
+                let (head, body) = (page.head.into_fields(), ResponsePiece::Bytes(&page.body));
+                stream.send(head, body, Last::Yes, Timing::AtOnce)
+            }
+        }
     }
 
     /// Sends an interim response.
@@ -114,76 +287,176 @@ impl Sink {
         head: &ResponseHead,
         timing: Timing,
     ) -> Result<Delivery, SinkError> {
-        let mut bytes = Vec::with_capacity(256);
         let context = ResponseContext {
             version: Version::Http11,
             content: Content::Sent,
             keep_alive: true,
         };
-        h1::encode_head(head, &context, None, Additions::usual(&[]), &mut bytes);
-        self.link().deliver(&[&bytes], timing)
+        let added = Additions::usual(&[]);
+        match self {
+            Sink::H1 { link, .. } => {
+                let mut bytes = Vec::with_capacity(256);
+                h1::encode_head(head, &context, None, added, &mut bytes);
+                link.deliver(&[&bytes], timing)
+            }
+            Sink::H2 { stream, .. } => {
+                let (fields, _) = http2::response(head, &context, None, added);
+                stream.interim(fields, timing)
+            }
+        }
     }
 
-    /// Sends `head`, which may be empty, and behind it a piece of the body.
+    /// Tells a client that waits for it to send the body of its request.
+    pub(crate) fn permit_body(&self) -> Result<Delivery, SinkError> {
+        match self {
+            Sink::H1 { link, .. } => link.send(&[h1::CONTINUE]),
+            Sink::H2 { stream, .. } => stream.permit_body(),
+        }
+    }
+
+    /// Sends the head, if it is not out, and behind it a piece of the body.
     pub(crate) fn data(
         &self,
-        mut head: Vec<u8>,
+        head: EncodedHead,
         piece: &[u8],
+        last: Last,
         timing: Timing,
     ) -> Result<Delivery, SinkError> {
-        if self.is_chunked() && !piece.is_empty() {
-            h1::encode_chunk_size(piece.len() as u64, &mut head);
-            let parts: [&[u8]; 3] = [&head, piece, b"\r\n"];
-            return self.link().deliver(&parts, timing);
+        match self {
+            Sink::H1 { link, chunked } => {
+                let mut head = head.into_lines();
+                if *chunked && !piece.is_empty() {
+                    h1::encode_chunk_size(piece.len() as u64, &mut head);
+                    let parts: [&[u8]; 3] = [&head, piece, b"\r\n"];
+                    return link.deliver(&parts, timing);
+                }
+                link.deliver(&[&head, piece], timing)
+            }
+            Sink::H2 { stream, trailing } => {
+                let last = unless(*trailing, last);
+                stream.send(
+                    head.into_fields(),
+                    ResponsePiece::Bytes(piece),
+                    last,
+                    timing,
+                )
+            }
         }
-        self.link().deliver(&[&head, piece], timing)
     }
 
     /// As [`Sink::data`], with a range of a file that is not empty.
-    pub(crate) fn file(&self, mut head: Vec<u8>, part: FilePart) -> Result<Delivery, SinkError> {
-        let chunked = self.is_chunked();
+    pub(crate) fn file(
+        &self,
+        head: EncodedHead,
+        part: FilePart,
+        last: Last,
+    ) -> Result<Delivery, SinkError> {
+        let (link, chunked) = match self {
+            Sink::H1 { link, chunked } => (link, *chunked),
+            Sink::H2 { stream, trailing } => {
+                let last = unless(*trailing, last);
+                let piece = ResponsePiece::File(part);
+                return stream.send(head.into_fields(), piece, last, Timing::AtOnce);
+            }
+        };
+        let mut head = head.into_lines();
         if chunked {
             h1::encode_chunk_size(part.length, &mut head);
         }
         let mut delivery = Delivery::Done;
         if !head.is_empty() {
-            delivery = self.send(&[&head])?;
+            delivery = link.send(&[&head])?;
         }
-        let sent = self.link().send_file(part.file, part.offset, part.length)?;
+        let sent = link.send_file(part.file, part.offset, part.length)?;
         delivery = delivery.and(sent);
         if chunked {
-            delivery = delivery.and(self.send(&[b"\r\n"])?);
+            delivery = delivery.and(link.send(&[b"\r\n"])?);
         }
         Ok(delivery)
     }
 
-    /// Ends the body. Only chunks have a place for trailer fields, which are left out elsewhere.
-    pub(crate) fn finish(&self, trailers: &[u8], timing: Timing) -> Result<Delivery, SinkError> {
-        match self.is_chunked() {
-            true => {
+    /// Whether the end of the response is still to be sent when the body has its length.
+    pub(crate) fn awaits_end(&self) -> bool {
+        matches!(self, Sink::H2 { trailing: true, .. })
+    }
+
+    /// Ends the body. In HTTP/1 only chunks have a place for trailer fields, which are left out elsewhere.
+    pub(crate) fn finish(
+        &mut self,
+        trailers: &[u8],
+        timing: Timing,
+    ) -> Result<Delivery, SinkError> {
+        match self {
+            Sink::H1 {
+                link,
+                chunked: true,
+            } => {
                 let (last_chunk, end) = h1::LAST_CHUNK.split_at(h1::LAST_CHUNK.len() - 2);
-                self.link().deliver(&[last_chunk, trailers, end], timing)
+                link.deliver(&[last_chunk, trailers, end], timing)
             }
-            false => Ok(Delivery::Done),
+            Sink::H1 { .. } => Ok(Delivery::Done),
+            Sink::H2 { stream, trailing } => {
+                *trailing = false;
+                stream.finish(trailers, timing)
+            }
         }
     }
 
-    /// Sends an answer in place of the thread that has the exchange, if nothing was sent since [`Link::taken`] said
+    /// The response ends before its end, and the client has to be able to tell. One of HTTP/1 that has a length or
+    /// chunks tells it by the end of the connection.
+    pub(crate) fn break_off(&self, framing: Unfinished) {
+        match (self, framing) {
+            (Sink::H1 { link, chunked }, Unfinished::Endless) if !chunked => {
+                link.cut(SinkError::Disconnected);
+            }
+            (Sink::H1 { .. }, _) => {}
+            (Sink::H2 { stream, .. }, _) => stream.break_off(),
+        }
+    }
+
+    /// Sends an answer in place of the thread that has the exchange, if nothing was sent since [`Sink::taken`] said
     /// `mark`; says whether that was so. Nothing else can be sent afterwards.
-    pub(crate) fn answer_in_place(&self, mark: u64, answer: &[u8]) -> bool {
+    pub(crate) fn answer_in_place(&self, mark: u64, page: Page) -> bool {
         match self {
             // The answer says that it is the last on the connection, which carries no other.
-            Sink::H1 { link, .. } => link.answer_overdue(mark, answer),
+            Sink::H1 { link, .. } => {
+                let answer = [page.head.into_lines(), page.body].concat();
+                link.answer_overdue(mark, &answer)
+            }
+            Sink::H2 { stream, .. } => match page.head.into_fields() {
+                Some(fields) => stream.answer_in_place(mark, fields, &page.body),
+                None => false,
+            },
         }
     }
 
     /// Whether [`Sink::answer_in_place`] has answered.
     pub(crate) fn was_answered_in_place(&self) -> bool {
-        self.link().is_overdue()
+        match self {
+            Sink::H1 { link, .. } => link.is_overdue(),
+            Sink::H2 { stream, .. } => stream.is_overdue(),
+        }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes as they are, on a connection that belongs to the response.
     pub(crate) fn send(&self, parts: &[&[u8]]) -> Result<Delivery, SinkError> {
         self.link().send(parts)
+    }
+}
+
+/// What a response still lacked when it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    /// Its head, or the rest of a known length.
+    Known,
+    /// An unknown part of the body.
+    Endless,
+}
+
+/// Trailer fields that follow are what comes last.
+fn unless(trailing: bool, last: Last) -> Last {
+    match trailing {
+        true => Last::No,
+        false => last,
     }
 }

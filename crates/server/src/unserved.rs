@@ -55,7 +55,7 @@ impl Connection {
     fn take_unfinished(&mut self) -> Option<Request> {
         match &mut self.codec {
             Codec::H1(http) => http.take_unfinished(),
-            Codec::WebSocket(_) => None,
+            Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => None,
         }
     }
 }

@@ -319,3 +319,84 @@ impl ReloadEngine {
         }
     }
 }
+
+/// A version of HTTP that can be agreed on with a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HttpProtocol {
+    /// HTTP/1.1 and HTTP/1.0.
+    H1,
+    /// HTTP/2.
+    H2,
+}
+
+impl HttpProtocol {
+    /// What the setting accepts.
+    pub const ACCEPTED: &str = "h1 or h2";
+
+    /// Gunicorn's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::H1 => "h1",
+            Self::H2 => "h2",
+        }
+    }
+
+    /// Reads one of the words in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "h1" => Some(Self::H1),
+            "h2" => Some(Self::H2),
+            _ => None,
+        }
+    }
+}
+
+/// How a client may begin HTTP/2 without TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Cleartext {
+    /// Not at all.
+    #[default]
+    Off,
+    /// By its preface.
+    PriorKnowledge,
+    /// By an `Upgrade` of a request of HTTP/1.1.
+    Upgrade,
+    /// Either way.
+    Both,
+}
+
+impl Cleartext {
+    /// What the setting accepts.
+    pub const ACCEPTED: &str = "off, prior-knowledge, upgrade or both";
+
+    /// Gunicorn's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::PriorKnowledge => "prior-knowledge",
+            Self::Upgrade => "upgrade",
+            Self::Both => "both",
+        }
+    }
+
+    /// Reads one of the words in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "off" => Some(Self::Off),
+            "prior-knowledge" => Some(Self::PriorKnowledge),
+            "upgrade" => Some(Self::Upgrade),
+            "both" => Some(Self::Both),
+            _ => None,
+        }
+    }
+
+    /// Whether the preface may come first.
+    pub fn takes_preface(self) -> bool {
+        matches!(self, Self::PriorKnowledge | Self::Both)
+    }
+
+    /// Whether a request may ask for it.
+    pub fn takes_upgrade(self) -> bool {
+        matches!(self, Self::Upgrade | Self::Both)
+    }
+}

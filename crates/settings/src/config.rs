@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::choice::{
-    AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass, WorkerReplacement,
+    AsgiLifespan, AsgiLoop, Cleartext, HeaderMap, HttpProtocol, LogLevel, ReloadEngine,
+    WorkerClass, WorkerReplacement,
 };
 use crate::layers::Layers;
 use crate::network::AddressSet;
@@ -226,6 +227,18 @@ fields! {
     ws_ping_timeout: Duration,
     /// Whether messages may be compressed.
     ws_per_message_deflate: bool,
+    /// The versions of HTTP that are offered over TLS, the favourite first.
+    http_protocols: Vec<HttpProtocol>,
+    /// How HTTP/2 may begin without TLS.
+    http2_cleartext: Cleartext,
+    /// Streams that a connection may have open at once; at least 1.
+    http2_max_concurrent_streams: u32,
+    /// Bytes that a client may send on a new stream before it has to wait; at most 2^31 - 1.
+    http2_initial_window_size: u32,
+    /// The longest frame in bytes; 16,384 to 16,777,215.
+    http2_max_frame_size: u32,
+    /// Bytes that the fields of a request may take, as HPACK counts them; 0 is the server's own bound.
+    http2_max_header_list_size: u32,
     /// Under which path a proxy shows an ASGI application.
     root_path: String,
     /// Whether a trusted proxy names the client.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::choice::{
-    AsgiLifespan, AsgiLoop, HeaderMap, LogLevel, ReloadEngine, WorkerClass, WorkerReplacement,
+    AsgiLifespan, AsgiLoop, Cleartext, HeaderMap, HttpProtocol, LogLevel, ReloadEngine,
+    WorkerClass, WorkerReplacement,
 };
 use crate::config::Config;
 use crate::error::Rejection;
@@ -240,7 +241,9 @@ macro_rules! words {
 words!(
     AsgiLifespan,
     AsgiLoop,
+    Cleartext,
     HeaderMap,
+    HttpProtocol,
     LogLevel,
     ReloadEngine,
     WorkerReplacement

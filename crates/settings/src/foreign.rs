@@ -51,7 +51,8 @@ pub(crate) fn refused_value(flag: &str, value: &str) -> Option<(String, &'static
     Some((format!("{flag} {value} is not taken"), instead))
 }
 
-const NO_HTTP2: &str = "this version of Oxicorn has no HTTP/2; a proxy in front can speak it";
+const NO_HTTP2: &str =
+    "HTTP/2 is offered by --http-protocols, and without TLS by --http2-cleartext";
 const NO_TLS: &str = "this version of Oxicorn has no TLS; a proxy in front can speak it";
 const NO_STATIC: &str =
     "this version of Oxicorn serves no static files; WhiteNoise or a proxy does";

@@ -16,7 +16,7 @@ use settings::{
 };
 
 /// Where the default differs on purpose; the manual says why.
-const OTHER_DEFAULTS: [&str; 1] = ["keepalive"];
+const OTHER_DEFAULTS: [&str; 2] = ["http_protocols", "keepalive"];
 
 fn gunicorn() -> Vec<Json> {
     let facts: Json =

@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 use settings::render::print_config;
 use settings::{Layers, Status, Value, find};
 
-/// Refused here at once; Gunicorn takes them and fails later, or never says that it does nothing.
+/// Refused here at once; Gunicorn takes them and fails later, or never says that it does nothing. (`True` is no way to
+/// begin HTTP/2, and `None` no list of protocols.)
 const REFUSED_HERE: &[&str] = &[
     "access_log_format",
     "bind",
@@ -17,6 +18,8 @@ const REFUSED_HERE: &[&str] = &[
     "errorlog",
     "group",
     "header_map",
+    "http2_cleartext",
+    "http_protocols",
     "loglevel",
     "raw_env",
     "raw_paste_global_conf",

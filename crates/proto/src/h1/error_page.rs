@@ -9,7 +9,7 @@ use crate::status::reason_phrase;
 /// (RFC 9110, section 10.2.3): what is full now is soon not.
 pub fn encode_error(status: u16, rule: &str, added: Additions<'_>, out: &mut Vec<u8>) -> usize {
     let reason = reason_phrase(status);
-    let page = page(reason, rule);
+    let page = error_body(status, rule);
     out.reserve(200 + page.len());
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
@@ -31,7 +31,9 @@ pub fn encode_error(status: u16, rule: &str, added: Additions<'_>, out: &mut Vec
     page.len()
 }
 
-fn page(reason: &str, rule: &str) -> String {
+/// The body of the page.
+pub(crate) fn error_body(status: u16, rule: &str) -> String {
+    let reason = reason_phrase(status);
     let rule = escape(rule);
     [
         "<html>\n  <head>\n    <title>",

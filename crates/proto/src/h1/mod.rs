@@ -17,12 +17,14 @@ mod walk;
 
 pub use chunked::{BodyDecoder, Decoded};
 pub use error_page::encode_error;
+pub(crate) use error_page::error_body;
 pub use head::{HeadParser, parse_request};
 pub use misuse::Misuse;
 pub use response::{
     Additions, CONTINUE, Content, LAST_CHUNK, ResponseContext, ResponseFraming, encode_chunk,
     encode_chunk_size, encode_head,
 };
+pub(crate) use response::{Length, delimit};
 pub use response_head::ResponseHead;
 pub use session::Session;
 pub use trailers::encode_trailer;

@@ -10,7 +10,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// What the `Server` field says where the application says nothing. No version: it helps only scanners.
-const SERVER_LINE: &[u8] = b"Server: oxicorn\r\n";
+const SERVER: &[u8] = b"oxicorn";
 
 /// What the server adds to a response that does not state it: nothing to interim ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,20 +36,25 @@ impl<'a> Additions<'a> {
 
     /// Appends those that the response does not state.
     pub(super) fn append(&self, states: impl Fn(&str) -> bool, out: &mut Vec<u8>) {
+        self.each(states, |name, value| append_field(name, value, out));
+    }
+
+    /// Hands those to `add` that the response does not state.
+    pub(crate) fn each(&self, states: impl Fn(&str) -> bool, mut add: impl FnMut(&[u8], &[u8])) {
         if self.server && !states("server") {
-            out.extend_from_slice(SERVER_LINE);
+            add(b"Server", SERVER);
         }
         if let Some(date) = self.date.filter(|_| !states("date")) {
-            append_field("Date", date, out);
+            add(b"Date", date);
         }
         for (name, value) in self.fields.iter().filter(|(name, _)| !states(name)) {
-            append_field(name, value.as_bytes(), out);
+            add(name.as_bytes(), value.as_bytes());
         }
     }
 }
 
-fn append_field(name: &str, value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(name.as_bytes());
+fn append_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
@@ -141,7 +146,7 @@ pub fn encode_head(
 
 /// What becomes of Content-Length in the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Length {
+pub(crate) enum Length {
     /// None goes out, also if the application states one.
     Omitted,
     /// The application's goes out if it states one.
@@ -151,13 +156,13 @@ enum Length {
 }
 
 /// RFC 9112, section 6.3, from the sender's side.
-fn delimit(
+pub(crate) fn delimit(
     head: &ResponseHead,
     context: &ResponseContext,
     known_length: Option<u64>,
 ) -> (ResponseFraming, Length) {
     let chunks = match context.version {
-        // HTTP/2 delimits bodies by frames, and its responses are not encoded here.
+        // HTTP/2 delimits bodies by frames, which bear any length just as well.
         Version::Http11 | Version::Http2 => ResponseFraming::Chunked,
         Version::Http10 => ResponseFraming::UntilClose,
     };

@@ -221,7 +221,7 @@ impl ResponseHead {
     }
 
     /// Whether a field of that name goes out. The two that the server always asks for are remembered.
-    pub(super) fn states(&self, name: &str) -> bool {
+    pub(crate) fn states(&self, name: &str) -> bool {
         match name {
             "server" => self.has_server,
             "date" => self.has_date,

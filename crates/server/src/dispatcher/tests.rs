@@ -217,8 +217,9 @@ fn a_thread_that_waits_for_its_client_does_not_count_as_stuck() {
         .push_back(exchange(&dispatcher, &link, GET));
     let call = take(&dispatcher).unwrap();
     link.send(&[&vec![0; 8_000_000]]).unwrap();
+    let outlet = Outlet::Link(Arc::clone(&link));
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| dispatcher.wait_for_room(&link));
+        let waiting = scope.spawn(|| dispatcher.wait_for_room(&outlet));
         let begun = Instant::now();
         while dispatcher.slot.busy_since_ms() != 0 {
             assert!(begun.elapsed() < Duration::from_secs(10));
@@ -241,15 +242,16 @@ fn an_interruption_ends_the_wait_of_a_thread_that_no_other_can_be_called_for() {
     let (dispatcher, _poll) = with(Service::threads(1));
     let (link, _far) = link();
     link.send(&[&vec![0; 8_000_000]]).unwrap();
+    let outlet = Outlet::Link(Arc::clone(&link));
     dispatcher.state().interrupted = true;
     assert_eq!(
-        dispatcher.wait_for_room(&link),
+        dispatcher.wait_for_room(&outlet),
         Ok(()),
         "it came before the wait"
     );
     assert!(!dispatcher.state().interrupted);
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| dispatcher.wait_for_room(&link));
+        let waiting = scope.spawn(|| dispatcher.wait_for_room(&outlet));
         while dispatcher.state().held_up.is_empty() {
             std::thread::yield_now();
         }

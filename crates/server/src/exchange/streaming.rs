@@ -1,6 +1,6 @@
 //! The exchange as an event loop uses it: the body is read while it arrives, and nothing waits.
 
-use proto::{Version, h1};
+use proto::Version;
 
 use super::Exchange;
 use crate::dispatcher::Message;
@@ -28,7 +28,10 @@ impl Exchange {
         if self.is_lost() {
             return Presence::Lost;
         }
-        if matches!(self.ends.local, Local::Unix(_)) {
+        // A client of HTTP/2 that leaves says so, or its connection is gone.
+        let is_told =
+            matches!(self.ends.local, Local::Unix(_)) || !self.reply.sink().has_connection();
+        if is_told {
             return Presence::Here;
         }
         let probed = std::mem::replace(&mut self.probed, true);
@@ -38,7 +41,7 @@ impl Exchange {
             (false, _) if self.request.version() == Version::Http10 => Presence::Here,
             (_, true) => Presence::Here,
             (true, false) => Presence::Doubtful,
-            (false, false) => match self.reply.send_aside(h1::CONTINUE) {
+            (false, false) => match self.reply.permit_body() {
                 Ok(()) => Presence::Doubtful,
                 Err(_) => Presence::Lost,
             },
@@ -61,7 +64,7 @@ impl Exchange {
         }
         if read == Read::Pending && !self.reply.is_started() && inlet.take_permission() {
             // A client that is gone is noticed by the reactor.
-            let _ = self.reply.send_aside(h1::CONTINUE);
+            let _ = self.reply.permit_body();
         }
         read
     }
@@ -69,7 +72,7 @@ impl Exchange {
     /// Whether the client is known to be gone. One that has only ended its own side may still take the response.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.link().is_broken()
+        self.reply.sink().is_lost()
     }
 
     /// Asks for an [`crate::Event::Gone`] when the client leaves, and another when it is known to be gone. Says whether

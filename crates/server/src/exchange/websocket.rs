@@ -17,7 +17,7 @@ use crate::dispatcher::Message;
 use crate::link::Delivery;
 use crate::request_metrics::Ended;
 use crate::shared_websocket::{SendFailure, SharedWebSocket};
-use crate::sink::{Room, SinkError};
+use crate::sink::{Page, Room, SinkError};
 
 /// The close code for an application that goes without closing (RFC 6455, section 7.4.1: an unexpected condition).
 const ABANDONED: u16 = 1011;
@@ -53,7 +53,8 @@ impl Exchange {
         let date = self.dispatcher().date.now();
         let added = self.dispatcher().options.additions(&date);
         let length = refusal.encode(added, &mut page);
-        self.reply.answer_with(refusal.status(), page, length);
+        let page = Page::of_lines(page, length);
+        self.reply.answer_with(refusal.status(), page);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use proto::Request;
-use proto::forwarded::{self, Scheme};
+use proto::forwarded::Scheme;
 use proto::h1::Session;
 use proto::h1::session::{Arrival, Refused};
 
@@ -75,11 +75,7 @@ impl Http1 {
         turn: &Turn,
     ) -> Result<(usize, Fed), Refusal> {
         let options = &turn.dispatcher.options;
-        let scheme = match ends.trusted {
-            true => forwarded::scheme(request.fields(), &options.secure_scheme_headers),
-            false => Ok(Scheme::Http),
-        };
-        let scheme = match scheme {
+        let scheme = match ends.scheme(&request, options) {
             Ok(scheme) => scheme,
             Err(violation) => {
                 let refused = Refused {

@@ -8,8 +8,9 @@ use proto::h1::ResponseContext;
 use super::Reply;
 use super::state::{Mismatch, Progress, Remaining, ReplyError, State};
 use crate::burst::Timing;
+use crate::http2::Last;
 use crate::link::Delivery;
-use crate::sink::{FilePart, Room, SinkError};
+use crate::sink::{EncodedHead, FilePart, Room, SinkError};
 
 /// Pieces of a response that an event loop sends at once in a turn: more than most responses have.
 const FIRST_PARTS: u32 = 8;
@@ -30,7 +31,7 @@ impl Reply {
     }
 
     pub(super) fn room(&mut self) -> Result<Room, ReplyError> {
-        let room = self.sink.link().ask_for_room(self.burst.limit());
+        let room = self.sink.outlet().ask_for_room(self.burst.limit());
         if let Err(error) = room {
             self.state = State::Lost(error);
         }
@@ -39,11 +40,11 @@ impl Reply {
 
     /// Waits where too much waits for the client, if it may not go to disk.
     pub(super) fn make_room(&mut self) -> Result<(), SinkError> {
-        let link = self.sink.link();
-        if !link.has_room() {
-            link.spill(self.dispatcher.options.response_spool());
-            if !link.has_room() {
-                let room = self.dispatcher.wait_for_room(link);
+        if !self.sink.has_room() {
+            let outlet = self.sink.outlet();
+            outlet.spill(self.dispatcher.options.response_spool());
+            if !outlet.has_room() {
+                let room = self.dispatcher.wait_for_room(&outlet);
                 self.note(room.map(|()| Delivery::Done))?;
             }
         }
@@ -51,7 +52,7 @@ impl Reply {
     }
 
     /// Makes the head and decides with it what may follow.
-    fn begin(&mut self, known_length: Option<u64>) -> (Vec<u8>, Remaining) {
+    fn begin(&mut self, known_length: Option<u64>) -> (EncodedHead, Remaining) {
         let dispatcher = &self.dispatcher;
         let context = ResponseContext {
             version: self.asked.version,
@@ -66,11 +67,8 @@ impl Reply {
         };
         let date = dispatcher.date.now();
         let added = dispatcher.options.additions(&date);
-        let mut bytes = Vec::new();
         let head = &self.head;
-        let (framing, keep_alive) = self
-            .sink
-            .head(head, &context, known_length, added, &mut bytes);
+        let (encoded, framing, keep_alive) = self.sink.head(head, &context, known_length, added);
         // A client takes 1xx for a promise of the real answer (RFC 9110, section 15.2), and would find it in the next
         // one.
         self.keep_alive = keep_alive && !matches!(head.status(), 100..=199);
@@ -78,15 +76,15 @@ impl Reply {
         if dispatcher.access_log.wants_response_fields() {
             self.fields = head.encoded_fields().to_vec();
         }
-        (bytes, framing.into())
+        (encoded, framing.into())
     }
 
     /// What has to go out before the next piece, and what may follow; `None` where nothing may.
-    fn next(&mut self) -> Result<Option<(Vec<u8>, Remaining)>, ReplyError> {
+    fn next(&mut self) -> Result<Option<(EncodedHead, Remaining)>, ReplyError> {
         match self.state {
             State::Unstarted => Err(ReplyError::Headless),
             State::Stated { known_length } => Ok(Some(self.begin(known_length))),
-            State::Streaming(remaining) => Ok(Some((Vec::new(), remaining))),
+            State::Streaming(remaining) => Ok(Some((EncodedHead::None, remaining))),
             State::Lost(error) => Err(ReplyError::Lost(error)),
             State::Complete { .. }
             | State::Refused
@@ -101,9 +99,10 @@ impl Reply {
         let allowed = match self.next()? {
             Some((head, remaining)) => {
                 let allowed = self.admit(remaining, length);
-                if !head.is_empty() || allowed > 0 {
+                if !head.is_none() || allowed > 0 {
                     let timing = self.with_others(timing, head.len() + allowed as usize);
-                    let sent = self.sink.data(head, &piece[..allowed as usize], timing);
+                    let piece = &piece[..allowed as usize];
+                    let sent = self.sink.data(head, piece, self.last(), timing);
                     self.note(sent)?;
                 }
                 allowed
@@ -121,8 +120,11 @@ impl Reply {
         };
         let length = self.admit(remaining, part.length);
         let sent = match length {
-            0 => self.sink.data(head, &[], Timing::AtOnce),
-            length => self.sink.file(head, FilePart { length, ..part }),
+            0 => self.sink.data(head, &[], self.last(), Timing::AtOnce),
+            length => {
+                let part = FilePart { length, ..part };
+                self.sink.file(head, part, self.last())
+            }
         };
         Ok(self.note(sent)?)
     }
@@ -138,6 +140,14 @@ impl Reply {
         self.state = state;
         self.sent += allowed;
         allowed
+    }
+
+    /// Whether what was admitted is the last of the response.
+    fn last(&self) -> Last {
+        match self.state {
+            State::Complete { .. } => Last::Yes,
+            _ => Last::No,
+        }
     }
 
     /// Notes bytes that could not be sent.
@@ -158,7 +168,7 @@ impl Reply {
         match sent {
             Ok(Delivery::Done | Delivery::Waiting) => Ok(()),
             Ok(Delivery::Untold) => {
-                self.dispatcher.note_waiting(self.sink.link(), self.id);
+                self.dispatcher.note_waiting(self.sink.outlet(), self.id);
                 Ok(())
             }
             Err(error) => {

@@ -67,6 +67,44 @@ pub(super) const LOGCONFIG: Access = Access {
     read: |config| config.logconfig.to_value(),
 };
 
+/// The bounds of RFC 9113, section 6.5.2.
+pub(super) const HTTP2_WINDOW: Access = Access {
+    write: |config, value| {
+        let window = u32::from_value(value)?;
+        match i32::try_from(window) {
+            Ok(_) => config.http2_initial_window_size = window,
+            Err(_) => return Err(Rejection::unacceptable("0 to 2147483647")),
+        }
+        Ok(())
+    },
+    read: |config| config.http2_initial_window_size.to_value(),
+};
+
+/// The same section.
+pub(super) const HTTP2_FRAME: Access = Access {
+    write: |config, value| {
+        let frame = u32::from_value(value)?;
+        match frame {
+            16_384..=16_777_215 => config.http2_max_frame_size = frame,
+            _ => return Err(Rejection::unacceptable("16384 to 16777215")),
+        }
+        Ok(())
+    },
+    read: |config| config.http2_max_frame_size.to_value(),
+};
+
+/// No protocol at all would leave nothing to speak.
+pub(super) const PROTOCOLS: Access = Access {
+    write: |config, value| {
+        config.http_protocols = Vec::from_value(value)?;
+        match config.http_protocols.is_empty() {
+            true => Err(Rejection::unacceptable("h1, h2, or both")),
+            false => Ok(()),
+        }
+    },
+    read: |config| config.http_protocols.to_value(),
+};
+
 /// A pool of no threads is one of one.
 pub(super) const THREADS: Access = Access {
     write: |config, value| {

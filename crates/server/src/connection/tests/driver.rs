@@ -217,14 +217,15 @@ impl Driver {
         for message in self.turn.dispatcher.take_messages() {
             let fate = match message {
                 Message::Finished(id, outcome) if id == self.connection.exchange => {
-                    self.step(|connection, turn| connection.finished(outcome, turn))
+                    self.step(|connection, turn| connection.finished(id, outcome, turn))
                 }
                 Message::Upgraded(_, shared) => {
                     self.step(|connection, turn| connection.upgrade(shared, None, turn))
                 }
                 Message::Abandoned(mut exchange) => {
                     exchange.note_abandoned();
-                    self.step(|connection, turn| connection.finished(Outcome::Close, turn))
+                    let id = exchange.id();
+                    self.step(|connection, turn| connection.finished(id, Outcome::Close, turn))
                 }
                 Message::Pending(id) => {
                     self.turn.again.push(id.connection());

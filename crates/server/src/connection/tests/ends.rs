@@ -162,9 +162,10 @@ fn a_socket_that_the_application_takes_is_not_the_server_s_any_more() {
     assert_eq!(driver.sends(GET), Fate::Open);
     let taken = driver.take().unwrap();
     assert_eq!(taken.id(), driver.connection.exchange);
+    let hijacked = crate::dispatcher::Outcome::Hijacked;
     let fate = driver
         .connection
-        .finished(crate::dispatcher::Outcome::Hijacked, &mut driver.turn);
+        .finished(taken.id(), hijacked, &mut driver.turn);
     assert_eq!(fate, Fate::Detached);
 }
 
