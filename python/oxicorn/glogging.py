@@ -29,7 +29,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from oxicorn import _oxicorn, imports
+from oxicorn import _oxicorn, imports, json_log
 from oxicorn.errors import SettingError
 from oxicorn.syslog import SYSLOG_FACILITIES, SyslogHandler, parse_syslog_address
 
@@ -307,8 +307,11 @@ class Logger:
             return
         if not self.access_log_enabled:
             return
-        atoms = self.atoms_wrapper_class(self.atoms(resp, req, environ, request_time))
         try:
+            if self.cfg.access_log_format == "json":
+                self.access_log.info("%s", json_log.line(resp, environ, self._get_user(environ), request_time))
+                return
+            atoms = self.atoms_wrapper_class(self.atoms(resp, req, environ, request_time))
             self.access_log.info(self.cfg.access_log_format, atoms)
         except Exception:
             self.error(traceback.format_exc())

@@ -3,6 +3,7 @@
 
 mod destination;
 mod format;
+mod json;
 mod pieces;
 
 use std::fmt;

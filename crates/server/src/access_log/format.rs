@@ -1,9 +1,15 @@
 //! The format of access log lines: Gunicorn's `%(atom)s` notation, compiled to a list of segments.
 
+use std::time::SystemTime;
+
 use proto::Request;
 
+use super::json;
 use super::pieces::{Clock, escaped, number, print, remote_address, text};
 use super::{Colours, Record};
+
+/// The format that is no text with atoms.
+const JSON: &str = "json";
 
 /// A compiled format.
 #[derive(Debug)]
@@ -38,6 +44,8 @@ enum Segment {
     Variable(usize),
     /// A name that Gunicorn does not know either: shown as `-`.
     Unknown,
+    /// The whole line as a JSON object.
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +94,7 @@ const ATOMS: &[(&str, Atom)] = &[
 ];
 
 impl Format {
-    /// Compiles `%(h)s`-like text. `%%` is a per cent sign.
+    /// Compiles `%(h)s`-like text. `%%` is a per cent sign, and `json` alone is the line as a JSON object.
     ///
     /// # Errors
     /// A `%` that begins no atom, or an atom that is not closed by `)s`.
@@ -97,6 +105,10 @@ impl Format {
             unknown: Vec::new(),
             colours: Colours::Off,
         };
+        if text == JSON {
+            format.segments.push(Segment::Json);
+            return Ok(format);
+        }
         let mut literal = String::new();
         let mut rest = text;
         while let Some(at) = rest.find('%') {
@@ -195,6 +207,7 @@ impl Format {
                     None => variable(&self.variables[*place], record, line),
                 },
                 Segment::Unknown => line.push(b'-'),
+                Segment::Json => json::write(record, SystemTime::now(), line),
             }
         }
         line.push(b'\n');
@@ -250,7 +263,7 @@ impl Atom {
         match self {
             Atom::RemoteAddress => remote_address(&record.ends.peer, line),
             Atom::Identity => line.push(b'-'),
-            Atom::User => user(request, line),
+            Atom::User => escaped(request.and_then(user).as_deref(), line),
             Atom::Time => Clock::default().write(line),
             Atom::RequestLine => request_line(request, line),
             Atom::Method => escaped(request.map(Request::method), line),
@@ -301,15 +314,12 @@ fn protocol(request: &Request) -> &'static [u8] {
 }
 
 /// The user of Basic authentication (RFC 7617), as Gunicorn shows it.
-fn user(request: Option<&Request>, line: &mut Vec<u8>) {
-    let credentials = request.and_then(|request| request.field(b"authorization"));
-    let name = credentials.and_then(|value| {
-        let (scheme, encoded) = value.split_at_checked(6)?;
-        scheme
-            .eq_ignore_ascii_case(b"basic ")
-            .then(|| decode_user(encoded))?
-    });
-    escaped(name.as_deref().filter(|name| !name.is_empty()), line);
+pub(super) fn user(request: &Request) -> Option<Vec<u8>> {
+    let credentials = request.field(b"authorization")?;
+    let (scheme, encoded) = credentials.split_at_checked(6)?;
+    let is_basic = scheme.eq_ignore_ascii_case(b"basic ");
+    let name = is_basic.then(|| decode_user(encoded))?;
+    name.filter(|name| !name.is_empty())
 }
 
 /// Decodes base64 up to the colon.

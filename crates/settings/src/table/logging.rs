@@ -37,7 +37,8 @@ const ATOMS: &str = "An atom in `%(…)s` stands for a fact of the request; one 
 | `p` | process id of the worker |\n\
 | `{name}i`, `{name}o` | a field of the request, of the response |\n\
 | `{name}e` | a variable of `environ`, as the application left it |\n\n\
-Names in braces may be in any case.";
+Names in braces may be in any case.\n\n\
+`json` in place of all that makes each line a JSON object; see [Logging](../logging.md#json).";
 
 pub(super) const ROWS: &[Setting] = &[
     Setting {
@@ -71,7 +72,7 @@ pub(super) const ROWS: &[Setting] = &[
     },
     Setting {
         name: "access_log_format",
-        flags: &["--access-logformat"],
+        flags: &["--access-logformat", "--access-log-format"],
         metavar: "STRING",
         kind: Kind::Text,
         default: Literal::Str(COMBINED),
