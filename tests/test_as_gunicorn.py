@@ -241,3 +241,92 @@ def test_a_conf_file_may_add_a_setting(serve: Serve, write) -> None:
     )
     server = serve("lab", "-c", str(serve.folder / "conf.py"))
     server.wait_log("colour blue of SyncWorker")
+
+
+OWN_OPTIONS = """
+import json
+import sys
+
+from gunicorn.app.base import Application
+from gunicorn.config import Setting, validate_bool, validate_list_string, validate_pos_int
+
+
+class Depth(Setting):
+    name = "depth"
+    cli = ["--depth", "-Z"]
+    meta = "INT"
+    type = int
+    validator = validate_pos_int
+    default = 3
+    short = "How deep, in %."
+
+
+class Labels(Setting):
+    name = "labels"
+    cli = ["--label"]
+    action = "append"
+    validator = validate_list_string
+    default = []
+
+
+class Dry(Setting):
+    name = "dry"
+    cli = ["--dry-run"]
+    action = "store_true"
+    validator = validate_bool
+    default = False
+
+
+class Program(Application):
+    def init(self, parser, opts, args):
+        self.words = args
+
+    def load(self):
+        return None
+
+
+program = Program()
+cfg = program.cfg
+print(json.dumps([cfg.depth, cfg.labels, cfg.dry, cfg.workers, program.words]))
+"""
+
+
+def own_options(folder: Path, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    (folder / "program.py").write_text(OWN_OPTIONS)
+    command = [sys.executable, "-m", "oxicorn.compat", "program.py", *words]
+    return subprocess.run(command, cwd=folder, env=environment(env), capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], [3, [], False, 1, []]),
+        (["--depth", "5"], [5, [], False, 1, []]),
+        (["shop:app", "-Z7", "-w", "4", "--dry-run"], [7, [], True, 4, ["shop:app"]]),
+        (["-w4", "--label=a", "--label", "b c", "--depth=0", "x", "y"], [0, ["a", "b c"], False, 4, ["x", "y"]]),
+        (["-n", "-b", "--depth", "1"], None),
+        (["--depth", "deep"], None),
+        (["--depth", "-1"], None),
+        (["--dept", "5"], None),
+        (["--", "--depth"], [3, [], False, 1, ["--depth"]]),
+    ],
+)
+def test_options_of_own_settings_are_read(tmp_path: Path, words: list[str], expected: list[object] | None) -> None:
+    done = own_options(tmp_path, *words)
+    if expected is None:
+        assert done.returncode in (1, 2) and "Traceback" not in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == expected
+
+
+def test_the_environment_gives_options_of_own_settings_and_the_command_line_wins(tmp_path: Path) -> None:
+    given = {"GUNICORN_CMD_ARGS": "--depth 8 --label env"}
+    assert json.loads(own_options(tmp_path, env=given).stdout)[:2] == [8, ["env"]]
+    assert json.loads(own_options(tmp_path, "--depth", "9", env=given).stdout)[:2] == [9, ["env"]]
+
+
+def test_help_shows_own_settings(tmp_path: Path) -> None:
+    shown = own_options(tmp_path, "--help")
+    assert shown.returncode == 0
+    assert "--workers" in shown.stdout and "How deep, in %. [3]" in shown.stdout

@@ -31,6 +31,13 @@ class Setting:
     section: str | None = None
     cli: list[str] | None = None
     validator: Callable[[Any], Any] | None = None
+    type: Callable[[str], Any] | None = None
+    meta: str | None = None
+    action: str | None = None
+    nargs: int | str | None = None
+    const: Any = None
+    short: str | None = None
+    desc: str | None = None
     default: Any = None
     value: Any = None
 
@@ -54,6 +61,18 @@ class Setting:
         if cls.name is not None:
             _ADDED[cls.name] = cls
             KNOWN_SETTINGS.append(cls())
+
+    def add_option(self, parser: argparse.ArgumentParser) -> None:
+        """Have `parser` read the setting, where it has options."""
+        if not self.cli:
+            return
+        options: dict[str, Any] = {"dest": self.name, "default": None, "action": self.action or "store"}
+        if options["action"] in ("store", "append"):
+            options["type"] = self.type or str
+        described = {"metavar": self.meta, "nargs": self.nargs, "const": self.const}
+        options |= {name: value for name, value in described.items() if value is not None}
+        options["help"] = f"{self.short or self.name} [{self.default}]".replace("%", "%%")
+        parser.add_argument(*self.cli, **options)
 
     def get(self) -> Any:
         """Return the value in force."""
@@ -102,9 +121,30 @@ class Parser:
 
     def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:
         """Return each option's value, None where it was not given; the positional arguments are in `args`."""
-        given, words = _oxicorn.parse_arguments(list(sys.argv[1:] if args is None else args))
+        added = self._added()
+        own, rest = added.parse_known_args(list(sys.argv[1:] if args is None else args))
+        try:
+            given, words = _oxicorn.parse_arguments(rest)
+        except SystemExit as end:
+            if end.code == 0 and added.description is not None and {"-h", "--help"} & set(rest):
+                sys.stdout.write(f"\n{added.format_help()}")
+            raise
         values = {name: _oxicorn.check_setting(name, value) for name, value in given.items()}
-        return argparse.Namespace(**{**dict.fromkeys(self._names), **values, "args": words})
+        return argparse.Namespace(**{**dict.fromkeys(self._names), **values, **vars(own), "args": words})
+
+    def _added(self) -> argparse.ArgumentParser:
+        """Return what reads the options of the user's own settings, and leaves all other words as they are."""
+        settings = [kind() for name, kind in _ADDED.items() if name in self._names and kind.cli]
+        parser = argparse.ArgumentParser(
+            prog=self.prog,
+            usage=argparse.SUPPRESS,
+            description=f"Settings of {self.prog}:" if settings else None,
+            add_help=False,
+            allow_abbrev=False,
+        )
+        for setting in settings:
+            setting.add_option(parser)
+        return parser
 
 
 class Config:
