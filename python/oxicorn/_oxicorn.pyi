@@ -1,15 +1,19 @@
 """Types of the extension module."""
 
+import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any, Final, NoReturn, final
 
 from typing_extensions import disjoint_base
 
 from oxicorn.app.base import BaseApplication
+from oxicorn.asgi import Lifespan
 
 __all__ = [
     "Controls",
     "Input",
+    "LocalServer",
     "Request",
     "Response",
     "__version__",
@@ -23,6 +27,7 @@ __all__ = [
     "serve",
     "settings",
     "unknown_atoms",
+    "uvicorn_settings",
     "write_log",
 ]
 
@@ -42,6 +47,9 @@ def check_setting(name: str, value: Any) -> Any:
 
 def parse_arguments(argv: list[str]) -> tuple[dict[str, Any], list[str]]:
     """Return the options of the command line `argv`, by setting, and its positional arguments."""
+
+def uvicorn_settings(keywords: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return what keywords of uvicorn's `Config` are here, and what has no effect, a sentence each."""
 
 def unknown_atoms(layout: str) -> list[str] | None:
     """Name the atoms of an access log format that do not exist; None for what the server does not understand."""
@@ -64,6 +72,47 @@ class Controls:
 
     def notify(self) -> None:
         """Start the time-out anew."""
+
+@final
+class LocalServer:
+    """A server in a process that is the program's own."""
+
+    def __new__(cls, settings: dict[str, Any], sockets: list[tuple[int, str]]) -> LocalServer: ...
+    def setting(self, name: str) -> Any:
+        """Return the value of a setting that is in force."""
+
+    def wanted(self) -> str | None:
+        """Return the interface on which the settings insist."""
+
+    def start_threads(self, application: Callable[..., Any]) -> list[threading.Thread]:
+        """Start the threads that serve a WSGI application, and return them."""
+
+    def join_loop(
+        self,
+        application: Callable[..., Any],
+        event_loop: asyncio.AbstractEventLoop,
+        lifespan: Lifespan,
+        finished: Callable[[], None],
+    ) -> None:
+        """Have an event loop call an ASGI application that has started, and `finished` at the end of the server."""
+
+    def leave_loop(self) -> tuple[list[asyncio.Task[Any]], float, float, BaseException | None]:
+        """Return the tasks that are left, the seconds that they and the lifespan have, and what ended the server."""
+
+    def stop(self) -> None:
+        """End when the requests that have begun are answered."""
+
+    def stop_now(self) -> None:
+        """End at once."""
+
+    def is_used_up(self) -> bool:
+        """Whether as many requests have come as `max_requests` says."""
+
+    def requests(self) -> int:
+        """Return how many requests have come."""
+
+    def exit_code(self) -> int:
+        """Return what a view gave `sys.exit`, 0 by default."""
 
 @final
 class Input:

@@ -128,16 +128,19 @@ class Lifespan:
 
         beating = asyncio.ensure_future(beat_on())
         try:
-            await self._start()
+            await self.startup()
         finally:
             beating.cancel()
 
     def stop(self, loop: asyncio.AbstractEventLoop, patience_s: float) -> None:
         """Wait until the application has ended, within `patience_s`."""
         if self._task is not None:
-            loop.run_until_complete(self._stop(patience_s))
+            loop.run_until_complete(self.shutdown(patience_s))
 
-    async def _start(self) -> None:
+    async def startup(self) -> None:
+        """Wait until the application has started, or raise `AppError`."""
+        if self._mode == "off":
+            return
         self._task = asyncio.ensure_future(self._run())
         answer = await self._ask("lifespan.startup", None)
         if answer is not None and answer["type"] == "lifespan.startup.complete":
@@ -163,7 +166,10 @@ class Lifespan:
             self._told = True
             _log.error("The application's lifespan ended while it serves; it gets no lifespan.shutdown\n%s", reason)
 
-    async def _stop(self, patience_s: float) -> None:
+    async def shutdown(self, patience_s: float) -> None:
+        """Wait until the application has ended, within `patience_s`."""
+        if self._task is None:
+            return
         self._stopping = True
         try:
             answer = await self._ask("lifespan.shutdown", patience_s)
@@ -219,10 +225,11 @@ def _reason(task: asyncio.Task[None]) -> str:
 
 def finish(loop: asyncio.AbstractEventLoop, tasks: Iterable[asyncio.Task[Any]], patience_s: float) -> None:
     """Let the requests' `tasks` end within `patience_s`, then cancel them."""
-    loop.run_until_complete(_finish(set(tasks), patience_s))
+    loop.run_until_complete(finish_all(set(tasks), patience_s))
 
 
-async def _finish(tasks: set[asyncio.Task[Any]], patience_s: float) -> None:
+async def finish_all(tasks: set[asyncio.Task[Any]], patience_s: float) -> None:
+    """Let `tasks` end within `patience_s`, then cancel them."""
     if tasks and patience_s > 0:
         _, tasks = await asyncio.wait(tasks, timeout=patience_s)
     await _cancel(tasks)

@@ -109,6 +109,26 @@ pub(crate) fn check_setting<'py>(
     }
 }
 
+/// What keywords of uvicorn's `Config` are here: settings with their values, and what has no effect, a sentence each.
+///
+/// # Errors
+///
+/// There is no memory for the objects.
+pub(crate) fn uvicorn_settings<'py>(
+    keywords: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let py = keywords.py();
+    let pairs = keywords.iter().filter_map(|(key, value)| {
+        Some((key.extract::<String>().ok()?, values::from_python(&value)))
+    });
+    let found = settings::class_settings("uvicorn", pairs.collect());
+    let translated = PyDict::new(py);
+    for (name, value) in &found.values {
+        translated.set_item(name, values::to_python(py, value)?)?;
+    }
+    (translated, found.notices).into_pyobject(py)
+}
+
 /// A command line: the options that were given, by setting, and the positional arguments.
 ///
 /// # Errors

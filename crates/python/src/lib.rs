@@ -21,6 +21,7 @@ mod gateway;
 mod hooks;
 mod host;
 mod imports;
+mod local;
 mod logging;
 mod metrics;
 mod reload;
@@ -43,12 +44,14 @@ mod _oxicorn {
     use std::path::PathBuf;
 
     use pyo3::prelude::*;
-    use pyo3::types::{PyList, PyString, PyTuple};
+    use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
     #[pymodule_export]
     use crate::controls::Controls;
     #[pymodule_export]
     use crate::gateway::{HookRequest, HookResponse, Input};
+    #[pymodule_export]
+    use crate::local::LocalServer;
     use crate::{embedding, entry, logging, metrics, text};
 
     /// Arguments, which may hold any bytes.
@@ -92,6 +95,12 @@ mod _oxicorn {
         argv: Vec<Bound<'py, PyString>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         embedding::parse_arguments(py, &arguments(&argv))
+    }
+
+    /// What keywords of uvicorn's `Config` are here: settings with values, and a sentence for each without effect.
+    #[pyfunction]
+    fn uvicorn_settings<'py>(keywords: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyTuple>> {
+        embedding::uvicorn_settings(keywords)
     }
 
     /// Writes one formatted line to the error log; `level` is that of `logging` and chooses the colour.

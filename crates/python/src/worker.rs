@@ -8,7 +8,7 @@ use std::time::Duration;
 use arbiter::WorkerSeat;
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
-use server::{Left, Seat, Server, Service, Siblings, Watched};
+use server::{Seat, Server, Service, Siblings, Watched};
 use settings::{Config, WorkerClass};
 use sys::boot_report::BootReport;
 use sys::users::Identity;
@@ -280,17 +280,7 @@ impl Worker {
         addressee: &Addressee,
         access: Access,
     ) -> Result<(Driver, Arc<dyn Gateway>), End> {
-        match (access, application.interface) {
-            (Access::Server, _) => {}
-            (Access::Off, _) => server.leave_access_lines(Left::Refused, drop),
-            // The gateway has the environ, and tells the logger itself.
-            (Access::Logger, Interface::Wsgi) => {
-                server.leave_access_lines(Left::Refused, logging::note_request);
-            }
-            (Access::Logger, Interface::Asgi) => {
-                server.leave_access_lines(Left::All, logging::note_request);
-            }
-        }
+        logging::leave_access_lines(server, access, application.interface);
         if application.interface == Interface::Wsgi {
             let variables = server.access_variables().to_vec();
             let gateway = self.wsgi(py, application.callable, access, variables)?;

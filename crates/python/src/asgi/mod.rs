@@ -20,6 +20,7 @@ mod websocket_state;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pyo3::IntoPyObjectExt as _;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use server::{Call, Event};
@@ -52,12 +53,28 @@ impl AsgiGateway {
     ) -> PyResult<AsgiGateway> {
         let py = event_loop.py();
         let module = py.import("oxicorn.asgi")?;
-        functions::mark(&module)?;
         let application = module.call_method1("single_callable", (application,))?;
         let lifespan = module
             .getattr("Lifespan")?
             .call1((&application, config.asgi_lifespan.name()))?;
         lifespan.call_method1("start", (event_loop, beat))?;
+        Self::started(event_loop, &application, &lifespan, config, hooks)
+    }
+
+    /// The same for an application that has started: `lifespan` is its `oxicorn.asgi.Lifespan`.
+    ///
+    /// # Errors
+    /// Python's library is broken.
+    pub(crate) fn started(
+        event_loop: &Bound<'_, PyAny>,
+        application: &Bound<'_, PyAny>,
+        lifespan: &Bound<'_, PyAny>,
+        config: &Config,
+        hooks: Option<RequestHooks>,
+    ) -> PyResult<AsgiGateway> {
+        let py = event_loop.py();
+        let module = py.import("oxicorn.asgi")?;
+        functions::mark(&module)?;
         let state = lifespan.getattr("state")?.cast_into::<PyDict>()?.unbind();
         let constants = Constants {
             root_path: config.root_path.clone(),
@@ -68,9 +85,9 @@ impl AsgiGateway {
         let application = Application {
             is_coroutine_function: py
                 .import("oxicorn.dialect")?
-                .call_method1("is_coroutine_function", (&application,))?
+                .call_method1("is_coroutine_function", (application,))?
                 .is_truthy()?,
-            callable: application.unbind(),
+            callable: application.clone().unbind(),
             call_apart: module.getattr("call_apart")?.unbind(),
         };
         let mut runner = AppRunner::new(py, application, event_loop, constants)?;
@@ -78,9 +95,17 @@ impl AsgiGateway {
         runner.hooks = hooks;
         Ok(AsgiGateway {
             event_loop: event_loop.clone().unbind(),
-            lifespan: lifespan.unbind(),
+            lifespan: lifespan.clone().unbind(),
             runner: Arc::new(runner),
         })
+    }
+
+    /// The tasks of requests that are under way.
+    ///
+    /// # Errors
+    /// There is no memory for the list.
+    pub(crate) fn unfinished<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.runner.unfinished(py).into_bound_py_any(py)
     }
 }
 

@@ -28,7 +28,7 @@ const SHORTEST_END: Duration = Duration::from_millis(100);
 
 /// What the event loop calls.
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
-struct Turner {
+pub(crate) struct Turner {
     server: Arc<Server>,
     gateway: Arc<dyn Gateway>,
     event_loop: Py<PyAny>,
@@ -38,6 +38,8 @@ struct Turner {
     /// What the application raised that the worker has to obey.
     exit: Mutex<Option<PyErr>>,
     done: OnceLock<()>,
+    /// What is called at the end of the server. In a worker it stops the loop.
+    finished: Py<PyAny>,
     /// Requests on which the application has not been started. An application that runs the loop inside a handler
     /// (`nest_asyncio`) makes the next turn within this one, and that starts them.
     waiting: Mutex<VecDeque<Call>>,
@@ -71,7 +73,7 @@ impl Turner {
         }
         if look.done {
             let _ = this.done.set(());
-            this.event_loop.bind(py).call_method0(intern!(py, "stop"))?;
+            this.finished.call0(py)?;
         }
         Ok(())
     }
@@ -88,6 +90,9 @@ impl Turner {
         forks::leave_if_forked();
         let py = turner.py();
         let this = turner.get();
+        if this.done.get().is_some() {
+            return Ok(()); // A loop that is not the worker's goes on.
+        }
         this.server.beat();
         let again = turner.getattr(intern!(py, "beat"))?;
         this.call_later(py, BEAT_S, again)
@@ -100,6 +105,72 @@ impl Turner {
 }
 
 impl Turner {
+    /// What turns `server` for `event_loop`, once the loop watches it. It calls `finished` at the end.
+    pub(crate) fn new(
+        server: &Arc<Server>,
+        gateway: Arc<dyn Gateway>,
+        event_loop: &Bound<'_, PyAny>,
+        graceful_timeout: Duration,
+        finished: Py<PyAny>,
+    ) -> Turner {
+        Turner {
+            server: Arc::clone(server),
+            gateway,
+            event_loop: event_loop.clone().unbind(),
+            graceful_timeout,
+            ending: OnceLock::new(),
+            exit: Mutex::new(None),
+            done: OnceLock::new(),
+            finished,
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// Has the event loop turn the server from now on.
+    ///
+    /// # Errors
+    /// The loop cannot watch descriptors.
+    pub(crate) fn watch(turner: &Bound<'_, Turner>) -> PyResult<()> {
+        let (py, this) = (turner.py(), turner.get());
+        let turn = turner.getattr("turn")?;
+        py.import("oxicorn.asgi")?
+            .call_method1("watch", (&this.event_loop, this.poller(), turn))?;
+        Turner::beat(turner)
+    }
+
+    /// Has the event loop leave the server alone. After a quick end nothing turns the reactor any more: it closes its
+    /// connections now, WebSockets with a close frame.
+    ///
+    /// # Errors
+    /// The loop is closed.
+    pub(crate) fn unwatch(&self, py: Python<'_>) -> PyResult<()> {
+        self.event_loop
+            .call_method1(py, "remove_reader", (self.poller(),))?;
+        if self.server.stopping() == Some(Shutdown::Quick) {
+            for event in py.detach(|| self.server.look()).events {
+                self.gateway.tell(py, event);
+            }
+        }
+        Ok(())
+    }
+
+    fn poller(&self) -> i32 {
+        self.server.with_poller(|poller| poller.as_raw_fd())
+    }
+
+    /// How long the end may take.
+    pub(crate) fn patience(&self) -> Patience {
+        let reserve = self.reserve();
+        let requests = match self.server.stopping() {
+            Some(Shutdown::Quick) => Duration::ZERO,
+            _ => self.time_left().saturating_sub(reserve),
+        };
+        Patience {
+            requests,
+            application: reserve.max(SHORTEST_END),
+        }
+    }
+
     /// Sees to it that the requests that are under way end before the arbiter's patience does.
     fn limit(turner: &Bound<'_, Turner>) -> PyResult<()> {
         let this = turner.get();
@@ -166,7 +237,8 @@ impl Turner {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_exit(&self) -> Option<PyErr> {
+    /// What the application raised to end the server.
+    pub(crate) fn take_exit(&self) -> Option<PyErr> {
         self.exit
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -244,45 +316,24 @@ impl EventLoop {
         ready: &Readiness,
     ) -> PyResult<i32> {
         let event_loop = self.event_loop.bind(py);
-        let turner = Turner {
-            server: Arc::clone(server),
-            gateway: Arc::clone(gateway),
-            event_loop: event_loop.clone().unbind(),
-            graceful_timeout: self.graceful_timeout,
-            ending: OnceLock::new(),
-            exit: Mutex::new(None),
-            done: OnceLock::new(),
-            waiting: Mutex::default(),
-        };
+        let finished = event_loop.getattr("stop")?.unbind();
+        let gateway = Arc::clone(gateway);
+        let turner = Turner::new(
+            server,
+            Arc::clone(&gateway),
+            event_loop,
+            self.graceful_timeout,
+            finished,
+        );
         let turner = Bound::new(py, turner)?;
         start_watchdog(server)?;
         ready.notify();
-        let turn = turner.getattr("turn")?;
-        let poller = server.with_poller(|poller| poller.as_raw_fd());
-        py.import("oxicorn.asgi")?
-            .call_method1("watch", (event_loop, poller, &turn))?;
-        Turner::beat(&turner)?;
+        Turner::watch(&turner)?;
         let this = turner.get();
         let left = this.run(py);
-        event_loop.call_method1("remove_reader", (poller,))?;
-        let quick = server.stopping() == Some(Shutdown::Quick);
-        if quick {
-            // Nothing turns the reactor any more: it closes its connections now, WebSockets with a close frame.
-            for event in py.detach(|| server.look()).events {
-                gateway.tell(py, event);
-            }
-        }
-        let reserve = this.reserve();
-        let tasks = match quick {
-            true => Duration::ZERO,
-            false => this.time_left().saturating_sub(reserve),
-        };
-        let patience = Patience {
-            requests: tasks,
-            application: reserve.max(SHORTEST_END),
-        };
+        this.unwatch(py)?;
         let closed = gateway
-            .finish(py, patience)
+            .finish(py, this.patience())
             .and_then(|()| close(event_loop));
         forks::leave_if_forked();
         match left {

@@ -16,8 +16,8 @@ use sys::scoreboard::Slot;
 
 use crate::gateway::Gateway;
 
-pub(crate) use event_loop::EventLoop;
-pub(crate) use threads::{end_despite_threads, left_threads};
+pub(crate) use event_loop::{EventLoop, Turner};
+pub(crate) use threads::{end_despite_threads, left_threads, start_beside};
 
 /// Who turns the reactor.
 pub(crate) enum Driver {
@@ -73,7 +73,7 @@ pub(crate) fn run(py: Python<'_>, booted: &Booted) -> PyResult<i32> {
 /// That thread never runs the application. A system call of a view ends early only in the thread that gets a signal, so
 /// signals are for the others. Whichever of them gets one, Python's handler runs in the main thread, which the pipe of
 /// `signals::install` wakes.
-fn start_watchdog(server: &Arc<Server>) -> PyResult<()> {
+pub(crate) fn start_watchdog(server: &Arc<Server>) -> PyResult<()> {
     let blocked = sys::signals::block_all_but_faults();
     let watchdog = server.start_watchdog();
     drop(blocked);

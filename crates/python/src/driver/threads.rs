@@ -40,7 +40,14 @@ pub(super) fn run(
     }
     let exit_code = Arc::new(AtomicI32::new(0));
     let gate = Gate::default();
-    let serving = match start(py, server, gateway, threads, &exit_code, &gate) {
+    let team = Team {
+        server,
+        gateway,
+        exit_code: &exit_code,
+        gate: &gate,
+        at_exit: AtExit::Left,
+    };
+    let serving = match team.start(py, threads) {
         Ok(serving) => serving,
         Err(error) => {
             THREADS_LEFT.store(true, Ordering::Relaxed);
@@ -84,66 +91,99 @@ fn attend(py: Python<'_>, server: &Arc<Server>) -> PyResult<()> {
     Ok(())
 }
 
-/// Starts the threads that run the application, with stacks as large as the main thread's unless the application has
-/// set another size.
-fn start<'py>(
+/// Starts the threads of a server that has no worker process of its own, and returns them.
+///
+/// # Errors
+/// No thread can be started.
+pub(crate) fn start_beside<'py>(
     py: Python<'py>,
     server: &Arc<Server>,
     gateway: &Arc<dyn Gateway>,
     threads: u32,
     exit_code: &Arc<AtomicI32>,
-    gate: &Gate,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let threading = py.import("threading")?;
-    // Asking for the size sets it to the default, zero.
-    let wished = threading.call_method0("stack_size")?.extract::<u64>()?;
-    let size = match wished {
-        0 => sys::process::stack_limit().unwrap_or(AMPLE_STACK),
-        wished => wished,
+    let gate = Gate::default();
+    let team = Team {
+        server,
+        gateway,
+        exit_code,
+        gate: &gate,
+        at_exit: AtExit::Awaited,
     };
-    // A size that Python does not take leaves the system's default, which is nearly the same.
-    drop(threading.call_method1("stack_size", (size,)));
-    let serving = (0..threads)
-        .map(|number| start_one(&threading, number, server, gateway, exit_code, gate))
-        .collect();
-    threading.call_method1("stack_size", (wished,))?;
-    serving
+    let serving = team.start(py, threads)?;
+    gate.open();
+    Ok(serving)
 }
 
-fn start_one<'py>(
-    threading: &Bound<'py, PyModule>,
-    number: u32,
-    server: &Arc<Server>,
-    gateway: &Arc<dyn Gateway>,
-    exit_code: &Arc<AtomicI32>,
-    gate: &Gate,
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = threading.py();
-    let (server, gateway, exit_code) = (
-        Arc::clone(server),
-        Arc::clone(gateway),
-        Arc::clone(exit_code),
-    );
-    let gate = gate.clone();
-    let name = format!("oxicorn-{number}");
-    let system_name = name.clone();
-    let body = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-        sys::process::set_name(&system_name);
-        let py = arguments.py();
-        if let Err(error) = note_thread(py) {
-            log::error!("Threads of the application will be daemons: {error}");
-        }
-        gate.wait(py);
-        server::or_abort(|| serve_there(py, &server, &gateway, &exit_code));
-    };
-    let options = PyDict::new(py);
-    options.set_item("name", name)?;
-    options.set_item("target", PyCFunction::new_closure(py, None, None, body)?)?;
-    // The interpreter must not wait for it at its end: where the worker leaves at once, it is inside the application.
-    options.set_item("daemon", true)?;
-    let thread = threading.getattr("Thread")?.call((), Some(&options))?;
-    thread.call_method0("start")?;
-    Ok(thread)
+/// What becomes of the threads at the interpreter's end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AtExit {
+    /// It does not wait for them: where a worker leaves at once, they are inside the application.
+    Left,
+    /// It waits for them.
+    Awaited,
+}
+
+/// What the threads of a server share.
+struct Team<'a> {
+    server: &'a Arc<Server>,
+    gateway: &'a Arc<dyn Gateway>,
+    exit_code: &'a Arc<AtomicI32>,
+    gate: &'a Gate,
+    at_exit: AtExit,
+}
+
+impl Team<'_> {
+    /// Starts the threads that run the application, with stacks as large as the main thread's unless the application
+    /// has set another size.
+    fn start<'py>(&self, py: Python<'py>, threads: u32) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let threading = py.import("threading")?;
+        // Asking for the size sets it to the default, zero.
+        let wished = threading.call_method0("stack_size")?.extract::<u64>()?;
+        let size = match wished {
+            0 => sys::process::stack_limit().unwrap_or(AMPLE_STACK),
+            wished => wished,
+        };
+        // A size that Python does not take leaves the system's default, which is nearly the same.
+        drop(threading.call_method1("stack_size", (size,)));
+        let serving = (0..threads)
+            .map(|number| self.start_one(&threading, number))
+            .collect();
+        threading.call_method1("stack_size", (wished,))?;
+        serving
+    }
+
+    fn start_one<'py>(
+        &self,
+        threading: &Bound<'py, PyModule>,
+        number: u32,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = threading.py();
+        let (server, gateway, exit_code) = (
+            Arc::clone(self.server),
+            Arc::clone(self.gateway),
+            Arc::clone(self.exit_code),
+        );
+        let gate = self.gate.clone();
+        let name = format!("oxicorn-{number}");
+        let system_name = name.clone();
+        let body = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+            sys::process::set_name(&system_name);
+            let py = arguments.py();
+            if let Err(error) = note_thread(py) {
+                log::error!("Threads of the application will be daemons: {error}");
+            }
+            gate.wait(py);
+            server::or_abort(|| serve_there(py, &server, &gateway, &exit_code));
+        };
+        let options = PyDict::new(py);
+        options.set_item("name", name)?;
+        options.set_item("target", PyCFunction::new_closure(py, None, None, body)?)?;
+        options.set_item("daemon", self.at_exit == AtExit::Left)?;
+        let thread = threading.getattr("Thread")?.call((), Some(&options))?;
+        thread.call_method0("start")?;
+        Ok(thread)
+    }
 }
 
 /// Has the calling thread be no daemon to the application, whose own threads inherit that from it.
@@ -215,6 +255,7 @@ fn serve_there(
             Next::Interrupted => {}
             Next::Done => return,
         }
+        logging::deliver(py);
     }
 }
 

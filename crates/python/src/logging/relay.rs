@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyo3::prelude::*;
-use server::{Entry, Peer};
+use server::{Entry, Left, Peer, Server};
 use sys::forks::Private;
 
 use super::{CRITICAL, ERROR, INFO, WARNING, set_level, tell};
+use crate::application::Interface;
 use crate::failure::traceback;
 use crate::gateway;
 
@@ -66,6 +67,17 @@ pub(crate) fn follow(py: Python<'_>, logger: &Bound<'_, PyAny>) -> PyResult<Acce
         "logger" => Access::Logger,
         _ => Access::Off,
     })
+}
+
+/// Has the access lines of `server` take the way that `access` says. The gateway of WSGI has the environ, and tells the
+/// logger itself.
+pub(crate) fn leave_access_lines(server: &Server, access: Access, interface: Interface) {
+    match (access, interface) {
+        (Access::Server, _) => {}
+        (Access::Off, _) => server.leave_access_lines(Left::Refused, drop),
+        (Access::Logger, Interface::Wsgi) => server.leave_access_lines(Left::Refused, note_request),
+        (Access::Logger, Interface::Asgi) => server.leave_access_lines(Left::All, note_request),
+    }
 }
 
 /// Whether lines go through Python.
@@ -128,7 +140,8 @@ fn put_by(what: Waiting) {
 /// Hands over the lines that wait. Called without locks, by any thread that has the GIL.
 pub(crate) fn deliver(py: Python<'_>) {
     // What waits in a process that the application has forked is its parent's, which has a copy.
-    if !ANY.swap(false, Ordering::Acquire) || sys::forks::is_stray() {
+    if !ANY.load(Ordering::Relaxed) || !ANY.swap(false, Ordering::Acquire) || sys::forks::is_stray()
+    {
         return;
     }
     let waiting = std::mem::take(&mut *lock(&WAITING));
