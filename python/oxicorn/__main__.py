@@ -17,6 +17,13 @@ def main() -> "NoReturn":
     """
     if sys.argv[1:2] == ["ctl"]:
         sys.exit(control(sys.argv[2:]))
+    if sys.argv[1:2] == ["run"]:
+        from oxicorn import imports
+
+        imports.prepare()
+        from oxicorn import program
+
+        program.run(sys.argv[2:])
     sys.exit(_oxicorn.main(sys.argv[1:]))
 
 

@@ -1,7 +1,8 @@
 """Lets `import gunicorn` work where Gunicorn is not installed, for conf files, hooks and applications written for it.
 
-`python -m oxicorn.compat SCRIPT` (or `-m MODULE`) runs a program that embeds Gunicorn, on Oxicorn, whether Gunicorn is
-installed or not. `-m gunicorn …` and `-m uvicorn …` are the commands of these servers, run by Oxicorn.
+`python -m oxicorn.compat SCRIPT` (or `-m MODULE`) runs a program that embeds Gunicorn, or starts another server that
+`oxicorn.stand_ins` stands for, on Oxicorn, whether that server is installed or not. `-m gunicorn …` and `-m uvicorn …`
+are the commands of these servers, run by Oxicorn.
 """
 
 import sys
@@ -9,7 +10,7 @@ import sys
 from oxicorn import imports
 
 
-def _serve_as(server: str) -> None:
+def serve_as(server: str) -> None:
     """Run the command that `sys.argv` has for another server."""
     words = sys.argv[1:]
     sys.argv[0] = str(Path(sys.executable).with_name(server))
@@ -35,7 +36,7 @@ import logging
 import runpy
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
 
 import oxicorn
@@ -124,6 +125,13 @@ class GunicornFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         spec = module.__spec__
         if spec is not None and spec.loader_state is not None:
             module.__spec__ = spec.loader_state
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """Return what `python -m gunicorn` runs; other modules are not for that."""
+        if fullname not in ("gunicorn.__main__", "gunicorn.app.wsgiapp"):
+            return None
+        text = "from oxicorn.compat import serve_as\nserve_as('gunicorn')\n"
+        return compile(text, f"<{fullname} of Oxicorn>", "exec")
 
 
 class _Renaming(importlib.abc.Loader):
@@ -227,15 +235,15 @@ def server_field() -> str | None:
 
 
 def _main() -> None:
-    """Run `SCRIPT …` or `-m MODULE …`, with our names in Gunicorn's place."""
-    install(replaces=True)
+    """Run `SCRIPT …` or `-m MODULE …`, with our names in the place of other servers'."""
+    importlib.import_module("oxicorn.stand_ins").install()
     del sys.argv[0]
     match sys.argv[:2]:
         case ["-m", "gunicorn" | "uvicorn" as server]:
             del sys.argv[0]
-            _serve_as(server)
+            serve_as(server)
         case ["gunicorn" | "uvicorn" as server, *_] if not Path(server).exists():
-            _serve_as(server)
+            serve_as(server)
         case ["-m", module]:
             del sys.argv[0]
             runpy.run_module(module, run_name="__main__", alter_sys=True)
