@@ -17,6 +17,7 @@ PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_
 VENV := $(CURDIR)/.venv-$(PYTHON_VERSION)
 BIN := $(VENV)/bin
 GUNICORN_VENV := $(VENV)-gunicorn
+APPLICATIONS_VENV := $(VENV)-applications
 export PYO3_PYTHON := $(BIN)/python
 
 # Rust tests of the python crate embed the interpreter: they need its shared library, which some
@@ -25,7 +26,7 @@ LIBPYTHON := $(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_config_var
 CARGO_TEST := $(if $(LIBPYTHON),LD_LIBRARY_PATH="$(LIBPYTHON):$$LD_LIBRARY_PATH" cargo test --workspace,cargo test --workspace --exclude oxicorn-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-parity test-gunicorn lint bench bench-quick conformance soak format clean
+.PHONY: help run build applications test test-parity test-gunicorn lint bench bench-quick conformance soak format clean
 
 help:
 	@echo "make run          build Oxicorn and serve examples/hello on http://$(BIND)"
@@ -53,11 +54,21 @@ run: build
 	@echo "Serving examples/hello on http://$(BIND) (Ctrl+C stops it)"
 	@$(BIN)/oxicorn --chdir examples/hello --bind $(BIND) app:app
 
-test: build $(GUNICORN_VENV)/bin/gunicorn
+test: build applications $(GUNICORN_VENV)/bin/gunicorn
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	test -d $(VENV)/old-packages || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/old-packages -r tests/requirements-old.txt
 	$(CARGO_TEST)
 	$(BIN)/python -m pytest tests/
+
+# Applications that bring servers of their own along have an environment of their own, which finds Oxicorn where it was
+# built. It is made anew where what it has is no longer what is asked for.
+applications: build $(APPLICATIONS_VENV)/requirements.txt
+
+$(APPLICATIONS_VENV)/requirements.txt: tests/requirements-applications.txt
+	$(PYTHON) -m venv --clear $(APPLICATIONS_VENV)
+	$(APPLICATIONS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(APPLICATIONS_VENV)/bin/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "oxicorn.pth").write_text("$(CURDIR)/python\n")'
+	cp $< $@
 
 # The same tests, two servers: what is marked `parity` passes on both, what is marked `better` fails on
 # Gunicorn. CI runs the second half alone, because `make test` has run the first.
