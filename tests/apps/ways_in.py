@@ -38,6 +38,7 @@ def make():
 def uvicorn_run(port):
     import uvicorn
 
+    assert uvicorn.__version__
     uvicorn.run(app, host="127.0.0.1", port=port, root_path="/mount", headers=[("x-own", "yes")], http="h11")
 
 

@@ -64,9 +64,8 @@ class StandInFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Give the module the names that it stands for."""
-        own = importlib.import_module(f"{__name__}.{(_MODULES | _MISSING)[module.__name__]}")
-        module.__dict__.update({name: value for name, value in vars(own).items() if not name.startswith("_")})
-        module.__dict__.update(getattr(own, "_MODULE_NAMES", {}).get(module.__name__, {}))
+        own = vars(importlib.import_module(f"{__name__}.{(_MODULES | _MISSING)[module.__name__]}"))
+        module.__dict__.update({name: own[name] for name in own if name == "__version__" or not name.startswith("_")})
 
     def get_code(self, fullname: str) -> CodeType:
         """Return what `python -m` runs."""
