@@ -1,5 +1,5 @@
-//! An access line as one JSON object: valid for any bytes, with numbers as numbers. A value that a request does not have
-//! is left out.
+//! An access line as one JSON object: valid for any bytes, with numbers as numbers. A value that a request does not
+//! have is left out.
 
 use std::time::SystemTime;
 
