@@ -196,6 +196,12 @@
 # What becomes of other fields with an underscore in their name: drop, refuse or dangerous.
 # header_map = 'drop'
 
+# Which version of the PROXY protocol clients speak first; the option alone is auto.
+# proxy_protocol = 'off'
+
+# The peers that may speak the PROXY protocol: addresses and networks, divided by commas, or *.
+# proxy_allow_ips = '127.0.0.1,::1'
+
 # Accept fields that are folded over several lines.
 # permit_obsolete_folding = False
 

@@ -26,14 +26,14 @@ impl Scheme {
 
 /// Reads the scheme from the fields of a trusted peer, with Gunicorn's rule: a field of `secure_scheme_headers`
 /// (upper-case name, value) means https when its value is exactly that one and http when it is another; without any of
-/// them, http. Proxies that name the scheme of a WebSocket write `wss` for `https` (HAProxy, Traefik).
+/// them, nothing is told. Proxies that name the scheme of a WebSocket write `wss` for `https` (HAProxy, Traefik).
 ///
 /// # Errors
 /// [`Violation::SchemeConflict`] when two of the fields disagree.
 pub fn scheme<'a>(
     fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     secure_scheme_headers: &[(String, String)],
-) -> Result<Scheme, Violation> {
+) -> Result<Option<Scheme>, Violation> {
     let mut found = None;
     for (name, value) in fields {
         let secure = secure_scheme_headers
@@ -50,7 +50,7 @@ pub fn scheme<'a>(
             return Err(Violation::SchemeConflict);
         }
     }
-    Ok(found.unwrap_or(Scheme::Http))
+    Ok(found)
 }
 
 /// Reads the client's address from the X-Forwarded-For fields of a trusted peer: from the right, where the nearest
@@ -97,7 +97,7 @@ fn hop(text: &[u8]) -> Option<SocketAddr> {
 mod tests {
     use super::*;
 
-    fn check(fields: &[(&str, &str)], expected: Result<Scheme, Violation>) {
+    fn check(fields: &[(&str, &str)], expected: Result<Option<Scheme>, Violation>) {
         let headers = [
             ("X-FORWARDED-PROTOCOL", "ssl"),
             ("X-FORWARDED-PROTO", "https"),
@@ -112,17 +112,17 @@ mod tests {
 
     #[test]
     fn a_proxy_tells_the_scheme_by_one_voice() {
-        check(&[], Ok(Scheme::Http));
-        check(&[("Host", "https")], Ok(Scheme::Http));
-        check(&[("X-Forwarded-Proto", "https")], Ok(Scheme::Https));
-        check(&[("x-forwarded-proto", "http")], Ok(Scheme::Http));
-        check(&[("X-Forwarded-Proto", "HTTPS")], Ok(Scheme::Http));
-        check(&[("X-Forwarded-Proto", "wss")], Ok(Scheme::Https));
-        check(&[("X-Forwarded-Proto", "ws")], Ok(Scheme::Http));
-        check(&[("X-Forwarded-Ssl", "wss")], Ok(Scheme::Http));
+        check(&[], Ok(None));
+        check(&[("Host", "https")], Ok(None));
+        check(&[("X-Forwarded-Proto", "https")], Ok(Some(Scheme::Https)));
+        check(&[("x-forwarded-proto", "http")], Ok(Some(Scheme::Http)));
+        check(&[("X-Forwarded-Proto", "HTTPS")], Ok(Some(Scheme::Http)));
+        check(&[("X-Forwarded-Proto", "wss")], Ok(Some(Scheme::Https)));
+        check(&[("X-Forwarded-Proto", "ws")], Ok(Some(Scheme::Http)));
+        check(&[("X-Forwarded-Ssl", "wss")], Ok(Some(Scheme::Http)));
         check(
             &[("X-Forwarded-Proto", "wss"), ("X-Forwarded-Ssl", "on")],
-            Ok(Scheme::Https),
+            Ok(Some(Scheme::Https)),
         );
         check(
             &[("X-Forwarded-Proto", "ws"), ("X-Forwarded-Ssl", "on")],
@@ -130,7 +130,7 @@ mod tests {
         );
         check(
             &[("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "on")],
-            Ok(Scheme::Https),
+            Ok(Some(Scheme::Https)),
         );
         check(
             &[("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "off")],

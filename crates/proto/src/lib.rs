@@ -15,6 +15,7 @@ pub mod h1;
 pub mod h2;
 mod host;
 mod limits;
+pub mod proxy;
 mod request;
 mod rules;
 mod status;

@@ -11,6 +11,7 @@ use settings::Address;
 use socket2::{SockAddr, Socket};
 use sys::forks::Private;
 
+use crate::codec::Codec;
 use crate::connection::{Connection, ConnectionId, Fate};
 use crate::descriptors::{CLOSED_AT_ONCE, Descriptors};
 use crate::handover::Handover;
@@ -283,18 +284,19 @@ impl Reactor {
             // A response leaves in one piece as far as it can; Nagle's algorithm would only hold back its last segment.
             let _ = socket.set_tcp_nodelay(true);
         }
-        let patience = self.turn.settings.header_timeout;
-        self.admit(socket, ends, Vec::new(), patience, first);
+        let read_by = (self.turn.now()).saturating_add(self.turn.settings.header_timeout);
+        let codec = Codec::accepted(read_by, &ends, &self.turn);
+        self.admit(socket, ends, Vec::new(), codec, first);
     }
 
-    /// Makes a socket one of the worker's connections. `unread` has been read from it, and `patience` is how long it
-    /// may be silent, in milliseconds. `first` is what it does at once: a request often is there already.
+    /// Makes a socket one of the worker's connections, which begins so. `unread` has been read from it. `first` is what
+    /// it does at once: a request often is there already.
     pub(crate) fn admit(
         &mut self,
         socket: Socket,
         ends: Arc<Ends>,
         unread: Vec<u8>,
-        patience: Millis,
+        codec: Codec,
         first: FirstLook,
     ) {
         self.serial += 1;
@@ -308,9 +310,7 @@ impl Reactor {
             log::error!("a connection could not be watched: {error}");
             return;
         }
-        entry.insert(Connection::new(
-            link, ends, id, unread, patience, &self.turn,
-        ));
+        entry.insert(Connection::new(link, ends, id, unread, codec, &self.turn));
         self.publish_connections();
         self.with(id.key, first);
     }

@@ -1,10 +1,11 @@
 //! The reading side of a connection: which protocol its bytes are. A closed set, told apart by `match`; a protocol that
-//! other bytes announce (TLS, a PROXY header, the preface of HTTP/2) becomes a variant here.
+//! other bytes announce (TLS, the preface of HTTP/2) becomes a variant here.
 
 use crate::http1::Http1;
 use crate::http2::Http2;
 use crate::opening::Opening;
 use crate::peer::Ends;
+use crate::proxy_header::AwaitedHeader;
 use crate::timers::Millis;
 use crate::turn::Turn;
 use crate::websockets::Upgraded;
@@ -14,6 +15,8 @@ use crate::websockets::Upgraded;
 pub(crate) enum Codec {
     /// HTTP/1; also the end of a connection that has spoken another protocol since.
     H1(Http1),
+    /// Nothing yet: a PROXY header may come first.
+    Proxy(AwaitedHeader),
     /// A connection that may begin with the preface of HTTP/2: what was read is in its buffer until that is known.
     Opening(Opening),
     /// HTTP/2: many exchanges at a time.
@@ -23,7 +26,15 @@ pub(crate) enum Codec {
 }
 
 impl Codec {
-    /// What a new connection speaks, whose client has to begin by `read_by`.
+    /// What a connection does first that was accepted, and whose client has to begin by `read_by`.
+    pub(crate) fn accepted(read_by: Millis, ends: &Ends, turn: &Turn) -> Codec {
+        match &turn.dispatcher.options.proxy {
+            Some(_) => Codec::Proxy(AwaitedHeader::new(read_by)),
+            None => Codec::first(read_by, ends, turn),
+        }
+    }
+
+    /// What a connection speaks, whose client has to begin by `read_by`.
     pub(crate) fn first(read_by: Millis, ends: &Ends, turn: &Turn) -> Codec {
         let cleartext = turn.dispatcher.options.http2.cleartext;
         match ends.trusted && cleartext.takes_preface() {
@@ -36,6 +47,7 @@ impl Codec {
     pub(crate) fn timeout(&self) -> Millis {
         match self {
             Codec::H1(http) => http.session.timeout(),
+            Codec::Proxy(awaited) => awaited.timeout(),
             Codec::Opening(opening) => opening.read_by,
             Codec::H2(http2) => http2.timeout(),
             Codec::WebSocket(upgraded) => upgraded.timeout(),
@@ -46,7 +58,7 @@ impl Codec {
     pub(crate) fn is_idle(&self) -> bool {
         match self {
             Codec::H1(http) => http.session.is_idle(),
-            Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => false,
+            Codec::Proxy(_) | Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => false,
         }
     }
 
@@ -54,7 +66,7 @@ impl Codec {
     pub(crate) fn is_deferred(&self) -> bool {
         match self {
             Codec::H1(http) => http.session.is_deferred(),
-            Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => false,
+            Codec::Proxy(_) | Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => false,
         }
     }
 
@@ -63,7 +75,7 @@ impl Codec {
         match self {
             Codec::H1(http) => http.session.is_idle(),
             Codec::H2(http2) => http2.is_idle(),
-            Codec::Opening(_) => true,
+            Codec::Proxy(_) | Codec::Opening(_) => true,
             Codec::WebSocket(_) => false,
         }
     }

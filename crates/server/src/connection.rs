@@ -34,7 +34,7 @@ use crate::link::{Flushed, Link};
 use crate::peer::Ends;
 use crate::shared_websocket::SharedWebSocket;
 use crate::sink::SinkError;
-use crate::timers::{Deadline, Millis};
+use crate::timers::Deadline;
 use crate::turn::Turn;
 use crate::websockets::{CloseReason, Upgraded};
 
@@ -109,16 +109,15 @@ impl Readiness {
 }
 
 impl Connection {
-    /// A connection whose client has `patience` milliseconds to begin a request. `unread` has been read from it.
+    /// A connection that begins so. `unread` has been read from it.
     pub(crate) fn new(
         link: Arc<Link>,
         ends: Arc<Ends>,
         id: ConnectionId,
         unread: Vec<u8>,
-        patience: Millis,
+        codec: Codec,
         turn: &Turn,
     ) -> Connection {
-        let codec = Codec::first(turn.now().saturating_add(patience), &ends, turn);
         Connection {
             link,
             ends,
@@ -151,6 +150,7 @@ impl Connection {
         for _ in 0..READS {
             let flow = match self.codec {
                 Codec::H1(_) => self.progress_h1(turn),
+                Codec::Proxy(_) => self.progress_proxy(turn),
                 Codec::Opening(_) => return self.progress_opening(turn),
                 Codec::H2(_) => return self.progress_h2(turn),
                 Codec::WebSocket(_) => return self.progress_websocket(turn),
@@ -178,6 +178,7 @@ impl Connection {
             match &mut self.codec {
                 // What arrived before the connection broke comes first; reading beyond it meets the error.
                 Codec::H1(http) if http.session.awaits_request() && readiness.readable => {}
+                Codec::Proxy(_) if readiness.readable => {}
                 // The thread that answers is told, and ends the exchange.
                 Codec::H1(http) if http.session.is_answering() => http.session.lose(),
                 _ => return self.forsaken(turn),
@@ -233,7 +234,7 @@ impl Connection {
         let http = match &mut self.codec {
             Codec::H1(http) => http,
             Codec::WebSocket(_) => return self.flushed_websocket(flushed, moved, turn),
-            Codec::Opening(_) | Codec::H2(_) => return Fate::Open,
+            Codec::Proxy(_) | Codec::Opening(_) | Codec::H2(_) => return Fate::Open,
         };
         match flushed {
             Flushed::Empty => {
@@ -302,6 +303,7 @@ impl Connection {
                 Fate::Open => self.progress(turn),
                 fate => fate,
             },
+            Codec::Proxy(_) => self.expire_proxy(turn),
             Codec::Opening(_) => Fate::Closed,
             Codec::H2(_) => self.expire_h2(turn),
             Codec::WebSocket(_) => self.expire_websocket(turn),
@@ -359,6 +361,10 @@ impl Connection {
                 Fate::Open
             }
             Codec::H2(_) => self.wind_down_h2(turn),
+            Codec::Proxy(awaited) => {
+                awaited.wind_down(turn.now().saturating_add(turn.settings.keep_alive));
+                Fate::Open
+            }
             Codec::Opening(_) | Codec::WebSocket(_) => Fate::Open,
         }
     }

@@ -23,7 +23,7 @@ use crate::dispatcher::Dispatcher;
 use crate::inlet::Inlet;
 use crate::link::Link;
 use crate::outlet::Outlet;
-use crate::peer::{Ends, Local, Peer};
+use crate::peer::{Ends, Local, Peer, Proxied};
 use crate::reply::{Asked, Reply};
 use crate::sink::Sink;
 
@@ -203,6 +203,12 @@ impl Exchange {
     #[must_use]
     pub fn trusted(&self) -> bool {
         self.ends.trusted
+    }
+
+    /// What a load balancer has told of the connection with the PROXY protocol.
+    #[must_use]
+    pub fn proxied(&self) -> Option<&Arc<Proxied>> {
+        self.ends.proxied.as_ref()
     }
 
     /// The scheme that the client used, as far as it can be known.

@@ -72,6 +72,8 @@ pub(crate) fn exchange(
             peer: Peer::Unix,
             local: Local::Unix("/tmp/socket".into()),
             trusted: true,
+            scheme: proto::forwarded::Scheme::Http,
+            proxied: None,
         }),
         outlet: Outlet::Link(Arc::clone(link)),
         id: ExchangeId::default(),

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
+use proto::proxy::ProxyHeader;
 use socket2::Socket;
 use sys::fdpass::{Handed, Queue};
 use sys::scoreboard::{Scoreboard, Slot, State};
@@ -15,13 +16,16 @@ use crate::accept::{Accepted, local};
 use crate::codec::Codec;
 use crate::connection::{Connection, Fate};
 use crate::peer::Ends;
+use crate::proxy_header::read_travelling;
 use crate::reactor::Reactor;
 use crate::timers::Millis;
 use crate::turn::Turn;
 
 /// Stands before the bytes of a message, because a descriptor needs a byte to travel with, and says how to read the
-/// rest.
-const VERSION: u8 = 1;
+/// rest: unread bytes of the client.
+const PLAIN: u8 = 1;
+/// The same where a load balancer has told whose connection it is: its PROXY header stands before the unread bytes.
+const PROXIED: u8 = 2;
 /// Unread bytes that may travel. A message must fit the socket's buffer, and a client that has sent more than this
 /// without waiting for an answer can wait for one.
 const UNREAD: usize = 16 * 1024;
@@ -162,7 +166,13 @@ impl Reactor {
             return false;
         }
         let mut message = Vec::with_capacity(1 + connection.inbound.len());
-        message.push(VERSION);
+        match &connection.ends.proxied {
+            None => message.push(PLAIN),
+            Some(proxied) => {
+                message.push(PROXIED);
+                proxied.header.write(&mut message);
+            }
+        }
         message.extend_from_slice(&connection.inbound);
         let socket = connection.link.socket();
         match handover.siblings.queue.give(&message, socket.as_fd()) {
@@ -186,10 +196,19 @@ impl Reactor {
             Ok(Handed {
                 file: Some(file),
                 length,
-            }) if length > 0 && self.turn.scratch[0] == VERSION => {
-                let unread = self.turn.scratch[1..length].to_vec();
+            }) if length > 0 && matches!(self.turn.scratch[0], PLAIN | PROXIED) => {
+                let message = &self.turn.scratch[1..length];
+                let proxied = match self.turn.scratch[0] {
+                    PROXIED => read_travelling(message),
+                    _ => None,
+                };
+                let (header, skipped) = match proxied {
+                    Some((header, skipped)) => (Some(header), skipped),
+                    None => (None, 0),
+                };
+                let unread = message[skipped..].to_vec();
                 self.make_room();
-                self.adopt(Socket::from(file), unread);
+                self.adopt(Socket::from(file), unread, header);
                 Accepted::Connection
             }
             Ok(Handed {
@@ -214,24 +233,20 @@ impl Reactor {
         }
     }
 
-    fn adopt(&mut self, socket: Socket, unread: Vec<u8>) {
+    fn adopt(&mut self, socket: Socket, unread: Vec<u8>, header: Option<ProxyHeader>) {
         let ends = socket
             .peer_addr()
             .and_then(|peer| Ok((peer, socket.local_addr()?)));
         // It may have been reset on the way.
         let Ok((peer, near)) = ends else { return };
-        let ends = Ends::of(
-            peer.as_socket(),
-            local(&near),
-            &self.turn.dispatcher.options.trusted,
-        );
-        self.admit(
-            socket,
-            Arc::new(ends),
-            unread,
-            self.turn.dispatcher.options.session.keep_alive,
-            Connection::progress,
-        );
+        let options = &self.turn.dispatcher.options;
+        let mut ends = Ends::of(peer.as_socket(), local(&near), &options.trusted);
+        if let Some(header) = header {
+            ends = ends.behind(header, &options.trusted);
+        }
+        let read_by = (self.turn.now()).saturating_add(options.session.keep_alive);
+        let codec = Codec::first(read_by, &ends, &self.turn);
+        self.admit(socket, Arc::new(ends), unread, codec, Connection::progress);
     }
 
     /// Whether other workers go on serving when this one ends. Its clients, and those in the queue, are theirs then.

@@ -16,6 +16,7 @@ use sys::scoreboard::{Slot, SpoolLimits};
 use crate::backlog::Spool;
 use crate::disk::Disk;
 use crate::handover::Siblings;
+use crate::proxy_header::ProxyPolicy;
 use crate::timers::Millis;
 
 /// How the application gets request bodies.
@@ -100,6 +101,8 @@ pub(crate) struct Options {
     pub(crate) session: Settings,
     pub(crate) graceful_timeout: Millis,
     pub(crate) trusted: AddressSet,
+    /// Where connections may begin with a PROXY header.
+    pub(crate) proxy: Option<ProxyPolicy>,
     pub(crate) secure_scheme_headers: Vec<(String, String)>,
     /// Where temporary files go.
     pub(crate) disk: Disk,
@@ -184,7 +187,8 @@ impl Options {
         Options {
             session: session(config),
             graceful_timeout: millis(config.graceful_timeout),
-            trusted: trusted(config),
+            trusted: with_unix_peers(config, "forwarded_allow_ips", &config.forwarded_allow_ips),
+            proxy: ProxyPolicy::new(config),
             secure_scheme_headers: config.secure_scheme_headers.clone(),
             head_memory: config.limit_head_memory,
             disk: Disk {
@@ -315,11 +319,13 @@ fn limit(duration: Duration) -> Millis {
 fn millis(duration: Duration) -> Millis {
     Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }
-/// The peers that may name the client and its scheme. Those on unix sockets may by default, as with Gunicorn: the mode
-/// of the socket has let them in. An operator who says which proxies are trusted says so of them too.
-fn trusted(config: &Config) -> AddressSet {
-    let set = config.forwarded_allow_ips.clone();
-    match config.origins.is_given("forwarded_allow_ips") {
+
+/// The peers of a setting whose word on the client counts. Those on unix sockets are among them by default, as with
+/// Gunicorn: the mode of the socket has let them in. An operator who says which proxies are trusted says so of them
+/// too.
+pub(crate) fn with_unix_peers(config: &Config, setting: &str, set: &AddressSet) -> AddressSet {
+    let set = set.clone();
+    match config.origins.is_given(setting) {
         true => set,
         false => set.and_unix(),
     }

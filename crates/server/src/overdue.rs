@@ -12,7 +12,7 @@ use crate::body::Body;
 use crate::dispatcher::Dispatcher;
 use crate::exchange::{Exchange, ExchangeId, Origin};
 use crate::outlet::Outlet;
-use crate::peer::{Ends, Peer};
+use crate::peer::Ends;
 
 /// What the client of a stuck request reads.
 const RULE: &str = "The application did not answer in time.";
@@ -100,7 +100,7 @@ impl Dispatcher {
     /// Answers in place of the thread or event loop that has the call; says what became of it.
     fn answer_for(self: &Arc<Dispatcher>, call: CallRecord) -> String {
         let took = call.arrived.elapsed();
-        let asked = format!("{}, from {}", shown(&call.request), client(&call.ends.peer));
+        let asked = format!("{}, from {}", shown(&call.request), call.ends.peer);
         let origin = Origin {
             dispatcher: Arc::clone(self),
             ends: call.ends,
@@ -133,11 +133,4 @@ fn shown(request: &Request) -> String {
         String::from_utf8_lossy(request.method()),
         String::from_utf8_lossy(cut)
     )
-}
-
-fn client(peer: &Peer) -> String {
-    match peer {
-        Peer::Inet(address) => address.to_string(),
-        Peer::Unix => "a unix socket".to_owned(),
-    }
 }

@@ -1,9 +1,12 @@
 //! The two ends of a connection, as the application is told of them.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use proto::forwarded::{self, Scheme};
+use proto::proxy::{ProxyHeader, ProxyRoute};
 use proto::{Request, Violation};
 use settings::AddressSet;
 
@@ -16,6 +19,15 @@ pub enum Peer {
     Inet(SocketAddr),
     /// A client of a Unix socket, which has no address of its own.
     Unix,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Inet(address) => address.fmt(out),
+            Peer::Unix => out.write_str("a unix socket"),
+        }
+    }
 }
 
 /// Where it connected to.
@@ -34,6 +46,19 @@ pub(crate) struct Ends {
     pub(crate) local: Local,
     /// Whether the peer may say which scheme its own client used (`forwarded_allow_ips`).
     pub(crate) trusted: bool,
+    /// How the client speaks to the outermost proxy that is known, or to this server, where no field tells.
+    pub(crate) scheme: Scheme,
+    /// What a PROXY header has told of the connection.
+    pub(crate) proxied: Option<Arc<Proxied>>,
+}
+
+/// What a load balancer has told of a connection with the PROXY protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxied {
+    /// The header.
+    pub header: ProxyHeader,
+    /// Who sent it.
+    pub proxy: Peer,
 }
 
 impl Ends {
@@ -43,6 +68,40 @@ impl Ends {
             peer: Peer::Inet(client),
             local: self.local.clone(),
             trusted: self.trusted,
+            scheme: self.scheme,
+            proxied: self.proxied.clone(),
+        }
+    }
+
+    /// The same connection, of which its peer has told whose it is. What the client that it names says of others is
+    /// believed if that client is trusted: the peer has passed on its bytes unread.
+    pub(crate) fn behind(&self, header: ProxyHeader, trusted: &AddressSet) -> Ends {
+        let peer = match header.route {
+            ProxyRoute::Inet { source, .. } => Some(Some(source)),
+            ProxyRoute::Unix => Some(None),
+            ProxyRoute::Local | ProxyRoute::Unknown => None,
+        };
+        let scheme = match header.tls {
+            Some(_) => Scheme::Https,
+            None => self.scheme,
+        };
+        let (peer, trusted) = match peer {
+            Some(address) => {
+                let ends = Ends::of(address, self.local.clone(), trusted);
+                (ends.peer, ends.trusted)
+            }
+            None => (self.peer.clone(), self.trusted),
+        };
+        let proxied = Proxied {
+            header,
+            proxy: self.peer.clone(),
+        };
+        Ends {
+            peer,
+            local: self.local.clone(),
+            trusted,
+            scheme,
+            proxied: Some(Arc::new(proxied)),
         }
     }
 
@@ -51,25 +110,25 @@ impl Ends {
     /// # Errors
     /// What a trusted peer says of it contradicts itself.
     pub(crate) fn scheme(&self, request: &Request, options: &Options) -> Result<Scheme, Violation> {
-        match self.trusted {
-            true => forwarded::scheme(request.fields(), &options.secure_scheme_headers),
-            false => Ok(Scheme::Http),
-        }
+        let told = match self.trusted {
+            true => forwarded::scheme(request.fields(), &options.secure_scheme_headers)?,
+            false => None,
+        };
+        Ok(told.unwrap_or(self.scheme))
     }
 
     /// The ends of an accepted socket; only a unix socket has a peer without address.
     pub(crate) fn of(peer: Option<SocketAddr>, local: Local, trusted: &AddressSet) -> Ends {
-        match peer {
-            Some(address) => Ends {
-                trusted: trusted.contains(&canonical(address).ip()),
-                peer: Peer::Inet(canonical(address)),
-                local,
-            },
-            None => Ends {
-                peer: Peer::Unix,
-                local,
-                trusted: trusted.contains_unix(),
-            },
+        let (peer, trusted) = match peer.map(canonical) {
+            Some(address) => (Peer::Inet(address), trusted.contains(&address.ip())),
+            None => (Peer::Unix, trusted.contains_unix()),
+        };
+        Ends {
+            peer,
+            local,
+            trusted,
+            scheme: Scheme::Http,
+            proxied: None,
         }
     }
 }

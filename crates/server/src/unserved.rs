@@ -38,7 +38,12 @@ impl Connection {
 
     /// The client has left. Of a request that it had begun there is a line.
     pub(crate) fn forsaken(&mut self, turn: &mut Turn) -> Fate {
-        if matches!(&self.codec, Codec::H1(http) if http.session.is_receiving()) {
+        let has_begun = match &self.codec {
+            Codec::H1(http) => http.session.is_receiving(),
+            Codec::Proxy(awaited) => awaited.has_begun(),
+            Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => false,
+        };
+        if has_begun {
             let request = self.take_unfinished().unwrap_or_default();
             self.unserved(request, turn).reply.forsake(INCOMPLETE);
         }
@@ -55,7 +60,7 @@ impl Connection {
     fn take_unfinished(&mut self) -> Option<Request> {
         match &mut self.codec {
             Codec::H1(http) => http.take_unfinished(),
-            Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => None,
+            Codec::Proxy(_) | Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => None,
         }
     }
 }

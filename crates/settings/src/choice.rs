@@ -284,6 +284,47 @@ impl HeaderMap {
     }
 }
 
+/// Which versions of the PROXY protocol clients may speak first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ProxyProtocol {
+    /// None: connections begin with what they speak.
+    #[default]
+    Off,
+    /// The line of text.
+    V1,
+    /// The binary header.
+    V2,
+    /// Either.
+    Auto,
+}
+
+impl ProxyProtocol {
+    /// What the setting accepts.
+    pub const ACCEPTED: &str = "off, v1, v2 or auto";
+
+    /// Gunicorn's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// Reads one of Gunicorn's words in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        let versions = match text.to_ascii_lowercase().as_str() {
+            "off" => Self::Off,
+            "v1" => Self::V1,
+            "v2" => Self::V2,
+            "auto" => Self::Auto,
+            _ => return None,
+        };
+        Some(versions)
+    }
+}
+
 /// How changed source files are noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ReloadEngine {

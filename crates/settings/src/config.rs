@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::choice::{
-    AsgiLifespan, AsgiLoop, Cleartext, HeaderMap, HttpProtocol, LogLevel, ReloadEngine,
-    WorkerClass, WorkerReplacement,
+    AsgiLifespan, AsgiLoop, Cleartext, HeaderMap, HttpProtocol, LogLevel, ProxyProtocol,
+    ReloadEngine, WorkerClass, WorkerReplacement,
 };
 use crate::layers::Layers;
 use crate::network::AddressSet;
@@ -141,6 +141,10 @@ fields! {
     secure_scheme_headers: Vec<(String, String)>,
     /// The peers whose word on the client is taken.
     forwarded_allow_ips: AddressSet,
+    /// Which versions of the PROXY protocol clients may speak first.
+    proxy_protocol: ProxyProtocol,
+    /// The peers that may.
+    proxy_allow_ips: AddressSet,
     /// Where access lines go; `-` is standard output.
     accesslog: Option<String>,
     /// The shape of an access line.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::choice::{
-    AsgiLifespan, AsgiLoop, Cleartext, HeaderMap, HttpProtocol, LogLevel, ReloadEngine,
-    WorkerClass, WorkerReplacement,
+    AsgiLifespan, AsgiLoop, Cleartext, HeaderMap, HttpProtocol, LogLevel, ProxyProtocol,
+    ReloadEngine, WorkerClass, WorkerReplacement,
 };
 use crate::config::Config;
 use crate::error::Rejection;
@@ -245,6 +245,7 @@ words!(
     HeaderMap,
     HttpProtocol,
     LogLevel,
+    ProxyProtocol,
     ReloadEngine,
     WorkerReplacement
 );

@@ -23,6 +23,8 @@ pub enum Kind {
     Text,
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
+    /// The same; `False` is the first of them and `True` the last, as before there were more than two.
+    Grade(&'static [&'static str]),
     /// The name of a class, or what a conf file holds in its place: the class itself, or a function that returns it.
     Class,
     /// A user or a group: a name or a number.
@@ -55,7 +57,7 @@ impl Kind {
             Self::Seconds => "a number of seconds, 0 or more".to_owned(),
             Self::Mode | Self::Permissions => "a file mode from 0 to 0777".to_owned(),
             Self::Text => "a string".to_owned(),
-            Self::Choice(words) => one_of(words),
+            Self::Choice(words) | Self::Grade(words) => one_of(words),
             Self::Class => "a class, or its name".to_owned(),
             Self::Account => "a name or a number".to_owned(),
             Self::Words => "a string or a list of strings".to_owned(),
@@ -92,6 +94,9 @@ impl Kind {
             Self::Choice(words) => {
                 choice(value, words).ok_or_else(|| self.unacceptable_or_malformed(value))
             }
+            Self::Grade(words) => choice(value, words)
+                .or_else(|| grade(value, words))
+                .ok_or_else(|| self.unacceptable_or_malformed(value)),
             Self::Account => account(value).ok_or_else(malformed),
             Self::Words => words(value).ok_or_else(malformed),
             Self::Commas => commas(value).ok_or_else(malformed),
@@ -268,6 +273,20 @@ fn choice(value: &Value, words: &[&str]) -> Option<Value> {
     let Value::Str(text) = value else { return None };
     let word = text.trim().to_ascii_lowercase();
     words.contains(&word.as_str()).then_some(Value::Str(word))
+}
+
+/// What a flag means among words of which the first is off.
+fn grade(value: &Value, words: &[&str]) -> Option<Value> {
+    let given = match value {
+        Value::Str(text) if text.trim() == "1" => Value::Bool(true),
+        Value::Str(text) if text.trim() == "0" => Value::Bool(false),
+        value => flag(value)?,
+    };
+    let word = match given == Value::Bool(true) {
+        true => words.last(),
+        false => words.first(),
+    };
+    word.map(|word| Value::from(*word))
 }
 
 fn account(value: &Value) -> Option<Value> {

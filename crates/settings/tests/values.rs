@@ -43,6 +43,7 @@ const TAKEN_HERE: &[&str] = &[
     "graceful_timeout",
     "group",
     "keepalive",
+    "proxy_allow_ips",
     "pythonpath",
     "reload_extra_files",
     "timeout",

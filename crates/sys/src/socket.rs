@@ -38,6 +38,21 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// Copies the available bytes, as many as fit, and leaves them where they are; 0 is the end of the stream.
+///
+/// # Errors
+///
+/// As [`receive`].
+pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match rustix::net::recv(socket, &mut *buffer, RecvFlags::PEEK) {
+            Ok((_, count)) => return Ok(count),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Whether the peer has reset the connection, or a Unix socket's has closed it. One that has only ended its own side
 /// still takes what is sent.
 #[must_use]

@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use server::{Exchange, Local, Peer};
 
 use super::names::Names;
-use crate::gateway::{LastRequest, TemplateKeys, Unserved, text};
+use crate::gateway::{LastRequest, TemplateKeys, Unserved, proxied, text};
 use server::name_policy::NamePolicy;
 
 /// The version of the HTTP part of the specification that the scope follows.
@@ -115,6 +115,7 @@ impl Template {
                 extensions.set_item(name, PyDict::new(py))?;
             }
         }
+        enter_proxied(&extensions, exchange)?;
         if exchange.request.takes_trailers() {
             let trailers = intern!(py, "http.response.trailers");
             extensions.set_item(trailers, PyDict::new(py))?;
@@ -139,6 +140,7 @@ impl Template {
         };
         let extensions = PyDict::new(py);
         extensions.set_item(intern!(py, "websocket.http.response"), PyDict::new(py))?;
+        enter_proxied(&extensions, exchange)?;
         scope.set_item(intern!(py, "type"), intern!(py, "websocket"))?;
         scope.set_item(intern!(py, "scheme"), scheme)?;
         scope.set_item(intern!(py, "subprotocols"), PyList::new(py, protocols)?)?;
@@ -168,6 +170,18 @@ impl Template {
             headers.append((name, PyBytes::new(py, value)))?;
         }
         Ok(headers)
+    }
+}
+
+/// What a load balancer has told of the connection.
+fn enter_proxied(extensions: &Bound<'_, PyDict>, exchange: &Exchange) -> PyResult<()> {
+    let py = extensions.py();
+    match exchange.proxied() {
+        Some(proxied) => {
+            let extension = proxied::extension(py, proxied)?;
+            extensions.set_item(intern!(py, "proxy_protocol"), extension)
+        }
+        None => Ok(()),
     }
 }
 

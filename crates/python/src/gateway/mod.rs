@@ -9,6 +9,7 @@ pub(crate) mod last_request;
 pub(crate) mod name_cache;
 pub(crate) mod open_file;
 pub(crate) mod pairs;
+pub(crate) mod proxied;
 mod request_hooks;
 pub(crate) mod text;
 mod unserved;

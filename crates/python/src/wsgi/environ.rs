@@ -16,6 +16,7 @@ use super::errors::ErrorStream;
 use super::failure;
 use super::fields::FieldNames;
 use super::file_wrapper::FileWrapper;
+use super::proxied;
 use super::request_context::{RequestObjects, references};
 use crate::gateway::{Input, LastRequest, TemplateKeys, Unserved, text};
 use server::name_policy::NamePolicy;
@@ -141,6 +142,9 @@ impl Template {
                 exchange.scheme(),
                 path.as_os_str().as_encoded_bytes(),
             )?;
+        }
+        if let Some(proxied) = exchange.proxied() {
+            proxied::enter(&environ, proxied)?;
         }
         self.mount(&environ, request, seen)?;
         Ok(environ)

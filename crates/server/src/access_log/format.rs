@@ -382,6 +382,8 @@ mod tests {
             peer: Peer::Inet(address),
             local: Local::Inet(address),
             trusted: false,
+            scheme: proto::forwarded::Scheme::Http,
+            proxied: None,
         };
         let record = Record {
             request: Some(&request),

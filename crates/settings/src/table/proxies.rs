@@ -68,11 +68,17 @@ pub(super) const ROWS: &[Setting] = &[
         name: "proxy_protocol",
         flags: &["--proxy-protocol"],
         metavar: "MODE",
-        kind: Kind::Choice(&["off", "v1", "v2", "auto"]),
+        kind: Kind::Grade(&["off", "v1", "v2", "auto"]),
         default: Literal::Str("off"),
         bare: Literal::Str("auto"),
-        status: Status::Later("PROXY protocol"),
+        access: field!(proxy_protocol),
         summary: "Which version of the PROXY protocol clients speak first; the option alone is auto.",
+        details: "The header tells the address of the client that a load balancer passes on. It holds for all \
+                  listeners. A connection that does not begin with a header is served as it is.",
+        difference: "A header that is malformed, incomplete or late is answered with 400; a peer that is none of \
+                     `proxy_allow_ips` gets 403. `PROXY UNKNOWN` and LOCAL leave the connection its own client. What \
+                     version 2 tells of TLS and of the host name is passed on. The client that the header names has to \
+                     be one of `forwarded_allow_ips` for its forwarded fields to be believed.",
         ..ROW
     },
     Setting {
@@ -81,8 +87,10 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "STRING",
         kind: Kind::Commas,
         default: LOOPBACK,
-        status: Status::Later("PROXY protocol"),
+        access: field!(proxy_allow_ips),
         summary: "The peers that may speak the PROXY protocol: addresses and networks, divided by commas, or *.",
+        details: "The word `unix` stands for the peers on unix sockets. By default they may as well; once this is set, \
+                  only with `unix` or `*`.",
         ..ROW
     },
     Setting {

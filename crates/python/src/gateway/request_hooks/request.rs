@@ -1,7 +1,5 @@
 //! `req`, as hooks see it: a request with Gunicorn's attribute names.
 
-use std::net::SocketAddr;
-
 use proto::forwarded::Scheme;
 use proto::{Request, Version};
 use pyo3::intern;
@@ -10,7 +8,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use server::{Exchange, Peer};
 
 use crate::gateway::arguments::string;
-use crate::gateway::{Input, pairs, text};
+use crate::gateway::{Input, pairs, proxied, text};
 use server::name_policy::{NamePolicy, tell_dropped};
 
 /// `req`: a request with Gunicorn's attribute names. It takes further attributes, because hooks keep their own notes on
@@ -67,7 +65,14 @@ impl HookRequest {
             }
             passes == Ok(true)
         };
-        HookRequest::of(py, &exchange.request, ends, input, passes)
+        let request = HookRequest::of(py, &exchange.request, ends, input, passes)?;
+        if let Some(proxied) = exchange.proxied() {
+            let info = proxied::info(py, proxied, exchange.peer())?;
+            let mut request = request.borrow_mut(py);
+            request.proxy_protocol_info = info.into_any().unbind();
+            request.peer_addr = peer_name(py, &proxied.proxy)?;
+        }
+        Ok(request)
     }
 
     pub(super) fn of(
@@ -84,10 +89,7 @@ impl HookRequest {
                 text::native(py, value)?,
             ))?;
         }
-        let peer = match peer {
-            Peer::Inet(address) => peer_name(py, *address)?,
-            Peer::Unix => PyString::new(py, "").into_any().unbind(),
-        };
+        let peer = peer_name(py, peer)?;
         let body = match input {
             Some(input) => input.clone().into_any().unbind(),
             None => Input::new(server::Body::Empty)
@@ -192,7 +194,10 @@ fn fragment(target: &[u8]) -> &[u8] {
     mark.map_or(b"", |mark| &target[mark + 1..])
 }
 
-fn peer_name(py: Python<'_>, address: SocketAddr) -> PyResult<Py<PyAny>> {
+fn peer_name(py: Python<'_>, peer: &Peer) -> PyResult<Py<PyAny>> {
+    let Peer::Inet(address) = peer else {
+        return Ok(PyString::new(py, "").into_any().unbind());
+    };
     Ok((address.ip().to_string(), address.port())
         .into_pyobject(py)?
         .into_any()

@@ -13,6 +13,7 @@ use sys::scoreboard::Scoreboard;
 
 use crate::access_log::{AccessLog, Colours};
 use crate::call::Call;
+use crate::codec::Codec;
 use crate::connection::{Connection, ConnectionId, Fate, Readiness};
 use crate::dispatcher::{Dispatcher, Message, Outcome, Parts};
 use crate::inlet::Event;
@@ -78,11 +79,14 @@ impl Driver {
             peer: Peer::Unix,
             local: Local::Unix("/run/a".into()),
             trusted: true,
+            scheme: proto::forwarded::Scheme::Http,
+            proxied: None,
         };
         let id = ConnectionId { key: 0, serial: 1 };
-        let patience = turn.settings.header_timeout;
+        let read_by = turn.now() + turn.settings.header_timeout;
+        let codec = Codec::accepted(read_by, &ends, &turn);
         let link = Arc::new(Link::new(near));
-        let mut connection = Connection::new(link, Arc::new(ends), id, Vec::new(), patience, &turn);
+        let mut connection = Connection::new(link, Arc::new(ends), id, Vec::new(), codec, &turn);
         connection.schedule(&mut turn);
         Driver {
             turn,
