@@ -76,7 +76,6 @@ impl Call {
         dispatcher
             .registry
             .deregister(&mut SourceFd(&link.as_raw_fd()))?;
-        copy.set_nonblocking(false)?;
         // What goes over the socket from here on is no HTTP.
         dispatcher.state().calls.remove(self.place, self.id());
         self.exchange.reply.note_hijacked();

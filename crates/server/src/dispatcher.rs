@@ -327,6 +327,8 @@ impl Dispatcher {
     /// A call is over: its thread is free again, and the reactor learns what becomes of the connection.
     pub(crate) fn come_back(&self, finished: Finished) {
         let mut state = self.state.lock();
+        // A loop that has had no place to give looks at its listeners again.
+        let was_full = state.leader == Leader::Loop && state.busy >= self.options.places();
         state.busy = state.busy.saturating_sub(1);
         state.usual = (state.usual * 7 + finished.took) / 8;
         self.slot.set_in_flight(state.busy);
@@ -339,7 +341,7 @@ impl Dispatcher {
             .push_back(Message::Finished(finished.id, finished.outcome));
         let led = state.leader != Leader::Nobody;
         drop(state);
-        if led && (finished.is_urgent || self.stopping().is_some()) {
+        if led && (finished.is_urgent || was_full || self.stopping().is_some()) {
             self.wake();
         }
     }

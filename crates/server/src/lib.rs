@@ -61,7 +61,7 @@ pub use handover::Siblings;
 pub use inlet::{Event, Read};
 pub use options::{Bodies, Lead, Places, Seat, Service};
 pub use peer::{Local, Peer, Proxied};
-pub use reply::{Progress, Reply, ReplyError, Sent, Stage};
+pub use reply::{Offered, Progress, Reply, ReplyError, Sent, Stage};
 pub use server::{Look, Next, Server, Shutdown, Watched};
 pub use shared_websocket::SendFailure;
 pub use sink::{FilePart, Room, SinkError};

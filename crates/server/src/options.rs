@@ -65,6 +65,16 @@ impl Service {
         places: Places::Unlimited,
     };
 
+    /// What an application needs that is called by greenlets, at most so many at once.
+    #[must_use]
+    pub fn greenlets(count: u32) -> Service {
+        Service {
+            bodies: Bodies::Whole,
+            lead: Lead::EventLoop,
+            places: Places::Limited(count),
+        }
+    }
+
     /// What an application needs that is called by so many threads.
     #[must_use]
     pub fn threads(count: u32) -> Service {

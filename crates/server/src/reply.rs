@@ -16,6 +16,7 @@ use std::sync::Arc;
 use proto::Version;
 use proto::h1::{Content, ResponseHead};
 
+use crate::backlog::HIGH_WATER;
 use crate::burst::{Burst, Timing};
 use crate::dispatcher::{Dispatcher, Outcome};
 use crate::exchange::ExchangeId;
@@ -26,7 +27,7 @@ mod sending;
 mod state;
 
 pub(crate) use state::{Asked, Mismatch};
-pub use state::{Progress, ReplyError, Sent, Stage};
+pub use state::{Offered, Progress, ReplyError, Sent, Stage};
 use state::{Remaining, State};
 
 /// A longer piece is sent in parts of this many bytes: what the client does not take of one goes to disk before the
@@ -193,6 +194,25 @@ impl Reply {
                 return self.send(rest, Timing::AtOnce);
             }
         }
+    }
+
+    /// As [`Reply::write`], for a caller that cannot wait here: takes a part of the piece, and says whether the caller
+    /// has to wait for an [`crate::Event::Room`] before it gives the rest, or the next piece.
+    ///
+    /// # Errors
+    /// As [`Reply::write`].
+    pub fn offer(&mut self, piece: &[u8]) -> Result<Offered, ReplyError> {
+        let taken = piece.len().min(PART);
+        let progress = self.send(&piece[..taken], Timing::AtOnce)?;
+        let room = match self.has_room_on_disk() {
+            true => Room::Enough,
+            false => self.ask_for_room(HIGH_WATER)?,
+        };
+        Ok(Offered {
+            taken,
+            progress,
+            room,
+        })
     }
 
     /// As [`Reply::write`], but never waits: says whether there is room for more.

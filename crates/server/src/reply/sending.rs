@@ -31,7 +31,12 @@ impl Reply {
     }
 
     pub(super) fn room(&mut self) -> Result<Room, ReplyError> {
-        let room = self.sink.outlet().ask_for_room(self.burst.limit());
+        self.ask_for_room(self.burst.limit())
+    }
+
+    /// Whether no more than `limit` bytes of memory wait for the client; an event tells when that is so again.
+    pub(super) fn ask_for_room(&mut self, limit: usize) -> Result<Room, ReplyError> {
+        let room = self.sink.outlet().ask_for_room(limit);
         if let Err(error) = room {
             self.state = State::Lost(error);
         }
@@ -40,15 +45,20 @@ impl Reply {
 
     /// Waits where too much waits for the client, if it may not go to disk.
     pub(super) fn make_room(&mut self) -> Result<(), SinkError> {
-        if !self.sink.has_room() {
-            let outlet = self.sink.outlet();
-            outlet.spill(self.dispatcher.options.response_spool());
-            if !outlet.has_room() {
-                let room = self.dispatcher.wait_for_room(&outlet);
-                self.note(room.map(|()| Delivery::Done))?;
-            }
+        if !self.has_room_on_disk() {
+            let room = self.dispatcher.wait_for_room(&self.sink.outlet());
+            self.note(room.map(|()| Delivery::Done))?;
         }
         Ok(())
+    }
+
+    /// Whether there is room for more, in memory or after what waits has gone to disk.
+    pub(super) fn has_room_on_disk(&self) -> bool {
+        self.sink.has_room() || {
+            let outlet = self.sink.outlet();
+            outlet.spill(self.dispatcher.options.response_spool());
+            outlet.has_room()
+        }
     }
 
     /// Makes the head and decides with it what may follow.

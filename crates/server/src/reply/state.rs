@@ -3,7 +3,7 @@
 use proto::Version;
 use proto::h1::{Content, ResponseFraming};
 
-use crate::sink::SinkError;
+use crate::sink::{Room, SinkError};
 
 /// Where a response stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,17 @@ pub enum Progress {
     More,
     /// No further byte can be sent: the body has its length, or the response has none.
     Enough,
+}
+
+/// What [`super::Reply::offer`] has done with a piece of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offered {
+    /// So many bytes of it need not be given again.
+    pub taken: usize,
+    /// What the application may do then.
+    pub progress: Progress,
+    /// Whether it may do that at once.
+    pub room: Room,
 }
 
 /// Why a response could not go on.
