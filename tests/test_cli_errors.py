@@ -366,7 +366,7 @@ def test_an_asgi_application_is_refused_clearly(serve: Serve, write, shape: str)
 
 
 def test_worker_classes_that_come_later_say_so(serve: Serve) -> None:
-    clear(serve.refused("lab", "-k", "gevent"), 1, "gevent")
+    clear(serve.refused("lab", "-k", "tornado"), 1, "tornado")
 
 
 @better(always=False)

@@ -113,10 +113,10 @@ def test_it_extends_oxicorns_class_where_gunicorn_is_installed(serve: Serve) -> 
     (installed / "__init__.py").write_text("installed = True\n")
     (installed / "workers" / "__init__.py").write_text("")
     (installed / "workers" / "sync.py").write_text("raise RuntimeError('this one brings its own loop')\n")
-    (installed / "workers" / "ggevent.py").write_text("theirs = True\n")
+    (installed / "workers" / "gtornado.py").write_text("theirs = True\n")
     (serve.folder / "ours.py").write_text(OURS.format(module="sync", base="SyncWorker"))
     (serve.folder / "gunicorn.conf.py").write_text(
-        "import gunicorn\nfrom gunicorn.workers import ggevent\nassert gunicorn.installed and ggevent.theirs\n"
+        "import gunicorn\nfrom gunicorn.workers import gtornado\nassert gunicorn.installed and gtornado.theirs\n"
         "worker_class = 'ours.Ours'\n"
     )
     server = serve("lab", "--pythonpath", str(APPS), cwd=serve.folder, env={"PYTHONPATH": str(installed.parent)})
@@ -166,15 +166,14 @@ def test_what_cannot_run_is_refused_with_advice(
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("gevent", "gthread serves the same application"),
         ("eventlet", "gthread serves the same application"),
         ("tornado", "sync and gthread serve WSGI applications"),
-        ("gunicorn.workers.ggevent.GeventWorker", "gthread serves the same application"),
+        ("gunicorn.workers.geventlet.EventletWorker", "gthread serves the same application"),
         ("egg:meinheld#gunicorn_worker", "the application decides between sync and asgi"),
     ],
 )
 def test_classes_that_are_not_there_are_refused_with_advice(serve: Serve, name: str, advice: str) -> None:
     refusal = serve.refused("lab", "-k", name, "--check-config")
     assert refusal.code == 1
-    assert "sync, gthread or asgi" in refusal.text
+    assert "sync, gthread, gevent or asgi" in refusal.text
     assert advice in refusal.text

@@ -19,7 +19,7 @@
 # How many worker processes there are.
 # workers = 1
 
-# How a worker runs the application: sync, gthread or asgi.
+# How a worker runs the application: sync, gthread, gevent or asgi.
 # worker_class = 'sync'
 
 # How many threads of each worker call the application.

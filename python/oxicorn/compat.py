@@ -42,7 +42,7 @@ from typing import Any
 import oxicorn
 from oxicorn.workers import uvicorn
 
-_EXTENDED = {"workers.base", "workers.sync", "workers.gthread"}
+_EXTENDED = {"workers.base", "workers.sync", "workers.gthread", "workers.ggevent"}
 """Ours beside an installed Gunicorn too: a worker class that extends them can run here only if it extends ours."""
 
 GUNICORN_VERSION = "27.0.1"

@@ -19,6 +19,7 @@ use crate::conf_file::{self, ConfFile, Location};
 use crate::embedding::{self, Embedder};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
+use crate::greenlets;
 use crate::hooks::Hooks;
 use crate::host::Told;
 use crate::imports;
@@ -70,6 +71,9 @@ impl Resolved {
         environment.prepare(py, &self.config)?;
         if self.config.worker_class == WorkerClass::Custom {
             self.ask_worker_class(py, environment)?;
+        }
+        if greenlets::are_wanted(&self.config) {
+            greenlets::check(py)?;
         }
         name_server(py, &mut self.config)
     }

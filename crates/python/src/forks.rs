@@ -123,6 +123,20 @@ pub(crate) fn empty_in_children(event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
     })
 }
 
+/// Has every process that the application forks from here on stop these watchers of a gevent hub: what they watch is
+/// the worker's.
+///
+/// # Errors
+///
+/// Python's library is broken.
+pub(crate) fn stop_in_children(watchers: &[&Bound<'_, PyAny>]) -> PyResult<()> {
+    for watcher in watchers {
+        let (py, watcher) = (watcher.py(), (*watcher).clone().unbind());
+        in_every_child(py, move |py| watcher.call_method0(py, "stop").map(drop))?;
+    }
+    Ok(())
+}
+
 /// The children of the application whose end will be told.
 static WATCHED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 

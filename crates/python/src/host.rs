@@ -21,7 +21,7 @@ use crate::embedding::Embedder;
 use crate::failure::{Failure, traceback};
 use crate::logging::{self, Banner};
 use crate::worker::Worker;
-use crate::{banner, failure, imports, metrics, text, title};
+use crate::{banner, failure, greenlets, imports, metrics, text, title};
 
 impl Host for Composition {
     fn load_config(&mut self) -> Result<Config, String> {
@@ -206,9 +206,10 @@ impl Composition {
         for stream in ["stdout", "stderr"] {
             let _ = sys.getattr(stream)?.call_method0("flush");
         }
-        let os = py.import("os")?;
+        // Not `os.fork`, in whose place gevent's may stand: that would take SIGCHLD from the arbiter.
+        let posix = py.import("posix")?;
         let expected = sys::forks::expect();
-        let forked = os.call_method0("fork");
+        let forked = posix.call_method0("fork");
         drop(expected);
         match forked?.extract()? {
             0 => Ok(Fork::Child),
@@ -319,6 +320,10 @@ fn import_for_all(
     config: &Config,
     embedder: Option<&Embedder>,
 ) -> Result<Application, Boot> {
+    if greenlets::are_wanted(config) {
+        greenlets::patch(py)
+            .map_err(|error| Boot::Raised(application::raised(py, &error).report))?;
+    }
     match application::load(py, config, embedder) {
         Ok(Loaded::Application(application)) => Ok(application),
         Ok(Loaded::Refused(failure)) => Err(match failure.code {

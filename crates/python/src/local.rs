@@ -118,7 +118,8 @@ impl LocalServer {
         logging::leave_access_lines(&self.server, self.access, Interface::Wsgi);
         wsgi::set_error_stream(logging::write_text);
         let threads = self.config.threads.max(1);
-        let mut gateway = WsgiGateway::new(py, application, &self.config, threads > 1, false)?;
+        let mut gateway =
+            WsgiGateway::new(py, application, &self.config, threads > 1, false, None)?;
         let access = match self.access {
             Access::Logger => Some(self.log.getattr(py, "access")?),
             Access::Server | Access::Off => None,

@@ -24,7 +24,7 @@ use sys::output::{Lost, Output};
 
 use crate::metrics;
 pub(crate) use files::{access_log, belong_to, give_away, open_with};
-pub(crate) use relay::{Access, deliver, follow, leave_access_lines, logger, ring_on};
+pub(crate) use relay::{Access, deliver, follow, has_waiting, leave_access_lines, logger, ring_on};
 
 /// The target that makes an error critical: the `log` facade has no such level.
 pub(crate) const CRITICAL_TARGET: &str = "critical";

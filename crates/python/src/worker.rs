@@ -18,11 +18,12 @@ use crate::application::{self, Application, Interface, Loaded};
 use crate::asgi::AsgiGateway;
 use crate::composition::server_field;
 use crate::controls::Controls;
-use crate::driver::{self, Booted, Driver, EventLoop, Readiness};
+use crate::driver::{self, Booted, Driver, EventLoop, Hub, Readiness};
 use crate::embedding::Embedder;
 use crate::failure::{self, BOOT, Failure, traceback};
 use crate::forks;
 use crate::gateway::{Gateway, RequestHooks};
+use crate::greenlets;
 use crate::hooks::Hooks;
 use crate::imports;
 use crate::logging::{self, Access};
@@ -183,6 +184,9 @@ impl Worker {
             ppid,
             conf_file: self.conf_file.clone(),
         })?;
+        if greenlets::are_wanted(&self.config) {
+            greenlets::prepare_worker(py)?;
+        }
         let application = match &self.hooks.worker_class {
             Some(_) => own_class::load_wsgi(py, self, &addressee)?,
             None => self.application(py, &addressee)?,
@@ -236,27 +240,40 @@ impl Worker {
         self.config.threads.max(1)
     }
 
-    /// The gateway of a WSGI application.
+    /// The driver and the gateway of a WSGI application.
     fn wsgi(
         &self,
         py: Python<'_>,
         application: Py<PyAny>,
         access: Access,
-        variables: Vec<String>,
-    ) -> PyResult<Arc<dyn Gateway>> {
+        server: &Server,
+    ) -> PyResult<(Driver, Arc<dyn Gateway>)> {
+        let config = &self.config;
+        let (driver, wait) = match config.worker_class {
+            WorkerClass::Gevent => {
+                server.serve_by(Service::greenlets(config.worker_connections));
+                let hub = Hub::new(py, config.graceful_timeout)?;
+                let wait = hub.wait();
+                (Driver::Hub(hub), Some(wait))
+            }
+            _ => (Driver::Threads(self.threads()), None),
+        };
         self.boot.note_interface(Interface::Wsgi.number());
         wsgi::set_error_stream(logging::write_text);
-        let multithread = self.config.effective_worker_class() == WorkerClass::Gthread;
-        let multiprocess = self.config.workers > 1;
+        let multithread = matches!(
+            config.effective_worker_class(),
+            WorkerClass::Gthread | WorkerClass::Gevent
+        );
+        let multiprocess = config.workers > 1;
         let mut gateway =
-            WsgiGateway::new(py, application, &self.config, multithread, multiprocess)?;
+            WsgiGateway::new(py, application, config, multithread, multiprocess, wait)?;
         let access = match access {
             Access::Logger => Some(self.log(py)?.getattr("access")?.unbind()),
             Access::Server | Access::Off => None,
         };
-        gateway.show_variables(variables);
+        gateway.show_variables(server.access_variables().to_vec());
         gateway.set_request_hooks(self.request_hooks(py, access)?);
-        Ok(Arc::new(gateway))
+        Ok((driver, Arc::new(gateway)))
     }
 
     /// The operator's `pre_request` and `post_request`, and the logger's `access` where it is to be told of every
@@ -282,9 +299,7 @@ impl Worker {
     ) -> Result<(Driver, Arc<dyn Gateway>), End> {
         logging::leave_access_lines(server, access, application.interface);
         if application.interface == Interface::Wsgi {
-            let variables = server.access_variables().to_vec();
-            let gateway = self.wsgi(py, application.callable, access, variables)?;
-            return Ok((Driver::Threads(self.threads()), gateway));
+            return Ok(self.wsgi(py, application.callable, access, server)?);
         }
         server.serve_by(Service::EVENT_LOOP);
         let opened = self.asgi(py, &application.callable);

@@ -19,6 +19,11 @@ pub(crate) fn cautions(config: &Config) -> Vec<String> {
     if config.worker_class == WorkerClass::Asgi && config.threads > 1 {
         say("threads has no effect on asgi workers: all requests of one run on its event loop");
     }
+    if config.worker_class == WorkerClass::Gevent && config.threads > 1 {
+        say(
+            "threads has no effect on gevent workers: each request has a greenlet, at most worker_connections at once",
+        );
+    }
     let public = config.bind.iter().find(|address| address.is_public());
     if let Some(address) = public {
         let reached = format!("{}, which other machines can reach", address.spelling());

@@ -11,7 +11,7 @@ pub enum WorkerClass {
     Gthread,
     /// ASGI applications on an event loop.
     Asgi,
-    /// One greenlet for each request. Not in this version.
+    /// One greenlet of gevent for each request.
     Gevent,
     /// One green thread for each request. Not in this version.
     Eventlet,
@@ -23,7 +23,7 @@ pub enum WorkerClass {
 
 impl WorkerClass {
     /// What the setting accepts in this version.
-    pub const ACCEPTED: &str = "sync, gthread or asgi";
+    pub const ACCEPTED: &str = "sync, gthread, gevent or asgi";
 
     /// What to choose in its place, where it is not there.
     pub(crate) fn instead(self) -> &'static str {
@@ -51,7 +51,10 @@ impl WorkerClass {
 
     /// Whether this version can run it.
     pub fn is_here(self) -> bool {
-        matches!(self, Self::Sync | Self::Gthread | Self::Asgi | Self::Custom)
+        matches!(
+            self,
+            Self::Sync | Self::Gthread | Self::Gevent | Self::Asgi | Self::Custom
+        )
     }
 
     /// Reads a short name, an entry point (`egg:gunicorn#sync`) or the dotted path of one of Gunicorn's classes, or of

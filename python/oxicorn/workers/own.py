@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from oxicorn.errors import AppError
+from oxicorn.workers.ggevent import GeventWorker
 from oxicorn.workers.gthread import ThreadWorker
 from oxicorn.workers.sync import SyncWorker
 
-_ALIASES: dict[type, str] = {SyncWorker: "sync", ThreadWorker: "gthread"}
+_ALIASES: dict[type, str] = {SyncWorker: "sync", ThreadWorker: "gthread", GeventWorker: "gevent"}
 
 _NEVER_CALLED = {
     *("accept", "check_config", "enqueue_req", "finish_request", "handle", "handle_error", "handle_request"),
@@ -41,7 +42,7 @@ def runs_as(found: Any, name: str) -> str:
                 "Gunicorn is installed, and its class was imported before Oxicorn's: extend the one in oxicorn.workers"
             )
             raise AppError(f"{name} extends Gunicorn's own class", hint)
-        hint = "choose sync, gthread or asgi, or extend SyncWorker or ThreadWorker"
+        hint = "choose sync, gthread, gevent or asgi, or extend SyncWorker, ThreadWorker or GeventWorker"
         raise AppError(f"{name} is a class that Oxicorn cannot run: it has a loop of its own", hint)
     own = {key for part in family[: family.index(base)] for key in vars(part)}
     if lost := sorted(own & _NEVER_CALLED):

@@ -2,6 +2,7 @@
 //! called is the gateway's business.
 
 mod event_loop;
+mod hub;
 mod threads;
 
 use std::fmt::Display;
@@ -17,6 +18,7 @@ use sys::scoreboard::Slot;
 use crate::gateway::Gateway;
 
 pub(crate) use event_loop::{EventLoop, Turner};
+pub(crate) use hub::Hub;
 pub(crate) use threads::{end_despite_threads, left_threads, start_beside};
 
 /// Who turns the reactor.
@@ -25,6 +27,8 @@ pub(crate) enum Driver {
     Threads(u32),
     /// An event loop.
     EventLoop(EventLoop),
+    /// gevent's hub.
+    Hub(Hub),
 }
 
 /// A worker that has booted: its driver, and the gateway by which that calls the application. Neither knows more of the
@@ -65,6 +69,7 @@ pub(crate) fn run(py: Python<'_>, booted: &Booted) -> PyResult<i32> {
     match driver {
         Driver::Threads(threads) => threads::run(py, server, gateway, *threads, readiness),
         Driver::EventLoop(event_loop) => event_loop.run(py, server, gateway, readiness),
+        Driver::Hub(hub) => hub.run(py, server, gateway, readiness),
     }
 }
 

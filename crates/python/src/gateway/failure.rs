@@ -29,6 +29,19 @@ pub(crate) fn report(py: Python<'_>, request: &str, error: &PyErr) {
     }
 }
 
+/// Whether an exception is what ends a greenlet that is killed. It is no failure of the application.
+pub(crate) fn is_greenlet_exit(py: Python<'_>, error: &PyErr) -> bool {
+    // Where nothing has imported the library there is no such exception.
+    let class = || -> PyResult<Option<Bound<'_, PyAny>>> {
+        let modules = py.import(intern!(py, "sys"))?.getattr("modules")?;
+        match modules.cast::<PyDict>()?.get_item("greenlet")? {
+            Some(module) => module.getattr("GreenletExit").map(Some),
+            None => Ok(None),
+        }
+    };
+    matches!(class(), Ok(Some(class)) if error.value(py).is_instance(&class).unwrap_or(false))
+}
+
 /// A traceback as Python prints it, without the last line end.
 pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
     match format(py, error) {

@@ -18,7 +18,7 @@ pub(crate) mod unsupported;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use server::{Call, Event};
+use server::{Call, Event, ExchangeId};
 
 pub(crate) use input::Input;
 pub(crate) use last_request::{LastRequest, TemplateKeys};
@@ -63,4 +63,14 @@ pub(crate) struct Patience {
     pub(crate) requests: Duration,
     /// For the application itself, behind them.
     pub(crate) application: Duration,
+}
+
+/// How the caller of an application waits for a client that does not take what it is sent, where it must not wait as a
+/// thread does.
+pub(crate) trait Wait: Send + Sync {
+    /// Waits for the [`Event::Room`] of an exchange.
+    ///
+    /// # Errors
+    /// What ended the wait: an exception that was thrown into the waiting greenlet.
+    fn for_room(&self, py: Python<'_>, id: ExchangeId) -> PyResult<()>;
 }

@@ -3,7 +3,7 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyIterator, PyList, PyString, PyTuple};
 
 use super::arguments::wrong_type;
 
@@ -25,9 +25,7 @@ pub(crate) fn visit(
     if is_string(fields) {
         return Err(wrong_type("the headers", "a list", fields));
     }
-    let items = fields
-        .try_iter()
-        .map_err(|_| wrong_type("the headers", "a list", fields))?;
+    let items = iterator(fields, || wrong_type("the headers", "a list", fields))?;
     for item in items {
         pair(&item?, &mut visit)?;
     }
@@ -49,7 +47,7 @@ fn pair(
     if is_string(item) {
         return Err(unfit());
     }
-    let mut parts = item.try_iter().map_err(|_| unfit())?;
+    let mut parts = iterator(item, unfit)?;
     let (name, value) = (parts.next().transpose()?, parts.next().transpose()?);
     match (name, value, parts.next().transpose()?) {
         (Some(name), Some(value), None) => visit(&name, &value),
@@ -59,6 +57,20 @@ fn pair(
             "a header must be a tuple (name, value), not one with more than two items",
         )),
     }
+}
+
+/// What iterates an object; `unfit` is the error of one that is no iterable. An exception that the object's own code
+/// raises is not hidden behind it.
+fn iterator<'py>(
+    object: &Bound<'py, PyAny>,
+    unfit: impl FnOnce() -> PyErr,
+) -> PyResult<Bound<'py, PyIterator>> {
+    object.try_iter().map_err(
+        |error| match error.is_instance_of::<PyTypeError>(object.py()) {
+            true => unfit(),
+            false => error,
+        },
+    )
 }
 
 fn wrong_length(length: usize) -> PyErr {

@@ -137,6 +137,11 @@ fn put_by(what: Waiting) {
     }
 }
 
+/// Whether lines wait for [`deliver`].
+pub(crate) fn has_waiting() -> bool {
+    ANY.load(Ordering::Relaxed)
+}
+
 /// Hands over the lines that wait. Called without locks, by any thread that has the GIL.
 pub(crate) fn deliver(py: Python<'_>) {
     // What waits in a process that the application has forked is its parent's, which has a copy.

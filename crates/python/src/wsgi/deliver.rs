@@ -18,6 +18,10 @@ use crate::gateway::arguments::wrong_type;
 /// one.
 const JOINED: usize = 64 * 1024;
 
+/// A whole body up to this is copied where its client does not take it, and its thread is free. Of a longer one only a
+/// part is in memory twice.
+const AT_ONCE: usize = 1024 * 1024;
+
 /// Sends what the application returned. `sendfile` is the setting.
 pub(super) fn deliver(
     result: &Bound<'_, PyAny>,
@@ -101,12 +105,11 @@ fn items<'py>(
         .map(|chunk| chunk.as_bytes())
         .filter(|bytes| !bytes.is_empty())
     {
-        shared.send(py, |reply| {
-            reply.chunk(Chunk {
-                bytes: chunk,
-                only: false,
-            })
-        })?;
+        let chunk = Chunk {
+            bytes: chunk,
+            only: false,
+        };
+        shared.chunk(py, chunk)?;
         // No bytecode runs between the chunks, and a slow client may take long over one.
         py.check_signals()?;
     }
@@ -115,8 +118,26 @@ fn items<'py>(
 
 /// A whole body. There is nothing to close behind it, so the exchange is released in the same step.
 fn whole(py: Python<'_>, shared: &SharedReply, body: &[u8]) -> Result<(), Failure> {
+    if body.len() > AT_ONCE {
+        return by_parts(py, shared, body);
+    }
     shared.send(py, |reply| {
         reply.whole(body)?;
+        reply.release_early();
+        Ok(())
+    })
+}
+
+/// A whole body of which only a part may be in memory twice.
+fn by_parts(py: Python<'_>, shared: &SharedReply, body: &[u8]) -> Result<(), Failure> {
+    shared.send(py, |reply| reply.expect(body.len() as u64))?;
+    let chunk = Chunk {
+        bytes: body,
+        only: false,
+    };
+    shared.chunk(py, chunk)?;
+    shared.send(py, |reply| {
+        reply.finish()?;
         reply.release_early();
         Ok(())
     })
@@ -129,6 +150,7 @@ fn iterate(result: &Bound<'_, PyAny>, shared: &SharedReply) -> Result<(), Failur
         Ok(iterator) if !is_string(result) => iterator,
         // `return b""` has the effect of `return []`: both are iterables without a chunk.
         Ok(_) if result.len()? == 0 => return whole(py, shared, b""),
+        Err(error) if !error.is_instance_of::<PyTypeError>(py) => return Err(error.into()),
         _ => return Err(not_a_body(result).into()),
     };
     let mut only = None;
@@ -143,7 +165,7 @@ fn iterate(result: &Bound<'_, PyAny>, shared: &SharedReply) -> Result<(), Failur
             Some(only) => only,
             None => *only.insert(is_only_chunk(result, shared)?),
         };
-        if shared.send(py, |reply| reply.chunk(Chunk { bytes, only }))? == Progress::Enough {
+        if shared.chunk(py, Chunk { bytes, only })? == Progress::Enough {
             break;
         }
         // An iterator that is written in C runs no bytecode, between which Python would look for signals.

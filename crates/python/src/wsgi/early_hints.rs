@@ -36,7 +36,7 @@ impl EarlyHints {
             head.push(&octets(name)?, &octets(value)?).map_err(misused)
         })?;
         self.shared
-            .send(py, |reply| reply.interim(&head))
+            .interim(py, &head)
             .map_err(Failure::into_exception)
     }
 }

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use proto::forwarded::Scheme;
 use proto::{Request, TargetForm, Version};
@@ -17,12 +18,12 @@ use super::failure;
 use super::fields::FieldNames;
 use super::file_wrapper::FileWrapper;
 use super::proxied;
-use super::request_context::{RequestObjects, references};
-use crate::gateway::{Input, LastRequest, TemplateKeys, Unserved, text};
+use super::request_context::RequestObjects;
+use crate::gateway::{Input, LastRequest, TemplateKeys, Unserved, Wait, text};
+use crate::references::references;
 use server::name_policy::NamePolicy;
 
 /// What is the same for all requests of a worker.
-#[derive(Debug, Clone)]
 pub(super) struct Constants {
     /// `wsgi.multithread`.
     pub(super) multithread: bool,
@@ -32,6 +33,8 @@ pub(super) struct Constants {
     pub(super) script_name: Vec<u8>,
     /// Which field names pass.
     pub(super) names: NamePolicy,
+    /// How to wait for a client, where no thread may.
+    pub(super) wait: Option<Arc<dyn Wait>>,
 }
 
 /// What the application is to see of a request: what the client sent, or what `pre_request` has made of it.

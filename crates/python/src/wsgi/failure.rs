@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use server::{Exchange, ReplyError, SinkError};
 
 use super::shared_reply::SharedReply;
-use crate::gateway::failure::report;
+use crate::gateway::failure::{is_greenlet_exit, report};
 use crate::gateway::text;
 
 /// What the client reads on the error page. The reason is for the operator, in the log.
@@ -87,6 +87,11 @@ pub(super) fn settle(
     if error.is_instance_of::<PyStopIteration>(py) {
         // How extensions that took `gunicorn.socket` tell Gunicorn that there is nothing to answer.
         log::debug!("Closing connection of {request}");
+        let _ = shared.send(py, |reply| reply.cut());
+        return None;
+    }
+    if is_greenlet_exit(py, &error) {
+        log::debug!("The greenlet of {request} was killed");
         let _ = shared.send(py, |reply| reply.cut());
         return None;
     }

@@ -17,7 +17,7 @@ mod start_response;
 mod variables;
 
 use std::os::unix::ffi::OsStringExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -27,7 +27,7 @@ use settings::Config;
 
 use crate::forks;
 use crate::gateway::failure::report;
-use crate::gateway::{Gateway, HookRequest, HookResponse, Input, RequestHooks, Unserved};
+use crate::gateway::{Gateway, HookRequest, HookResponse, Input, RequestHooks, Unserved, Wait};
 use deliver::Sendfile;
 use environ::{Constants, Seen};
 pub(crate) use errors::set_error_stream;
@@ -41,7 +41,6 @@ use shared_reply::SharedReply;
 const SPARE_CONTEXTS: usize = 64;
 
 /// One application and what serving it needs. Any number of threads may call it at once.
-#[derive(Debug)]
 pub(crate) struct WsgiGateway {
     application: Py<PyAny>,
     constants: Constants,
@@ -53,7 +52,8 @@ pub(crate) struct WsgiGateway {
 }
 
 impl WsgiGateway {
-    /// `multithread` and `multiprocess` are what the environ keys of these names say.
+    /// `multithread` and `multiprocess` are what the environ keys of these names say; `wait` is how to wait for a
+    /// client where no thread may.
     ///
     /// # Errors
     /// Python is out of memory.
@@ -63,6 +63,7 @@ impl WsgiGateway {
         config: &Config,
         multithread: bool,
         multiprocess: bool,
+        wait: Option<Arc<dyn Wait>>,
     ) -> PyResult<WsgiGateway> {
         let script_name = std::env::var_os("SCRIPT_NAME")
             .unwrap_or_default()
@@ -72,6 +73,7 @@ impl WsgiGateway {
             multiprocess,
             script_name: environ::mount_point(&script_name).to_vec(),
             names: NamePolicy::of(config),
+            wait,
         };
         let first = RequestContext::new(py, &constants)?;
         let sendfile = if config.sendfile {
@@ -261,7 +263,7 @@ impl Gateway for WsgiGateway {
             }
         };
         let exit = self.serve(py, &mut context, call);
-        match context.clear(py) {
+        match context.clear(py, &self.constants) {
             Ok(()) => self.put_back(context),
             Err(error) => log::error!("Cannot prepare for the next request: {error}"),
         }

@@ -7,11 +7,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use proto::h1::ResponseHead;
-use server::{Call, Exchange, FilePart, Progress, ReplyError, Sent, Stage};
-
-/// A whole body up to this is copied where its client does not take it, and its thread is free. Of a longer one only a
-/// part is in memory twice.
-const AT_ONCE: usize = 1024 * 1024;
+use server::{
+    Call, Exchange, ExchangeId, FilePart, Offered, Progress, ReplyError, Room, Sent, Stage,
+};
 
 /// A chunk, and whether the application has said that it is the only one.
 #[derive(Debug, Clone, Copy)]
@@ -133,14 +131,7 @@ impl Reply {
 
     /// The whole body, at once, or all that is left of it.
     pub(super) fn whole(&mut self, body: &[u8]) -> Result<(), ReplyError> {
-        if body.len() <= AT_ONCE {
-            return self.act(|reply| reply.respond(body));
-        }
-        self.act(|reply| {
-            reply.expect(body.len() as u64)?;
-            reply.write(body)?;
-            reply.finish()
-        })
+        self.act(|reply| reply.respond(body))
     }
 
     /// One chunk of a body whose end is not known yet.
@@ -152,6 +143,26 @@ impl Reply {
             reply.expect(chunk.bytes.len() as u64)?;
         }
         reply.write(chunk.bytes)
+    }
+
+    /// As [`Reply::chunk`], without waiting; with the exchange for whose room to wait.
+    pub(super) fn offer(
+        &mut self,
+        chunk: Chunk<'_>,
+    ) -> Result<(Offered, Option<ExchangeId>), ReplyError> {
+        let id = self.exchange().map(Exchange::id);
+        let Some(reply) = self.server_reply() else {
+            let offered = Offered {
+                taken: chunk.bytes.len(),
+                progress: Progress::Enough,
+                room: Room::Enough,
+            };
+            return Ok((offered, None));
+        };
+        if chunk.only {
+            reply.expect(chunk.bytes.len() as u64)?;
+        }
+        Ok((reply.offer(chunk.bytes)?, id))
     }
 
     /// A file for a whole body. The Content-Length of the application limits it; without one the file's length becomes
@@ -173,6 +184,18 @@ impl Reply {
     /// An interim response (103). Nothing happens once the real one has begun.
     pub(super) fn interim(&mut self, head: &ResponseHead) -> Result<(), ReplyError> {
         self.act(|reply| reply.interim(head))
+    }
+
+    /// As [`Reply::interim`], without waiting; with the exchange for whose room to wait.
+    pub(super) fn offer_interim(
+        &mut self,
+        head: &ResponseHead,
+    ) -> Result<(Room, Option<ExchangeId>), ReplyError> {
+        let id = self.exchange().map(Exchange::id);
+        match self.server_reply() {
+            Some(reply) => Ok((reply.push_interim(head)?, id)),
+            None => Ok((Room::Enough, None)),
+        }
     }
 
     /// Gives the answer up: an error page if nothing has been sent, else the connection is cut, so that the client can

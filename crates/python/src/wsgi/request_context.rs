@@ -15,6 +15,7 @@ use super::shared_reply::SharedReply;
 use super::socket::ClientSocket;
 use super::start_response::StartResponse;
 use crate::gateway::Input;
+use crate::references::{is_weakly_referenced, references};
 
 /// The objects through which an application reaches its request and its response.
 ///
@@ -35,8 +36,8 @@ pub(super) struct RequestObjects {
 }
 
 impl RequestObjects {
-    fn new(py: Python<'_>) -> PyResult<RequestObjects> {
-        let shared = Arc::new(SharedReply::new());
+    fn new(py: Python<'_>, constants: &Constants) -> PyResult<RequestObjects> {
+        let shared = Arc::new(SharedReply::new(constants.wait.clone()));
         let (start_response, write) = StartResponse::callables(py, &shared)?;
         let early_hints = EarlyHints::callable(py, &shared)?;
         let socket = Py::new(py, ClientSocket::new(&shared))?;
@@ -84,29 +85,6 @@ fn is_unreachable_method(py: Python<'_>, method: &Py<PyAny>, known: ffi::Py_ssiz
         && references(py, owner) == 1
 }
 
-/// How many references there are to an object that a context holds.
-pub(super) fn references(_attached: Python<'_>, object: *mut ffi::PyObject) -> ffi::Py_ssize_t {
-    // SAFETY: the pointer comes from a `Py` of the context, or from an object that such a one holds; it is alive, and
-    // we are attached.
-    unsafe { ffi::Py_REFCNT(object) }
-}
-
-/// Whether there are weak references to an object that the objects holds.
-fn is_weakly_referenced(_attached: Python<'_>, object: *mut ffi::PyObject) -> bool {
-    // SAFETY: as in `references`.
-    let kind = unsafe { ffi::Py_TYPE(object) };
-    // SAFETY: the type of a live object is alive.
-    let offset = unsafe { (*kind).tp_weaklistoffset };
-    if offset <= 0 {
-        // The methods of extension types have a list at a fixed place. What does not is treated as reachable.
-        return true;
-    }
-    // SAFETY: CPython keeps the head of the list at that offset within the object.
-    let list = unsafe { object.byte_offset(offset) }.cast::<*mut ffi::PyObject>();
-    // SAFETY: as above; the GIL guards the list.
-    !unsafe { *list }.is_null()
-}
-
 /// One context.
 #[derive(Debug)]
 pub(super) struct RequestContext {
@@ -118,7 +96,7 @@ pub(super) struct RequestContext {
 
 impl RequestContext {
     pub(super) fn new(py: Python<'_>, constants: &Constants) -> PyResult<RequestContext> {
-        let objects = RequestObjects::new(py)?;
+        let objects = RequestObjects::new(py, constants)?;
         let template = Template::new(py, constants, &objects)?;
         Ok(RequestContext {
             objects,
@@ -135,7 +113,7 @@ impl RequestContext {
         if !self.template.is_unreachable(py) {
             *self = RequestContext::new(py, constants)?;
         } else if !self.objects.is_unreachable(py) {
-            self.renew_objects(py)?;
+            self.renew_objects(py, constants)?;
         }
         self.objects.empty_input.borrow_mut(py).rewind();
         Ok(())
@@ -150,7 +128,7 @@ impl RequestContext {
     ///
     /// # Errors
     /// Python is out of memory; the context must not be used again then.
-    pub(super) fn clear(&mut self, py: Python<'_>) -> PyResult<()> {
+    pub(super) fn clear(&mut self, py: Python<'_>, constants: &Constants) -> PyResult<()> {
         if let Some(input) = self.input.take() {
             Input::end(input.bind(py));
         }
@@ -159,11 +137,11 @@ impl RequestContext {
         if closed && unseen {
             return Ok(());
         }
-        self.renew_objects(py)
+        self.renew_objects(py, constants)
     }
 
-    fn renew_objects(&mut self, py: Python<'_>) -> PyResult<()> {
-        let objects = RequestObjects::new(py)?;
+    fn renew_objects(&mut self, py: Python<'_>, constants: &Constants) -> PyResult<()> {
+        let objects = RequestObjects::new(py, constants)?;
         self.template.replace_objects(py, &objects)?;
         self.objects = objects;
         Ok(())

@@ -3,14 +3,17 @@
 //! back; the lock itself is never held while Python code can run or a client is waited for, so it cannot deadlock with
 //! the GIL.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use proto::h1::ResponseHead;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use server::{Call, ReplyError};
+use server::{Call, Progress, ReplyError, Room};
 
 use super::failure::Failure;
-use super::reply::Reply;
+use super::reply::{Chunk, Reply};
+use crate::gateway::Wait;
 
 /// Where the reply is. It stays in its box for as long as the context lives, so that taking it away moves a pointer.
 #[derive(Debug)]
@@ -21,12 +24,18 @@ enum Held {
 }
 
 /// The reply of one context.
-#[derive(Debug)]
-pub(super) struct SharedReply(Mutex<Held>);
+pub(super) struct SharedReply {
+    held: Mutex<Held>,
+    /// How to wait for a client; `None` where threads wait without the GIL.
+    wait: Option<Arc<dyn Wait>>,
+}
 
 impl SharedReply {
-    pub(super) fn new() -> SharedReply {
-        SharedReply(Mutex::new(Held::Here(Box::default())))
+    pub(super) fn new(wait: Option<Arc<dyn Wait>>) -> SharedReply {
+        SharedReply {
+            held: Mutex::new(Held::Here(Box::default())),
+            wait,
+        }
     }
 
     /// A request begins.
@@ -87,6 +96,45 @@ impl SharedReply {
         Ok(outcome?)
     }
 
+    /// A chunk of a body whose end is not known yet. Waits where too much waits for the client.
+    ///
+    /// # Errors
+    /// As [`SharedReply::send`]; and what ended the wait.
+    pub(super) fn chunk(&self, py: Python<'_>, chunk: Chunk<'_>) -> Result<Progress, Failure> {
+        let Some(wait) = &self.wait else {
+            return self.send(py, |reply| reply.chunk(chunk));
+        };
+        let mut rest = chunk.bytes;
+        loop {
+            let piece = Chunk {
+                bytes: rest,
+                ..chunk
+            };
+            let (offered, id) = self.send(py, |reply| reply.offer(piece))?;
+            if let (Room::Full, Some(id)) = (offered.room, id) {
+                wait.for_room(py, id)?;
+            }
+            rest = &rest[offered.taken..];
+            if rest.is_empty() || offered.progress == Progress::Enough {
+                return Ok(offered.progress);
+            }
+        }
+    }
+
+    /// An interim response. Waits as [`SharedReply::chunk`] does.
+    ///
+    /// # Errors
+    /// As [`SharedReply::chunk`].
+    pub(super) fn interim(&self, py: Python<'_>, head: &ResponseHead) -> Result<(), Failure> {
+        let Some(wait) = &self.wait else {
+            return self.send(py, |reply| reply.interim(head));
+        };
+        match self.send(py, |reply| reply.offer_interim(head))? {
+            (Room::Full, Some(id)) => Ok(wait.for_room(py, id)?),
+            _ => Ok(()),
+        }
+    }
+
     fn take(&self) -> PyResult<Box<Reply>> {
         let mut held = self.lock();
         match std::mem::replace(&mut *held, Held::Away) {
@@ -114,7 +162,7 @@ impl SharedReply {
     fn lock(&self) -> MutexGuard<'_, Held> {
         // The client of a process that the application has forked is its parent's.
         crate::forks::leave_if_forked();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,4 +174,13 @@ fn over() -> PyErr {
 
 fn busy() -> PyErr {
     PyRuntimeError::new_err("another thread is sending this response")
+}
+
+impl fmt::Debug for SharedReply {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("SharedReply")
+            .field(&self.held)
+            .finish()
+    }
 }

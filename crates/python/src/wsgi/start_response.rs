@@ -155,9 +155,7 @@ impl Write {
         if bytes.is_empty() {
             return Ok(());
         }
-        let written = self
-            .shared
-            .send(py, |reply| reply.chunk(Chunk { bytes, only: false }));
+        let written = self.shared.chunk(py, Chunk { bytes, only: false });
         written
             .map(drop)
             .map_err(super::failure::Failure::into_exception)

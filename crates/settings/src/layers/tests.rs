@@ -194,10 +194,10 @@ fn what_is_not_there_yet_may_be_at_its_default() {
 #[test]
 fn only_the_strongest_value_is_refused_as_not_there_yet() {
     let layers =
-        arguments("-k sync").conf(vec![("worker_class".to_owned(), Value::from("gevent"))]);
+        arguments("-k sync").conf(vec![("worker_class".to_owned(), Value::from("tornado"))]);
     assert_eq!(config(&layers).worker_class, WorkerClass::Sync);
     assert_eq!(
-        error(&conf("worker_class", Value::from("gevent"))).setting,
+        error(&conf("worker_class", Value::from("tornado"))).setting,
         "worker_class"
     );
 }
@@ -213,6 +213,9 @@ fn worker_classes_are_known_under_all_their_names() {
             "gunicorn.workers.gthread.ThreadWorker",
             WorkerClass::Gthread,
         ),
+        ("gevent", WorkerClass::Gevent),
+        ("gevent_pywsgi", WorkerClass::Gevent),
+        ("egg:gunicorn#gevent_wsgi", WorkerClass::Gevent),
         ("asgi", WorkerClass::Asgi),
         ("uvicorn.workers.UvicornWorker", WorkerClass::Asgi),
         ("uvicorn.workers.UvicornH11Worker", WorkerClass::Asgi),
@@ -224,9 +227,10 @@ fn worker_classes_are_known_under_all_their_names() {
             class
         );
     }
-    let refused = error(&conf("worker_class", Value::from("gevent"))).report();
+    let refused = error(&conf("worker_class", Value::from("eventlet"))).report();
     assert!(
-        refused.contains("expected sync, gthread or asgi") && refused.contains("gevent workers"),
+        refused.contains("expected sync, gthread, gevent or asgi")
+            && refused.contains("eventlet workers"),
         "{refused}"
     );
     for name in [

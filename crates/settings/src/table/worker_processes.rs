@@ -32,15 +32,17 @@ pub(super) const ROWS: &[Setting] = &[
         kind: Kind::Class,
         default: Literal::Str("sync"),
         access: Some(custom::WORKER_CLASS),
-        summary: "How a worker runs the application: sync, gthread or asgi.",
+        summary: "How a worker runs the application: sync, gthread, gevent or asgi.",
         details: "`sync` serves one request at a time in each worker, `gthread` as many as it has `threads`. `sync` \
                   with more than one thread is `gthread`. Either holds thousands of idle connections: a request takes \
-                  a thread only when it has arrived whole. Gunicorn's longer names of the same classes \
-                  (`gunicorn.workers.gthread.ThreadWorker`) are understood. `asgi` runs an ASGI application on an event \
-                  loop; so do uvicorn's names (`uvicorn.workers.UvicornWorker`, `uvicorn_worker.UvicornWorker`), for \
-                  which uvicorn need not be installed. Without this setting, an ASGI application gets `asgi`.",
-        difference: "This version has `sync`, `gthread` and `asgi`. A class of your own that extends one of uvicorn's \
-                     runs as `asgi` with what its `CONFIG_KWARGS` say; any other class is refused by name.",
+                  a thread only when it has arrived whole. `gevent` (also `gevent_wsgi` and `gevent_pywsgi`) runs a \
+                  WSGI application in a greenlet for each request; gevent has to be installed. Gunicorn's longer \
+                  names of the same classes (`gunicorn.workers.gthread.ThreadWorker`) are understood. `asgi` runs an \
+                  ASGI application on an event loop; so do uvicorn's names (`uvicorn.workers.UvicornWorker`, \
+                  `uvicorn_worker.UvicornWorker`), for which uvicorn need not be installed. Without this setting, an \
+                  ASGI application gets `asgi`.",
+        difference: "This version has `sync`, `gthread`, `gevent` and `asgi`. A class of your own that extends one of \
+                     uvicorn's runs as `asgi` with what its `CONFIG_KWARGS` say; any other class is refused by name.",
         ..ROW
     },
     Setting {
@@ -51,7 +53,7 @@ pub(super) const ROWS: &[Setting] = &[
         default: Literal::Int(1),
         access: Some(custom::THREADS),
         summary: "How many threads of each worker call the application.",
-        details: "0 counts as 1.",
+        details: "0 counts as 1. `gevent` and `asgi` workers have one.",
         ..ROW
     },
     Setting {
