@@ -12,6 +12,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.settings
+from hyperframe.frame import GoAwayFrame
 
 #: How long the client waits for anything from the server.
 PATIENCE_S = 15.0
@@ -42,6 +43,15 @@ class Response:
         return next((value for key, value in self.fields if key == name), None)
 
 
+class _Connection(h2.connection.H2Connection):
+    """The h2 package takes a GOAWAY for the end at once, also where it says that what has begun is finished."""
+
+    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[object], list[h2.events.Event]]:
+        event = h2.events.ConnectionTerminated()
+        event.error_code, event.last_stream_id = frame.error_code, frame.last_stream_id
+        return [], [event]
+
+
 class Http2:
     """One connection."""
 
@@ -54,7 +64,7 @@ class Http2:
         config = h2.config.H2Configuration(
             client_side=True, header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False
         )
-        self.h2 = h2.connection.H2Connection(config)
+        self.h2 = _Connection(config)
         if settings:
             codes = {h2.settings.SettingCodes[name.upper()]: value for name, value in settings.items()}
             self.h2.local_settings = h2.settings.Settings(client=True, initial_values=codes)
@@ -62,6 +72,7 @@ class Http2:
         self.went_away: int | None = None
         self.goaways: list[int] = []
         self.closed = False
+        self.pongs = 0
         if begins:
             self.h2.initiate_connection()
             self.flush()
@@ -153,6 +164,8 @@ class Http2:
                 response.trailers = [(str(name), str(value)) for name, value in event.headers or []]
             case h2.events.StreamEnded() if response:
                 response.ended = True
+            case h2.events.PingAckReceived():
+                self.pongs += 1
             case h2.events.StreamReset() if response:
                 response.reset = int(event.error_code or 0)
             case _:

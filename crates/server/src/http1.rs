@@ -206,6 +206,9 @@ impl Connection {
                 self.refuse(FULL.of(request), turn)
             }
             Ok(Fed::Complete(request, scheme, body)) => {
+                if let Some(settings) = self.asks_for_h2(&request, turn) {
+                    return ControlFlow::Break(self.upgrade_to_h2(&request, &settings, turn));
+                }
                 self.complete(request, scheme, body, turn);
                 Fate::Open
             }

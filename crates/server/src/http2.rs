@@ -13,7 +13,8 @@ use std::io;
 use std::sync::Arc;
 
 use h2::Reason;
-use proto::h2::FrameWatch;
+use proto::Request;
+use proto::h2::{FrameWatch, PREFACE, SWITCHING, first_stream, settings_frame, upgrade_settings};
 
 use crate::codec::Codec;
 use crate::connection::{Connection, Fate, READS};
@@ -59,6 +60,8 @@ pub(crate) struct Http2 {
     leave_by: Millis,
     /// When the first stream is overdue.
     streams_by: Millis,
+    /// Bytes of the preface that are still to come, where it has been presented already.
+    preface_left: usize,
     /// The server ends, and the connection with it once its streams have.
     winding_down: bool,
 }
@@ -74,6 +77,7 @@ impl Http2 {
             send_by: Millis::MAX,
             leave_by: Millis::MAX,
             streams_by: Millis::MAX,
+            preface_left: 0,
             winding_down: false,
         }
     }
@@ -111,6 +115,42 @@ impl Connection {
         self.charge = None;
         self.codec = Codec::H2(Box::new(http2));
         self.move_on_h2(turn)
+    }
+
+    /// The settings of the client, where a request of HTTP/1.1 asks for HTTP/2 and may.
+    pub(crate) fn asks_for_h2(&self, request: &Request, turn: &Turn) -> Option<Vec<u8>> {
+        let is_allowed = turn.dispatcher.options.http2.cleartext.takes_upgrade();
+        match is_allowed && self.ends.trusted {
+            true => upgrade_settings(request),
+            false => None,
+        }
+    }
+
+    /// Turns the connection into one of HTTP/2, whose first stream is the request. The client sends its preface yet.
+    pub(crate) fn upgrade_to_h2(
+        &mut self,
+        request: &Request,
+        settings: &[u8],
+        turn: &mut Turn,
+    ) -> Fate {
+        if self.link.send(&[SWITCHING]).is_err() {
+            return Fate::Closed;
+        }
+        let link = Arc::clone(&self.link);
+        let settings = settings_frame(settings);
+        let Some(shared) = SharedHttp2::upgrade(link, &turn.dispatcher, &settings) else {
+            return Fate::Closed;
+        };
+        shared.state().feed(&first_stream(request));
+        let mut http2 = Http2::new(shared, Millis::MAX);
+        http2.preface_left = PREFACE.len();
+        self.codec = Codec::H2(Box::new(http2));
+        self.charge = None;
+        let unread = std::mem::take(&mut self.inbound);
+        match self.hear_h2(&unread, turn) {
+            Fate::Open => self.progress_h2(turn),
+            fate => fate,
+        }
     }
 
     /// Reads what there is.
@@ -152,9 +192,13 @@ impl Connection {
             return Fate::Open;
         };
         let verdict = http2.watch.hear(input, turn.now());
+        let (preface, rest) = input.split_at(http2.preface_left.min(input.len()));
+        let expected = &PREFACE[PREFACE.len() - http2.preface_left..][..preface.len()];
+        http2.preface_left -= preface.len();
         let mut state = http2.shared.state();
         match verdict {
-            Ok(()) => state.feed(input),
+            Ok(()) if preface != expected => state.abort(Reason::PROTOCOL_ERROR),
+            Ok(()) => state.feed(rest),
             Err(excess) => {
                 log::debug!("a connection of HTTP/2 is ended: {excess}");
                 state.abort(Reason::ENHANCE_YOUR_CALM);

@@ -1,5 +1,6 @@
 //! How far a worker is from its end, and what it does on the way there.
 
+use crate::codec::Codec;
 use crate::connection::{Connection, Fate};
 use crate::reactor::Reactor;
 use crate::server::Shutdown;
@@ -72,7 +73,7 @@ impl Reactor {
         match (how, self.life.phase) {
             (Shutdown::Graceful, Phase::Serving) if self.has_successors() => {
                 self.stop_listening();
-                self.close_websockets(CloseReason::Restart);
+                self.tell_to_leave(CloseReason::Restart);
             }
             (Shutdown::Graceful, Phase::Serving) => {
                 // The other half of the time is for those that have been accepted.
@@ -80,7 +81,7 @@ impl Reactor {
                 let until = self.turn.now().saturating_add(span);
                 self.life.phase = Phase::Draining { until };
                 self.shorten_idle_times();
-                self.close_websockets(CloseReason::GoingAway);
+                self.tell_to_leave(CloseReason::GoingAway);
             }
             (Shutdown::Graceful, Phase::Draining { until }) if self.turn.now() >= until => {
                 self.stop_listening()
@@ -88,7 +89,7 @@ impl Reactor {
             (Shutdown::Graceful, Phase::Draining { .. } | Phase::Closing) => {}
             (Shutdown::Quick, _) => {
                 self.stop_listening();
-                self.close_websockets(CloseReason::GoingAway);
+                self.tell_to_leave(CloseReason::GoingAway);
                 for key in self.keys() {
                     self.with(key, |connection, _| {
                         // The application may have its exchange for as long as its thread runs.
@@ -119,11 +120,13 @@ impl Reactor {
         self.turn.settings.keep_alive = LAST_REQUEST;
     }
 
-    fn close_websockets(&mut self, close_reason: CloseReason) {
+    /// Tells the clients that would stay: WebSockets are closed, and those of HTTP/2 begin nothing more here.
+    fn tell_to_leave(&mut self, close_reason: CloseReason) {
         self.life.close_reason = Some(close_reason);
         for key in self.keys() {
-            self.with(key, |connection, turn| {
-                connection.close_websocket(close_reason, turn)
+            self.with(key, |connection, turn| match connection.codec {
+                Codec::H2(_) => connection.wind_down_h2(turn),
+                _ => connection.close_websocket(close_reason, turn),
             });
         }
     }

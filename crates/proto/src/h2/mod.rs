@@ -5,10 +5,12 @@
 mod frames;
 mod request;
 mod response;
+mod upgrade;
 
 pub use frames::{Excess, FrameWatch};
 pub use request::{RequestHead, assemble, expects_continue};
 pub use response::{error_fields, response_fields};
+pub use upgrade::{SWITCHING, first_stream, settings_frame, upgrade_settings};
 
 /// What a client of HTTP/2 sends first (RFC 9113, section 3.4).
 pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -90,6 +90,8 @@ impl StreamOutlet {
         if let Some(error) = stream.failure {
             return Err(error);
         }
+        // What the socket does not take had better wait here, where it counts, than in the h2 crate.
+        stream.holds = shared.link.has_pending();
         act(stream);
         if let Some(error) = stream.failure {
             return Err(error);

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use h2::Reason;
 use h2::server::{Connection, SendResponse};
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use proto::h2::PREFACE;
 
 use super::pipe::Pipe;
 use super::stream::{Ending, Stream};
@@ -59,6 +60,9 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Streams that the server breaks off because the client breaks rules, before the connection ends ("MadeYouReset",
 /// CVE-2025-8671).
 const LOCAL_ERRORS: usize = 100;
+
+/// What the h2 crate answers to the settings of a client.
+const SETTINGS_ACK: &[u8] = &[0, 0, 0, 4, 1, 0, 0, 0, 0];
 
 /// The table of HPACK, in bytes: the initial value of RFC 9113, section 6.5.2.
 const HEADER_TABLE: u32 = 4096;
@@ -154,6 +158,26 @@ impl SharedHttp2 {
             drained: Condvar::new(),
             queued: AtomicUsize::new(0),
         })
+    }
+
+    /// A connection that has asked for HTTP/2 in a request of HTTP/1.1, with these settings. That the server changed
+    /// protocols is their acknowledgement (RFC 7540, section 3.2.1), so that of the h2 crate does not go out.
+    pub(super) fn upgrade(
+        link: Arc<Link>,
+        dispatcher: &Arc<Dispatcher>,
+        settings: &[u8],
+    ) -> Option<SharedHttp2> {
+        let beginning = [PREFACE.as_slice(), settings].concat();
+        let shared = SharedHttp2::open(link, dispatcher, &beginning)?;
+        let mut state = shared.state();
+        state.poll();
+        let mut output = state.pipe.take_output();
+        if output.ends_with(SETTINGS_ACK) {
+            output.truncate(output.len() - SETTINGS_ACK.len());
+        }
+        let is_sent = shared.link.send(&[&output]).is_ok() && !state.over;
+        drop(state);
+        is_sent.then_some(shared)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, Http2State> {

@@ -85,6 +85,8 @@ pub(super) struct Stream {
     pub(super) awaits_room: bool,
     /// The thread that waits for room has something else to look at.
     pub(super) interrupted: bool,
+    /// The socket is full: what comes now waits.
+    pub(super) holds: bool,
     /// Its exchange is over.
     pub(super) released: bool,
     /// When the client has to have sent more of the body.
@@ -111,6 +113,7 @@ impl Stream {
             failure: None,
             awaits_room: false,
             interrupted: false,
+            holds: false,
             released: false,
             read_by: Millis::MAX,
             send_by: Millis::MAX,
@@ -152,7 +155,7 @@ impl Stream {
         if !matches!(self.ending, Ending::Open) || (piece.is_empty() && last == Last::No) {
             return;
         }
-        let granted = match self.backlog.is_empty() {
+        let granted = match self.backlog.is_empty() && !self.holds {
             true => self.grant(piece.len()),
             false => 0,
         };

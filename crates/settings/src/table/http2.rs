@@ -33,8 +33,7 @@ pub(super) const ROWS: &[Setting] = &[
         summary: "How clients may begin HTTP/2 without TLS.",
         details: "Only the peers of `forwarded_allow_ips` may: HTTP/2 without TLS comes from a proxy. \
             With `prior-knowledge` alone such a peer has to begin with the preface of HTTP/2, and is answered 400 \
-            otherwise. \
-            An `Upgrade` is not followed yet: such a request is answered as HTTP/1.1.",
+            otherwise. An `Upgrade` is followed where the request has no body.",
         access: field!(http2_cleartext),
         ..ROW
     },
