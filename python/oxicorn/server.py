@@ -82,7 +82,7 @@ class _Program(BaseApplication):
 
     def load(self) -> Application:
         if not isinstance(self._app, str):
-            return self._app
+            return self._app() if self.cfg.app_factory else self._app
         return load(self._app, factory=bool(self.cfg.app_factory))[0]
 
 

@@ -1,0 +1,1 @@
+"""Commands of `manage.py`, for projects that have `oxicorn` in INSTALLED_APPS."""
