@@ -9,10 +9,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from signal import SIGUSR1
+from signal import SIGHUP, SIGUSR1
 
 import pytest
-from harness import Serve, eventually, parity, processes
+from harness import Authority, Serve, eventually, needs_openssl, parity, processes
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its user")
 
@@ -88,6 +88,17 @@ def test_new_log_files_belong_to_the_user(serve: Serve, readable: Path, logger: 
 
     eventually(follows, what=lambda: server.log)
     assert log.stat().st_uid == NOBODY.pw_uid
+
+
+@needs_openssl
+def test_the_key_of_tls_is_read_before_the_rights_are_given_up(serve: Serve, readable: Path, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.issue("server")
+    pair.keyfile.chmod(0o600)
+    server = serve("app", "-u", "nobody", *pair.options, cwd=readable, trust=authority.context())
+    before = server.workers()
+    server.signal(SIGHUP).wait_replaced(before, 1)
+    assert server.get().text == "ok"
 
 
 @pytest.fixture

@@ -367,6 +367,17 @@
 # def on_exit(server):
 #     pass
 
+# SSL
+
+# The private key of the server's certificate.
+# keyfile = None
+
+# The server's certificate, and those that vouch for it.
+# certfile = None
+
+# How many seconds a client may take for the TLS handshake; 0 is unlimited.
+# tls_handshake_timeout = 10
+
 # HTTP/2
 
 # The versions of HTTP that are offered, the favourite first: h1, h2.

@@ -5,6 +5,7 @@ address and children; all that a test learns it learns from those.
 """
 
 from . import processes
+from .certificates import Authority, Pair, needs_openssl
 from .crowd import Crowd
 from .gates import Gates
 from .load import Load
@@ -18,9 +19,11 @@ __all__ = [
     "APPS",
     "KINDS",
     "NAME",
+    "Authority",
     "Crowd",
     "Gates",
     "Load",
+    "Pair",
     "Refusal",
     "Reply",
     "Serve",
@@ -29,6 +32,7 @@ __all__ = [
     "better",
     "eventually",
     "free_port",
+    "needs_openssl",
     "parity",
     "processes",
     "run",

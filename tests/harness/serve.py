@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -38,9 +39,11 @@ class Serve:
         bind: str | None = "127.0.0.1",
         pass_fds: tuple[int, ...] = (),
         prefix: tuple[str, ...] = (),
+        trust: ssl.SSLContext | None = None,
     ) -> Server:
         """Start a server for `app`, and with `ready` wait until it answers GET `probe`.
 
+        `trust` is the context of clients where the options make it speak TLS.
         `prefix` are words before the command, for a program that executes it.
         """
         words = [*([app] if app else []), *(KINDS[kind] if kind else []), *options]
@@ -55,6 +58,7 @@ class Serve:
             pass_fds=pass_fds,
             prefix=prefix,
         )
+        server.trust = trust
         self._started.append(self._stack.enter_context(server))
         return server.wait_ready(probe) if ready else server
 

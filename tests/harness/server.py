@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -154,6 +155,7 @@ class Server:
         the options or a file say it. `log` receives stdout and stderr, apart as `.out` and `.err`.
         """
         self.address: Address = ""
+        self.trust: ssl.SSLContext | None = None
         words = [*prefix, *command(), *options]
         if bind is not None:
             words += ["--bind", self._choose(bind)]
@@ -217,7 +219,7 @@ class Server:
         def connects() -> bool:
             assert self.running, f"ended with code {self.process.returncode}:\n{self.log}"
             try:
-                self.connect().close()
+                self.connect_plain().close()
             except OSError:
                 return False
             return True
@@ -308,10 +310,16 @@ class Server:
     def url(self) -> str:
         assert not isinstance(self.address, str), "a unix socket has no URL"
         host, port = self.address[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "https" if self.trust else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def connect(self, *, receive_buffer: int | None = None) -> Wire:
-        """A raw connection."""
+        """A raw connection, or one over TLS where the server was started with a context for its clients."""
+        wire = Wire(self.address, receive_buffer=receive_buffer)
+        return wire.secure(self.trust) if self.trust else wire
+
+    def connect_plain(self, *, receive_buffer: int | None = None) -> Wire:
+        """A connection without TLS, in every case."""
         return Wire(self.address, receive_buffer=receive_buffer)
 
     def get(self, target: str = "/", *, fields: Iterable[tuple[str, str]] = ()) -> Reply:
@@ -329,6 +337,8 @@ class Server:
         if isinstance(self.address, str):
             transport = httpx.HTTPTransport(uds=self.address)
             return httpx.Client(transport=transport, base_url="http://localhost", **options)
+        if self.trust:
+            options.setdefault("verify", self.trust)
         return httpx.Client(base_url=self.url, trust_env=False, **options)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import select
 import socket
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,6 +98,11 @@ class Wire:
         self.socket.settimeout(seconds)
         return self
 
+    def secure(self, context: ssl.SSLContext, name: str = "localhost") -> Wire:
+        """Shake hands as a client of TLS that asks for `name`. An end without a goodbye is then an error."""
+        self.socket = context.wrap_socket(self.socket, server_hostname=name, suppress_ragged_eofs=False)
+        return self
+
     # Sending
 
     def send(self, data: bytes) -> Wire:
@@ -126,7 +132,8 @@ class Wire:
         return self.request(target, fields=fields).reply()
 
     def half_close(self) -> Wire:
-        self.socket.shutdown(socket.SHUT_WR)
+        # The method of an SSLSocket would forget the keys.
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)
         return self
 
     # Receiving

@@ -44,7 +44,7 @@ impl Generation {
         let mut addresses: Vec<_> = self
             .listeners
             .iter()
-            .map(|listener| listener.address().to_string())
+            .map(|listener| self.config.shown(listener.address()))
             .collect();
         // With reuse_port there are several of each.
         addresses.dedup();

@@ -164,13 +164,18 @@ impl Actors {
     }
 
     /// Shows what is listened on.
-    pub(crate) fn listening(&self, py: Python<'_>, listeners: &[Listener]) -> PyResult<()> {
+    pub(crate) fn listening(
+        &self,
+        py: Python<'_>,
+        config: &Config,
+        listeners: &[Listener],
+    ) -> PyResult<()> {
         let class = py.import("oxicorn.sock")?.getattr("Listener")?;
         let shown = PyList::empty(py);
         for listener in listeners {
             let address = listener.address();
             let number = listener.socket().as_raw_fd();
-            shown.append(class.call1((number, address.spelling(), address.to_string()))?)?;
+            shown.append(class.call1((number, address.spelling(), config.shown(address)))?)?;
         }
         self.server.bind(py).setattr("LISTENERS", shown)
     }

@@ -14,7 +14,7 @@ pub(crate) fn opening(config: &Config, listeners: &[Listener], python: &str) -> 
     let python = python.split_whitespace().next().unwrap_or(python);
     let addresses: Vec<String> = listeners
         .iter()
-        .map(|listener| listener.address().to_string())
+        .map(|listener| config.shown(listener.address()))
         .collect();
     let mut text = format!(
         "{} {} · Python {python} · pid {}\n",

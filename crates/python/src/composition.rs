@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use ::admin::AdminServer;
 use pyo3::prelude::*;
+use server::Tls;
 use settings::{CommandLine, Config, Layers, WorkerClass};
 use sys::boot_report::BootReport;
 
@@ -289,6 +290,8 @@ pub(crate) struct Composition {
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) actors: Actors,
     pub(crate) environment: Environment,
+    /// What encrypted connections are made of, read with the rights of the arbiter. Workers are forked with it.
+    pub(crate) tls: Option<Arc<Tls>>,
     /// The application, where it was imported before the fork.
     pub(crate) preloaded: Option<Application>,
     pub(crate) launch: Launch,
@@ -301,7 +304,14 @@ pub(crate) struct Composition {
     /// Answers operators, in the arbiter alone.
     pub(crate) admin: Option<AdminServer>,
     /// What was in force before the last reload, for as long as that can be taken back.
-    pub(crate) previous: Vec<(Arc<Config>, Arc<Hooks>)>,
+    pub(crate) previous: Vec<InForce>,
+}
+
+/// What a reload replaces.
+pub(crate) struct InForce {
+    pub(crate) config: Arc<Config>,
+    pub(crate) hooks: Arc<Hooks>,
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 /// How this process was started, for starting it again (USR2).

@@ -20,7 +20,7 @@ use crate::hooks::Hooks;
 use crate::host::Told;
 use crate::logging::{self, Banner};
 use crate::text;
-use crate::{driver, host, imports, metrics};
+use crate::{driver, host, imports, metrics, tls};
 
 /// Runs a command line and returns the exit code: the arbiter's, or in a forked worker that worker's.
 ///
@@ -101,6 +101,7 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
     logging::belong_to(&identity?);
     logging::set_up(&config).map_err(|error| host::unwritable(&config, &error))?;
     metrics::set_up(&config);
+    let tls = tls::load(&config)?;
     let config = Arc::new(config);
     let hooks = Arc::new(hooks);
     let actors = logging::capture_output(py)
@@ -116,6 +117,7 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         hooks,
         actors,
         environment,
+        tls,
         preloaded: None,
         awaited_since: launch.at,
         launch,

@@ -16,12 +16,12 @@ use sys::files::reason;
 
 use crate::accounts::identity;
 use crate::application::{self, Application, Interface, Loaded};
-use crate::composition::{Composition, Resolved};
+use crate::composition::{Composition, InForce, Resolved};
 use crate::embedding::Embedder;
 use crate::failure::{Failure, traceback};
 use crate::logging::{self, Banner};
 use crate::worker::Worker;
-use crate::{banner, failure, greenlets, imports, metrics, text, title};
+use crate::{banner, failure, greenlets, imports, metrics, text, title, tls};
 
 impl Host for Composition {
     fn load_config(&mut self) -> Result<Config, String> {
@@ -29,10 +29,10 @@ impl Host for Composition {
     }
 
     fn abandon_config(&mut self) {
-        let Some((config, hooks)) = self.previous.pop() else {
+        let Some(before) = self.previous.pop() else {
             return;
         };
-        let resolved = Python::attach(|py| self.put_in_force(py, config, hooks));
+        let resolved = Python::attach(|py| self.put_in_force(py, before));
         if let Err(failure) = resolved {
             log::error!("The settings before the reload could not be brought back: {failure}");
         }
@@ -48,7 +48,7 @@ impl Host for Composition {
             logging::write_plain(&banner::opening(&self.config, listeners, python));
         }
         Python::attach(|py| {
-            if let Err(error) = self.actors.listening(py, listeners) {
+            if let Err(error) = self.actors.listening(py, &self.config, listeners) {
                 log::error!("server.LISTENERS:\n{}", traceback(py, &error));
             }
         });
@@ -170,10 +170,19 @@ impl Composition {
         } = resolved;
         slips.extend(self.sources.cautions(py, &config));
         logging::belong_to(&identity(&config)?);
-        let before = (Arc::clone(&self.config), Arc::clone(&self.hooks));
-        if let Err(failure) = self.put_in_force(py, Arc::new(config), Arc::new(hooks)) {
+        let next = InForce {
+            tls: tls::load(&config)?,
+            config: Arc::new(config),
+            hooks: Arc::new(hooks),
+        };
+        let before = InForce {
+            config: Arc::clone(&self.config),
+            hooks: Arc::clone(&self.hooks),
+            tls: self.tls.clone(),
+        };
+        if let Err(failure) = self.put_in_force(py, next) {
             // A part of it may be in force already.
-            self.put_in_force(py, before.0, before.1)?;
+            self.put_in_force(py, before)?;
             return Err(failure);
         }
         self.previous.push(before);
@@ -182,12 +191,8 @@ impl Composition {
         Ok((*self.config).clone())
     }
 
-    fn put_in_force(
-        &mut self,
-        py: Python<'_>,
-        config: Arc<Config>,
-        hooks: Arc<crate::hooks::Hooks>,
-    ) -> Result<(), Failure> {
+    fn put_in_force(&mut self, py: Python<'_>, next: InForce) -> Result<(), Failure> {
+        let InForce { config, hooks, tls } = next;
         self.environment.prepare(py, &config)?;
         logging::set_up(&config).map_err(|error| unwritable(&config, &error))?;
         let shown =
@@ -196,6 +201,7 @@ impl Composition {
         spew(py, &config)?;
         self.config = config;
         self.hooks = hooks;
+        self.tls = tls;
         title::set(py, "master", &self.config);
         Ok(())
     }
@@ -248,6 +254,7 @@ impl Composition {
                 .map(|application| application.clone_ref(py)),
             config,
             boot: self.boot.clone(),
+            tls: self.tls.clone(),
         })
     }
 

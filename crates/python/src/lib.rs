@@ -30,6 +30,7 @@ mod reload;
 mod signals;
 mod text;
 mod title;
+mod tls;
 mod values;
 mod worker;
 mod worker_class;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arbiter::WorkerSeat;
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
-use server::{Seat, Server, Service, Siblings, Watched};
+use server::{Seat, Server, Service, Siblings, Tls, Watched};
 use settings::{Config, WorkerClass};
 use sys::boot_report::BootReport;
 use sys::users::Identity;
@@ -55,6 +55,8 @@ pub(crate) struct Worker {
     pub(crate) identity: Identity,
     /// Where it reports how its boot goes.
     pub(crate) boot: BootReport,
+    /// What encrypted connections are made of.
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 /// Why a worker ends early.
@@ -357,6 +359,7 @@ impl Worker {
                 queue: seat.handover,
             }),
             access_file: logging::access_log(),
+            tls: self.tls.clone(),
         };
         let server = Server::new(listeners, &self.config, place)?;
         server.watch(seat.lifeline, Watched::Lifeline)?;

@@ -284,16 +284,33 @@ impl Reactor {
             // A response leaves in one piece as far as it can; Nagle's algorithm would only hold back its last segment.
             let _ = socket.set_tcp_nodelay(true);
         }
+        let Some(link) = self.link(socket) else {
+            return;
+        };
         let read_by = (self.turn.now()).saturating_add(self.turn.settings.header_timeout);
-        let codec = Codec::accepted(read_by, &ends, &self.turn);
-        self.admit(socket, ends, Vec::new(), codec, first);
+        let codec = Codec::accepted(read_by, &ends, &link, &self.turn);
+        self.admit(link, ends, Vec::new(), codec, first);
     }
 
-    /// Makes a socket one of the worker's connections, which begins so. `unread` has been read from it. `first` is what
+    /// What the bytes of an accepted connection go through.
+    fn link(&self, socket: Socket) -> Option<Link> {
+        let Some(tls) = &self.turn.dispatcher.options.tls else {
+            return Some(Link::new(socket));
+        };
+        match tls.session() {
+            Ok(session) => Some(Link::secured(socket, session)),
+            Err(error) => {
+                log::error!("a TLS connection could not be begun: {error}");
+                None
+            }
+        }
+    }
+
+    /// Makes a link one of the worker's connections, which begins so. `unread` has been read from it. `first` is what
     /// it does at once: a request often is there already.
     pub(crate) fn admit(
         &mut self,
-        socket: Socket,
+        link: Link,
         ends: Arc<Ends>,
         unread: Vec<u8>,
         codec: Codec,
@@ -305,7 +322,7 @@ impl Reactor {
             key: entry.key(),
             serial: self.serial,
         };
-        let link = Arc::new(Link::new(socket));
+        let link = Arc::new(link);
         if let Err(error) = self.poller.register(link.as_raw_fd(), id.key) {
             log::error!("a connection could not be watched: {error}");
             return;

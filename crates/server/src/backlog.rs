@@ -377,7 +377,7 @@ mod tests {
             backlog.push(&[b"1\r\n", b"x", b"\r\n"], 0);
         }
         check_totals(&backlog);
-        assert_eq!(backlog.left(), 6_000_000);
+        assert_eq!(backlog.left, 6_000_000);
         assert_eq!(backlog.pieces.len(), 6_000_000_usize.div_ceil(CHUNK));
         assert!(backlog.memory() < 6_100_000);
     }
@@ -451,7 +451,7 @@ mod tests {
             }
             let step = 1 + next(300_000);
             assert!(drain(&mut backlog, step) == expected, "round {round}");
-            assert_eq!((backlog.left(), backlog.memory()), (0, 0));
+            assert_eq!((backlog.left, backlog.memory()), (0, 0));
         }
     }
 

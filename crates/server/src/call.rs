@@ -67,6 +67,13 @@ impl Call {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let link = Arc::clone(self.exchange.link());
+        if link.is_secure() {
+            // Its bytes mean nothing without the keys.
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "the socket of a TLS connection cannot be taken over",
+            ));
+        }
         if link.has_pending() {
             // The socket is about to block, and only the reactor could send what waits.
             return Err(io::ErrorKind::WouldBlock.into());

@@ -1,18 +1,22 @@
 //! The reading side of a connection: which protocol its bytes are. A closed set, told apart by `match`; a protocol that
-//! other bytes announce (TLS, the preface of HTTP/2) becomes a variant here.
+//! other bytes announce (the preface of HTTP/2) becomes a variant here.
 
 use crate::http1::Http1;
 use crate::http2::Http2;
+use crate::link::Link;
 use crate::opening::Opening;
 use crate::peer::Ends;
 use crate::proxy_header::AwaitedHeader;
 use crate::timers::Millis;
+use crate::tls::TlsHandshake;
 use crate::turn::Turn;
 use crate::websockets::Upgraded;
 
 /// What a connection speaks.
 #[derive(Debug)]
 pub(crate) enum Codec {
+    /// Nothing yet: its TLS handshake is under way.
+    Handshake(TlsHandshake),
     /// HTTP/1; also the end of a connection that has spoken another protocol since.
     H1(Http1),
     /// Nothing yet: a PROXY header may come first.
@@ -27,14 +31,22 @@ pub(crate) enum Codec {
 
 impl Codec {
     /// What a connection does first that was accepted, and whose client has to begin by `read_by`.
-    pub(crate) fn accepted(read_by: Millis, ends: &Ends, turn: &Turn) -> Codec {
+    pub(crate) fn accepted(read_by: Millis, ends: &Ends, link: &Link, turn: &Turn) -> Codec {
         match &turn.dispatcher.options.proxy {
             Some(_) => Codec::Proxy(AwaitedHeader::new(read_by)),
-            None => Codec::first(read_by, ends, turn),
+            None => Codec::introduced(read_by, ends, link, turn),
         }
     }
 
-    /// What a connection speaks, whose client has to begin by `read_by`.
+    /// The same where it is known on whose behalf the peer speaks.
+    pub(crate) fn introduced(read_by: Millis, ends: &Ends, link: &Link, turn: &Turn) -> Codec {
+        match link.is_secure() {
+            true => Codec::Handshake(TlsHandshake::new(turn)),
+            false => Codec::first(read_by, ends, turn),
+        }
+    }
+
+    /// What a connection without TLS speaks, whose client has to begin by `read_by`.
     pub(crate) fn first(read_by: Millis, ends: &Ends, turn: &Turn) -> Codec {
         let cleartext = turn.dispatcher.options.http2.cleartext;
         match ends.trusted && cleartext.takes_preface() {
@@ -46,6 +58,7 @@ impl Codec {
     /// When something is overdue; `Millis::MAX` where nothing is awaited.
     pub(crate) fn timeout(&self) -> Millis {
         match self {
+            Codec::Handshake(handshake) => handshake.timeout(),
             Codec::H1(http) => http.session.timeout(),
             Codec::Proxy(awaited) => awaited.timeout(),
             Codec::Opening(opening) => opening.read_by,
@@ -58,7 +71,11 @@ impl Codec {
     pub(crate) fn is_idle(&self) -> bool {
         match self {
             Codec::H1(http) => http.session.is_idle(),
-            Codec::Proxy(_) | Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => false,
+            Codec::Proxy(_)
+            | Codec::Handshake(_)
+            | Codec::Opening(_)
+            | Codec::H2(_)
+            | Codec::WebSocket(_) => false,
         }
     }
 
@@ -66,7 +83,11 @@ impl Codec {
     pub(crate) fn is_deferred(&self) -> bool {
         match self {
             Codec::H1(http) => http.session.is_deferred(),
-            Codec::Proxy(_) | Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => false,
+            Codec::Proxy(_)
+            | Codec::Handshake(_)
+            | Codec::Opening(_)
+            | Codec::H2(_)
+            | Codec::WebSocket(_) => false,
         }
     }
 
@@ -75,7 +96,7 @@ impl Codec {
         match self {
             Codec::H1(http) => http.session.is_idle(),
             Codec::H2(http2) => http2.is_idle(),
-            Codec::Proxy(_) | Codec::Opening(_) => true,
+            Codec::Proxy(_) | Codec::Handshake(_) | Codec::Opening(_) => true,
             Codec::WebSocket(_) => false,
         }
     }

@@ -3,7 +3,9 @@
 //! [`Turn`].
 //!
 //! ```text
-//!                       a handshake is accepted
+//!   accepted ──► Handshake, where there is TLS
+//!                │
+//!                ▼      a handshake is accepted
 //!   accepted ──► H1 ────────────────────────────► WebSocket
 //!      │         │ ▲                                  │ it is over
 //!      │         │ └──────────────────────────────────┘ (what is left is the end of a connection of HTTP/1)
@@ -140,9 +142,10 @@ impl Connection {
         self.readable || !self.inbound.is_empty()
     }
 
-    /// Whether it may travel to another worker: nothing of a request has been read.
-    pub(crate) fn is_between_requests(&self) -> bool {
-        self.codec.is_idle() || self.codec.is_deferred()
+    /// Whether it may travel to another worker: nothing of a request has been read, and what has been agreed on with
+    /// the client is known there. The keys of TLS are not.
+    pub(crate) fn may_travel(&self) -> bool {
+        !self.link.is_secure() && (self.codec.is_idle() || self.codec.is_deferred())
     }
 
     /// Reads what has arrived and does what follows from it.
@@ -151,6 +154,7 @@ impl Connection {
             let flow = match self.codec {
                 Codec::H1(_) => self.progress_h1(turn),
                 Codec::Proxy(_) => self.progress_proxy(turn),
+                Codec::Handshake(_) => self.progress_handshake(turn),
                 Codec::Opening(_) => return self.progress_opening(turn),
                 Codec::H2(_) => return self.progress_h2(turn),
                 Codec::WebSocket(_) => return self.progress_websocket(turn),
@@ -163,12 +167,11 @@ impl Connection {
         Fate::Open
     }
 
-    /// One `recv`. A read that does not fill the buffer has emptied the socket (epoll(7)), so no second one is needed
-    /// to learn that, except where the end of the stream was reported.
+    /// One `recv`. Where the end of the stream was reported, there is always more to read.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.link.receive(buffer)?;
-        self.readable = count == buffer.len() || self.half_closed;
-        Ok(count)
+        let received = self.link.receive(buffer)?;
+        self.readable = received.has_more || self.half_closed;
+        Ok(received.count)
     }
 
     /// The poller has something to say.
@@ -234,7 +237,11 @@ impl Connection {
         let http = match &mut self.codec {
             Codec::H1(http) => http,
             Codec::WebSocket(_) => return self.flushed_websocket(flushed, moved, turn),
-            Codec::Proxy(_) | Codec::Opening(_) | Codec::H2(_) => return Fate::Open,
+            // A client that takes none of the handshake does not get to its end in time.
+            Codec::Handshake(_) if flushed == Flushed::Broken => return Fate::Closed,
+            Codec::Handshake(_) | Codec::Proxy(_) | Codec::Opening(_) | Codec::H2(_) => {
+                return Fate::Open;
+            }
         };
         match flushed {
             Flushed::Empty => {
@@ -307,6 +314,10 @@ impl Connection {
             Codec::Opening(_) => Fate::Closed,
             Codec::H2(_) => self.expire_h2(turn),
             Codec::WebSocket(_) => self.expire_websocket(turn),
+            Codec::Handshake(_) => {
+                log::debug!("a TLS handshake was not done in time");
+                Fate::Closed
+            }
         }
     }
 
@@ -361,6 +372,10 @@ impl Connection {
                 Fate::Open
             }
             Codec::H2(_) => self.wind_down_h2(turn),
+            Codec::Handshake(handshake) => {
+                handshake.wind_down(turn.settings.keep_alive);
+                Fate::Open
+            }
             Codec::Proxy(awaited) => {
                 awaited.wind_down(turn.now().saturating_add(turn.settings.keep_alive));
                 Fate::Open

@@ -26,6 +26,7 @@ use crate::outlet::Outlet;
 use crate::peer::{Ends, Local, Peer, Proxied};
 use crate::reply::{Asked, Reply};
 use crate::sink::Sink;
+use crate::tls::TlsInfo;
 
 /// Names one exchange; the default names none.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,7 +126,8 @@ impl Exchange {
 
     /// An exchange that no application sees. `request` is empty where its head could not be read.
     pub(crate) fn unserved(origin: Origin, request: Request) -> Exchange {
-        let mut exchange = Exchange::new(origin, request, Body::Empty, Scheme::Http);
+        let scheme = origin.ends.scheme;
+        let mut exchange = Exchange::new(origin, request, Body::Empty, scheme);
         exchange.standing = Standing::Unserved;
         exchange
     }
@@ -215,6 +217,12 @@ impl Exchange {
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         self.scheme
+    }
+
+    /// What was agreed on in the TLS handshake of the connection, if there was one.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.ends.tls.as_deref()
     }
 
     /// How long ago the first byte of the request was read.

@@ -31,6 +31,7 @@ pub(crate) fn dispatcher(config: &Config) -> Arc<Dispatcher> {
         siblings: None,
         service: Service::threads(1),
         access_file: None,
+        tls: None,
     };
     Arc::new(Dispatcher::new(Parts {
         waker: Waker::new(poll.registry(), Token(0)).unwrap(),
@@ -74,6 +75,7 @@ pub(crate) fn exchange(
             trusted: true,
             scheme: proto::forwarded::Scheme::Http,
             proxied: None,
+            tls: None,
         }),
         outlet: Outlet::Link(Arc::clone(link)),
         id: ExchangeId::default(),

@@ -15,6 +15,7 @@ use sys::scoreboard::{Scoreboard, Slot, State};
 use crate::accept::{Accepted, local};
 use crate::codec::Codec;
 use crate::connection::{Connection, Fate};
+use crate::link::Link;
 use crate::peer::Ends;
 use crate::proxy_header::read_travelling;
 use crate::reactor::Reactor;
@@ -162,7 +163,7 @@ impl Reactor {
             return false;
         };
         let fits = connection.inbound.len() <= UNREAD;
-        if !fits || !connection.is_between_requests() || handover.others().next().is_none() {
+        if !fits || !connection.may_travel() || handover.others().next().is_none() {
             return false;
         }
         let mut message = Vec::with_capacity(1 + connection.inbound.len());
@@ -246,7 +247,9 @@ impl Reactor {
         }
         let read_by = (self.turn.now()).saturating_add(options.session.keep_alive);
         let codec = Codec::first(read_by, &ends, &self.turn);
-        self.admit(socket, Arc::new(ends), unread, codec, Connection::progress);
+        // Only plain connections travel.
+        let link = Link::new(socket);
+        self.admit(link, Arc::new(ends), unread, codec, Connection::progress);
     }
 
     /// Whether other workers go on serving when this one ends. Its clients, and those in the queue, are theirs then.

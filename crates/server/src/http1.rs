@@ -77,7 +77,7 @@ impl Connection {
             }
             return ControlFlow::Break(Fate::Open);
         }
-        if http.session.is_idle() && has_unread && turn.defers() {
+        if http.session.is_idle() && has_unread && turn.defers() && !self.link.is_secure() {
             http.session.defer();
             turn.admission.deferred.push_back(self.id);
             return ControlFlow::Break(Fate::Open);

@@ -1,6 +1,7 @@
 //! What the server needs of the settings, in the units it works in.
 
 use std::fs::File;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::disk::Disk;
 use crate::handover::Siblings;
 use crate::proxy_header::ProxyPolicy;
 use crate::timers::Millis;
+use crate::tls::Tls;
 
 /// How the application gets request bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +104,8 @@ pub struct Seat {
     /// The file of the access log, where it is open already. Another user's process has opened it, perhaps because this
     /// one could not.
     pub access_file: Option<File>,
+    /// What encrypted connections are made of; `None` where all are plain.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Limits and time-outs.
@@ -110,6 +114,9 @@ pub(crate) struct Options {
     /// The bounds of connections.
     pub(crate) session: Settings,
     pub(crate) graceful_timeout: Millis,
+    /// What encrypted connections are made of; `None` where all are plain.
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) handshake_timeout: Millis,
     pub(crate) trusted: AddressSet,
     /// Where connections may begin with a PROXY header.
     pub(crate) proxy: Option<ProxyPolicy>,
@@ -197,6 +204,8 @@ impl Options {
         Options {
             session: session(config),
             graceful_timeout: millis(config.graceful_timeout),
+            tls: seat.tls.clone(),
+            handshake_timeout: limit(config.tls_handshake_timeout),
             trusted: with_unix_peers(config, "forwarded_allow_ips", &config.forwarded_allow_ips),
             proxy: ProxyPolicy::new(config),
             secure_scheme_headers: config.secure_scheme_headers.clone(),

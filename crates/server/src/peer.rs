@@ -11,6 +11,7 @@ use proto::{Request, Violation};
 use settings::AddressSet;
 
 use crate::options::Options;
+use crate::tls::TlsInfo;
 
 /// Who connected, or whom a trusted proxy names as its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub(crate) struct Ends {
     pub(crate) scheme: Scheme,
     /// What a PROXY header has told of the connection.
     pub(crate) proxied: Option<Arc<Proxied>>,
+    /// What was agreed on in the TLS handshake, if there was one.
+    pub(crate) tls: Option<Arc<TlsInfo>>,
 }
 
 /// What a load balancer has told of a connection with the PROXY protocol.
@@ -70,6 +73,19 @@ impl Ends {
             trusted: self.trusted,
             scheme: self.scheme,
             proxied: self.proxied.clone(),
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// The same connection after its TLS handshake.
+    pub(crate) fn over_tls(&self, info: TlsInfo) -> Ends {
+        Ends {
+            peer: self.peer.clone(),
+            local: self.local.clone(),
+            trusted: self.trusted,
+            scheme: Scheme::Https,
+            proxied: self.proxied.clone(),
+            tls: Some(Arc::new(info)),
         }
     }
 
@@ -102,6 +118,7 @@ impl Ends {
             trusted,
             scheme,
             proxied: Some(Arc::new(proxied)),
+            tls: self.tls.clone(),
         }
     }
 
@@ -129,6 +146,7 @@ impl Ends {
             trusted,
             scheme: Scheme::Http,
             proxied: None,
+            tls: None,
         }
     }
 }

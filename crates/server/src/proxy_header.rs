@@ -164,11 +164,13 @@ impl Connection {
     /// What the connection speaks begins: a client has as long for its first request as after it was accepted.
     fn begin_protocol(&mut self, turn: &Turn) {
         let read_by = turn.now().saturating_add(turn.settings.header_timeout);
-        self.codec = Codec::first(read_by, &self.ends, turn);
+        self.codec = Codec::introduced(read_by, &self.ends, &self.link, turn);
         self.since = turn.clock.instant;
     }
 
     fn refuse_header(&mut self, violation: ProxyViolation, turn: &mut Turn) -> ControlFlow<Fate> {
+        // The client, or its proxy, has not spoken TLS yet.
+        self.link.forget_tls();
         self.codec = Codec::H1(Http1::new(turn.now()));
         let refusal = Refusal {
             status: violation.status(),

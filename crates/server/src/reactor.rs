@@ -21,6 +21,7 @@ use crate::life::Life;
 use crate::poller::{Poller, Source};
 use crate::server::{Shutdown, Watched};
 use crate::timers::{Due, Millis};
+use crate::tls::HANDSHAKES;
 use crate::turn::Turn;
 
 /// How long the end of an exchange may stay unheard, in milliseconds: where the connection lives on, the thread that
@@ -86,6 +87,7 @@ impl Reactor {
             self.turn.clock.look(); // An event loop turns us at the end of the pause, and not again before something happens.
         }
         self.turn.admission.free = free;
+        self.turn.handshakes = HANDSHAKES;
         if free == 0 {
             self.give_waiting();
         } else if self.serve_waiting() {

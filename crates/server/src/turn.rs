@@ -13,6 +13,7 @@ use crate::exchange::Exchange;
 use crate::head_memory::HeadMemory;
 use crate::inlet::Event;
 use crate::timers::{Millis, Timers};
+use crate::tls::HANDSHAKES;
 
 /// Bytes read from a socket at once, and the size of the one buffer that all connections are read into.
 const SCRATCH: usize = 64 * 1024;
@@ -37,6 +38,8 @@ pub(crate) struct Turn {
     /// What exchanges waited for and have to be told.
     pub(crate) events: Vec<Event>,
     pub(crate) scratch: Box<[u8]>,
+    /// How many TLS handshakes more may go on in this turn.
+    pub(crate) handshakes: u32,
     /// The memory of heads that have not arrived in full.
     pub(crate) heads: Arc<HeadMemory>,
     /// The number of the last exchange.
@@ -80,6 +83,7 @@ impl Turn {
             ready: Vec::new(),
             events: Vec::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
+            handshakes: HANDSHAKES,
             number: 0,
         }
     }

@@ -41,7 +41,7 @@ impl Connection {
         let has_begun = match &self.codec {
             Codec::H1(http) => http.session.is_receiving(),
             Codec::Proxy(awaited) => awaited.has_begun(),
-            Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => false,
+            Codec::Handshake(_) | Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => false,
         };
         if has_begun {
             let request = self.take_unfinished().unwrap_or_default();
@@ -60,7 +60,11 @@ impl Connection {
     fn take_unfinished(&mut self) -> Option<Request> {
         match &mut self.codec {
             Codec::H1(http) => http.take_unfinished(),
-            Codec::Proxy(_) | Codec::Opening(_) | Codec::H2(_) | Codec::WebSocket(_) => None,
+            Codec::Proxy(_)
+            | Codec::Handshake(_)
+            | Codec::Opening(_)
+            | Codec::H2(_)
+            | Codec::WebSocket(_) => None,
         }
     }
 }

@@ -91,6 +91,12 @@ fields! {
     body_timeout: Duration,
     /// The longest time in which a client takes nothing of a response; zero is unlimited.
     send_timeout: Duration,
+    /// The server's certificate with those that vouch for it, in PEM.
+    certfile: Option<PathBuf>,
+    /// Its private key, where that is not in the same file.
+    keyfile: Option<PathBuf>,
+    /// How long a TLS handshake may take; zero is unlimited.
+    tls_handshake_timeout: Duration,
     /// Whether workers are replaced when source files change.
     reload: bool,
     /// How source files are watched.
@@ -296,6 +302,19 @@ impl Config {
         match self.graceful_timeout.is_zero() && is_event_loop {
             true => CANCELLED_WITHIN,
             false => self.graceful_timeout,
+        }
+    }
+
+    /// Whether connections are encrypted.
+    pub fn is_secure(&self) -> bool {
+        self.certfile.is_some() || self.keyfile.is_some()
+    }
+
+    /// An address as the log shows it.
+    pub fn shown(&self, address: &Address) -> String {
+        match (address, self.is_secure()) {
+            (Address::Tcp { .. }, true) => format!("https://{}", address.spelling()),
+            _ => address.to_string(),
         }
     }
 

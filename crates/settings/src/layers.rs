@@ -328,8 +328,13 @@ fn settle_paths(config: &mut Config) {
         let whole = config.chdir.join(os_text::to_os(path));
         *path = os_text::from_os(whole.as_os_str());
     }
-    if let Some(folder) = &mut config.tmp_upload_dir {
-        *folder = config.chdir.join(&*folder);
+    let paths = [
+        &mut config.tmp_upload_dir,
+        &mut config.certfile,
+        &mut config.keyfile,
+    ];
+    for path in paths.into_iter().flatten() {
+        *path = config.chdir.join(&*path);
     }
 }
 

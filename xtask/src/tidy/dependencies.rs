@@ -1,7 +1,7 @@
 //! What we depend on, as `cargo metadata` tells it without a network: from the registry only, under a licence that we
 //! may pass on, each package once, and no version that has been yanked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -33,11 +33,15 @@ pub(super) fn check(root: &Path) -> io::Result<Vec<Problem>> {
     // A machine that has built for itself alone has no packages of other platforms, which cargo would have to fetch.
     let metadata = metadata(root, &["--offline"]).or_else(|_| metadata(root, &[]))?;
     let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
+    let built = built(root)?;
     let mut problems = Vec::new();
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in &packages {
         let text = |key: &str| package[key].as_str().unwrap_or_default();
         let (name, version) = (text("name"), text("version"));
+        if !built.contains(&format!("{name} v{version}")) {
+            continue;
+        }
         versions.entry(name).or_default().push(version);
         if package["source"].is_null() {
             continue;
@@ -64,19 +68,41 @@ pub(super) fn check(root: &Path) -> io::Result<Vec<Problem>> {
     Ok(problems)
 }
 
+/// The packages that are compiled on some platform, each as `name vVERSION`. The lock file and `cargo metadata` name
+/// others as well: those that a feature would need which is on nowhere (`dep?/feature`).
+fn built(root: &Path) -> io::Result<HashSet<String>> {
+    let words = "tree --workspace --locked --target all --edges all --prefix none --format {p}";
+    let told = cargo(
+        root,
+        &[words.split(' ').collect(), vec!["--offline"]].concat(),
+    );
+    let told = told.or_else(|_| cargo(root, &words.split(' ').collect::<Vec<_>>()))?;
+    let text = String::from_utf8_lossy(&told);
+    let two_words = |line: &str| {
+        let mut words = line.split(' ');
+        Some(format!("{} {}", words.next()?, words.next()?))
+    };
+    Ok(text.lines().filter_map(two_words).collect())
+}
+
 /// What `cargo metadata` says, with more `words`.
 fn metadata(root: &Path, words: &[&str]) -> io::Result<Value> {
+    let fixed = ["metadata", "--format-version", "1", "--locked"];
+    Ok(serde_json::from_slice(&cargo(
+        root,
+        &[&fixed, words].concat(),
+    )?)?)
+}
+
+/// What cargo prints.
+fn cargo(root: &Path, words: &[&str]) -> io::Result<Vec<u8>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let told = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--locked"])
-        .args(words)
-        .current_dir(root)
-        .output()?;
+    let told = Command::new(cargo).args(words).current_dir(root).output()?;
     if !told.status.success() {
         let reason = String::from_utf8_lossy(&told.stderr).into_owned();
-        return Err(io::Error::other(format!("cargo metadata: {reason}")));
+        return Err(io::Error::other(format!("cargo {}: {reason}", words[0])));
     }
-    Ok(serde_json::from_slice(&told.stdout)?)
+    Ok(told.stdout)
 }
 
 /// Whether one choice of every part is on the list: an expression of SPDX without nesting beyond one level.

@@ -384,6 +384,7 @@ mod tests {
             trusted: false,
             scheme: proto::forwarded::Scheme::Http,
             proxied: None,
+            tls: None,
         };
         let record = Record {
             request: Some(&request),

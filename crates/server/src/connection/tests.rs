@@ -262,7 +262,7 @@ fn a_request_that_finds_no_thread_stays_unread_while_another_worker_may_take_it(
     driver.turn.admission.has_others = true;
     assert_eq!(driver.sends(GET), Fate::Open);
     assert!(driver.take().is_none());
-    assert!(driver.connection.is_between_requests() && driver.connection.inbound.is_empty());
+    assert!(driver.connection.may_travel() && driver.connection.inbound.is_empty());
     assert_eq!(driver.turn.admission.deferred, [driver.connection.id]);
     assert_eq!(driver.later(1_000_000_000), Fate::Open, "it may wait");
     driver.turn.admission.free = 1;
@@ -282,9 +282,9 @@ fn a_worker_that_is_alone_reads_on_though_no_thread_is_free() {
 #[test]
 fn what_is_read_of_a_request_binds_it_to_its_worker() {
     let mut driver = Driver::new();
-    assert!(driver.connection.is_between_requests());
+    assert!(driver.connection.may_travel());
     assert_eq!(driver.sends(&GET[..9]), Fate::Open);
-    assert!(!driver.connection.is_between_requests());
+    assert!(!driver.connection.may_travel());
     driver.turn.admission.free = 0;
     driver.turn.admission.has_others = true;
     assert_eq!(driver.sends(&GET[9..]), Fate::Open);

@@ -13,6 +13,7 @@ fn options(config: &Config, service: Service) -> Options {
         service,
         siblings: None,
         access_file: None,
+        tls: None,
     };
     Options::new(config, &seat)
 }

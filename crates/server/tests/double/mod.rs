@@ -130,6 +130,7 @@ impl Double {
             service: Service::EVENT_LOOP,
             siblings: None,
             access_file: None,
+            tls: None,
         };
         let server = Server::new(vec![listener(socket)], config, seat).unwrap();
         let looped = Arc::clone(&server);
@@ -174,6 +175,7 @@ impl Double {
             service: Service::threads(threads),
             siblings,
             access_file: None,
+            tls: None,
         };
         let server = Server::new(listeners, config, seat).unwrap();
         server.start_watchdog().unwrap();

@@ -168,8 +168,8 @@ fn arguments_in_the_environment_name_themselves() {
 fn what_is_not_there_yet_is_refused_by_name() {
     let check = |layers: Layers, expected: &str| assert_eq!(error(&layers).to_string(), expected);
     check(
-        conf("certfile", Value::from("a.pem")),
-        "certfile: 'a.pem' is not available: this version of Oxicorn has no TLS; expected the default, None, or \
+        conf("ca_certs", Value::from("a.pem")),
+        "ca_certs: 'a.pem' is not available: this version of Oxicorn has no TLS; expected the default, None, or \
          nothing (from the conf file)",
     );
     // Even if its value is malformed.

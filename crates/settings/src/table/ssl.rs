@@ -1,13 +1,20 @@
-//! TLS. This version has none; the settings are declared so that they can be refused by name.
+//! TLS.
 
+use crate::field::field;
 use crate::kind::Kind;
 use crate::setting::{Literal, Reload, Section, Setting, Status};
 
 const ROW: Setting = Setting {
     section: Section::Ssl,
-    status: Status::Later("TLS"),
     ..Setting::ROW
 };
+
+const LATER: Setting = Setting {
+    status: Status::Later("TLS"),
+    ..ROW
+};
+
+const OWN: Setting = Setting { own: true, ..ROW };
 
 /// Python's `ssl.PROTOCOL_SSLv23`.
 const ANY_VERSION: Literal = Literal::Int(2);
@@ -18,7 +25,11 @@ pub(super) const ROWS: &[Setting] = &[
         flags: &["--keyfile"],
         metavar: "FILE",
         kind: Kind::Text,
+        access: field!(keyfile),
         summary: "The private key of the server's certificate.",
+        details: "PEM: PKCS#8 (`BEGIN PRIVATE KEY`), PKCS#1 (`BEGIN RSA PRIVATE KEY`) or SEC1 (`BEGIN EC PRIVATE \
+                  KEY`). Without this setting the file of `certfile` has to hold the key as well. It is read before \
+                  the rights of root are given up, so `user` need not be able to read it.",
         ..ROW
     },
     Setting {
@@ -26,7 +37,10 @@ pub(super) const ROWS: &[Setting] = &[
         flags: &["--certfile"],
         metavar: "FILE",
         kind: Kind::Text,
+        access: field!(certfile),
         summary: "The server's certificate, and those that vouch for it.",
+        details: "PEM: the certificate of the server first, then those of the authorities between it and the root. \
+                  With it every address of `bind` speaks TLS, versions 1.2 and 1.3.",
         ..ROW
     },
     Setting {
@@ -37,7 +51,7 @@ pub(super) const ROWS: &[Setting] = &[
         default: ANY_VERSION,
         reload: Reload::NoEffect,
         summary: "A version of TLS; Gunicorn ignores it.",
-        ..ROW
+        ..LATER
     },
     Setting {
         name: "cert_reqs",
@@ -46,7 +60,7 @@ pub(super) const ROWS: &[Setting] = &[
         kind: Kind::Number(0),
         default: Literal::Int(0),
         summary: "Whether clients show a certificate: 0 no, 1 if they like, 2 always.",
-        ..ROW
+        ..LATER
     },
     Setting {
         name: "ca_certs",
@@ -54,7 +68,7 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "FILE",
         kind: Kind::Text,
         summary: "The authorities whose word on clients counts.",
-        ..ROW
+        ..LATER
     },
     Setting {
         name: "suppress_ragged_eofs",
@@ -62,7 +76,7 @@ pub(super) const ROWS: &[Setting] = &[
         kind: Kind::Flag,
         default: Literal::Bool(true),
         summary: "Treat a TLS connection that ends without a goodbye as ended.",
-        ..ROW
+        ..LATER
     },
     Setting {
         name: "do_handshake_on_connect",
@@ -70,7 +84,7 @@ pub(super) const ROWS: &[Setting] = &[
         kind: Kind::Flag,
         default: Literal::Bool(false),
         summary: "Shake hands as soon as a client has connected.",
-        ..ROW
+        ..LATER
     },
     Setting {
         name: "ciphers",
@@ -78,6 +92,17 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "CIPHERS",
         kind: Kind::Text,
         summary: "Ciphers up to TLS 1.2, in OpenSSL's notation.",
-        ..ROW
+        ..LATER
+    },
+    Setting {
+        name: "tls_handshake_timeout",
+        flags: &["--tls-handshake-timeout"],
+        metavar: "SECONDS",
+        kind: Kind::Seconds,
+        default: Literal::Int(10),
+        access: field!(tls_handshake_timeout),
+        summary: "How many seconds a client may take for the TLS handshake; 0 is unlimited.",
+        details: "Then the connection is closed. The time of `header_timeout` begins after the handshake.",
+        ..OWN
     },
 ];

@@ -45,6 +45,7 @@ pub(crate) fn dispatcher(config: &Config, service: Service, poll: &Poll) -> Arc<
         service,
         siblings: None,
         access_file: None,
+        tls: None,
     };
     Arc::new(Dispatcher::new(Parts {
         waker: Waker::new(poll.registry(), Token(usize::MAX)).unwrap(),
@@ -81,11 +82,12 @@ impl Driver {
             trusted: true,
             scheme: proto::forwarded::Scheme::Http,
             proxied: None,
+            tls: None,
         };
         let id = ConnectionId { key: 0, serial: 1 };
         let read_by = turn.now() + turn.settings.header_timeout;
-        let codec = Codec::accepted(read_by, &ends, &turn);
         let link = Arc::new(Link::new(near));
+        let codec = Codec::accepted(read_by, &ends, &link, &turn);
         let mut connection = Connection::new(link, Arc::new(ends), id, Vec::new(), codec, &turn);
         connection.schedule(&mut turn);
         Driver {

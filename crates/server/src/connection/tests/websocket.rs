@@ -146,5 +146,5 @@ fn a_handshake_that_is_accepted_at_the_end_of_the_server_is_closed_at_once() {
 #[test]
 fn a_websocket_is_neither_idle_nor_deferred() {
     let (driver, _socket) = open(b"");
-    assert!(!driver.connection.codec.is_idle() && !driver.connection.is_between_requests());
+    assert!(!driver.connection.codec.is_idle() && !driver.connection.may_travel());
 }

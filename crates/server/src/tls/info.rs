@@ -1,0 +1,18 @@
+//! What the application and the logs learn of the TLS of a connection.
+
+/// What was agreed on with the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher, as OpenSSL names it.
+    pub cipher: &'static str,
+    /// Its number in IANA's registry.
+    pub cipher_number: u16,
+    /// The handshake has resumed a session of an earlier connection.
+    pub is_resumed: bool,
+    /// The name that the client asked for (SNI).
+    pub server_name: Option<String>,
+    /// What was chosen by ALPN.
+    pub protocol: Option<Vec<u8>>,
+}
