@@ -274,6 +274,7 @@ impl<'host> Driver<'host> {
     fn feed(&mut self, event: Event) -> Flow {
         let mut queue = VecDeque::from(self.supervisor.handle(event, clock::monotonic()));
         if self.supervisor.is_stopping() {
+            self.end_listeners();
             self.handover.close();
         }
         while let Some(action) = queue.pop_front() {
@@ -355,6 +356,23 @@ fn write_log(level: Level, line: &str) {
 
 /// The other master, and the end of this one.
 impl Driver<'_> {
+    /// Whether another master serves the same listeners.
+    pub(crate) fn shares_listeners(&self) -> bool {
+        self.supervisor.has_parent() || self.supervisor.upgrade_pid().is_some()
+    }
+
+    /// The workers are the last to accept from the listeners, unless another master does. To be said before they learn
+    /// of the end.
+    fn end_listeners(&self) {
+        if self.shares_listeners() {
+            return;
+        }
+        let generations = self.generations.values();
+        generations
+            .flat_map(|generation| &generation.listeners)
+            .for_each(crate::Listener::end);
+    }
+
     /// Tells a worker whose time is over by the scoreboard too: a process that hangs may not see the signal.
     fn give_up(&self, pid: i32) {
         let slots = (0..self.scoreboard.slots()).map(|index| self.scoreboard.slot(index));
@@ -382,7 +400,7 @@ impl Driver<'_> {
 
     /// The end of the arbiter. What it has made in the file system goes when its owner is dropped.
     fn end(&mut self, code: i32) -> Outcome {
-        if self.supervisor.has_parent() || self.supervisor.upgrade_pid().is_some() {
+        if self.shares_listeners() {
             let listeners = self
                 .generations
                 .values()

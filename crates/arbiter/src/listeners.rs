@@ -12,6 +12,7 @@ use settings::{Address, Config};
 use socket2::{Domain, SockAddr, Socket, Type};
 use sys::forks::Private;
 use sys::rights::with_rights_at;
+use sys::shared_flag::SharedFlag;
 
 use crate::failure::Failure;
 use crate::owner;
@@ -41,6 +42,7 @@ pub struct Listener {
     /// As the system has it.
     address: Address,
     origin: Origin,
+    ending: SharedFlag,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +66,25 @@ impl Listener {
     #[must_use]
     pub fn socket(&self) -> &Arc<Private> {
         &self.socket
+    }
+
+    /// Raised when the workers that leave are the last processes to accept from it.
+    #[must_use]
+    pub fn ending(&self) -> &SharedFlag {
+        &self.ending
+    }
+
+    /// No worker is going to serve it any more: the last ones close it, so that clients are refused. One that is not
+    /// this server's alone stays open.
+    pub(crate) fn end(&self) {
+        if matches!(self.origin, Origin::Server(_)) {
+            self.ending.raise();
+        }
+    }
+
+    /// Whether both are the same socket.
+    pub(crate) fn is(&self, other: &Listener) -> bool {
+        Arc::ptr_eq(&self.socket, &other.socket)
     }
 
     /// Another descriptor for the same socket.
@@ -319,12 +340,8 @@ fn bind_unix(address: &Address, path: &Path, config: &Config) -> Result<Listener
     let (socket, name) =
         make().map_err(|error| cannot_listen(address, sys::files::reason(path, &error)))?;
     let origin = Origin::Server(Some(Arc::new(name)));
-    Ok(Listener::new(
-        socket,
-        address.clone(),
-        address.clone(),
-        origin,
-    ))
+    let listener = Listener::new(socket, address.clone(), address.clone(), origin);
+    Ok(listener.map_err(|error| cannot_listen(address, sys::files::sentence(&error)))?)
 }
 
 fn listen(socket: &Socket, config: &Config) -> io::Result<()> {
@@ -333,13 +350,19 @@ fn listen(socket: &Socket, config: &Config) -> io::Result<()> {
 }
 
 impl Listener {
-    fn new(socket: Socket, configured: Address, address: Address, origin: Origin) -> Self {
-        Self {
+    fn new(
+        socket: Socket,
+        configured: Address,
+        address: Address,
+        origin: Origin,
+    ) -> io::Result<Self> {
+        Ok(Self {
             socket: Arc::new(OwnedFd::from(socket).into()),
             configured,
             address,
             origin,
-        }
+            ending: SharedFlag::new()?,
+        })
     }
 }
 
@@ -358,7 +381,8 @@ fn adopt(number: i32, config: &Config, origin: Origin) -> Result<Listener, Failu
     };
     ready.map_err(|error| cannot_listen(&shown, sys::files::sentence(&error)))?;
     let address = address_of(&socket).unwrap_or_else(|| shown.clone());
-    Ok(Listener::new(socket, shown, address, origin))
+    Listener::new(socket, shown.clone(), address, origin)
+        .map_err(|error| cannot_listen(&shown, sys::files::sentence(&error)))
 }
 
 /// The name of an inherited unix socket is the other master's until that ends.

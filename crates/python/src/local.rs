@@ -11,6 +11,7 @@ use server::{Listener, Seat, Server, Service, Shutdown};
 use settings::{Address, Config, Layers, WorkerClass};
 use sys::pipe::Notifier;
 use sys::scoreboard::{Scoreboard, Slot, State};
+use sys::shared_flag::SharedFlag;
 
 use crate::actors::Actors;
 use crate::application::Interface;
@@ -248,5 +249,7 @@ fn listener((number, spelling): (i32, String)) -> PyResult<Listener> {
     Ok(Listener {
         socket: sys::fds::duplicate_number(number)?.into(),
         address: Address::parse(&spelling).map_err(PyValueError::new_err)?,
+        // The program has the socket too, and ends it when it likes.
+        ending: SharedFlag::new()?,
     })
 }

@@ -346,6 +346,7 @@ impl Worker {
             Ok(server::Listener {
                 socket: listener.duplicate()?.into(),
                 address: listener.address().clone(),
+                ending: listener.ending().clone(),
             })
         });
         let listeners = listeners.collect::<std::io::Result<_>>()?;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use settings::Address;
 use socket2::{SockAddr, Socket};
 use sys::forks::Private;
+use sys::shared_flag::SharedFlag;
 
 use crate::codec::Codec;
 use crate::connection::{Connection, ConnectionId, Fate};
@@ -31,6 +32,11 @@ const CROWDED: Millis = 100;
 /// How long an event loop that has more connections than the others leaves new clients to them. All of them have heard
 /// of those clients, so who is still in the queue afterwards waits for workers that are busy.
 const COURTESY: Millis = 2;
+/// How long handshakes that have begun may take before a listener is closed, in milliseconds: a round trip to most
+/// places. A client that is told that it is connected would be reset otherwise.
+const SETTLING: Millis = 200;
+/// Clients that are taken from a queue before it is closed, at the most: more than a queue holds.
+const REST: usize = 1 << 16;
 /// How many of those it takes then, before it looks at the others again.
 const LEFT_OVER: usize = 8;
 
@@ -41,6 +47,31 @@ pub struct Listener {
     pub socket: Private,
     /// Its address as the operator wrote it.
     pub address: Address,
+    /// Raised when no other process will accept from it: the worker that leaves closes it, and no client is left in its
+    /// queue.
+    pub ending: SharedFlag,
+}
+
+impl Listener {
+    /// How long a handshake that has begun may take to come to its end. Over loopback it is one step.
+    fn settling_time(&self) -> Millis {
+        let is_near = match local_of(self) {
+            Some(address) => address.ip().to_canonical().is_loopback(),
+            None => true,
+        };
+        match is_near {
+            true => 0,
+            false => SETTLING,
+        }
+    }
+}
+
+/// Where it listens, where that is an address of the internet's families.
+fn local_of(listener: &Listener) -> Option<SocketAddr> {
+    socket2::SockRef::from(&listener.socket)
+        .local_addr()
+        .ok()?
+        .as_socket()
 }
 
 /// How one attempt to accept went.
@@ -89,9 +120,36 @@ impl Listen {
         (self.pause_until > now).then_some(self.pause_until)
     }
 
-    /// Gives the listeners up: no client is accepted any more.
+    /// Gives the listeners up: no client is accepted any more. Those that no other process accepts from are closed.
     pub(crate) fn clear(&mut self) {
-        self.listeners.clear();
+        for listener in self.listeners.drain(..) {
+            if listener.ending.is_raised() {
+                // It may be closed already, by another worker.
+                let _ = sys::listening::close(listener.socket.as_fd());
+            }
+        }
+    }
+
+    /// Leaves to the others what they go on accepting from.
+    pub(crate) fn keep_ending(&mut self) {
+        self.listeners
+            .retain(|listener| listener.ending.is_raised());
+    }
+
+    /// Lets no further client into the queues that are to be closed. Says after how long those that have knocked are
+    /// in them.
+    pub(crate) fn stop_admitting(&self) -> Millis {
+        let ending = self
+            .listeners
+            .iter()
+            .filter(|listener| listener.ending.is_raised());
+        let settled = ending.map(|listener| {
+            if let Err(error) = sys::listening::stop_admitting(listener.socket.as_fd()) {
+                log::debug!("a listener lets clients in until it is closed: {error}");
+            }
+            listener.settling_time()
+        });
+        settled.max().unwrap_or(0)
     }
 
     /// The listeners in the order in which they are accepted from this time. Each in its turn comes first: a worker
@@ -157,8 +215,32 @@ impl Reactor {
             }
         }
         if queues_empty > self.listen.listeners.len() && self.life.is_draining() {
-            self.stop_listening();
+            self.begin_closing();
         }
+    }
+
+    /// Takes the clients that are left in the queues that are about to be closed, whether a thread is free or not: they
+    /// have been told that they are connected.
+    pub(crate) fn accept_rest(&mut self) {
+        for index in 0..self.listen.listeners.len() {
+            let is_ending = |listener: &Listener| listener.ending.is_raised();
+            if !self.listen.listeners.get(index).is_some_and(is_ending) {
+                continue;
+            }
+            for _ in 0..REST {
+                match self.accept_one(index) {
+                    Accepted::Connection => {}
+                    Accepted::QueueEmpty | Accepted::Stop => break,
+                }
+            }
+        }
+    }
+
+    /// Another worker has closed the listener for all.
+    fn forget_listener(&mut self, index: usize) -> Accepted {
+        self.listen(false);
+        self.listen.listeners.remove(index);
+        Accepted::QueueEmpty
     }
 
     /// The requests that this worker has taken on and no thread has taken yet.
@@ -192,6 +274,7 @@ impl Reactor {
                 io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {
                     Accepted::Connection
                 }
+                _ if sys::listening::is_over(&error) => self.forget_listener(index),
                 _ if sys::fds::are_used_up(&error) => {
                     let now = self.turn.now();
                     self.listen.descriptors.complain(&error, now);

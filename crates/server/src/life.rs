@@ -3,6 +3,7 @@
 use crate::codec::Codec;
 use crate::connection::{Connection, Fate};
 use crate::reactor::Reactor;
+use crate::refusal::ENDING;
 use crate::server::Shutdown;
 use crate::timers::Millis;
 use crate::websockets::CloseReason;
@@ -11,19 +12,32 @@ use crate::websockets::CloseReason;
 /// that is on its way when we close would be lost.
 const LAST_REQUEST: Millis = 2000;
 
+/// How long before the end of `graceful_timeout` requests are refused that wait for a thread: at most so many
+/// milliseconds, and at most this share of it. An answer takes no longer to leave, and a thread that comes free later
+/// would hardly finish another request.
+const REFUSING: Millis = 1000;
+const REFUSING_SHARE: Millis = 8;
+
 /// How far it is.
 ///
 /// ```text
-///             the end is asked for, others do not serve       until then, or the queues are empty
-///   Serving ──────────────────────────────────────► Draining ─────────────────────────────────► Closing
-///      │ others serve, or the end is to be quick                                                   ▲
-///      └───────────────────────────────────────────────────────────────────────────────────────────┘
+///             the end is asked for,                until then, or the            handshakes that had
+///             others do not serve                  queues are empty              begun are over
+///   Serving ───────────────────────────► Draining ──────────────────► Settling ─────────────────────► Closing
+///      │ others serve                                                    ▲                               ▲
+///      ├─────────────────────────────────────────────────────────────────┘                               │
+///      │ the end is to be quick                                                                          │
+///      └─────────────────────────────────────────────────────────────────────────────────────────────────┘
 /// ```
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     Serving,
     /// Stopping, and serving the clients that wait to be accepted, at the longest until then.
     Draining {
+        until: Millis,
+    },
+    /// No client gets into the queues that end with this server, and those that are on their way in are accepted.
+    Settling {
         until: Millis,
     },
     /// No client is accepted any more.
@@ -34,6 +48,9 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) struct Life {
     phase: Phase,
+    /// When the requests that no thread has taken are answered with 503: before the arbiter's patience ends, which
+    /// would reset them.
+    refuse_at: Option<Millis>,
     /// What WebSockets are closed with, once the server comes to its end.
     pub(crate) close_reason: Option<CloseReason>,
 }
@@ -42,6 +59,7 @@ impl Life {
     pub(crate) fn new() -> Life {
         Life {
             phase: Phase::Serving,
+            refuse_at: None,
             close_reason: None,
         }
     }
@@ -57,6 +75,15 @@ impl Life {
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Closing)
     }
+
+    /// When the next step is due.
+    pub(crate) fn deadline(&self) -> Option<Millis> {
+        let phase = match self.phase {
+            Phase::Draining { until } | Phase::Settling { until } => Some(until),
+            Phase::Serving | Phase::Closing => None,
+        };
+        [phase, self.refuse_at].into_iter().flatten().min()
+    }
 }
 
 impl Reactor {
@@ -69,10 +96,16 @@ impl Reactor {
             self.turn.dispatcher.publish_leaving();
             // The last turn may have been long ago, and the times below count from now.
             self.turn.clock.look();
+            let span = self.turn.dispatcher.options.graceful_timeout;
+            let refusing = (span / REFUSING_SHARE).min(REFUSING);
+            self.life.refuse_at = Some(self.turn.now().saturating_add(span - refusing));
         }
+        self.refuse_waiting();
         match (how, self.life.phase) {
             (Shutdown::Graceful, Phase::Serving) if self.has_successors() => {
-                self.stop_listening();
+                self.listen(false);
+                self.listen.keep_ending();
+                self.begin_closing();
                 self.tell_to_leave(CloseReason::Restart);
             }
             (Shutdown::Graceful, Phase::Serving) => {
@@ -84,9 +117,13 @@ impl Reactor {
                 self.tell_to_leave(CloseReason::GoingAway);
             }
             (Shutdown::Graceful, Phase::Draining { until }) if self.turn.now() >= until => {
-                self.stop_listening()
+                self.begin_closing();
             }
-            (Shutdown::Graceful, Phase::Draining { .. } | Phase::Closing) => {}
+            (Shutdown::Graceful, Phase::Settling { until }) if self.turn.now() >= until => {
+                self.accept_rest();
+                self.stop_listening();
+            }
+            (Shutdown::Graceful, _) => {}
             (Shutdown::Quick, _) => {
                 self.stop_listening();
                 self.tell_to_leave(CloseReason::GoingAway);
@@ -98,6 +135,35 @@ impl Reactor {
                     });
                 }
                 self.turn.ready.clear();
+            }
+        }
+    }
+
+    /// The queues are empty, or it is time: what no other process accepts from is closed, without a client in it.
+    pub(crate) fn begin_closing(&mut self) {
+        match self.listen.stop_admitting() {
+            0 => {
+                self.accept_rest();
+                self.stop_listening();
+            }
+            span => {
+                let until = self.turn.now().saturating_add(span);
+                self.life.phase = Phase::Settling { until };
+            }
+        }
+    }
+
+    /// Answers the requests that wait for a thread, and will not get one before the worker is killed.
+    fn refuse_waiting(&mut self) {
+        if self.life.refuse_at.is_none_or(|at| self.turn.now() < at) {
+            return;
+        }
+        self.life.refuse_at = None;
+        // A quick end answers nothing.
+        if self.turn.dispatcher.stopping() == Some(Shutdown::Graceful) {
+            let waiting = std::mem::take(&mut self.turn.dispatcher.state().ready);
+            for mut exchange in waiting {
+                exchange.reply.refuse(ENDING.status, ENDING.rule);
             }
         }
     }

@@ -170,10 +170,16 @@ impl Reactor {
         let has_waiting = self.handover.is_some() && !self.turn.admission.deferred.is_empty();
         let recheck = has_waiting.then_some(now + RECHECK);
         let unheard = self.turn.dispatcher.is_busy().then_some(now + UNHEARD);
-        [self.turn.timers.next(), paused, recheck, unheard]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.turn.timers.next(),
+            paused,
+            recheck,
+            unheard,
+            self.life.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// How long to wait for a deadline: one more millisecond, because the poller rounds down and would come up just

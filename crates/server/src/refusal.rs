@@ -39,6 +39,12 @@ pub(crate) const NO_PREFACE: Refusal = Refusal {
     request: None,
 };
 
+pub(crate) const ENDING: Refusal = Refusal {
+    status: 503,
+    rule: "The server comes to its end.",
+    request: None,
+};
+
 /// Why a request is not served.
 #[derive(Debug)]
 pub(crate) struct Refusal {

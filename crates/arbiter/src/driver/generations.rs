@@ -107,6 +107,17 @@ impl Driver<'_> {
         Ok(())
     }
 
+    /// What the configuration in force does not name any more ends with the workers that still serve it.
+    fn end_listeners_beside(&self, current: &Generation) {
+        if self.shares_listeners() {
+            return;
+        }
+        let all = self.generations.values();
+        all.flat_map(|generation| &generation.listeners)
+            .filter(|listener| !current.listeners.iter().any(|kept| kept.is(listener)))
+            .for_each(crate::Listener::end);
+    }
+
     /// The server as a whole follows the configuration of a generation that serves.
     pub(super) fn adopt(&mut self, number: u64) {
         let Some(generation) = self.generations.get(&number) else {
@@ -118,6 +129,7 @@ impl Driver<'_> {
         if self.parent.is_some() {
             return;
         }
+        self.end_listeners_beside(generation);
         let wanted = generation
             .config
             .pidfile

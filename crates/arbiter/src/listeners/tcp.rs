@@ -35,7 +35,7 @@ pub(super) fn bind_tcp(
             Ok(socket) => {
                 let bound = address_of(&socket).unwrap_or_else(|| address.clone());
                 let origin = Origin::Server(None);
-                return Ok(Listener::new(socket, address.clone(), bound, origin));
+                return Ok(Listener::new(socket, address.clone(), bound, origin).map_err(unknown)?);
             }
             Err(error) => {
                 let is_elsewhere = is_no_address_here(&error);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use settings::{Address, Config};
 use sys::fdpass::Queue;
 use sys::scoreboard::{Scoreboard, Slot, State};
+use sys::shared_flag::SharedFlag;
 
 use super::*;
 use crate::accept::Listener;
@@ -80,6 +81,7 @@ impl Worker {
                 host: "127.0.0.1".into(),
                 port: address.port(),
             },
+            ending: SharedFlag::new().unwrap(),
         };
         let poll = Poll::new().unwrap();
         let dispatcher = dispatcher(&Config::default(), Service::threads(4), &poll);

@@ -20,6 +20,7 @@ use settings::{Address, Config};
 use sys::fdpass::Queue;
 use sys::pipe::Notifier;
 use sys::scoreboard::{Scoreboard, Slot, State};
+use sys::shared_flag::SharedFlag;
 
 /// Answers in one go.
 pub(crate) trait Respond {
@@ -235,5 +236,6 @@ fn listener(socket: TcpListener) -> Listener {
             host: "127.0.0.1".into(),
             port,
         },
+        ending: SharedFlag::new().unwrap(),
     }
 }
