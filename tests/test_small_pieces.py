@@ -99,7 +99,7 @@ def test_early_hints(serve: Serve, kind: str) -> None:
 
 
 def test_trailers(serve: Serve) -> None:
-    hold(start(serve, "asgi"), head("/trailers/20000/20", fields=[("TE", "trailers")]))
+    hold(start(serve, "asgi"), head("/trailers/200000/20", fields=[("TE", "trailers")]))
 
 
 def test_messages_of_one_byte(serve: Serve) -> None:
@@ -115,13 +115,13 @@ def test_several_clients_that_do_not_read(serve: Serve, kind: str) -> None:
     hold(start(serve, kind), head("/chunked/50000/20"), readers=3, grows_kb=3 * GROWTH_KB)
 
 
-@pytest.mark.parametrize("form", ["chunked", "length"])
+@pytest.mark.parametrize("form", ["chunked", "length", "trailers"])
 def test_a_task_that_never_waits_leaves_the_loop_to_others(serve: Serve, form: str) -> None:
     """The client reads as fast as it can, so that send() never has to wait for it."""
     server = start(serve, "asgi")
     with server.connect() as fast, server.connect() as other:
         other.get()
-        fast.request(f"/{form}/400000/20")
+        fast.request(f"/{form}/400000/20", fields=[("TE", "trailers")])
         fast.until(b"\r\n\r\n")
         other.request()
         taken = 0

@@ -21,7 +21,7 @@ use crate::burst::{Burst, Timing};
 use crate::dispatcher::{Dispatcher, Outcome};
 use crate::exchange::ExchangeId;
 use crate::inlet::Inlet;
-use crate::sink::{FilePart, Page, Room, Sink, SinkError, Unfinished};
+use crate::sink::{FilePart, Page, Room, Sink, SinkError, TrailerPosition, Unfinished};
 
 mod sending;
 mod state;
@@ -33,6 +33,8 @@ use state::{Remaining, State};
 /// A longer piece is sent in parts of this many bytes: what the client does not take of one goes to disk before the
 /// next is copied.
 const PART: usize = 1024 * 1024;
+/// Trailer fields that are kept until all of them are there: more than clients take in one block.
+const TRAILERS: usize = 64 * 1024;
 
 /// The response to one request.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub struct Reply {
     status: u16,
     sent: u64,
     mismatch: Option<Mismatch>,
+    /// Trailer fields that wait for the others.
+    trailers: Vec<u8>,
     /// The fields as they went out, where the access log shows any.
     fields: Vec<u8>,
 }
@@ -76,6 +80,7 @@ impl Reply {
             status: 0,
             sent: 0,
             mismatch: None,
+            trailers: Vec::new(),
             fields: Vec::new(),
         }
     }
@@ -86,7 +91,7 @@ impl Reply {
         match self.state {
             State::Unstarted => Stage::Unstarted,
             State::Stated { .. } => Stage::Stated,
-            State::Streaming(_) => Stage::Streaming,
+            State::Streaming(_) | State::Trailing => Stage::Streaming,
             State::Complete { .. } => Stage::Complete,
             State::Refused => Stage::Refused,
             State::Cut => Stage::Cut,
@@ -234,6 +239,45 @@ impl Reply {
         self.room()
     }
 
+    /// Trailer fields, as `h1::encode_trailer` writes them, with more to follow: the body ends with the first. They go
+    /// out as pieces of a body do, and are left out where they have no place. Never waits: says whether there is room
+    /// for more.
+    ///
+    /// # Errors
+    /// As [`Reply::write`].
+    pub fn push_trailers(&mut self, fields: &[u8]) -> Result<Room, ReplyError> {
+        let position = match self.state {
+            State::Unstarted => return Err(ReplyError::Headless),
+            State::Stated { .. } => {
+                self.send(&[], Timing::AtOnce)?;
+                return self.push_trailers(fields);
+            }
+            State::Lost(error) => return Err(ReplyError::Lost(error)),
+            State::Streaming(Remaining::Unknown) if self.sink.is_chunked() => {
+                TrailerPosition::First
+            }
+            State::Trailing => TrailerPosition::Between,
+            State::Streaming(_) | State::Complete { .. } => return self.keep_trailers(fields),
+            _ => return self.room(),
+        };
+        let timing = self.timing();
+        let sent = self.sink.trailers(fields, position, timing);
+        self.note(sent)?;
+        self.state = State::Trailing;
+        self.room()
+    }
+
+    /// Trailer fields that leave in one block are kept until the last of them is there.
+    fn keep_trailers(&mut self, fields: &[u8]) -> Result<Room, ReplyError> {
+        if self.sink.has_one_block_of_trailers() {
+            if self.trailers.len() + fields.len() > TRAILERS {
+                return Err(ReplyError::TrailersTooLong);
+            }
+            self.trailers.extend_from_slice(fields);
+        }
+        self.room()
+    }
+
     /// Ends the response. A body that is shorter than its Content-Length closes the connection, because nothing else
     /// tells the client that it is not whole.
     ///
@@ -249,6 +293,14 @@ impl Reply {
     /// # Errors
     /// As [`Reply::respond`].
     pub fn finish_with(&mut self, trailers: &[u8]) -> Result<(), ReplyError> {
+        let mut kept = std::mem::take(&mut self.trailers);
+        let trailers = match kept.is_empty() {
+            true => trailers,
+            false => {
+                kept.extend_from_slice(trailers);
+                &kept
+            }
+        };
         match self.state {
             State::Unstarted => return Err(ReplyError::Headless),
             State::Stated { .. } => return self.respond(&[]),
@@ -266,6 +318,11 @@ impl Reply {
             State::Complete { .. } if self.sink.awaits_end() => {
                 let ended = self.sink.finish(trailers, Timing::AtOnce);
                 return Ok(self.note(ended)?);
+            }
+            State::Trailing => {
+                let timing = self.with_others(Timing::AtOnce, trailers.len());
+                let ended = self.sink.trailers(trailers, TrailerPosition::Last, timing);
+                self.note(ended)?;
             }
             _ => return Ok(()),
         }
@@ -357,7 +414,9 @@ impl Reply {
     pub fn abort(&mut self) {
         let unfinished = match self.state {
             State::Streaming(Remaining::Unknown) => Unfinished::Endless,
-            State::Unstarted | State::Stated { .. } | State::Streaming(_) => Unfinished::Known,
+            State::Unstarted | State::Stated { .. } | State::Streaming(_) | State::Trailing => {
+                Unfinished::Known
+            }
             State::Complete { .. } if self.sink.awaits_end() => {
                 // A client that is gone needs no end.
                 let _ = self.finish();

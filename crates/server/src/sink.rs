@@ -52,6 +52,16 @@ pub struct FilePart {
     pub length: u64,
 }
 
+/// Where trailer fields stand that leave before all of them are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TrailerPosition {
+    /// Behind the last piece of the body.
+    First,
+    Between,
+    /// The response ends with them.
+    Last,
+}
+
 /// The protocol of the connection, with what it needs to carry one response. A uwsgi connection will be a further
 /// variant.
 #[derive(Debug)]
@@ -400,6 +410,30 @@ impl Sink {
                 stream.finish(trailers, timing)
             }
         }
+    }
+
+    /// Sends trailer fields of which more may follow, behind chunks.
+    pub(crate) fn trailers(
+        &self,
+        fields: &[u8],
+        position: TrailerPosition,
+        timing: Timing,
+    ) -> Result<Delivery, SinkError> {
+        let (last_chunk, end) = h1::LAST_CHUNK.split_at(h1::LAST_CHUNK.len() - 2);
+        let parts: [&[u8]; 2] = match position {
+            TrailerPosition::First => [last_chunk, fields],
+            TrailerPosition::Between => [&[], fields],
+            TrailerPosition::Last => [fields, end],
+        };
+        match self {
+            Sink::H1 { link, .. } => link.deliver(&parts, timing),
+            Sink::H2 { .. } => Ok(Delivery::Done),
+        }
+    }
+
+    /// Whether trailer fields leave in one block, so that all of them have to be there.
+    pub(crate) fn has_one_block_of_trailers(&self) -> bool {
+        matches!(self, Sink::H2 { .. })
     }
 
     /// The response ends before its end, and the client has to be able to tell. One of HTTP/1 that has a length or

@@ -265,7 +265,7 @@ impl HttpCycle {
             Message::File(content) => reply.file(content).map(|()| Room::Enough),
             Message::EarlyHint(head) => reply.interim(&head),
             Message::ZeroCopy(part, more) => reply.part(part, more),
-            Message::Trailers(fields, more) => reply.trailers(&fields, more).map(|()| Room::Enough),
+            Message::Trailers(fields, more) => reply.trailers(&fields, more),
             Message::Debug => Ok(Room::Enough),
         };
         match room {

@@ -46,6 +46,9 @@ impl From<ReplyError> for Stuck {
     fn from(error: ReplyError) -> Stuck {
         match error {
             ReplyError::Headless => UNSTARTED,
+            ReplyError::TrailersTooLong => {
+                Stuck::Misplaced("the trailer fields are longer than 64 KiB")
+            }
             ReplyError::Lost(error) => Stuck::Lost(error),
         }
     }
@@ -57,8 +60,6 @@ pub(super) struct Reply {
     /// `None` once its exchange has been given back to the server.
     call: Option<Call>,
     stage: Stage,
-    /// Trailer fields so far, as they go out.
-    trailers: Vec<u8>,
     /// The head, and what had been sent, when the exchange was given back.
     head: ResponseHead,
     sent: Sent,
@@ -73,7 +74,6 @@ impl Reply {
         Reply {
             call: Some(call),
             stage: Stage::Unstarted,
-            trailers: Vec::new(),
             head: ResponseHead::default(),
             sent: Sent::default(),
         }
@@ -175,20 +175,18 @@ impl Reply {
     }
 
     /// Trailer fields; without `more` they are the last. Where the client does not take them they are left out.
-    pub(super) fn trailers(&mut self, fields: &[u8], more: bool) -> Result<(), Stuck> {
-        match self.stage {
-            Stage::Trailing => {
-                self.trailers.extend_from_slice(fields);
-                match more {
-                    true => Ok(()),
-                    false => self.finish(),
-                }
+    pub(super) fn trailers(&mut self, fields: &[u8], more: bool) -> Result<Room, Stuck> {
+        match (self.stage, more) {
+            (Stage::Trailing, true) => self.act(|reply| reply.push_trailers(fields)),
+            (Stage::Trailing, false) => {
+                self.end(|reply| reply.finish_with(fields))?;
+                Ok(Room::Enough)
             }
-            Stage::Complete => Ok(()),
-            Stage::Unstarted | Stage::Headed | Stage::Streaming => Err(Stuck::Misplaced(
+            (Stage::Complete, _) => Ok(Room::Enough),
+            (Stage::Unstarted | Stage::Headed | Stage::Streaming, _) => Err(Stuck::Misplaced(
                 "http.response.trailers has to follow the end of the body",
             )),
-            Stage::Ended => Err(LOST),
+            (Stage::Ended, _) => Err(LOST),
         }
     }
 
@@ -239,8 +237,7 @@ impl Reply {
     }
 
     fn finish(&mut self) -> Result<(), Stuck> {
-        let trailers = std::mem::take(&mut self.trailers);
-        self.end(|reply| reply.finish_with(&trailers))
+        self.end(server::Reply::finish)
     }
 
     /// Something that completes the response.

@@ -36,6 +36,10 @@ impl From<ReplyError> for Failure {
             ReplyError::Headless => Failure::Raised(PyAssertionError::new_err(
                 "the application gave a body before it called start_response(status, headers)",
             )),
+            // WSGI has no trailer fields.
+            ReplyError::TrailersTooLong => {
+                Failure::Raised(PyAssertionError::new_err(error.to_string()))
+            }
             ReplyError::Lost(error) => Failure::Lost(error),
         }
     }

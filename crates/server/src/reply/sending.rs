@@ -96,7 +96,8 @@ impl Reply {
             State::Stated { known_length } => Ok(Some(self.begin(known_length))),
             State::Streaming(remaining) => Ok(Some((EncodedHead::None, remaining))),
             State::Lost(error) => Err(ReplyError::Lost(error)),
-            State::Complete { .. }
+            State::Trailing
+            | State::Complete { .. }
             | State::Refused
             | State::Cut
             | State::Hijacked

@@ -36,6 +36,8 @@ pub(super) enum State {
         known_length: Option<u64>,
     },
     Streaming(Remaining),
+    /// The body is whole, and trailer fields have gone out behind it.
+    Trailing,
     Complete {
         /// The body has reached its Content-Length: what comes beyond it is counted, for the log.
         full: bool,
@@ -93,6 +95,8 @@ pub struct Offered {
 pub enum ReplyError {
     /// No head has been stated.
     Headless,
+    /// Of trailer fields that leave in one block there are too many.
+    TrailersTooLong,
     /// The client.
     Lost(SinkError),
 }
@@ -107,6 +111,9 @@ impl std::fmt::Display for ReplyError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             ReplyError::Headless => formatter.write_str("the response has no head yet"),
+            ReplyError::TrailersTooLong => {
+                formatter.write_str("the trailer fields are longer than 64 KiB")
+            }
             ReplyError::Lost(error) => error.fmt(formatter),
         }
     }

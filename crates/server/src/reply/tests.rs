@@ -259,6 +259,51 @@ fn pieces_of_a_file_are_chunks_like_any_other() {
 }
 
 #[test]
+fn trailer_fields_leave_as_they_come_and_only_behind_chunks() {
+    let give = |reply: &mut Reply| {
+        reply.start(head("200 OK", &[]));
+        reply.write(b"abc").unwrap();
+        for field in [&b"A: 1\r\n"[..], b"B: 2\r\n"] {
+            assert_eq!(reply.push_trailers(field).unwrap(), Room::Enough);
+        }
+        // The body has ended with the first of them.
+        reply.write(b"lost").unwrap();
+    };
+    check(
+        GET,
+        |reply| {
+            give(reply);
+            reply.finish_with(b"C: 3\r\n").unwrap();
+            reply.finish().unwrap();
+        },
+        "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n\
+         3\r\nabc\r\n0\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n",
+        3,
+        Outcome::KeepAlive,
+    );
+    check(
+        OLD,
+        |reply| {
+            reply.start(head("200 OK", &[]));
+            reply.write(b"abc").unwrap();
+            reply.push_trailers(b"A: 1\r\n").unwrap();
+            reply.finish().unwrap();
+        },
+        "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc",
+        3,
+        Outcome::Close,
+    );
+    let (mut cut, mut far) = reply(GET);
+    give(&mut cut);
+    cut.abort();
+    assert_eq!((cut.stage(), cut.outcome()), (Stage::Cut, Outcome::Close));
+    assert!(arrived(&cut, &mut far).ends_with("B: 2\r\n"));
+    let (mut early, _far) = reply(GET);
+    let refused = early.push_trailers(b"A: 1\r\n");
+    assert_eq!(refused, Err(ReplyError::Headless));
+}
+
+#[test]
 fn the_length_of_a_body_in_pieces_can_be_told_first() {
     let answer = |reply: &mut Reply| {
         reply.start(head("200 OK", &[]));
