@@ -87,13 +87,27 @@ def test_a_look_leaves_no_descriptor(serve: Serve, kind: str, query: str) -> Non
     )
 
 
-@pytest.mark.parametrize("name", ["sent", "written", "detached", "within", "looked_at_first"])
+@pytest.mark.parametrize("name", ["sent", "written", "detached", "within", "looked_at_first", "copied_to_another"])
 def test_reading_sending_and_detaching_take_it(server: Server, name: str) -> None:
     with server.connect() as wire:
         reply = wire.get(f"/take/{name}")
         assert (reply.status, reply.text) == (299, "taken")
         wire.assert_closed()
     assert server.get("/").text == "Hello, world!"
+
+
+@pytest.mark.parametrize("name", ["closed", "left", "forgotten", "filed"])
+def test_a_child_that_was_forked_does_not_keep_the_client(serve: Serve, kind: str, name: str) -> None:
+    """Nor does it end the connection, when it closes the socket that it has inherited."""
+    server = serve("sockets", kind=kind)
+    with server.connect() as wire:
+        wire.request(f"/take_and_fork/{name}")
+        serve.gates.wait_entered("child")
+        serve.gates.open("parent")
+        reply = wire.reply()
+        assert (reply.status, reply.text) == (299, "taken")
+        wire.assert_closed()
+    serve.gates.open("child")
 
 
 def test_what_the_client_sends_belongs_to_the_taker(serve: Serve, kind: str) -> None:

@@ -174,7 +174,55 @@ def looked_at_first(sock):
     sock.sendall(b"taken" if same and kept else b"other")
 
 
-TAKES = {each.__name__: each for each in (sent, written, detached, received, within, looked_at_first)}
+def copied_to_another(sock):
+    """The end of the first is not the end of its copy."""
+    other = sock.dup()
+    sock.close()
+    other.sendall(ANSWER)
+    other.close()
+
+
+TAKES = {
+    each.__name__: each for each in (sent, written, detached, received, within, looked_at_first, copied_to_another)
+}
+
+
+def closed(sock):
+    sock.sendall(ANSWER[-5:])
+    sock.close()
+
+
+def left(sock):
+    with sock as same:
+        same.sendall(ANSWER[-5:])
+
+
+def forgotten(sock):
+    sock.sendall(ANSWER[-5:])
+
+
+def filed(sock):
+    with sock.makefile("wb") as file:
+        sock.close()
+        file.write(ANSWER[-5:])
+
+
+ENDS = {each.__name__: each for each in (closed, left, forgotten, filed)}
+
+
+def take_and_fork(environ, start_response, name):
+    """A child holds the connection, and closes its copy of the socket, before its parent ends it."""
+    sock = environ["gunicorn.socket"]
+    sock.sendall(ANSWER[:-5])
+    if os.fork() == 0:
+        held = os.dup(sock.fileno())
+        sock.close()
+        wait_at("child")
+        os.close(held)
+        os._exit(0)
+    wait_at("parent")
+    ENDS[name](sock)
+    return []
 
 
 def take(environ, start_response, name):
@@ -187,7 +235,7 @@ def hello(environ, start_response, _):
     return [b"Hello, world!"]
 
 
-VIEWS = {each.__name__: each for each in (look, look_at_all, peek, take)}
+VIEWS = {each.__name__: each for each in (look, look_at_all, peek, take, take_and_fork)}
 
 
 def application(environ, start_response):

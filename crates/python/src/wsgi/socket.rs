@@ -266,6 +266,8 @@ impl ClientSocket {
         };
         let timeout = self.timeout.seconds();
         socket.call_method1(intern!(py, "settimeout"), (timeout,))?;
+        // A process that the application has forked may hold the connection too, and would keep the client waiting.
+        socket.setattr(intern!(py, "taken_by"), std::process::id())?;
         Ok(socket)
     }
 
@@ -273,8 +275,8 @@ impl ClientSocket {
         let arguments = PyDict::new(py);
         arguments.set_item(intern!(py, "fileno"), descriptor.as_raw_fd())?;
         let socket = py
-            .import(intern!(py, "socket"))?
-            .getattr(intern!(py, "socket"))?
+            .import(intern!(py, "oxicorn.taken_socket"))?
+            .getattr(intern!(py, "TakenSocket"))?
             .call((), Some(&arguments))?;
         // The Python object closes the descriptor from here on.
         let _ = descriptor.into_raw_fd();
