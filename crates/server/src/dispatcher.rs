@@ -132,7 +132,7 @@ pub(crate) struct Dispatcher {
     /// Answers that leave together at the end of a turn of the event loop.
     pub(crate) held: HeldAnswers,
     stopping: AtomicU8,
-    /// Counts the turns of the reactor.
+    /// Counts the turns of the reactor, but for those that the watchdog makes beside an event loop.
     pub(crate) turns: AtomicU64,
     pub(crate) slot: Slot,
     notifier: Notifier,

@@ -4,7 +4,6 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mio::Poll;
@@ -80,7 +79,6 @@ impl Reactor {
     /// Does what is to be done, waiting for it if that is allowed. `free` is how many requests more may be accepted
     /// for.
     pub(crate) fn turn(&mut self, free: u32, patience: Patience) {
-        self.turn.dispatcher.turns.fetch_add(1, Ordering::Relaxed);
         self.read_inbox();
         self.follow_stop();
         if self.listen.pause(self.turn.now()).is_some() {

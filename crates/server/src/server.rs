@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
@@ -263,6 +264,8 @@ impl Server {
     /// One turn by the thread that leads, and the end of that lead.
     fn turn(&self, free: u32, patience: Patience) -> Vec<Event> {
         let mut reactor = self.reactor.lock();
+        // Not those beside a loop that is blocked: a task that sends without end would never be told to wait.
+        self.dispatcher.turns.fetch_add(1, Ordering::Relaxed);
         reactor.turn(free, patience);
         let mut state = self.dispatcher.state();
         state.ready.extend(reactor.turn.ready.drain(..));
