@@ -189,7 +189,10 @@ impl WebSocketCycle {
     fn end(&self) {
         let mut state = self.lock();
         let told = state.told || state.gone;
-        if let Err(missing) = state.websocket.end(AppEnd::Returned)
+        let end = state.websocket.end(AppEnd::Returned);
+        // The line may go through a logger of the application's.
+        drop(state);
+        if let Err(missing) = end
             && !told
         {
             let target = text::printable(&self.target);

@@ -29,6 +29,8 @@ struct Worker {
 /// What the workers of these tests share.
 struct Arbiter {
     socket: TcpListener,
+    /// Of that socket.
+    ending: SharedFlag,
     board: Scoreboard,
     queue: Queue,
 }
@@ -46,6 +48,7 @@ impl Arbiter {
         socket.set_nonblocking(true).unwrap();
         Arbiter {
             socket,
+            ending: SharedFlag::new().unwrap(),
             board: Scoreboard::new(2).unwrap(),
             queue: Queue::new().unwrap(),
         }
@@ -58,8 +61,15 @@ impl Arbiter {
             queue: self.queue.clone(),
         };
         let handover = Handover::new(siblings, slot(self, number), 1);
+        self.listening(Some(handover), 1000)
+    }
+}
+
+impl Arbiter {
+    /// A worker that listens at the socket of the arbiter, which keeps it.
+    fn listening(&self, handover: Option<Handover>, connections: u32) -> Worker {
         let socket = self.socket.try_clone().unwrap();
-        Worker::new(socket, Some(handover), 1000)
+        Worker::new(socket, self.ending.clone(), handover, connections)
     }
 }
 
@@ -70,10 +80,16 @@ impl Worker {
 
     /// A worker that may have so many connections.
     fn limited(connections: u32) -> Worker {
-        Worker::new(Arbiter::new().socket, None, connections)
+        let Arbiter { socket, ending, .. } = Arbiter::new();
+        Worker::new(socket, ending, None, connections)
     }
 
-    fn new(socket: TcpListener, handover: Option<Handover>, connections: u32) -> Worker {
+    fn new(
+        socket: TcpListener,
+        ending: SharedFlag,
+        handover: Option<Handover>,
+        connections: u32,
+    ) -> Worker {
         let address = socket.local_addr().unwrap();
         let listener = Listener {
             socket: OwnedFd::from(socket).into(),
@@ -81,7 +97,7 @@ impl Worker {
                 host: "127.0.0.1".into(),
                 port: address.port(),
             },
-            ending: SharedFlag::new().unwrap(),
+            ending,
         };
         let poll = Poll::new().unwrap();
         let dispatcher = dispatcher(&Config::default(), Service::threads(4), &poll);
@@ -339,6 +355,65 @@ fn a_graceful_end_serves_those_who_wait_and_gives_idle_clients_a_while() {
     worker.reactor.turn.ready.clear();
     worker.finish(id, Outcome::Close);
     worker.until(4, Reactor::is_finished);
+}
+
+fn is_refused(worker: &Worker) -> bool {
+    match TcpStream::connect(worker.address) {
+        Ok(_) => false,
+        Err(error) => error.kind() == ErrorKind::ConnectionRefused,
+    }
+}
+
+#[test]
+fn a_listener_that_ends_is_closed_for_every_process_that_has_it() {
+    let arbiter = Arbiter::new();
+    let mut worker = arbiter.listening(None, 1000);
+    arbiter.ending.raise();
+    let _busy = worker.asked();
+    worker.reactor.turn.dispatcher.shut_down(Shutdown::Graceful);
+    worker.until(3, |reactor| reactor.life.is_closing());
+    assert!(is_refused(&worker));
+    assert_eq!(worker.reactor.turn.ready.len(), 1, "the request is there");
+}
+
+#[test]
+fn one_that_another_process_serves_stays_open() {
+    let arbiter = Arbiter::new();
+    let mut worker = arbiter.listening(None, 1000);
+    worker.reactor.turn.dispatcher.shut_down(Shutdown::Graceful);
+    worker.until(3, |reactor| reactor.life.is_closing());
+    assert!(!is_refused(&worker));
+    arbiter.socket.accept().unwrap();
+}
+
+#[test]
+fn who_is_in_the_queue_of_a_listener_that_ends_is_accepted_without_a_free_thread() {
+    let arbiter = Arbiter::new();
+    let mut worker = arbiter.listening(None, 1000);
+    arbiter.ending.raise();
+    let mut waiting = worker.connect();
+    waiting.write_all(GET).unwrap();
+    worker.reactor.turn.dispatcher.shut_down(Shutdown::Graceful);
+    worker.turn(0);
+    assert!(worker.reactor.connections.is_empty() && worker.reactor.life.is_draining());
+    // As when half of the time is over.
+    worker.reactor.begin_closing();
+    assert_eq!(worker.reactor.turn.ready.len(), 1);
+    assert!(worker.reactor.life.is_closing() && is_refused(&worker));
+}
+
+#[test]
+fn a_worker_forgets_a_listener_that_another_has_closed() {
+    let arbiter = Arbiter::new();
+    let (mut first, mut second) = (arbiter.worker(0), arbiter.worker(1));
+    second.turn(1);
+    arbiter.ending.raise();
+    first.reactor.turn.dispatcher.shut_down(Shutdown::Graceful);
+    first.until(1, |reactor| reactor.life.is_closing());
+    assert!(is_refused(&second), "a reload has given the address up");
+    // It would report for ever, and keep the worker from waiting.
+    second.until(1, |reactor| !reactor.has_news());
+    assert!(second.reactor.life.is_serving());
 }
 
 #[test]
