@@ -9,6 +9,7 @@ use crate::codec::Codec;
 use crate::connection::{Connection, Fate};
 use crate::http1::Http1;
 use crate::link::Greeting;
+use crate::opening::Opening;
 use crate::refusal::Refusal;
 use crate::timers::Millis;
 use crate::turn::Turn;
@@ -89,10 +90,9 @@ impl Connection {
                 let is_http2 = info.protocol.as_deref() == Some(super::HTTP2);
                 self.ends = Arc::new(self.ends.over_tls(info));
                 let read_by = self.begin_http(turn);
-                if is_http2
-                    && let fate @ (Fate::Closed | Fate::Detached) = self.begin_h2(read_by, turn)
-                {
-                    return ControlFlow::Break(fate);
+                if is_http2 {
+                    // The preface need not have come with the end of the handshake.
+                    self.codec = Codec::Opening(Opening { read_by });
                 }
                 ControlFlow::Continue(())
             }
