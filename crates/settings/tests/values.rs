@@ -14,6 +14,7 @@ use settings::{Layers, Status, Value, find};
 const REFUSED_HERE: &[&str] = &[
     "access_log_format",
     "bind",
+    "control_socket_mode",
     "default_proc_name",
     "errorlog",
     "group",
