@@ -87,7 +87,7 @@ fn each_stands_in_its_section_and_has_its_flags() {
             );
         }
         let more = setting.flags.len() - flags(&fact).len();
-        let hyphened = setting.name == "limit_request_field_size";
+        let hyphened = ["access_log_format", "limit_request_field_size"].contains(&setting.name);
         assert_eq!(
             more,
             usize::from(hyphened),
