@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -177,6 +179,23 @@ def test_a_server_leaves_with_its_task() -> None:
             await serving
 
     asyncio.run(main())
+
+
+@BOTH
+def test_a_process_that_is_forked_beside_a_server_ends_by_itself(app, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oxicorn.server._AT_EXIT_S", 60.0)
+    with oxicorn.Server(app) as server:
+        child = os.fork()
+        if child == 0:
+            # As `sys.exit` does it, without what pytest would do.
+            threading._shutdown()
+            os._exit(4)
+        deadline = time.monotonic() + 20
+        while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert os.waitstatus_to_exitcode(ended[1]) == 4
+        assert text(server.url).split()[0] == str(os.getpid())
 
 
 def test_the_plugin_of_pytest(tmp_path: Path) -> None:

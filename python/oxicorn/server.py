@@ -129,6 +129,7 @@ class Server:
         self._failure: BaseException | None = None
         self._stops = 0
         self._thread: threading.Thread | None = None
+        self._pid = 0
         self._closed = threading.Event()
 
     @property
@@ -366,7 +367,7 @@ class Server:
         return self._native
 
     def _has_started(self) -> None:
-        self._thread = threading.current_thread()
+        self._thread, self._pid = threading.current_thread(), os.getpid()
         _running.add(self)
         _stop_at_exit()
         self._ready.set()
@@ -483,7 +484,8 @@ def _stop_at_exit() -> None:
 
 
 def _stop_all() -> None:
-    servers = list(_running)
+    # A process that the program has forked has copies of its servers, and none of their threads.
+    servers = [server for server in _running if server._pid == os.getpid()]
     for server in servers:
         server.stop_now()
     for server in servers:
