@@ -125,7 +125,8 @@ def test_settings_hold_and_mistakes_are_told(tmp_path: Path) -> None:
     assert log.read_text() == "GET / HTTP/1.1\n"
     for wrong, reason in [
         ({"keepalive": "long"}, "keepalive: 'long' is not valid"),
-        ({"worker_class": "gevent"}, "worker_class"),
+        ({"worker_class": "gevent"}, "worker_class: gevent cannot run in the program's own process"),
+        ({"worker_class": "own.Worker"}, "worker_class: own.Worker cannot run"),
         ({"post_fork": lambda server, worker: None}, "post_fork is not called"),
         ({"host": "127.0.0.1", "bind": "127.0.0.1:1"}, "give one of bind"),
     ]:

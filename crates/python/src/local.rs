@@ -237,8 +237,14 @@ fn resolve(settings: &Bound<'_, PyDict>) -> PyResult<(Config, Hooks)> {
     let config = layers
         .resolve()
         .map_err(|error| unusable(error.to_string()))?;
-    if config.worker_class == WorkerClass::Custom {
-        let name = &config.worker_class_name;
+    let name = match &config.worker_class {
+        WorkerClass::Sync | WorkerClass::Gthread | WorkerClass::Asgi => None,
+        WorkerClass::Custom => Some(config.worker_class_name.as_str()),
+        class @ (WorkerClass::Gevent | WorkerClass::Eventlet | WorkerClass::Tornado) => {
+            Some(class.name())
+        }
+    };
+    if let Some(name) = name {
         let reason = format!("worker_class: {name} cannot run in the program's own process");
         return Err(unusable(reason));
     }
