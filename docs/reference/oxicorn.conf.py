@@ -235,6 +235,32 @@
 # A file of variables for the environment, as NAME=VALUE lines.
 # env_file = None
 
+# Static Files
+
+# Serve the files of a directory under a path, as /static/=path/to/static; the option can be repeated.
+# static = []
+
+# Serve Django's STATIC_ROOT under its STATIC_URL.
+# static_root = False
+
+# As --static, with the directory's index.html for page views that name no file; it can be repeated.
+# spa = []
+
+# Leave paths that begin so to the application, whatever --spa says; the option can be repeated.
+# spa_except = []
+
+# Who answers where no file is: app (the application) or 404 (the server).
+# static_missing = 'app'
+
+# Where symbolic links may lead: beneath (within the directory) or anywhere.
+# static_symlinks = 'beneath'
+
+# How long clients may keep files without asking again, in seconds; 0 has them ask each time.
+# static_max_age = 60
+
+# The Cache-Control field of files whose name matches a pattern, as *.pdf=no-store; the option can be repeated.
+# static_cache_control = []
+
 # Logging
 
 # The file that gets a line for every request; - is standard output, nothing is no log.

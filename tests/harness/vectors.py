@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[2] / "vectors" / "http1"
+FOLDER = Path(__file__).parents[2] / "vectors"
 
 _SIMPLE = {"r": b"\r", "n": b"\n", "t": b"\t", "\\": b"\\"}
 _ESCAPE = re.compile(r"\\(?:\{(\d+)\*(.*?)\}|x([0-9a-f]{2})|([rnt\\]))|([^\\])")
@@ -30,6 +30,10 @@ class Vector:
         """The value of a keyword as text, or None where the case does not have it."""
         values = self.values.get(keyword)
         return b"".join(values).decode("latin-1") if values is not None else None
+
+    def texts(self, keyword: str) -> list[str]:
+        """The values of a keyword that may appear more than once."""
+        return [value.decode("latin-1") for value in self.values.get(keyword, [])]
 
     @property
     def sent(self) -> bytes:
@@ -62,10 +66,10 @@ class Vector:
         return said == "yes"
 
 
-def read() -> list[Vector]:
-    """All cases of all files."""
+def read(files: str = "http1/*") -> list[Vector]:
+    """All cases of the files that a pattern names."""
     vectors: list[Vector] = []
-    for path in sorted(FOLDER.glob("*.txt")):
+    for path in sorted(FOLDER.glob(f"{files}.txt")):
         for block in path.read_text("ascii").split("\n\n"):
             vector = Vector(path.stem)
             for line in block.splitlines():

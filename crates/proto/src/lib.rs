@@ -17,6 +17,7 @@ mod host;
 mod limits;
 pub mod proxy;
 mod request;
+pub mod resource;
 mod rules;
 mod status;
 mod target;

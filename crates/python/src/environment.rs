@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use settings::{Config, os_text};
+use sys::beneath::Directory;
 
 use crate::accounts::read_for_workers;
 use crate::failure::Failure;
@@ -57,6 +58,20 @@ pub(crate) fn import_from(py: Python<'_>, directory: &Path) -> PyResult<()> {
     Ok(())
 }
 
+/// The directories of files that the server serves have to be there.
+fn directories(config: &Config) -> Result<(), Failure> {
+    for (name, mounts) in [("static", &config.static_files), ("spa", &config.spa)] {
+        for mount in mounts {
+            let place = &mount.directory;
+            if let Err(error) = Directory::open(place) {
+                let reason = format!("{}: {}", place.display(), sys::files::reason(place, &error));
+                return Err(Failure::from(config.unusable(name, reason)));
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Environment {
     /// Changes to the directory and sets paths and variables as the settings say.
     ///
@@ -74,6 +89,7 @@ impl Environment {
                 };
                 Failure::from(config.unusable("chdir", reason))
             })?;
+        directories(config)?;
         self.paths(py, config).map_err(|error| unforeseen(&error))?;
         self.restore(py, &os).map_err(|error| unforeseen(&error))?;
         let filed = self.filed(&os, config)?;

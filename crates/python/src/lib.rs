@@ -11,6 +11,7 @@ mod check;
 mod composition;
 mod conf_file;
 mod controls;
+mod django_files;
 mod driver;
 mod embedding;
 mod entry;

@@ -18,6 +18,7 @@ use crate::application::{self, Application, Interface, Loaded};
 use crate::asgi::AsgiGateway;
 use crate::composition::server_field;
 use crate::controls::Controls;
+use crate::django_files;
 use crate::driver::{self, Booted, Driver, EventLoop, Hub, Readiness};
 use crate::embedding::Embedder;
 use crate::failure::{self, BOOT, Failure, traceback};
@@ -194,6 +195,9 @@ impl Worker {
             None => self.application(py, &addressee)?,
         };
         self.object.setattr(py, "wsgi", &application.callable)?;
+        if self.config.static_root {
+            django_files::serve(py, &server);
+        }
         let access = logging::follow(py, &log)?;
         let app = self.object.getattr(py, "app")?;
         app.setattr(py, "callable", &application.callable)?;

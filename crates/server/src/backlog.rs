@@ -8,8 +8,12 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use sys::beneath::FileFacts;
 
 use crate::disk::{Allowance, Disk, DiskError};
+use crate::sink::FilePart;
 
 /// More than this in memory goes to a temporary file, or where that may not be, makes the thread that streams wait.
 pub(crate) const HIGH_WATER: usize = 1024 * 1024;
@@ -68,21 +72,43 @@ enum Piece {
 /// A range of a file.
 #[derive(Debug)]
 pub(crate) struct Range {
-    pub(crate) file: File,
+    pub(crate) file: Arc<File>,
     pub(crate) offset: u64,
     pub(crate) left: u64,
     /// What a temporary file of ours may take, to which what comes next is added.
     allowance: Option<Allowance>,
+    /// What the file is supposed to be, where another process may change it.
+    facts: Option<FileFacts>,
 }
 
 impl Range {
     pub(crate) fn new(file: File, offset: u64, left: u64) -> Range {
         Range {
-            file,
+            file: Arc::new(file),
             offset,
             left,
             allowance: None,
+            facts: None,
         }
+    }
+
+    /// A part of a file of the application's, or of the site's.
+    pub(crate) fn of(part: FilePart) -> Range {
+        Range {
+            file: part.file,
+            offset: part.offset,
+            left: part.length,
+            allowance: None,
+            facts: part.facts,
+        }
+    }
+
+    /// Whether the file is not the one any more that the client was told of.
+    pub(crate) fn has_changed(&self) -> bool {
+        let facts = self.facts;
+        facts.is_some_and(|facts| {
+            FileFacts::of_file(&self.file).is_ok_and(|now| !now.has_content_of(&facts))
+        })
     }
 
     /// Whether more may be added.
@@ -222,7 +248,7 @@ impl Backlog {
     /// Takes up to `most` bytes of what comes first, for a sender that needs them in memory.
     ///
     /// # Errors
-    /// A file cannot be read, or is shorter than what was promised.
+    /// A file cannot be read, or is not what was promised.
     pub(crate) fn take(&mut self, most: usize) -> io::Result<Vec<u8>> {
         let taken = match self.pieces.front_mut() {
             None => return Ok(Vec::new()),
@@ -234,7 +260,11 @@ impl Backlog {
                 let length = range.left.min(most as u64) as usize;
                 let mut block = vec![0; length];
                 range.file.read_exact_at(&mut block, range.offset)?;
-                block
+                // After it was read: what passes is of the file that was promised.
+                match range.has_changed() {
+                    true => return Err(io::ErrorKind::InvalidData.into()),
+                    false => block,
+                }
             }
         };
         self.advance(taken.len() as u64);

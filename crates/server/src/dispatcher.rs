@@ -25,6 +25,7 @@ use crate::request_metrics::{self, Ended};
 use crate::server::Shutdown;
 use crate::shared_websocket::SharedWebSocket;
 use crate::sink::SinkError;
+use crate::site::Site;
 use crate::statsd::Statsd;
 use crate::watchdog::Watchdog;
 
@@ -124,6 +125,8 @@ pub(crate) struct Dispatcher {
     _withheld: Withheld,
     pub(crate) registry: Registry,
     pub(crate) options: Options,
+    /// Files that are served without the application.
+    pub(crate) site: Site,
     pub(crate) date: DateText,
     pub(crate) access_log: AccessLog,
     /// Where metrics go, if anywhere.
@@ -143,6 +146,7 @@ pub(crate) struct Parts {
     pub(crate) waker: Waker,
     pub(crate) registry: Registry,
     pub(crate) options: Options,
+    pub(crate) site: Site,
     pub(crate) access_log: AccessLog,
     pub(crate) slot: Slot,
     pub(crate) notifier: Notifier,
@@ -183,6 +187,7 @@ impl Dispatcher {
             _withheld: Withheld::new(&parts.registry),
             registry: parts.registry,
             options: parts.options,
+            site: parts.site,
             date: DateText::new(),
             access_log: parts.access_log,
             statsd: OnceLock::new(),

@@ -26,6 +26,7 @@ use crate::outlet::Outlet;
 use crate::peer::{Ends, Local, Peer, Proxied};
 use crate::reply::{Asked, Reply};
 use crate::sink::Sink;
+use crate::site::Answer;
 use crate::tls::TlsInfo;
 
 /// Names one exchange; the default names none.
@@ -125,8 +126,7 @@ impl Exchange {
     }
 
     /// An exchange that no application sees. `request` is empty where its head could not be read.
-    pub(crate) fn unserved(origin: Origin, request: Request) -> Exchange {
-        let scheme = origin.ends.scheme;
+    pub(crate) fn unserved(origin: Origin, request: Request, scheme: Scheme) -> Exchange {
         let mut exchange = Exchange::new(origin, request, Body::Empty, scheme);
         exchange.standing = Standing::Unserved;
         exchange
@@ -170,6 +170,14 @@ impl Exchange {
     /// The server answers it itself.
     pub(crate) fn note_unserved(&mut self) {
         self.standing = Standing::Unserved;
+    }
+
+    /// Answers it with a file of the site.
+    pub(crate) fn serve_site(&mut self, answer: &Answer) {
+        let number = self.dispatcher().site.next_body();
+        if let Err(error) = answer.send(&self.request, number, &mut self.reply) {
+            log::debug!("a file was not sent: {error}");
+        }
     }
 
     /// Its client left before a thread took it.

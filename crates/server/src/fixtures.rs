@@ -20,6 +20,7 @@ use crate::link::Link;
 use crate::options::{Options, Seat, Service};
 use crate::outlet::Outlet;
 use crate::peer::{Ends, Local, Peer};
+use crate::site::Site;
 
 /// What all threads of a worker share, of a worker without threads.
 pub(crate) fn dispatcher(config: &Config) -> Arc<Dispatcher> {
@@ -37,6 +38,7 @@ pub(crate) fn dispatcher(config: &Config) -> Arc<Dispatcher> {
         waker: Waker::new(poll.registry(), Token(0)).unwrap(),
         registry: poll.registry().try_clone().unwrap(),
         options: Options::new(config, &seat),
+        site: Site::open(config).unwrap(),
         access_log: AccessLog::open(
             config.accesslog.as_deref(),
             &config.access_log_format,

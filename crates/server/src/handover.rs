@@ -136,13 +136,16 @@ impl Reactor {
         handover.unpolled > 0
     }
 
-    /// While no thread is free here, gives those that wait to a worker that is.
-    pub(crate) fn give_waiting(&mut self) {
-        while self
-            .handover
+    /// Whether another worker could serve a request now.
+    pub(crate) fn is_another_free(&self) -> bool {
+        self.handover
             .as_ref()
             .is_some_and(Handover::is_another_free)
-        {
+    }
+
+    /// While no thread is free here, gives those that wait to a worker that is.
+    pub(crate) fn give_waiting(&mut self) {
+        while self.is_another_free() {
             let Some(id) = self.turn.admission.deferred.pop_front() else {
                 return;
             };
@@ -278,11 +281,7 @@ impl Reactor {
 impl Connection {
     /// A thread is free for a request that waits, or no other worker will serve it.
     pub(crate) fn end_deferral(&mut self, turn: &mut Turn) -> Fate {
-        if let Codec::H1(http) = &mut self.codec
-            && http.session.is_deferred()
-        {
-            http.session.end_deferral(&turn.settings, turn.clock.now);
-        }
+        self.resume(turn);
         self.progress(turn)
     }
 }

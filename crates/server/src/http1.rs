@@ -23,6 +23,7 @@ use crate::refusal::{BODY_TIMEOUT, FULL, HEADER_TIMEOUT, HEADS_TOO_LARGE, Refusa
 use crate::sink::SinkError;
 use crate::timers::Millis;
 use crate::turn::Turn;
+use crate::unserved::Glance;
 use crate::upload::Upload;
 
 mod intake;
@@ -68,6 +69,17 @@ impl Connection {
     /// One step of [`Connection::progress`]; a break where there is nothing more to be done for now.
     pub(crate) fn progress_h1(&mut self, turn: &mut Turn) -> ControlFlow<Fate> {
         let has_unread = self.has_unread();
+        if turn.defers()
+            && has_unread
+            && (self.codec.is_idle() || self.codec.is_deferred())
+            && !self.link.is_secure()
+        {
+            match self.glance(turn) {
+                Glance::Nothing => self.readable = false,
+                Glance::File => self.resume(turn),
+                Glance::Request => self.defer(turn),
+            }
+        }
         let Codec::H1(http) = &mut self.codec else {
             return ControlFlow::Continue(());
         };
@@ -75,11 +87,6 @@ impl Connection {
             if has_unread && http.session.is_answering() {
                 self.link.call_attention();
             }
-            return ControlFlow::Break(Fate::Open);
-        }
-        if http.session.is_idle() && has_unread && turn.defers() && !self.link.is_secure() {
-            http.session.defer();
-            turn.admission.deferred.push_back(self.id);
             return ControlFlow::Break(Fate::Open);
         }
         if !self.inbound.is_empty() && !http.session.is_receiving() {
@@ -101,6 +108,25 @@ impl Connection {
         match self.readable {
             true => self.read(turn),
             false => ControlFlow::Break(Fate::Open),
+        }
+    }
+
+    /// Leaves a request unread until a thread is free for it.
+    fn defer(&mut self, turn: &mut Turn) {
+        if let Codec::H1(http) = &mut self.codec
+            && http.session.is_idle()
+        {
+            http.session.defer();
+            turn.admission.deferred.push_back(self.id);
+        }
+    }
+
+    /// Ends that.
+    pub(crate) fn resume(&mut self, turn: &Turn) {
+        if let Codec::H1(http) = &mut self.codec
+            && http.session.is_deferred()
+        {
+            http.session.end_deferral(&turn.settings, turn.clock.now);
         }
     }
 
@@ -202,20 +228,25 @@ impl Connection {
         }
         let fate = match fed {
             Ok(Fed::NeedMore) => self.permit_body(turn),
-            Ok(Fed::Complete(request, ..) | Fed::Begun(request, ..)) if turn.is_full() => {
-                self.refuse(FULL.of(request), turn)
-            }
-            Ok(Fed::Complete(request, scheme, body)) => {
-                if let Some(settings) = self.asks_for_h2(&request, turn) {
-                    return ControlFlow::Break(self.upgrade_to_h2(&request, &settings, turn));
+            Ok(Fed::Complete(request, scheme, body)) => match turn.find(&request) {
+                Some(answer) => self.serve_site(&answer, (request, scheme), None, turn),
+                None if turn.is_full() => self.refuse(FULL.of(request), turn),
+                None => {
+                    if let Some(settings) = self.asks_for_h2(&request, turn) {
+                        return ControlFlow::Break(self.upgrade_to_h2(&request, &settings, turn));
+                    }
+                    self.complete(request, scheme, body, turn);
+                    Fate::Open
                 }
-                self.complete(request, scheme, body, turn);
-                Fate::Open
-            }
-            Ok(Fed::Begun(request, scheme, inlet)) => {
-                self.hand_out(request, scheme, Body::Empty, Some(inlet), turn);
-                Fate::Open
-            }
+            },
+            Ok(Fed::Begun(request, scheme, inlet)) => match turn.find(&request) {
+                Some(answer) => self.serve_site(&answer, (request, scheme), Some(inlet), turn),
+                None if turn.is_full() => self.refuse(FULL.of(request), turn),
+                None => {
+                    self.hand_out(request, scheme, Body::Empty, Some(inlet), turn);
+                    Fate::Open
+                }
+            },
             Ok(Fed::Streamed { awaited }) => {
                 if awaited {
                     turn.events.push(Event::Body(self.exchange));

@@ -44,6 +44,7 @@ pub mod request_metrics;
 mod server;
 mod shared_websocket;
 mod sink;
+mod site;
 mod statsd;
 mod timers;
 mod tls;

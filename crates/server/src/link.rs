@@ -8,7 +8,6 @@
 mod outgoing;
 mod secured;
 
-use std::fs::File;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -20,7 +19,7 @@ use sys::forks::Withheld;
 
 use crate::backlog::{HIGH_WATER, LOOP_LOW_WATER, LOW_WATER, Range, Spool};
 use crate::burst::Timing;
-use crate::sink::{Room, SinkError};
+use crate::sink::{FilePart, Room, SinkError};
 
 use outgoing::Outgoing;
 pub(crate) use outgoing::{Delivery, Flushed};
@@ -88,6 +87,11 @@ impl Link {
         Ok(Received { count, has_more })
     }
 
+    /// Looks at what the client has sent, and leaves it there.
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        sys::socket::peek(self.socket.as_fd(), buffer)
+    }
+
     /// Sends the parts in order, at once as far as the socket takes them; the rest waits.
     pub(crate) fn send(&self, parts: &[&[u8]]) -> Result<Delivery, SinkError> {
         self.deliver(parts, Timing::AtOnce)
@@ -120,18 +124,13 @@ impl Link {
     }
 
     /// Sends a range of a file, at once as far as the socket takes it; the rest waits.
-    pub(crate) fn send_file(
-        &self,
-        file: File,
-        offset: u64,
-        left: u64,
-    ) -> Result<Delivery, SinkError> {
+    pub(crate) fn send_file(&self, part: FilePart) -> Result<Delivery, SinkError> {
         let mut out = self.out.lock();
         if let Some(error) = out.broken {
             return Err(error);
         }
         out.taken += 1;
-        out.push_file(Range::new(file, offset, left));
+        out.push_file(Range::of(part));
         match self.flush_out(&mut out) {
             Flushed::Broken => Err(out.broken.unwrap_or(SinkError::Disconnected)),
             Flushed::Empty => Ok(Delivery::Done),

@@ -27,6 +27,10 @@ use crate::turn::Turn;
 /// answered does not wake the reactor, and the idle time begins when the reactor learns of it.
 const UNHEARD: Millis = 1000;
 
+/// Requests for the application that a worker without a free thread takes on in one turn, where it accepts clients
+/// because files may be wanted. They wait for a thread of this worker, or for another worker.
+const BATCH_WHILE_BUSY: u32 = 16;
+
 /// Whether a turn may wait for something to happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -91,7 +95,11 @@ impl Reactor {
         } else if self.serve_waiting() {
             return;
         }
-        self.listen(free > 0 && !self.life.is_closing());
+        let places = match free {
+            0 if self.serves_while_busy() => BATCH_WHILE_BUSY,
+            free => free,
+        };
+        self.listen(places > 0 && !self.life.is_closing());
         let wait = self.wait(patience);
         self.turn.dispatcher.access_log.flush();
         let Some(events) = self.poller.poll(wait) else {
@@ -118,11 +126,17 @@ impl Reactor {
         }
         self.poller.give_back(events);
         self.go_on();
-        if knock && free > 0 && self.listen.is_on() {
-            self.accept(free);
+        if knock && places > 0 && self.listen.is_on() {
+            self.accept(places);
         }
         self.reconsider();
         self.expire();
+    }
+
+    /// Whether clients are accepted though no thread is free: there are files to be served, and no other worker is
+    /// there to do it.
+    fn serves_while_busy(&self) -> bool {
+        self.turn.dispatcher.site.is_on() && !self.is_another_free()
     }
 
     /// Whether the poller has something to report.

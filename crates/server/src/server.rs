@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
-use settings::Config;
+use settings::{Config, Mount};
 use sys::forks::Private;
 
 use crate::accept::{Listen, Listener};
@@ -22,6 +22,7 @@ use crate::inlet::Event;
 use crate::options::{Options, Seat, Service};
 use crate::poller::WAKER;
 use crate::reactor::{Patience, Reactor};
+use crate::site::Site;
 use crate::statsd::Statsd;
 use crate::watchdog;
 
@@ -81,7 +82,7 @@ impl Server {
     /// Makes the server. It accepts no client before [`Server::next`] is called.
     ///
     /// # Errors
-    /// The poller cannot be made.
+    /// The poller cannot be made, or a directory of files cannot be opened.
     pub fn new(listeners: Vec<Listener>, config: &Config, seat: Seat) -> io::Result<Arc<Server>> {
         let poll = Poll::new()?;
         let descriptors = Descriptors::share(config.worker_connections);
@@ -97,6 +98,7 @@ impl Server {
             waker: Waker::new(poll.registry(), WAKER)?,
             registry: poll.registry().try_clone()?,
             options,
+            site: Site::open(config)?,
             access_log: AccessLog::open(
                 config.accesslog.as_deref(),
                 &config.access_log_format,
@@ -185,6 +187,15 @@ impl Server {
     pub fn report_to(&self, statsd: Arc<Statsd>) {
         // It is called once.
         let _ = self.dispatcher.statsd.set(statsd);
+    }
+
+    /// Serves the files of one more directory. To be called before the first [`Server::next`]. What the settings say of
+    /// the same prefix stays.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn add_mount(&self, mount: &Mount) -> io::Result<()> {
+        self.dispatcher.site.add(mount)
     }
 
     /// Whether the end was asked for, and how.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use proto::Version;
 use proto::h1::{self, Additions, Content, ResponseContext, ResponseFraming, ResponseHead};
+use sys::beneath::FileFacts;
 
 use crate::burst::Timing;
 use crate::http2::{self, Fields, Last, ResponsePiece, StreamOutlet};
@@ -45,11 +46,27 @@ pub enum Room {
 #[derive(Debug)]
 pub struct FilePart {
     /// The file.
-    pub file: File,
+    pub file: Arc<File>,
     /// Where the range begins.
     pub offset: u64,
     /// Its length in bytes.
     pub length: u64,
+    /// What the file is supposed to be. Once it is another, its rest is not sent and the connection is cut: what the
+    /// client has got must not be mixed with what was written since.
+    pub facts: Option<FileFacts>,
+}
+
+impl FilePart {
+    /// A range of a file that the application answers for meanwhile.
+    #[must_use]
+    pub fn new(file: File, offset: u64, length: u64) -> FilePart {
+        FilePart {
+            file: Arc::new(file),
+            offset,
+            length,
+            facts: None,
+        }
+    }
 }
 
 /// Where trailer fields stand that leave before all of them are known.
@@ -377,7 +394,7 @@ impl Sink {
         if !head.is_empty() {
             delivery = link.send(&[&head])?;
         }
-        let sent = link.send_file(part.file, part.offset, part.length)?;
+        let sent = link.send_file(part)?;
         delivery = delivery.and(sent);
         if chunked {
             delivery = delivery.and(link.send(&[b"\r\n"])?);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use proto::Request;
 use proto::h1::session::Settings;
 
 use crate::connection::ConnectionId;
@@ -12,6 +13,7 @@ use crate::dispatcher::Dispatcher;
 use crate::exchange::Exchange;
 use crate::head_memory::HeadMemory;
 use crate::inlet::Event;
+use crate::site::Answer;
 use crate::timers::{Millis, Timers};
 use crate::tls::HANDSHAKES;
 
@@ -99,8 +101,19 @@ impl Turn {
     }
 
     /// Whether a request that is there stays unread for now: a thread will be free for it soon, or another worker is.
+    /// Where files are served a worker accepts clients that none of its threads is free for, and takes on nothing of
+    /// what they want of the application.
     pub(crate) fn defers(&self) -> bool {
-        self.admission.has_others && self.ready.len() >= self.admission.free as usize
+        let waits = self.admission.has_others || self.dispatcher.site.is_on();
+        waits && self.ready.len() >= self.admission.free as usize
+    }
+
+    /// The answer of the site to a request that is not the application's.
+    pub(crate) fn find(&self, request: &Request) -> Option<Answer> {
+        match self.dispatcher.site.is_on() {
+            true => self.dispatcher.site.find(request),
+            false => None,
+        }
     }
 
     /// Whether as many requests as may be are with the application, or wait for a thread.

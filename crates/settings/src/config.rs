@@ -9,6 +9,7 @@ use crate::choice::{
     ReloadEngine, WorkerClass, WorkerReplacement,
 };
 use crate::layers::Layers;
+use crate::mount::{Mount, StaticMissing, StaticSymlinks};
 use crate::network::AddressSet;
 use crate::origins::Origins;
 use crate::setting::find;
@@ -151,6 +152,22 @@ fields! {
     proxy_protocol: ProxyProtocol,
     /// The peers that may.
     proxy_allow_ips: AddressSet,
+    /// Directories whose files the server serves.
+    static_files: Vec<Mount>,
+    /// Whether Django's static files are among them.
+    static_root: bool,
+    /// Directories that hold single-page applications.
+    spa: Vec<Mount>,
+    /// Paths that are the application's in any case.
+    spa_except: Vec<String>,
+    /// Who answers where no file is.
+    static_missing: StaticMissing,
+    /// Where symbolic links may lead.
+    static_symlinks: StaticSymlinks,
+    /// How long clients may keep files, in seconds.
+    static_max_age: u32,
+    /// The Cache-Control of files whose name matches a pattern: patterns and values.
+    static_cache_control: Vec<(String, String)>,
     /// Where access lines go; `-` is standard output.
     accesslog: Option<String>,
     /// The shape of an access line.

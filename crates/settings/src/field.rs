@@ -12,6 +12,7 @@ use crate::choice::{
 };
 use crate::config::Config;
 use crate::error::Rejection;
+use crate::mount::{StaticMissing, StaticSymlinks};
 use crate::network::AddressSet;
 use crate::os_text;
 use crate::statsd::StatsdAddress;
@@ -247,5 +248,7 @@ words!(
     LogLevel,
     ProxyProtocol,
     ReloadEngine,
+    StaticMissing,
+    StaticSymlinks,
     WorkerReplacement
 );

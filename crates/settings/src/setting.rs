@@ -157,6 +157,8 @@ pub enum Section {
     Debugging,
     /// Processes, files, users, proxies, protocols.
     ServerMechanics,
+    /// Files that the server answers with itself.
+    StaticFiles,
     /// Access log, error log, metrics.
     Logging,
     /// Names in process lists.
@@ -185,6 +187,7 @@ impl Section {
             Self::Security => "Security",
             Self::Debugging => "Debugging",
             Self::ServerMechanics => "Server Mechanics",
+            Self::StaticFiles => "Static Files",
             Self::Logging => "Logging",
             Self::ProcessNaming => "Process Naming",
             Self::Ssl => "SSL",

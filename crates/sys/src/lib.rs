@@ -6,6 +6,7 @@
 //! Linux only, as `epoll`, `eventfd` and `/proc` are.
 
 pub mod accept_queue;
+pub mod beneath;
 pub mod boot_report;
 pub mod children;
 pub mod clock;

@@ -48,11 +48,7 @@ pub(crate) fn content(file: File, offset: u64, count: Option<u64>) -> io::Result
     if let Some(size) = true_size(&file)? {
         let left = size.saturating_sub(offset);
         let length = count.map_or(left, |count| count.min(left));
-        return Ok(Content::Part(FilePart {
-            file,
-            offset,
-            length,
-        }));
+        return Ok(Content::Part(FilePart::new(file, offset, length)));
     }
     let mut bytes = Vec::new();
     let wanted = count.unwrap_or(u64::MAX).min(UNSIZED_MAX);

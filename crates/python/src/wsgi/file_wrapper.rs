@@ -86,11 +86,11 @@ impl FileWrapper {
         // A buffered reader may have read ahead, so its own position counts, not the descriptor's. Asking for it lets
         // other threads run.
         let offset = file.call_method0(intern!(py, "tell"))?.extract::<u64>()?;
-        Ok(Some(FilePart {
-            file: copy,
+        Ok(Some(FilePart::new(
+            copy,
             offset,
-            length: size.saturating_sub(offset),
-        }))
+            size.saturating_sub(offset),
+        )))
     }
 }
 

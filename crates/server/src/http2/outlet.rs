@@ -132,9 +132,7 @@ impl StreamOutlet {
             }
             match piece {
                 ResponsePiece::Bytes(bytes) => stream.push(bytes, last),
-                ResponsePiece::File(part) => {
-                    stream.push_file(part.file, part.offset, part.length, last)
-                }
+                ResponsePiece::File(part) => stream.push_file(part, last),
             }
         })
     }

@@ -152,8 +152,16 @@ impl Connection {
         (body, inlet): (Body, Option<Arc<Inlet>>),
         turn: &mut Turn,
     ) {
+        let id = begun.id;
         let origin = self.origin_of(begun, &request, inlet, turn);
-        let exchange = Box::new(Exchange::new(origin, request, body, scheme));
+        let mut exchange = Box::new(Exchange::new(origin, request, body, scheme));
+        if let Some(answer) = turn.find(&exchange.request) {
+            exchange.note_unserved();
+            exchange.serve_site(&answer);
+            drop(exchange);
+            self.release_stream(id);
+            return;
+        }
         if let Codec::H2(http2) = &mut self.codec {
             http2.pending.push_back(exchange);
         }
@@ -168,7 +176,10 @@ impl Connection {
         );
         let id = begun.id;
         let origin = self.origin_of(begun, &request, None, turn);
-        let mut exchange = Exchange::unserved(origin, request);
+        let mut exchange = {
+            let scheme = origin.ends.scheme;
+            Exchange::unserved(origin, request, scheme)
+        };
         exchange.reply.refuse(refusal.status, refusal.rule);
         drop(exchange);
         self.release_stream(id);
@@ -211,9 +222,12 @@ impl Connection {
             if let Some(begun) = begun(id, collected.arrived) {
                 let request = collected.upload.request;
                 let origin = self.origin_of(begun, &request, None, turn);
-                Exchange::unserved(origin, request)
-                    .reply
-                    .forsake(INCOMPLETE);
+                {
+                    let scheme = origin.ends.scheme;
+                    Exchange::unserved(origin, request, scheme)
+                }
+                .reply
+                .forsake(INCOMPLETE);
                 self.release_stream(id);
             }
         }

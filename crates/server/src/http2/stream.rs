@@ -1,7 +1,6 @@
 //! One stream: the body of its request on the way in, and its response on the way out. What the windows of the client
 //! do not admit waits here, in a backlog as a connection of HTTP/1 has one, and not in the h2 crate.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -13,7 +12,7 @@ use super::shared::SharedHttp2;
 use crate::backlog::{Backlog, Range};
 use crate::exchange::ExchangeId;
 use crate::inlet::Inlet;
-use crate::sink::SinkError;
+use crate::sink::{FilePart, SinkError};
 use crate::timers::Millis;
 use crate::upload::Upload;
 use bytes::Bytes;
@@ -172,9 +171,9 @@ impl Stream {
     }
 
     /// As [`Stream::push`], with a range of a file.
-    pub(super) fn push_file(&mut self, file: File, offset: u64, length: u64, last: Last) {
+    pub(super) fn push_file(&mut self, part: FilePart, last: Last) {
         if matches!(self.ending, Ending::Open) {
-            self.backlog.push_file(Range::new(file, offset, length));
+            self.backlog.push_file(Range::of(part));
             if last == Last::Yes {
                 self.finish(None);
             }
@@ -245,7 +244,7 @@ impl Stream {
             let data = match self.backlog.take(granted) {
                 Ok(data) => data,
                 Err(error) => {
-                    log::error!("a file that was being sent has become shorter: {error}");
+                    log::error!("a file that was being sent has changed: {error}");
                     self.reset(Reason::INTERNAL_ERROR);
                     break;
                 }

@@ -181,6 +181,9 @@ impl Outgoing {
             Some(Front::Bytes(count)) => {
                 sys::send::send_vectored(socket, &buffers[..count], Follow::Nothing)
             }
+            Some(Front::File(range)) if range.has_changed() => {
+                Err(io::ErrorKind::InvalidData.into())
+            }
             Some(Front::File(range)) => {
                 let (file, mut offset) = (range.file.as_fd(), range.offset);
                 let count = range.left.min(budget);
@@ -207,6 +210,9 @@ impl Outgoing {
             let count = match self.backlog.front(&mut buffers) {
                 None => 0,
                 Some(Front::Bytes(count)) => tls.encrypt(&buffers[..count])? as u64,
+                Some(Front::File(range)) if range.has_changed() => {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
                 Some(Front::File(range)) => tls.encrypt_file(range, budget)?,
             };
             self.backlog.advance(count);

@@ -105,7 +105,8 @@ impl Reply {
         }
     }
 
-    pub(super) fn send(&mut self, piece: &[u8], timing: Timing) -> Result<Progress, ReplyError> {
+    /// Sends a piece of the body, as [`Reply::write`] does but without waiting.
+    pub(crate) fn send(&mut self, piece: &[u8], timing: Timing) -> Result<Progress, ReplyError> {
         let length = piece.len() as u64;
         let allowed = match self.next()? {
             Some((head, remaining)) => {
@@ -125,7 +126,7 @@ impl Reply {
 
     /// A file is cut to the Content-Length without a word: what asks for a part of one may state the length of the
     /// part.
-    pub(super) fn send_file(&mut self, part: FilePart) -> Result<(), ReplyError> {
+    pub(crate) fn send_file(&mut self, part: FilePart) -> Result<(), ReplyError> {
         let Some((head, remaining)) = self.next()? else {
             return Ok(());
         };

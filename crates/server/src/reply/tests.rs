@@ -71,11 +71,7 @@ fn check(
 fn file(content: &[u8]) -> FilePart {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
-    FilePart {
-        file,
-        offset: 0,
-        length: content.len() as u64,
-    }
+    FilePart::new(file, 0, content.len() as u64)
 }
 
 /// States a head and gives the pieces.

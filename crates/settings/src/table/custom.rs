@@ -232,6 +232,29 @@ pub(super) const RESPONSE_FIELDS: Access = Access {
     },
 };
 
+pub(super) const CACHE_RULES: Access = Access {
+    write: write_cache_rules,
+    read: |config| {
+        let rules = config.static_cache_control.iter();
+        let spelling = |(pattern, value): &(String, String)| format!("{pattern}={value}");
+        Value::List(rules.map(|rule| Value::Str(spelling(rule))).collect())
+    },
+};
+
+fn write_cache_rules(config: &mut Config, value: &Value) -> Result<(), Rejection> {
+    let rule =
+        |entry: String| match entry.split_once('=') {
+            Some((pattern, value)) if !pattern.is_empty() && !entry.contains(char::is_control) => {
+                Ok((pattern.trim().to_owned(), value.trim().to_owned()))
+            }
+            _ => Err(Rejection::unacceptable("PATTERN=VALUE, as *.pdf=no-store")
+                .part(&Value::Str(entry))),
+        };
+    let entries: Vec<String> = Field::from_value(value)?;
+    config.static_cache_control = entries.into_iter().map(rule).collect::<Result<_, _>>()?;
+    Ok(())
+}
+
 /// A field that could not be sent is a mistake of the operator's, not of each response.
 fn write_response_fields(config: &mut Config, value: &Value) -> Result<(), Rejection> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

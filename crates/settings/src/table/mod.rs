@@ -13,6 +13,7 @@ mod server_hooks;
 mod server_mechanics;
 mod server_socket;
 mod ssl;
+mod static_files;
 mod strictness;
 mod worker_processes;
 
@@ -35,6 +36,7 @@ pub fn table() -> &'static [Setting] {
             proxies::ROWS,
             strictness::ROWS,
             responses::ROWS,
+            static_files::ROWS,
             logging::ROWS,
             logging::PROCESS_NAMING,
             server_hooks::ROWS,

@@ -20,6 +20,7 @@ use crate::inlet::Event;
 use crate::link::Link;
 use crate::options::{Options, Seat, Service};
 use crate::peer::{Ends, Local, Peer};
+use crate::site::Site;
 use crate::timers::{Due, Millis};
 use crate::turn::Turn;
 
@@ -51,6 +52,7 @@ pub(crate) fn dispatcher(config: &Config, service: Service, poll: &Poll) -> Arc<
         waker: Waker::new(poll.registry(), Token(usize::MAX)).unwrap(),
         registry: poll.registry().try_clone().unwrap(),
         options: Options::new(config, &seat),
+        site: Site::open(&Config::default()).unwrap(),
         access_log: AccessLog::open(None, "", Colours::Off, None),
         slot: seat.slot,
         notifier: seat.notifier,
