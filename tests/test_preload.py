@@ -70,11 +70,6 @@ def test_the_objects_are_frozen(heavy) -> None:
 
 
 @parity
-def test_without_it_nothing_is_frozen(heavy) -> None:
-    assert heavy().get("/frozen").text == "0"
-
-
-@parity
 def test_memory_is_shared(serve: Serve, heavy) -> None:
     """After a collection in each worker, what is private to one is a small part of what it maps."""
     server = heavy("--preload", "-w", "2", kind="sync")

@@ -37,6 +37,9 @@
 # Whether a worker goes when its successor serves (overlap), or before that is started (one-by-one).
 # worker_replacement = 'overlap'
 
+# How Python's garbage collector works in workers: tuned to serving, or as Python has it (python).
+# gc = 'tuned'
+
 # After how many seconds without progress a worker is killed and replaced; 0 is never.
 # timeout = 30
 

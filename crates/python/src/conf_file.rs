@@ -133,7 +133,8 @@ pub(crate) fn collect(names: &Bound<'_, PyDict>, source: &str) -> ConfFile {
         let Ok(name) = key.extract::<String>() else {
             continue;
         };
-        if name.starts_with("__") {
+        // No setting is a module: a file that says `import gc` means Python's.
+        if name.starts_with("__") || value.is_instance_of::<PyModule>() {
             continue;
         }
         let value = match class_name(&name, &value) {

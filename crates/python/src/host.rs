@@ -21,7 +21,7 @@ use crate::embedding::Embedder;
 use crate::failure::{Failure, traceback};
 use crate::logging::{self, Banner};
 use crate::worker::Worker;
-use crate::{banner, failure, greenlets, imports, metrics, text, title, tls};
+use crate::{banner, failure, garbage, greenlets, imports, metrics, text, title, tls};
 
 impl Host for Composition {
     fn load_config(&mut self) -> Result<Config, String> {
@@ -90,7 +90,7 @@ impl Host for Composition {
             let application = application
                 .map_err(|error| Boot::Raised(application::raised(py, &error).report))?;
             self.preloaded = Some(application);
-            freeze(py).map_err(|error| Boot::Raised(error.to_string()))
+            garbage::freeze(py).map_err(|error| Boot::Raised(error.to_string()))
         })
     }
 
@@ -339,14 +339,6 @@ fn import_for_all(
         }),
         Err(error) => Err(Boot::Raised(application::raised(py, &error).report)),
     }
-}
-
-/// Makes the memory of what was imported ready to be shared: what garbage collection never looks at again, it never
-/// writes to.
-fn freeze(py: Python<'_>) -> PyResult<()> {
-    let gc = py.import("gc")?;
-    gc.call_method0("collect")?;
-    gc.call_method0("freeze").map(drop)
 }
 
 /// What the operator should know about the settings, once the log is there.

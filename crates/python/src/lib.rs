@@ -18,6 +18,7 @@ mod entry;
 mod environment;
 mod failure;
 mod forks;
+mod garbage;
 mod gateway;
 mod greenlets;
 mod hooks;

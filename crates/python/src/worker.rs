@@ -9,7 +9,7 @@ use arbiter::WorkerSeat;
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 use server::{Seat, Server, Service, Siblings, Tls, Watched};
-use settings::{Config, WorkerClass};
+use settings::{Config, GarbageCollection, WorkerClass};
 use sys::boot_report::BootReport;
 use sys::users::Identity;
 
@@ -23,6 +23,7 @@ use crate::driver::{self, Booted, Driver, EventLoop, Hub, Readiness};
 use crate::embedding::Embedder;
 use crate::failure::{self, BOOT, Failure, traceback};
 use crate::forks;
+use crate::garbage;
 use crate::gateway::{Gateway, RequestHooks};
 use crate::greenlets;
 use crate::hooks::Hooks;
@@ -209,6 +210,9 @@ impl Worker {
         self.object.setattr(py, "booted", true)?;
         self.note_late_server_field(py)?;
         logging::follow(py, &self.log(py)?)?;
+        if self.config.gc == GarbageCollection::Tuned {
+            garbage::tune(py)?;
+        }
         addressee.booted.store(true, Ordering::Relaxed);
         let readiness = Readiness { slot, notifier };
         Ok(Booted {

@@ -133,6 +133,38 @@ impl WorkerReplacement {
     }
 }
 
+/// How Python's garbage collector goes about its work in workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum GarbageCollection {
+    /// What a worker has loaded is frozen, and new objects are looked at less often.
+    #[default]
+    Tuned,
+    /// As Python and the application have it.
+    Python,
+}
+
+impl GarbageCollection {
+    /// What the setting accepts.
+    pub const ACCEPTED: &str = "tuned or python";
+
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tuned => "tuned",
+            Self::Python => "python",
+        }
+    }
+
+    /// Reads one of its words in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "tuned" => Some(Self::Tuned),
+            "python" => Some(Self::Python),
+            _ => None,
+        }
+    }
+}
+
 /// The event loop of asgi workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AsgiLoop {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::choice::{
-    AsgiLifespan, AsgiLoop, Cleartext, HeaderMap, HttpProtocol, LogLevel, ProxyProtocol,
-    ReloadEngine, WorkerClass, WorkerReplacement,
+    AsgiLifespan, AsgiLoop, Cleartext, GarbageCollection, HeaderMap, HttpProtocol, LogLevel,
+    ProxyProtocol, ReloadEngine, WorkerClass, WorkerReplacement,
 };
 use crate::layers::Layers;
 use crate::mount::{Mount, StaticMissing, StaticSymlinks};
@@ -238,6 +238,8 @@ fields! {
     casefold_http_method: bool,
     /// In which order a worker and its successor come and go.
     worker_replacement: WorkerReplacement,
+    /// How Python's garbage collector goes about its work in workers.
+    gc: GarbageCollection,
     /// The event loop of asgi workers.
     asgi_loop: AsgiLoop,
     /// Whether ASGI applications are told of their worker's start and end.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::choice::{
-    AsgiLifespan, AsgiLoop, Cleartext, HeaderMap, HttpProtocol, LogLevel, ProxyProtocol,
-    ReloadEngine, WorkerClass, WorkerReplacement,
+    AsgiLifespan, AsgiLoop, Cleartext, GarbageCollection, HeaderMap, HttpProtocol, LogLevel,
+    ProxyProtocol, ReloadEngine, WorkerClass, WorkerReplacement,
 };
 use crate::config::Config;
 use crate::error::Rejection;
@@ -243,6 +243,7 @@ words!(
     AsgiLifespan,
     AsgiLoop,
     Cleartext,
+    GarbageCollection,
     HeaderMap,
     HttpProtocol,
     LogLevel,
