@@ -205,6 +205,12 @@
 # The peers that may speak the PROXY protocol: addresses and networks, divided by commas, or *.
 # proxy_allow_ips = '127.0.0.1,::1'
 
+# What the listeners speak: http or uwsgi.
+# protocol = 'http'
+
+# The peers that may speak the uwsgi protocol: addresses and networks, divided by commas, or *.
+# uwsgi_allow_ips = '127.0.0.1,::1'
+
 # Accept fields that are folded over several lines.
 # permit_obsolete_folding = False
 
@@ -263,6 +269,32 @@
 
 # The Cache-Control field of files whose name matches a pattern, as *.pdf=no-store; the option can be repeated.
 # static_cache_control = []
+
+# Server Mechanics
+
+# The path at which the server itself says that it is alive, such as /healthz.
+# health_path = None
+
+# The path at which the server says whether it wants requests, where health_path is set.
+# ready_path = '/readyz'
+
+# How long the server serves on after TERM, before it stops.
+# drain_delay = 0
+
+# The hosts that are served, divided by commas; .example.com is all of a domain. Empty is all hosts.
+# allowed_hosts = ''
+
+# The host, with its port if it has one of its own, that requests for other hosts are redirected to.
+# canonical_host = None
+
+# While this file exists, every request is answered with 503 and its content.
+# maintenance_file = None
+
+# The file that is served at /.well-known/security.txt (RFC 9116).
+# security_txt = None
+
+# The field with which requests carry an id; the option alone is X-Request-ID.
+# request_id = None
 
 # Logging
 

@@ -321,6 +321,7 @@ impl<'host> Driver<'host> {
             }
             Action::ReopenLogs => self.host.reopen_logs(),
             Action::Promote => self.promote(),
+            Action::Withdraw => self.scoreboard.withdraw(),
         }
         Flow::Continue(None)
     }

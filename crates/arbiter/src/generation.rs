@@ -32,6 +32,7 @@ impl Generation {
             workers: self.config.workers,
             timeout: self.config.timeout.min(LONGEST),
             boot_timeout: self.config.worker_boot_timeout.min(LONGEST),
+            drain_delay: self.config.drain_delay.min(LONGEST),
             graceful_timeout: self.config.leaving_timeout().min(LONGEST),
             daemon: self.config.daemon,
             reload: self.config.reload,

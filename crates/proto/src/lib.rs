@@ -22,6 +22,7 @@ mod rules;
 mod status;
 mod target;
 pub mod text;
+pub mod uwsgi;
 mod violation;
 pub mod ws;
 

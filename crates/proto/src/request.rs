@@ -9,6 +9,7 @@ use crate::fields::{
 use crate::framing::{Conclusion, Facts, Framing};
 use crate::limits::{HEAD_BYTES, Limits};
 use crate::target::{Target, TargetForm, parse_target};
+use crate::uwsgi::UwsgiVariables;
 use crate::violation::Violation;
 
 /// The versions that are told apart. A higher minor version counts as 1.1 (RFC 9110, section 2.5).
@@ -52,6 +53,7 @@ pub struct Request {
     line: RequestLine,
     host: Span,
     conclusion: Conclusion,
+    variables: Option<UwsgiVariables>,
 }
 
 /// What a request line says. Spans count from its first byte.
@@ -170,7 +172,63 @@ impl Request {
             line: RequestLine::empty(),
             host: Span::default(),
             conclusion: Conclusion::empty(),
+            variables: None,
         }
+    }
+
+    /// The same request, of which a front server has said this.
+    pub(crate) fn with_variables(self, variables: UwsgiVariables) -> Self {
+        Self {
+            variables: Some(variables),
+            ..self
+        }
+    }
+
+    /// The same request, with this field in place of all that have its name. The field must be a valid one that frames
+    /// and routes nothing; it stands last.
+    #[must_use]
+    pub fn with_field(&self, name: &[u8], value: &[u8]) -> Self {
+        let start = self.line_length + b"\r\n".len();
+        let mut head = self.head.get(..start).unwrap_or_default().to_vec();
+        let mut fields = Vec::with_capacity(self.fields.len() + 1);
+        let mut host = self.host;
+        let kept = self.fields.iter().filter(|field| {
+            let (known, _) = field.of(&self.head);
+            !known.eq_ignore_ascii_case(name)
+        });
+        let mut write = |name: &[u8], value: &[u8]| {
+            let start = head.len();
+            for part in [name, b": ", value, b"\r\n"] {
+                head.extend_from_slice(part);
+            }
+            let field = FieldSpan {
+                name: Span::new(start, name.len()),
+                value: Span::new(start + name.len() + b": ".len(), value.len()),
+            };
+            fields.push(field);
+            field.value
+        };
+        for field in kept {
+            let (known, known_value) = field.of(&self.head);
+            let span = write(known, known_value);
+            if field.value == self.host {
+                host = span;
+            }
+        }
+        write(name, value);
+        head.extend_from_slice(b"\r\n");
+        Self {
+            head: head.into(),
+            fields: fields.into(),
+            host,
+            ..self.clone()
+        }
+    }
+
+    /// What a front server that speaks the uwsgi protocol has said of the request; `None` for one that came by HTTP.
+    #[must_use]
+    pub fn variables(&self) -> Option<&UwsgiVariables> {
+        self.variables.as_ref()
     }
 
     /// Makes a request of what another protocol than HTTP/1 states. It is judged by the same rules, in the same order,
@@ -412,5 +470,40 @@ pub(crate) fn refuse_length(line: &[u8], longest: usize) -> Violation {
     {
         true => Violation::RequestLineTooLong,
         false => Violation::MethodTooLong,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_takes_the_place_of_all_that_have_its_name() {
+        let stated = Stated {
+            method: b"GET",
+            target: b"/a?b",
+            version: Version::Http11,
+        };
+        let fields: [(&[u8], &[u8]); 4] = [
+            (b"X-Id", b"forged"),
+            (b"Host", b"shop.example"),
+            (b"x-id", b"again"),
+            (b"Accept", b"*/*"),
+        ];
+        let request = Request::assemble(stated, fields, &Limits::default());
+        let request = request.expect("it is valid").with_field(b"X-Id", b"1");
+        let found: Vec<_> = request.fields().collect();
+        let expected: [(&[u8], &[u8]); 3] = [
+            (b"Host", b"shop.example"),
+            (b"Accept", b"*/*"),
+            (b"X-Id", b"1"),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(
+            (request.host(), request.target()),
+            (&b"shop.example"[..], &b"/a?b"[..])
+        );
+        assert!(request.head().ends_with(b"X-Id: 1\r\n\r\n"));
+        assert_eq!(request.line(), b"GET /a?b HTTP/1.1");
     }
 }

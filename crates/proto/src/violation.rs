@@ -4,7 +4,8 @@ use crate::rules::rules;
 use crate::status::reason_phrase;
 
 rules! {
-    /// A rule of HTTP that the peer has broken. The variant names the rule, not the input.
+    /// A rule of HTTP, or of the packets that stand for its heads, that the peer has broken. The variant names the
+    /// rule, not the input.
     pub enum Violation {
         /// The status code of the answer.
         status: "Answered with",
@@ -90,6 +91,16 @@ rules! {
     SchemeConflict, 400, "RFC 7239, section 5.4",
         "The proxy's fields disagree about the scheme of the request.";
 
+    // A packet of the uwsgi protocol in place of a head.
+    UwsgiModifier, 501, "uwsgi protocol",
+        "The first modifier of the uwsgi packet is not 0, which a request for this server has.";
+    UwsgiVariable, 400, "uwsgi protocol",
+        "A variable of the uwsgi packet is longer than the packet.";
+    UwsgiVariables, 431, "uwsgi protocol",
+        "The uwsgi packet has more than 1000 variables.";
+    UwsgiName, 400, "uwsgi protocol",
+        "The name of a uwsgi variable is empty, or not all visible ASCII.";
+
     // The body.
     ChunkSize, 400, "RFC 9112, section 7.1",
         "A chunk size is not a hexadecimal number of at most sixteen digits.";
@@ -125,7 +136,9 @@ mod tests {
             assert!((400..600).contains(&violation.status()), "{violation:?}");
             assert_ne!(violation.reason(), "Unknown", "{violation:?}");
             assert!(violation.rule().ends_with('.'), "{violation:?}");
-            assert!(violation.section().starts_with("RFC "), "{violation:?}");
+            let section = violation.section();
+            let is_known = section.starts_with("RFC ") || section == "uwsgi protocol";
+            assert!(is_known, "{violation:?}");
         }
     }
 }

@@ -230,6 +230,11 @@ const ELSEWHERE: &[Violation] = &[
     Violation::SchemeConflict,
     Violation::BodyTooLarge,
     Violation::Incomplete,
+    // `uwsgi_vectors.rs`
+    Violation::UwsgiModifier,
+    Violation::UwsgiVariable,
+    Violation::UwsgiVariables,
+    Violation::UwsgiName,
 ];
 
 #[test]

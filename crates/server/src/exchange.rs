@@ -10,9 +10,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use proto::Request;
 use proto::forwarded::Scheme;
 use proto::h1::Content;
+use proto::{Request, Version};
 
 pub use streaming::Presence;
 pub use websocket::{AcceptFailure, WebSocket};
@@ -97,10 +97,18 @@ pub(crate) struct Origin {
 impl Exchange {
     pub(crate) fn new(origin: Origin, request: Request, body: Body, scheme: Scheme) -> Exchange {
         let asked = Asked {
-            version: request.version(),
+            version: match request.variables() {
+                // A front server that speaks uwsgi reads neither chunks nor interim responses.
+                Some(_) => Version::Http10,
+                None => request.version(),
+            },
             content: Content::of(&request),
             keep_alive: request.keep_alive(),
         };
+        let request_ids = origin.dispatcher.options.request_ids.as_ref();
+        let request_id = request_ids
+            .and_then(|ids| request.field(ids.field()))
+            .map(<[u8]>::to_vec);
         let sink = Sink::new(origin.outlet);
         let is_measured = origin.dispatcher.slot.counters() > 0;
         Exchange {
@@ -111,7 +119,8 @@ impl Exchange {
                 sink,
                 asked,
                 origin.inlet.clone(),
-            ),
+            )
+            .with_request_id(request_id),
             inlet: origin.inlet,
             request,
             body,

@@ -18,6 +18,7 @@ use crate::inlet::{Departure, Event, Inlet};
 use crate::link::Delivery;
 use crate::options::{Bodies, Options};
 use crate::outlet::Outlet;
+use crate::own_answer::Rest;
 use crate::peer::Ends;
 use crate::refusal::{BODY_TIMEOUT, FULL, HEADER_TIMEOUT, HEADS_TOO_LARGE, Refusal};
 use crate::sink::SinkError;
@@ -228,25 +229,26 @@ impl Connection {
         }
         let fate = match fed {
             Ok(Fed::NeedMore) => self.permit_body(turn),
-            Ok(Fed::Complete(request, scheme, body)) => match turn.find(&request) {
-                Some(answer) => self.serve_site(&answer, (request, scheme), None, turn),
-                None if turn.is_full() => self.refuse(FULL.of(request), turn),
-                None => {
-                    if let Some(settings) = self.asks_for_h2(&request, turn) {
-                        return ControlFlow::Break(self.upgrade_to_h2(&request, &settings, turn));
+            Ok(Fed::Complete(request, scheme, body)) => self.completed(request, scheme, body, turn),
+            Ok(Fed::Begun(request, scheme, inlet)) => {
+                if let Some(answer) = turn.own_answer(&request, scheme) {
+                    return ControlFlow::Break(self.answer_self(
+                        answer,
+                        request,
+                        scheme,
+                        Rest::Unwanted,
+                        turn,
+                    ));
+                }
+                match turn.find(&request) {
+                    Some(answer) => self.serve_site(&answer, (request, scheme), Some(inlet), turn),
+                    None if turn.is_full() => self.refuse(FULL.of(request), turn),
+                    None => {
+                        self.hand_out(request, scheme, Body::Empty, Some(inlet), turn);
+                        Fate::Open
                     }
-                    self.complete(request, scheme, body, turn);
-                    Fate::Open
                 }
-            },
-            Ok(Fed::Begun(request, scheme, inlet)) => match turn.find(&request) {
-                Some(answer) => self.serve_site(&answer, (request, scheme), Some(inlet), turn),
-                None if turn.is_full() => self.refuse(FULL.of(request), turn),
-                None => {
-                    self.hand_out(request, scheme, Body::Empty, Some(inlet), turn);
-                    Fate::Open
-                }
-            },
+            }
             Ok(Fed::Streamed { awaited }) => {
                 if awaited {
                     turn.events.push(Event::Body(self.exchange));
@@ -264,6 +266,24 @@ impl Connection {
             Fate::Open => ControlFlow::Continue(()),
             fate => ControlFlow::Break(fate),
         }
+    }
+
+    /// A request is complete.
+    fn completed(&mut self, request: Request, scheme: Scheme, body: Body, turn: &mut Turn) -> Fate {
+        if let Some(answer) = turn.own_answer(&request, scheme) {
+            return self.answer_self(answer, request, scheme, Rest::Nothing, turn);
+        }
+        if let Some(answer) = turn.find(&request) {
+            return self.serve_site(&answer, (request, scheme), None, turn);
+        }
+        if turn.is_full() {
+            return self.refuse(FULL.of(request), turn);
+        }
+        if let Some(settings) = self.asks_for_h2(&request, turn) {
+            return self.upgrade_to_h2(&request, &settings, turn);
+        }
+        self.complete(request, scheme, body, turn);
+        Fate::Open
     }
 
     fn is_answering(&self) -> bool {
@@ -346,12 +366,18 @@ impl Connection {
 
     /// The ends of the connection as the application is told of them.
     pub(crate) fn ends_for(&self, request: &Request, options: &Options) -> Arc<Ends> {
-        if !options.proxied || !self.ends.trusted {
-            return Arc::clone(&self.ends);
+        let ends = match request.variables() {
+            Some(told) if self.ends.peer.is_in(&options.uwsgi_peers) => {
+                Arc::new(self.ends.fronted(told, &options.trusted))
+            }
+            _ => Arc::clone(&self.ends),
+        };
+        if !options.proxied || !ends.trusted {
+            return ends;
         }
         match forwarded::client(request.fields(), |ip| options.trusted.contains(ip)) {
-            Some(client) => Arc::new(self.ends.on_behalf_of(client)),
-            None => Arc::clone(&self.ends),
+            Some(client) => Arc::new(ends.on_behalf_of(client)),
+            None => ends,
         }
     }
 

@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use proto::Limits;
 use proto::h1::Additions;
-use proto::h1::session::Settings;
+use proto::h1::session::{HeadForm, Settings};
 use proto::ws::{DeflatePolicy, Timing};
 pub(crate) use settings::Cleartext;
-use settings::{AddressSet, Config, HttpProtocol};
+use settings::{AddressSet, Config, HttpProtocol, Protocol};
 use sys::pipe::Notifier;
 use sys::scoreboard::{Slot, SpoolLimits};
 
 use crate::backlog::Spool;
 use crate::disk::Disk;
 use crate::handover::Siblings;
+use crate::host_rules::HostRules;
+use crate::probes::Probes;
 use crate::proxy_header::ProxyPolicy;
+use crate::request_ids::RequestIds;
 use crate::timers::Millis;
 use crate::tls::Tls;
 
@@ -118,6 +121,13 @@ pub(crate) struct Options {
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) handshake_timeout: Millis,
     pub(crate) trusted: AddressSet,
+    /// What the reactor answers itself.
+    pub(crate) probes: Probes,
+    pub(crate) host_rules: HostRules,
+    /// Where requests carry an id.
+    pub(crate) request_ids: Option<RequestIds>,
+    /// The front servers that may send packets of the uwsgi protocol.
+    pub(crate) uwsgi_peers: AddressSet,
     /// Where connections may begin with a PROXY header.
     pub(crate) proxy: Option<ProxyPolicy>,
     pub(crate) secure_scheme_headers: Vec<(String, String)>,
@@ -207,6 +217,10 @@ impl Options {
             tls: seat.tls.clone(),
             handshake_timeout: limit(config.tls_handshake_timeout),
             trusted: with_unix_peers(config, "forwarded_allow_ips", &config.forwarded_allow_ips),
+            probes: Probes::new(config),
+            host_rules: HostRules::new(config),
+            request_ids: RequestIds::new(config),
+            uwsgi_peers: with_unix_peers(config, "uwsgi_allow_ips", &config.uwsgi_allow_ips),
             proxy: ProxyPolicy::new(config),
             secure_scheme_headers: config.secure_scheme_headers.clone(),
             head_memory: config.limit_head_memory,
@@ -246,6 +260,10 @@ fn facts(service: Service) -> (bool, bool, u32) {
 
 fn session(config: &Config) -> Settings {
     Settings {
+        heads: match config.protocol {
+            Protocol::Http => HeadForm::Http1,
+            Protocol::Uwsgi => HeadForm::Uwsgi,
+        },
         limits: Limits {
             request_line: config.limit_request_line,
             fields: config.limit_request_fields,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use proto::forwarded::{self, Scheme};
 use proto::proxy::{ProxyHeader, ProxyRoute};
+use proto::uwsgi::UwsgiVariables;
 use proto::{Request, Violation};
 use settings::AddressSet;
 
@@ -20,6 +21,16 @@ pub enum Peer {
     Inet(SocketAddr),
     /// A client of a Unix socket, which has no address of its own.
     Unix,
+}
+
+impl Peer {
+    /// Whether it is one of these.
+    pub(crate) fn is_in(&self, set: &AddressSet) -> bool {
+        match self {
+            Peer::Inet(address) => set.contains(&address.ip()),
+            Peer::Unix => set.contains_unix(),
+        }
+    }
 }
 
 impl fmt::Display for Peer {
@@ -132,6 +143,28 @@ impl Ends {
             false => None,
         };
         Ok(told.unwrap_or(self.scheme))
+    }
+
+    /// The same connection, whose peer has passed on the request of a client of its own. The fields are those of that
+    /// client, so they are believed if it is trusted.
+    pub(crate) fn fronted(&self, told: &UwsgiVariables, trusted: &AddressSet) -> Ends {
+        let (peer, trusted) = match told.client() {
+            Some(address) => {
+                let ends = Ends::of(Some(address), self.local.clone(), trusted);
+                (ends.peer, ends.trusted)
+            }
+            None => (self.peer.clone(), self.trusted),
+        };
+        Ends {
+            peer,
+            trusted,
+            local: self.local.clone(),
+            scheme: match told.is_https() {
+                true => Scheme::Https,
+                false => self.scheme,
+            },
+            proxied: self.proxied.clone(),
+        }
     }
 
     /// The ends of an accepted socket; only a unix socket has a peer without address.

@@ -41,10 +41,7 @@ impl ProxyPolicy {
     }
 
     fn allows(&self, peer: &Peer) -> bool {
-        match peer {
-            Peer::Inet(address) => self.allowed.contains(&address.ip()),
-            Peer::Unix => self.allowed.contains_unix(),
-        }
+        peer.is_in(&self.allowed)
     }
 }
 

@@ -136,7 +136,7 @@ impl Reactor {
     /// Whether clients are accepted though no thread is free: there are files to be served, and no other worker is
     /// there to do it.
     fn serves_while_busy(&self) -> bool {
-        self.turn.dispatcher.site.is_on() && !self.is_another_free()
+        self.turn.answers_itself() && !self.is_another_free()
     }
 
     /// Whether the poller has something to report.

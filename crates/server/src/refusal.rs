@@ -18,6 +18,11 @@ pub(crate) const FULL: Refusal = Refusal {
     rule: "The server answers as many requests as it may.",
     request: None,
 };
+pub(crate) const FORBIDDEN: Refusal = Refusal {
+    status: 403,
+    rule: "The peer is none of those that may send uwsgi packets.",
+    request: None,
+};
 pub(crate) const NO_SPACE: Refusal = Refusal {
     status: 500,
     rule: "The request body could not be stored.",

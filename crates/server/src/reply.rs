@@ -57,6 +57,8 @@ pub struct Reply {
     trailers: Vec<u8>,
     /// The fields as they went out, where the access log shows any.
     fields: Vec<u8>,
+    /// The id of the request, where the client is to be told.
+    request_id: Option<Vec<u8>>,
 }
 
 impl Reply {
@@ -82,7 +84,13 @@ impl Reply {
             mismatch: None,
             trailers: Vec::new(),
             fields: Vec::new(),
+            request_id: None,
         }
+    }
+
+    /// The same, which tells the client the id of its request.
+    pub(crate) fn with_request_id(self, request_id: Option<Vec<u8>>) -> Reply {
+        Reply { request_id, ..self }
     }
 
     /// Where it stands.
@@ -350,8 +358,13 @@ impl Reply {
         self.room()
     }
 
+    /// Whether the peer reads interim responses.
+    pub(crate) fn takes_interim(&self) -> bool {
+        self.asked.version != Version::Http10
+    }
+
     fn send_interim(&mut self, head: &ResponseHead, timing: Timing) -> Result<(), SinkError> {
-        if self.is_started() || self.asked.version == Version::Http10 {
+        if self.is_started() || !self.takes_interim() {
             return Ok(());
         }
         let sent = self.sink.interim(head, timing);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use proto::Request;
+use proto::forwarded::Scheme;
 use proto::h1::session::Settings;
 
 use crate::connection::ConnectionId;
@@ -13,6 +14,7 @@ use crate::dispatcher::Dispatcher;
 use crate::exchange::Exchange;
 use crate::head_memory::HeadMemory;
 use crate::inlet::Event;
+use crate::own_answer::OwnAnswer;
 use crate::site::Answer;
 use crate::timers::{Millis, Timers};
 use crate::tls::HANDSHAKES;
@@ -94,6 +96,14 @@ impl Turn {
         self.clock.now
     }
 
+    /// What the server itself answers to a request, if anything.
+    pub(crate) fn own_answer(&self, request: &Request, scheme: Scheme) -> Option<OwnAnswer> {
+        let options = &self.dispatcher.options;
+        let is_withdrawn = || self.dispatcher.slot.is_withdrawn();
+        let probed = options.probes.answer(request, is_withdrawn);
+        probed.or_else(|| options.host_rules.answer(request, scheme, self.now()))
+    }
+
     /// The number of a new exchange.
     pub(crate) fn next_number(&mut self) -> u64 {
         self.number += 1;
@@ -104,8 +114,13 @@ impl Turn {
     /// Where files are served a worker accepts clients that none of its threads is free for, and takes on nothing of
     /// what they want of the application.
     pub(crate) fn defers(&self) -> bool {
-        let waits = self.admission.has_others || self.dispatcher.site.is_on();
+        let waits = self.admission.has_others || self.answers_itself();
         waits && self.ready.len() >= self.admission.free as usize
+    }
+
+    /// Whether some requests are answered without a thread.
+    pub(crate) fn answers_itself(&self) -> bool {
+        self.dispatcher.site.is_on() || self.dispatcher.options.probes.is_on()
     }
 
     /// The answer of the site to a request that is not the application's.

@@ -13,9 +13,10 @@ use crate::connection::{Connection, Fate};
 use crate::dispatcher::Outcome;
 use crate::exchange::Exchange;
 use crate::inlet::Inlet;
+use crate::probes::FirstBytes;
 use crate::refusal::Refusal;
 use crate::reply::Stage;
-use crate::site::{Answer, Site};
+use crate::site::Answer;
 use crate::turn::Turn;
 
 /// In the access log only: the client left before its request was complete. nginx's number for it.
@@ -28,17 +29,22 @@ const PEEKED: usize = 4096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Glance {
     Nothing,
-    /// A request that a file answers, for which no thread is needed.
+    /// A request that a file or the server itself answers, for which no thread is needed.
     File,
     /// Another one, or an end.
     Request,
 }
 
 impl Glance {
-    fn of(site: &Site, bytes: &[u8]) -> Glance {
-        match site.expects(bytes) {
-            true => Glance::File,
-            false => Glance::Request,
+    fn of(bytes: &[u8], turn: &Turn) -> Glance {
+        let site = &turn.dispatcher.site;
+        match turn.dispatcher.options.probes.look(bytes) {
+            _ if bytes.is_empty() => Glance::Request,
+            FirstBytes::Probe => Glance::File,
+            _ if site.is_on() && site.expects(bytes) => Glance::File,
+            // The poller reports when more of it is there.
+            FirstBytes::Unclear => Glance::Nothing,
+            FirstBytes::Other => Glance::Request,
         }
     }
 }
@@ -91,16 +97,15 @@ impl Connection {
 
     /// Looks what has arrived of a request that may have to wait for a thread. It stays unread.
     pub(crate) fn glance(&self, turn: &Turn) -> Glance {
-        let site = &turn.dispatcher.site;
-        if !site.is_on() {
+        if !turn.answers_itself() {
             return Glance::Request;
         }
         if !self.inbound.is_empty() {
-            return Glance::of(site, &self.inbound);
+            return Glance::of(&self.inbound, turn);
         }
         let mut peeked = [0; PEEKED];
         match self.link.peek(&mut peeked) {
-            Ok(count) => Glance::of(site, &peeked[..count]),
+            Ok(count) => Glance::of(&peeked[..count], turn),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Glance::Nothing,
             Err(_) => Glance::Request,
         }

@@ -360,6 +360,38 @@ impl ProxyProtocol {
     }
 }
 
+/// What the listeners speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// HTTP.
+    #[default]
+    Http,
+    /// The protocol of uWSGI, in which nginx and others pass requests on.
+    Uwsgi,
+}
+
+impl Protocol {
+    /// What the setting accepts.
+    pub const ACCEPTED: &str = "http or uwsgi";
+
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Uwsgi => "uwsgi",
+        }
+    }
+
+    /// Reads one of its words in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "http" => Some(Self::Http),
+            "uwsgi" => Some(Self::Uwsgi),
+            _ => None,
+        }
+    }
+}
+
 /// How changed source files are noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ReloadEngine {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::choice::{
     AsgiLifespan, AsgiLoop, Cleartext, GarbageCollection, HeaderMap, HttpProtocol, LogLevel,
-    ProxyProtocol, ReloadEngine, WorkerClass, WorkerReplacement,
+    Protocol, ProxyProtocol, ReloadEngine, WorkerClass, WorkerReplacement,
 };
 use crate::layers::Layers;
 use crate::mount::{Mount, StaticMissing, StaticSymlinks};
@@ -168,6 +168,26 @@ fields! {
     static_max_age: u32,
     /// The Cache-Control of files whose name matches a pattern: patterns and values.
     static_cache_control: Vec<(String, String)>,
+    /// What the listeners speak.
+    protocol: Protocol,
+    /// The front servers that may speak uwsgi.
+    uwsgi_allow_ips: AddressSet,
+    /// The hosts that are served; none is all.
+    allowed_hosts: Vec<String>,
+    /// The host that clients of others are sent to.
+    canonical_host: Option<String>,
+    /// While this file exists, its content is the answer to every request.
+    maintenance_file: Option<PathBuf>,
+    /// The file at `/.well-known/security.txt`.
+    security_txt: Option<PathBuf>,
+    /// The field that carries the id of a request.
+    request_id: Option<String>,
+    /// The path at which the server says that it is alive.
+    health_path: Option<String>,
+    /// The path at which it says whether it is ready, where `health_path` is set.
+    ready_path: Option<String>,
+    /// How long it serves on after TERM.
+    drain_delay: Duration,
     /// Where access lines go; `-` is standard output.
     accesslog: Option<String>,
     /// The shape of an access line.

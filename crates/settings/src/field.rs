@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::choice::{
     AsgiLifespan, AsgiLoop, Cleartext, GarbageCollection, HeaderMap, HttpProtocol, LogLevel,
-    ProxyProtocol, ReloadEngine, WorkerClass, WorkerReplacement,
+    Protocol, ProxyProtocol, ReloadEngine, WorkerClass, WorkerReplacement,
 };
 use crate::config::Config;
 use crate::error::Rejection;
@@ -247,6 +247,7 @@ words!(
     HeaderMap,
     HttpProtocol,
     LogLevel,
+    Protocol,
     ProxyProtocol,
     ReloadEngine,
     StaticMissing,

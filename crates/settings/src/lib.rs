@@ -53,7 +53,7 @@ mod words;
 pub use address::Address;
 pub use choice::{
     AsgiLifespan, AsgiLoop, Cleartext, GarbageCollection, HeaderMap, HttpProtocol, LogLevel,
-    ProxyProtocol, ReloadEngine, WorkerClass, WorkerReplacement,
+    Protocol, ProxyProtocol, ReloadEngine, WorkerClass, WorkerReplacement,
 };
 pub use command_line::{CommandLine, Parsed, parse_arguments, parse_command_line};
 pub use config::Config;

@@ -22,6 +22,7 @@ const REFUSED_HERE: &[&str] = &[
     "http2_cleartext",
     "http_protocols",
     "loglevel",
+    "protocol",
     "raw_env",
     "raw_paste_global_conf",
     "reload_engine",
@@ -49,6 +50,7 @@ const TAKEN_HERE: &[&str] = &[
     "reload_extra_files",
     "timeout",
     "user",
+    "uwsgi_allow_ips",
 ];
 
 /// Shown otherwise: variables by their names alone, accounts and directories are looked up by the caller, `None` is no

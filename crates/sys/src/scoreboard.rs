@@ -87,9 +87,16 @@ unsafe impl shared_pages::Cell for Counter {}
 #[derive(Debug)]
 struct Tables {
     slots: SharedPages<Words>,
+    /// Those of all slots, and behind them one word for the server as a whole: whether it was told to stop.
     counters: SharedPages<Counter>,
     /// Counters of one slot.
     counters_per_slot: usize,
+}
+
+impl Tables {
+    fn withdrawn(&self) -> &AtomicU64 {
+        &self.counters.cell(self.counters.len() - 1).0
+    }
 }
 
 /// The table of all slots. Made by the arbiter before the first fork; every process that is forked later shares it.
@@ -121,7 +128,7 @@ impl Scoreboard {
             .ok_or(io::ErrorKind::OutOfMemory)?;
         let tables = Tables {
             slots: SharedPages::new(slots)?,
-            counters: SharedPages::new(counters)?,
+            counters: SharedPages::new(counters.saturating_add(1))?,
             counters_per_slot,
         };
         tables.slots.withhold();
@@ -134,6 +141,11 @@ impl Scoreboard {
     #[must_use]
     pub fn slots(&self) -> usize {
         self.tables.slots.len()
+    }
+
+    /// Says that the server has been told to stop: from now on it asks for no more clients.
+    pub fn withdraw(&self) {
+        self.tables.withdrawn().store(1, Ordering::SeqCst);
     }
 
     /// The slot `index`, counted from zero.
@@ -195,6 +207,12 @@ impl Slot {
         let per_slot = self.tables.counters_per_slot;
         let index = self.index * per_slot + counter;
         (counter < per_slot).then(|| &self.tables.counters.cell(index).0)
+    }
+
+    /// Whether the server has been told to stop; see [`Scoreboard::withdraw`].
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        self.tables.withdrawn().load(Ordering::SeqCst) != 0
     }
 
     /// The slot's place in the table.

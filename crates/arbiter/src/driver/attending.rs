@@ -24,7 +24,7 @@ impl Driver<'_> {
             pid: self.pid,
             since: self.since,
             target: self.supervisor.target(),
-            is_stopping: self.supervisor.is_stopping(),
+            is_stopping: self.supervisor.is_withdrawn(),
             workers: self.supervisor.workers().collect(),
             listeners: generation.listeners.iter().map(status_of).collect(),
             totals: self.supervisor.totals(),

@@ -18,6 +18,8 @@ pub(crate) struct Terms {
     pub(crate) timeout: Duration,
     /// After how long a worker that has not booted is aborted; zero leaves that to `timeout`.
     pub(crate) boot_timeout: Duration,
+    /// How long the server goes on serving after it was told to stop.
+    pub(crate) drain_delay: Duration,
     /// How long a worker may take to leave.
     pub(crate) graceful_timeout: Duration,
     /// Whether the server has detached from its terminal, without which WINCH means that a window was resized.
@@ -116,6 +118,8 @@ pub(crate) enum Action {
     Forget { generation: u64 },
     /// Open the log files anew.
     ReopenLogs,
+    /// Tell everyone who asks that the server wants no more clients.
+    Withdraw,
     /// Start a new master beside this one. Answered by `Upgrading` or `UpgradeFailed`.
     Upgrade,
     /// This master is now the only one.

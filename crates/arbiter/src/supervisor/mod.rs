@@ -108,6 +108,8 @@ pub(crate) struct Supervisor {
     /// The age of the one worker that is being replaced because it has served its number of requests.
     recycling: Option<u64>,
     back_off: BackOff,
+    /// Until when the server serves on, once it was told to stop.
+    drain_until: Option<Duration>,
     /// The master that this one is to replace.
     parent: Option<i32>,
     /// The master that is to replace this one.
@@ -143,6 +145,7 @@ impl Supervisor {
             fallback: None,
             recycling: None,
             back_off: BackOff::default(),
+            drain_until: None,
             parent,
             upgrade: None,
             has_served: false,
@@ -185,6 +188,7 @@ impl Supervisor {
             Event::ParentGone => self.promoted(),
         }
         self.expire(now);
+        self.end_drain(now);
         match self.stage {
             Stage::Running => self.converge(now),
             Stage::Stopping { .. } => self.finish(now),
@@ -207,7 +211,8 @@ impl Supervisor {
             Stage::Stopping { kill_at, .. } => Some(kill_at + care::GONE_AFTER_KILL),
             Stage::Running | Stage::Ended => None,
         };
-        workers.chain(others).min()
+        let drained = self.drain_until.filter(|_| self.is_running());
+        workers.chain(others).chain(drained).min()
     }
 
     /// How many workers there shall be.
@@ -240,6 +245,11 @@ impl Supervisor {
     /// Whether all workers have been told to leave.
     pub(crate) fn is_stopping(&self) -> bool {
         !matches!(self.stage, Stage::Running)
+    }
+
+    /// Whether the server was told to stop, also where it serves on for a while.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.is_stopping() || self.drain_until.is_some()
     }
 
     /// Whether this master was started by another that is still there.

@@ -33,7 +33,7 @@ impl Supervisor {
             (Signal::USR1, _) => self.reopen_logs(),
             (Signal::INT | Signal::QUIT, Stage::Stopping { .. }) => self.hurry(now),
             (_, Stage::Stopping { .. } | Stage::Ended) => {}
-            (Signal::TERM, Stage::Running) => self.stop(How::Graceful, 0, None, now),
+            (Signal::TERM, Stage::Running) => self.withdraw(now),
             (Signal::INT | Signal::QUIT, Stage::Running) => self.stop(How::Quick, 0, None, now),
             (Signal::HUP, Stage::Running) => {
                 self.log(Level::Info, format!("Hang up: {}", self.name()));
@@ -46,6 +46,29 @@ impl Supervisor {
             (Signal::USR2, Stage::Running) => self.upgrade(),
             (Signal::WINCH, Stage::Running) => self.window_changed(),
             _ => {}
+        }
+    }
+
+    /// The server is to stop, after `drain_delay`: until then it serves on, and load balancers that ask whether it is
+    /// ready learn that it is not. A second TERM does not wait.
+    fn withdraw(&mut self, now: Duration) {
+        self.actions.push(Action::Withdraw);
+        let delay = self.current.terms.drain_delay;
+        if delay.is_zero() || self.drain_until.is_some() {
+            return self.stop(How::Graceful, 0, None, now);
+        }
+        self.drain_until = Some(now + delay);
+        let line = format!(
+            "Serving on for {} s before the stop (drain_delay)",
+            delay.as_secs_f32()
+        );
+        self.log(Level::Info, line);
+    }
+
+    /// The delay is over.
+    pub(super) fn end_drain(&mut self, now: Duration) {
+        if self.is_running() && self.drain_until.is_some_and(|until| until <= now) {
+            self.stop(How::Graceful, 0, None, now);
         }
     }
 

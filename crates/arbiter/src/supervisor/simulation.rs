@@ -231,6 +231,7 @@ impl World {
             | Action::Tell(_)
             | Action::Adopt { .. }
             | Action::ReopenLogs
+            | Action::Withdraw
             | Action::Promote => {}
         }
         None
@@ -644,6 +645,7 @@ fn some_terms(chance: &mut Chance) -> Terms {
             TIMEOUT
         },
         boot_timeout: Duration::ZERO,
+        drain_delay: Duration::ZERO,
         graceful_timeout: GRACEFUL,
         daemon: chance.one_in(2),
         reload: chance.one_in(4),

@@ -24,6 +24,7 @@ fn terms(workers: u32) -> Terms {
         workers,
         timeout: 30 * SECOND,
         boot_timeout: Duration::ZERO,
+        drain_delay: Duration::ZERO,
         graceful_timeout: 20 * SECOND,
         daemon: false,
         reload: false,
@@ -770,4 +771,43 @@ fn a_fork_that_fails_is_tried_again_after_a_pause() {
             .iter()
             .any(|action| matches!(action, Action::Spawn { .. }))
     );
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_serves_on_for_its_delay() {
+    let terms = Terms {
+        drain_delay: 5 * SECOND,
+        ..terms(2)
+    };
+    let mut bench = Bench::with(terms, None);
+    bench.feed(Event::Start);
+    bench.all(State::Ready);
+    bench.signal(Signal::TERM);
+    assert!(bench.has_done(&Action::Withdraw));
+    bench.pass(4 * SECOND);
+    assert_eq!(bench.kills(), []);
+    let pids = bench.pids();
+    bench.pass(SECOND);
+    assert_eq!(
+        bench.kills(),
+        [(pids[0], Signal::TERM), (pids[1], Signal::TERM)]
+    );
+}
+
+#[test]
+fn a_second_signal_ends_the_delay() {
+    for (second, sent) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::INT)] {
+        let terms = Terms {
+            drain_delay: 500 * SECOND,
+            ..terms(1)
+        };
+        let mut bench = Bench::with(terms, None);
+        bench.feed(Event::Start);
+        bench.all(State::Ready);
+        bench.signal(Signal::TERM);
+        assert_eq!(bench.kills(), []);
+        let pid = bench.pids()[0];
+        bench.signal(second);
+        assert_eq!(bench.kills(), [(pid, sent)]);
+    }
 }

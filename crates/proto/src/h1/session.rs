@@ -12,6 +12,7 @@ use super::head::HeadParser;
 use super::response::CONTINUE;
 use crate::framing::Framing;
 use crate::request::Request;
+use crate::uwsgi::read_packet;
 use crate::violation::Violation;
 
 mod incoming_body;
@@ -21,7 +22,8 @@ mod questions;
 pub use incoming_body::{DISCARDED, may_discard};
 use incoming_body::{IncomingBody, Permission};
 pub use messages::{
-    Action, Arrival, ExchangeEnd, Heard, Leftover, Millis, NEVER, Overdue, Refused, Settings,
+    Action, Arrival, ExchangeEnd, HeadForm, Heard, Leftover, Millis, NEVER, Overdue, Refused,
+    Settings,
 };
 
 /// How long what a client sends after its last answer is read and dropped. Gunicorn's value.
@@ -162,7 +164,11 @@ impl Session {
         if is_first && input.is_empty() {
             return Ok(Heard::nothing(0));
         }
-        match parser.parse(input, &settings.limits) {
+        let parsed = match settings.heads {
+            HeadForm::Http1 => parser.parse(input, &settings.limits),
+            HeadForm::Uwsgi => read_packet(input, &settings.limits),
+        };
+        match parsed {
             Ok(Some((request, consumed))) => {
                 if let Err(violation) = self.expect_body(&request, settings, now) {
                     let mut refused = self.refused(violation);

@@ -2,11 +2,14 @@
 //! and a record of what came of them.
 
 use proto::h1::Session;
-use proto::h1::session::{Action, Arrival, ExchangeEnd, Leftover, Millis, Overdue, Settings};
+use proto::h1::session::{
+    Action, Arrival, ExchangeEnd, HeadForm, Leftover, Millis, Overdue, Settings,
+};
 use proto::{Limits, Request};
 
 /// Spans that no two time-outs share, so that a test tells them apart.
 pub(crate) const SETTINGS: Settings = Settings {
+    heads: HeadForm::Http1,
     limits: LIMITS,
     body_limit: 0,
     keep_alive: 75_000,

@@ -92,6 +92,12 @@ impl Template {
         let headers = self.headers(py, exchange)?;
         let scope = self.dict.bind(py).copy()?;
         scope.set_item(intern!(py, "headers"), headers)?;
+        if let Some(told) = exchange.request.variables()
+            && !told.script_name().is_empty()
+        {
+            let root = String::from_utf8_lossy(told.script_name());
+            scope.set_item(intern!(py, "root_path"), root)?;
+        }
         // Applications and middleware write into dictionaries and lists, so each request has its own.
         scope.set_item(intern!(py, "asgi"), self.asgi.bind(py).copy()?)?;
         scope.set_item(intern!(py, "extensions"), self.extensions(py, exchange)?)?;

@@ -17,6 +17,7 @@ use super::errors::ErrorStream;
 use super::failure;
 use super::fields::FieldNames;
 use super::file_wrapper::FileWrapper;
+use super::fronted;
 use super::proxied;
 use super::request_context::RequestObjects;
 use crate::gateway::{Input, LastRequest, TemplateKeys, Unserved, Wait, text};
@@ -150,6 +151,9 @@ impl Template {
             proxied::enter(&environ, proxied)?;
         }
         self.mount(&environ, request, seen)?;
+        if let Some(told) = request.variables() {
+            fronted::enter(&environ, told)?;
+        }
         Ok(environ)
     }
 

@@ -8,6 +8,7 @@ mod errors;
 mod failure;
 mod fields;
 mod file_wrapper;
+mod fronted;
 mod proxied;
 mod reply;
 mod request_context;

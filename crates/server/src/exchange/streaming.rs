@@ -1,7 +1,5 @@
 //! The exchange as an event loop uses it: the body is read while it arrives, and nothing waits.
 
-use proto::Version;
-
 use super::Exchange;
 use crate::dispatcher::Message;
 use crate::inlet::Read;
@@ -38,7 +36,7 @@ impl Exchange {
         let is_silent = self.reply.sent().bytes == self.sent_before;
         match (self.reply.is_started(), probed) {
             (true, _) if is_silent => Presence::Lost,
-            (false, _) if self.request.version() == Version::Http10 => Presence::Here,
+            (false, _) if !self.reply.takes_interim() => Presence::Here,
             (_, true) => Presence::Here,
             (true, false) => Presence::Doubtful,
             (false, false) => match self.reply.permit_body() {

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use proto::Request;
 use proto::forwarded::Scheme;
 use proto::h1::Session;
-use proto::h1::session::{Arrival, Refused};
+use proto::h1::session::Arrival;
+use proto::uwsgi::UwsgiVariables;
 
 use super::Http1;
 use crate::body::Body;
 use crate::inlet::Inlet;
-use crate::options::Bodies;
+use crate::options::{Bodies, Options};
 use crate::peer::Ends;
-use crate::refusal::Refusal;
+use crate::refusal::{FORBIDDEN, Refusal};
 use crate::turn::Turn;
 use crate::upload::Upload;
 
@@ -75,15 +76,17 @@ impl Http1 {
         turn: &Turn,
     ) -> Result<(usize, Fed), Refusal> {
         let options = &turn.dispatcher.options;
-        let scheme = match ends.scheme(&request, options) {
+        let judged = match request.variables() {
+            Some(told) => judge_fronted(&request, told, ends, options),
+            None => judge_scheme(&request, ends, options),
+        };
+        let scheme = match judged {
             Ok(scheme) => scheme,
-            Err(violation) => {
-                let refused = Refused {
-                    violation,
-                    request: Some(Box::new(request)),
-                };
-                return Err(refused.into());
-            }
+            Err(refusal) => return Err(refusal.of(request)),
+        };
+        let request = match &options.request_ids {
+            Some(ids) => ids.identify(&request, || is_trusted(&request, ends, options)),
+            None => request,
         };
         if !self.session.is_within_body() {
             return Ok((used, Fed::Complete(request, scheme, Body::Empty)));
@@ -178,4 +181,34 @@ fn store(
 ) -> Result<usize, Refusal> {
     let disk = &turn.dispatcher.options.disk;
     take_body(session, input, turn, |data, _| upload.push(data, disk))
+}
+
+/// The scheme that the client used, as far as it can be known.
+fn judge_scheme(request: &Request, ends: &Ends, options: &Options) -> Result<Scheme, Refusal> {
+    ends.scheme(request, options).map_err(Refusal::from)
+}
+
+/// The same for a request that a front server has passed on, which has to be one of those that may.
+fn judge_fronted(
+    request: &Request,
+    told: &UwsgiVariables,
+    ends: &Ends,
+    options: &Options,
+) -> Result<Scheme, Refusal> {
+    if !ends.peer.is_in(&options.uwsgi_peers) {
+        log::warn!(
+            "a uwsgi packet is refused with 403: {} is none of uwsgi_allow_ips",
+            ends.peer
+        );
+        return Err(FORBIDDEN);
+    }
+    judge_scheme(request, &ends.fronted(told, &options.trusted), options)
+}
+
+/// Whether the client, or the proxy that has sent the request, is believed.
+fn is_trusted(request: &Request, ends: &Ends, options: &Options) -> bool {
+    match request.variables() {
+        Some(told) => ends.fronted(told, &options.trusted).trusted,
+        None => ends.trusted,
+    }
 }

@@ -21,6 +21,7 @@ use crate::exchange::{Exchange, ExchangeId, Origin};
 use crate::inlet::Inlet;
 use crate::options::{Bodies, Lead};
 use crate::outlet::Outlet;
+use crate::own_answer::{OwnAnswer, Rest};
 use crate::refusal::{FULL, Refusal};
 use crate::turn::Turn;
 use crate::upload::Upload;
@@ -66,9 +67,20 @@ impl Connection {
                 return self.refuse_stream(begun, Request::empty(), violation.into(), turn);
             }
         };
-        match self.ends.scheme(&request, &turn.dispatcher.options) {
-            Err(violation) => self.refuse_stream(begun, request, violation.into(), turn),
-            Ok(scheme) if is_whole => {
+        let options = &turn.dispatcher.options;
+        let request = match &options.request_ids {
+            Some(ids) => ids.identify(&request, || self.ends.trusted),
+            None => request,
+        };
+        let scheme = match self.ends.scheme(&request, options) {
+            Ok(scheme) => scheme,
+            Err(violation) => return self.refuse_stream(begun, request, violation.into(), turn),
+        };
+        if let Some(answer) = turn.own_answer(&request, scheme) {
+            return self.answer_stream(begun, answer, request, scheme, turn);
+        }
+        match is_whole {
+            true => {
                 let inlet = match turn.dispatcher.options.bodies() {
                     Bodies::Streamed => Some(Arc::new(Inlet::whole(Vec::new()))),
                     Bodies::Whole => None,
@@ -80,7 +92,7 @@ impl Connection {
                 }
                 self.queue(begun, request, scheme, (Body::Empty, inlet), turn);
             }
-            Ok(scheme) => self.expect_body(begun, shared, request, scheme, turn),
+            false => self.expect_body(begun, shared, request, scheme, turn),
         }
     }
 
@@ -182,6 +194,22 @@ impl Connection {
         };
         exchange.reply.refuse(refusal.status, refusal.rule);
         drop(exchange);
+        self.release_stream(id);
+    }
+
+    /// The server itself answers. What the client still sends of a body is not read.
+    fn answer_stream(
+        &mut self,
+        begun: Begun,
+        answer: OwnAnswer,
+        request: Request,
+        scheme: Scheme,
+        turn: &mut Turn,
+    ) {
+        let id = begun.id;
+        let origin = self.origin_of(begun, &request, None, turn);
+        // The connection goes on, also where the client has given this stream up.
+        let _ = answer.give(origin, request, scheme, Rest::Nothing);
         self.release_stream(id);
     }
 

@@ -77,6 +77,13 @@ impl Reply {
         };
         let date = dispatcher.date.now();
         let added = dispatcher.options.additions(&date);
+        if let (Some(id), Some(ids)) = (&self.request_id, &dispatcher.options.request_ids) {
+            let told = |(name, _): (&[u8], &[u8])| name.eq_ignore_ascii_case(ids.field());
+            if !self.head.fields().any(told) {
+                // Both were judged with the request.
+                let _ = self.head.push(ids.field(), id);
+            }
+        }
         let head = &self.head;
         let (encoded, framing, keep_alive) = self.sink.head(head, &context, known_length, added);
         // A client takes 1xx for a promise of the real answer (RFC 9110, section 15.2), and would find it in the next

@@ -156,6 +156,76 @@ pub(super) const PASTE_GLOBAL: Access = Access {
     read: |config| assignments(&config.raw_paste_global_conf),
 };
 
+pub(super) const CANONICAL_HOST: Access = Access {
+    write: |config, value| {
+        let host = Option::<String>::from_value(value)?;
+        let is_host = |host: &String| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+            host.bytes().all(plain)
+        };
+        if host.as_ref().is_some_and(|host| !is_host(host)) {
+            return Err(Rejection::unacceptable(
+                "a host name, with a port if it has one",
+            ));
+        }
+        config.canonical_host = host;
+        Ok(())
+    },
+    read: |config| config.canonical_host.to_value(),
+};
+
+pub(super) const REQUEST_ID: Access = Access {
+    write: |config, value| {
+        let field = Option::<String>::from_value(value)?;
+        let is_name = |field: &String| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            field.bytes().all(plain)
+        };
+        if field.as_ref().is_some_and(|field| !is_name(field)) {
+            return Err(Rejection::unacceptable(
+                "the name of a field, of letters, digits and hyphens",
+            ));
+        }
+        config.request_id = field;
+        Ok(())
+    },
+    read: |config| config.request_id.to_value(),
+};
+
+/// A path at which the server itself answers.
+pub(super) const HEALTH_PATH: Access = Access {
+    write: |config, value| {
+        config.health_path = own_path(value)?;
+        Ok(())
+    },
+    read: |config| config.health_path.to_value(),
+};
+
+/// The same.
+pub(super) const READY_PATH: Access = Access {
+    write: |config, value| {
+        config.ready_path = own_path(value)?;
+        Ok(())
+    },
+    read: |config| config.ready_path.to_value(),
+};
+
+fn own_path(value: &Value) -> Result<Option<String>, Rejection> {
+    let path = Option::<String>::from_value(value)?;
+    let is_path = |path: &String| {
+        path.starts_with('/')
+            && path
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte))
+    };
+    match path {
+        Some(path) if !is_path(&path) => Err(Rejection::unacceptable(
+            "a path that begins with a slash, as requests spell it, without query",
+        )),
+        path => Ok(path),
+    }
+}
+
 /// Reads a list of `NAME=VALUE`.
 fn variables(value: &Value) -> Result<Vec<(String, String)>, Rejection> {
     let entries = Vec::<String>::from_value(value)?;

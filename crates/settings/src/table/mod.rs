@@ -4,6 +4,7 @@ mod control;
 mod custom;
 mod debugging;
 mod dirty_arbiters;
+mod health;
 mod http2;
 mod logging;
 mod proxies;
@@ -12,6 +13,7 @@ mod security;
 mod server_hooks;
 mod server_mechanics;
 mod server_socket;
+mod site;
 mod ssl;
 mod static_files;
 mod strictness;
@@ -37,6 +39,8 @@ pub fn table() -> &'static [Setting] {
             strictness::ROWS,
             responses::ROWS,
             static_files::ROWS,
+            health::ROWS,
+            site::ROWS,
             logging::ROWS,
             logging::PROCESS_NAMING,
             server_hooks::ROWS,

@@ -3,7 +3,7 @@
 use super::custom;
 use crate::field::field;
 use crate::kind::Kind;
-use crate::setting::{Literal, Setting, Status};
+use crate::setting::{Literal, Setting};
 
 const ROW: Setting = Setting::ROW;
 
@@ -99,8 +99,12 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "STRING",
         kind: Kind::Text,
         default: Literal::Str("http"),
-        status: Status::Later("uwsgi protocol"),
+        access: field!(protocol),
         summary: "What the listeners speak: http or uwsgi.",
+        details: "With `uwsgi`, a front server such as nginx passes requests on with `uwsgi_pass`. The client, the \
+                  scheme and the path are those that its variables tell. The answer is HTTP.",
+        difference: "Another word is refused. What a front server says in further variables is in `environ`. A packet \
+                     that is malformed, or none of a request for WSGI, is answered with 400 or 501 and not with 500.",
         ..ROW
     },
     Setting {
@@ -109,8 +113,11 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "STRING",
         kind: Kind::Commas,
         default: LOOPBACK,
-        status: Status::Later("uwsgi protocol"),
+        access: field!(uwsgi_allow_ips),
         summary: "The peers that may speak the uwsgi protocol: addresses and networks, divided by commas, or *.",
+        details: "The word `unix` stands for the peers on unix sockets. By default they may as well; once this is set, \
+                  only with `unix` or `*`. Others are answered with 403.",
+        difference: "Networks count.",
         ..ROW
     },
 ];

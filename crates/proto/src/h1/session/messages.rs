@@ -10,9 +10,20 @@ pub type Millis = u64;
 /// No time-out.
 pub const NEVER: Millis = Millis::MAX;
 
+/// In what form the heads of requests come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadForm {
+    /// As HTTP/1 has them.
+    Http1,
+    /// As packets of the uwsgi protocol. All else is as with HTTP/1.
+    Uwsgi,
+}
+
 /// The bounds that hold for the connections of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
+    /// In what form heads come.
+    pub heads: HeadForm,
     /// Bounds of heads and trailers.
     pub limits: Limits,
     /// Bytes of a request body; 0 for no limit.
