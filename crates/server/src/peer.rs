@@ -164,6 +164,7 @@ impl Ends {
                 false => self.scheme,
             },
             proxied: self.proxied.clone(),
+            tls: self.tls.clone(),
         }
     }
 
