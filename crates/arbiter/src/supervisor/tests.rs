@@ -796,7 +796,7 @@ fn a_server_that_is_told_to_stop_serves_on_for_its_delay() {
 
 #[test]
 fn a_second_signal_ends_the_delay() {
-    for (second, sent) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::INT)] {
+    for (second, sent) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::QUIT)] {
         let terms = Terms {
             drain_delay: 500 * SECOND,
             ..terms(1)

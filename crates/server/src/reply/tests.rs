@@ -272,7 +272,7 @@ fn trailer_fields_leave_as_they_come_and_only_behind_chunks() {
             reply.finish_with(b"C: 3\r\n").unwrap();
             reply.finish().unwrap();
         },
-        "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n\
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
          3\r\nabc\r\n0\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n",
         3,
         Outcome::KeepAlive,
