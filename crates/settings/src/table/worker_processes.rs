@@ -118,14 +118,14 @@ pub(super) const ROWS: &[Setting] = &[
         own: true,
         access: field!(gc),
         summary: "How Python's garbage collector works in workers: tuned to serving, or as Python has it (python).",
-        details: "`tuned` collects once when a worker has booted, freezes what is there then (`gc.freeze()`: modules, \
-                  classes, the application's tables, which live as long as the worker), and lets 10,000 new objects \
-                  that can be part of a cycle come together before the collector looks at them, where Python waits for \
-                  700 or 2,000. That saves an application with a framework some percent of its CPU time, and pages \
-                  that workers share since `preload_app` stay shared. A threshold that the application or a hook has set itself \
-                  is kept, and where it has disabled the collector nothing is done. With `python` the server leaves \
-                  the collector of its workers alone; before workers are forked from a preloaded application, what is loaded is \
-                  frozen in either case.",
+        details: "`tuned` collects once when a worker has booted, freezes what is there then (`gc.freeze()`: \
+                     modules, classes, the application's tables, which live as long as the worker), and lets 10,000 \
+                     new objects that can be part of a cycle come together before the collector looks at them, where \
+                     Python waits for 700 or 2,000. That saves an application with a framework some percent of its \
+                     CPU time, and pages that workers share since `preload_app` stay shared. A threshold that the \
+                     application or a hook has set itself is kept, and where it has disabled the collector nothing is \
+                     done. With `python` the server leaves the collector of its workers alone; before workers are \
+                     forked from a preloaded application, what is loaded is frozen in either case.",
         ..ROW
     },
     Setting {
