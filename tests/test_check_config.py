@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
 
 #: Options, variables of the environment, and the one line that is said.
 MISTAKES = {
-    "an unknown worker class": ("-k nope", {}, "--worker-class: 'nope' is not valid: expected sync, gthread or asgi"),
+    "an unknown worker class": ("-k nope", {}, "--worker-class: 'nope' is not valid: expected sync, gthread, gevent"),
     "an address": ("-b foo:bar", {}, "--bind: 'foo:bar' is not valid: expected HOST:PORT"),
     "a level": ("--log-level loud", {}, "--log-level: 'loud' is not valid: expected debug, info, warning, error"),
     "a certificate": ("--certfile none.pem", {}, "--certfile: 'none.pem'"),

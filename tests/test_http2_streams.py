@@ -59,7 +59,8 @@ def test_a_client_that_takes_too_little_loses_its_stream_alone(server: Server, w
         while client.streams[number].reset is None:
             assert client.read()
             if len(client.streams[number].body) >= 65535 and client.streams[number].reset is None:
-                # A byte now and then is no progress.
+                # A byte now and then is no progress; as many as the machine can send would be some.
+                time.sleep(0.05)
                 client.h2.increment_flow_control_window(1)
                 client.h2.increment_flow_control_window(1, number)
                 client.flush()
@@ -137,19 +138,26 @@ def test_a_reset_stream_tells_the_application(serve: Serve) -> None:
         assert client.get().text == "Hello, world!"
 
 
+def ping(client: Http2, payload: bytes) -> None:
+    """Wait until the server has read all that was sent."""
+    before = client.pongs
+    client.h2.ping(payload)
+    client.flush()
+    while client.pongs == before:
+        assert client.read()
+
+
 def test_a_request_whose_client_left_before_a_thread_was_free_is_not_run(serve: Serve) -> None:
     server = serve(*WORKERS["sync"], *H2C, "--access-logfile", "-")
     with h2(server) as client:
         first = client.begin("/gate/first")
         serve.gates.wait_entered("first")
         second = client.begin("/gate/second")
+        # Read, because the answer to a PING comes behind it.
+        ping(client, b"is there")
         client.h2.reset_stream(second, CANCEL)
         client.flush()
-        # Read, because the answer to a PING comes behind it.
-        client.h2.ping(b"12345678")
-        client.flush()
-        while not client.pongs:
-            assert client.read()
+        ping(client, b"has left")
         serve.gates.open("first")
         assert client.wait(first).status == 200
         server.wait_log(r'"GET /gate/second HTTP/2\.0" 499')

@@ -32,6 +32,8 @@ Application = Callable[..., Any]
 _BACKLOG = 2048
 _AT_EXIT_S = 2.0
 """How long the end of the interpreter waits for a server in another thread."""
+_LOOK_S = 1.0
+"""How often an event loop that serves wakes without a reason."""
 _USED_UP_S = 0.5
 """How often a server looks whether it has served `max_requests`."""
 
@@ -214,7 +216,10 @@ class Server:
     async def wait(self) -> None:
         """Wait for the end of the server, on the event loop that serves."""
         assert self._ended is not None
-        await asyncio.shield(self._ended)
+        while not self._ended.done():
+            # A signal that arrives just before the loop sleeps is seen only when it wakes.
+            await asyncio.wait({self._ended}, timeout=_LOOK_S)
+        self._ended.result()
 
     def __enter__(self) -> Server:
         """Start, and return when the application has started."""
