@@ -270,9 +270,7 @@ def test_the_launcher_of_a_daemon_waits_until_it_serves(serve: Serve, tmp_path: 
         os.killpg(os.getpgid(pid), SIGKILL)
 
 
-NO_FORK = (
-    "import os\n\ndef fork():\n    raise BlockingIOError(11, 'Resource temporarily unavailable')\n\nos.fork = fork\n"
-)
+NO_FORK = "import posix\n\ndef fork():\n    raise BlockingIOError(11, 'Try again')\n\nposix.fork = fork\n"
 NO_THREAD = """
 import os, resource
 
@@ -299,9 +297,9 @@ def test_a_server_that_can_make_no_worker_gives_up(serve: Serve, tmp_path: Path,
 def test_one_that_has_served_goes_on(serve: Serve, tmp_path: Path) -> None:
     conf = tmp_path / "conf.py"
     conf.write_text(
-        "import os\nfrom pathlib import Path\nreal = os.fork\n\n"
+        "import posix\nfrom pathlib import Path\nreal = posix.fork\n\n"
         f"def fork():\n    if Path({str(tmp_path / 'full')!r}).exists():\n"
-        "        raise BlockingIOError(11, 'Resource temporarily unavailable')\n    return real()\n\nos.fork = fork\n"
+        "        raise BlockingIOError(11, 'Try again')\n    return real()\n\nposix.fork = fork\n"
     )
     server = serve("lab", "-c", str(conf))
     [worker] = server.wait_workers(1)

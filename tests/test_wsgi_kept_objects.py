@@ -60,7 +60,7 @@ def test_streams_over_a_kept_input_end_quietly(server: Server) -> None:
 
 
 def test_what_the_collector_finds_between_requests_is_dead(serve: Serve, kind: str) -> None:
-    server = serve("kept", kind=kind)
+    server = serve("kept", "--gc", "python", kind=kind)
     server.get("/collect")
     serve.gates.open("collect")
     serve.gates.wait_marked("collected")
