@@ -270,7 +270,7 @@ def test_the_launcher_of_a_daemon_waits_until_it_serves(serve: Serve, tmp_path: 
         os.killpg(os.getpgid(pid), SIGKILL)
 
 
-NO_FORK = "import posix\n\ndef fork():\n    raise BlockingIOError(11, 'Try again')\n\nposix.fork = fork\n"
+NO_FORK = "import posix\n\ndef fork():\n    raise BlockingIOError(11, 'unavailable')\n\nposix.fork = fork\n"
 NO_THREAD = """
 import os, resource
 
@@ -299,7 +299,7 @@ def test_one_that_has_served_goes_on(serve: Serve, tmp_path: Path) -> None:
     conf.write_text(
         "import posix\nfrom pathlib import Path\nreal = posix.fork\n\n"
         f"def fork():\n    if Path({str(tmp_path / 'full')!r}).exists():\n"
-        "        raise BlockingIOError(11, 'Try again')\n    return real()\n\nposix.fork = fork\n"
+        "        raise BlockingIOError(11, 'unavailable')\n    return real()\n\nposix.fork = fork\n"
     )
     server = serve("lab", "-c", str(conf))
     [worker] = server.wait_workers(1)
