@@ -161,7 +161,7 @@ def test_readiness_ends_with_the_stop(serve: Serve) -> None:
         assert wire.reply().status == 200
 
 
-def test_clients_that_send_nothing_keep_nobody_out(serve: Serve) -> None:
+def test_clients_that_send_nothing_keep_no_other_out(serve: Serve) -> None:
     server, admin = start(serve, "lab")
     silent = [socket.create_connection(admin.address) for _ in range(100)]  # type: ignore[arg-type]
     try:

@@ -1,4 +1,4 @@
-"""Access lines in JSON are valid whatever a client sends, and have numbers as numbers."""
+"""Access lines in JSON are valid for any bytes that a client sends, and have numbers as numbers."""
 
 from __future__ import annotations
 

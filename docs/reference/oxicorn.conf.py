@@ -255,7 +255,7 @@
 # As --static, with the directory's index.html for page views that name no file; it can be repeated.
 # spa = []
 
-# Leave paths that begin so to the application, whatever --spa says; the option can be repeated.
+# Leave paths that begin so to the application, even below --spa; the option can be repeated.
 # spa_except = []
 
 # Who answers where no file is: app (the application) or 404 (the server).

@@ -13,7 +13,7 @@ use sys::poll::Interest;
 use crate::client::{Client, Fate, Protocol};
 
 /// The most clients at a time. A monitoring system opens one connection a scrape; beyond that the one that has been
-/// there longest is closed, so that clients which send nothing keep nobody out.
+/// there longest is closed, so that clients which send nothing keep no other client out.
 const CLIENTS: usize = 32;
 /// New clients of one turn.
 const ACCEPTS: usize = 8;

@@ -59,7 +59,7 @@ pub(super) const ROWS: &[Setting] = &[
         kind: Kind::Words,
         default: Literal::List(&[]),
         access: field!(spa_except),
-        summary: "Leave paths that begin so to the application, whatever --spa says; the option can be repeated.",
+        summary: "Leave paths that begin so to the application, even below --spa; the option can be repeated.",
         ..OWN
     },
     Setting {
