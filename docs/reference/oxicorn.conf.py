@@ -46,6 +46,12 @@
 # After how many seconds a worker that has not booted is killed and replaced; 0 leaves it to timeout.
 # worker_boot_timeout = 0
 
+# After how many seconds a request is answered with 504 in place of the application; 0 is never.
+# request_timeout = 0
+
+# Other limits than request_timeout for paths that begin with PREFIX; 0 is none.
+# request_timeout_paths = []
+
 # How many seconds a worker that has to go may take to finish its requests.
 # graceful_timeout = 30
 

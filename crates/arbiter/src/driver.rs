@@ -301,9 +301,7 @@ impl<'host> Driver<'host> {
                 return Flow::Continue(Some(self.reload()));
             }
             Action::Kill { pid, signal } => {
-                if signal == Signal::ABRT {
-                    self.give_up(pid);
-                }
+                self.note_signal(pid, signal);
                 return Flow::Continue(kill(pid, signal));
             }
             Action::Release { slot } => self.scoreboard.slot(slot).clear(),
@@ -374,11 +372,15 @@ impl Driver<'_> {
             .for_each(crate::Listener::end);
     }
 
-    /// Tells a worker whose time is over by the scoreboard too: a process that hangs may not see the signal.
-    fn give_up(&self, pid: i32) {
+    /// Tells a worker by the scoreboard too what a signal is about: a process that hangs may not see it.
+    fn note_signal(&self, pid: i32, signal: Signal) {
         let slots = (0..self.scoreboard.slots()).map(|index| self.scoreboard.slot(index));
         for slot in slots.filter(|slot| slot.pid() == pid) {
-            slot.give_up();
+            match signal {
+                Signal::ABRT => slot.give_up(),
+                Signal::TERM => slot.dismiss(),
+                _ => {}
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use mio::unix::SourceFd;
 
 use crate::dispatcher::Outcome;
 use crate::exchange::{Exchange, ExchangeId};
-use crate::overdue::{CallRecord, Calls};
+use crate::overdue::{CallRecord, Calls, SilenceLimit};
 
 /// One call of an application.
 #[derive(Debug)]
@@ -44,12 +44,25 @@ impl Call {
     pub(crate) fn begin(mut exchange: Box<Exchange>, mark: u64, calls: &mut Calls) -> Call {
         exchange.note_called();
         exchange.reply.sink().note_taken();
-        let place = calls.insert(CallRecord::new(&exchange, mark));
+        let began = Instant::now();
+        let limit = exchange
+            .dispatcher()
+            .options
+            .request_limits
+            .limit(&exchange.request);
+        let record = CallRecord::new(&exchange, mark, SilenceLimit::from(began, limit));
+        let place = calls.insert(record);
         Call {
             exchange,
-            began: Instant::now(),
+            began,
             place,
         }
+    }
+
+    /// The request has become a conversation, which lasts as long as it likes.
+    pub(crate) fn lift_limit(&self) {
+        let mut state = self.exchange.dispatcher().state();
+        state.calls.lift_limit(self.place, self.id());
     }
 
     /// How long the exchange waited to be called, where that is measured.

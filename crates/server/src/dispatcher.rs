@@ -72,6 +72,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Message {
     /// An exchange is over.
     Finished(ExchangeId, Outcome),
+    /// An exchange was answered in place of its thread or task, which has it still.
+    Overdue(ExchangeId),
     /// The client left before a thread took its exchange.
     Abandoned(Box<Exchange>),
     /// Bytes wait for this client, or for the application: go on, and watch the time.
@@ -156,6 +158,11 @@ impl DispatchState {
     /// Whether a thread turns the reactor that has to be woken for what has come into the inbox.
     fn ring(&mut self) -> bool {
         self.leader != Leader::Nobody && !std::mem::replace(&mut self.rung, true)
+    }
+
+    /// Whether every call that is under way holds a thread that does not come back.
+    pub(crate) fn has_only_stuck_calls(&self) -> bool {
+        self.busy > 0 && self.calls.stuck() >= self.busy as usize
     }
 }
 
@@ -319,8 +326,7 @@ impl Dispatcher {
         let limit = self.options.max_requests();
         if limit != 0 && count >= limit && self.slot.state() == State::Ready {
             log::info!("Autorestarting worker after current request.");
-            self.slot.set_state(State::Recycling);
-            self.notifier.notify();
+            self.ask_for_successor();
         }
     }
 
@@ -340,10 +346,12 @@ impl Dispatcher {
         if state.leader != Leader::Loop {
             self.slot.set_busy_since_ms(0);
         }
-        state.calls.remove(finished.place, finished.id);
-        state
-            .inbox
-            .push_back(Message::Finished(finished.id, finished.outcome));
+        let was_awaited = state.calls.remove(finished.place, finished.id);
+        // Where the request was answered in place of its thread, the reactor knows.
+        if was_awaited || finished.outcome == Outcome::Hijacked {
+            let message = Message::Finished(finished.id, finished.outcome);
+            state.inbox.push_back(message);
+        }
         let led = state.leader != Leader::Nobody;
         drop(state);
         if led && (finished.is_urgent || was_full || self.stopping().is_some()) {
@@ -460,6 +468,22 @@ impl Dispatcher {
     pub(crate) fn publish_leaving(&self) {
         self.slot.set_state(State::Stopping);
         self.notifier.notify();
+    }
+
+    /// Asks the arbiter for a successor, which serves before this worker is told to go.
+    pub(crate) fn ask_for_successor(&self) {
+        if self.slot.state() == State::Ready {
+            self.slot.set_state(State::Recycling);
+            self.notifier.notify();
+        }
+    }
+
+    /// Says that nothing is left of this worker but requests whose threads do not come back.
+    pub(crate) fn publish_stuck(&self) {
+        if self.slot.state() == State::Stopping {
+            self.slot.set_state(State::Stuck);
+            self.notifier.notify();
+        }
     }
 
     /// Publishes the number of open connections.

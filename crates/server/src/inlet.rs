@@ -44,6 +44,8 @@ pub enum Event {
     Room(ExchangeId),
     /// The client left, or a WebSocket has come to its end.
     Gone(ExchangeId),
+    /// A request was answered in place of its application, which is to end it.
+    Overdue(ExchangeId),
 }
 
 #[derive(Debug, Default)]

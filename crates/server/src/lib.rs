@@ -44,6 +44,7 @@ mod reactor;
 mod refusal;
 mod reply;
 mod request_ids;
+mod request_limits;
 pub mod request_metrics;
 mod server;
 mod shared_websocket;

@@ -21,6 +21,7 @@ use crate::host_rules::HostRules;
 use crate::probes::Probes;
 use crate::proxy_header::ProxyPolicy;
 use crate::request_ids::RequestIds;
+use crate::request_limits::RequestLimits;
 use crate::timers::Millis;
 use crate::tls::Tls;
 
@@ -124,6 +125,8 @@ pub(crate) struct Options {
     /// What the reactor answers itself.
     pub(crate) probes: Probes,
     pub(crate) host_rules: HostRules,
+    /// How long applications may take.
+    pub(crate) request_limits: RequestLimits,
     /// Where requests carry an id.
     pub(crate) request_ids: Option<RequestIds>,
     /// The front servers that may send packets of the uwsgi protocol.
@@ -219,6 +222,7 @@ impl Options {
             trusted: with_unix_peers(config, "forwarded_allow_ips", &config.forwarded_allow_ips),
             probes: Probes::new(config),
             host_rules: HostRules::new(config),
+            request_limits: RequestLimits::new(config),
             request_ids: RequestIds::new(config),
             uwsgi_peers: with_unix_peers(config, "uwsgi_allow_ips", &config.uwsgi_allow_ips),
             proxy: ProxyPolicy::new(config),

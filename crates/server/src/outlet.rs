@@ -34,6 +34,22 @@ impl Outlet {
         }
     }
 
+    /// How often something was sent; `None` where nothing can be sent any more.
+    pub(crate) fn taken(&self) -> Option<u64> {
+        match self {
+            Outlet::Link(link) => link.taken(),
+            Outlet::Stream(stream) => stream.taken(),
+        }
+    }
+
+    /// Whether something waits for the client.
+    pub(crate) fn has_pending(&self) -> bool {
+        match self {
+            Outlet::Link(link) => link.has_pending(),
+            Outlet::Stream(stream) => stream.has_pending(),
+        }
+    }
+
     /// Makes room in memory for a response whose client is slow.
     pub(crate) fn spill(&self, spool: Spool<'_>) {
         match self {

@@ -1,18 +1,25 @@
-//! The register of the requests that are with an application. When the arbiter gives the worker up, those that are
-//! stuck are told of and answered, without the thread or the event loop that they are stuck in.
+//! The register of the requests that are with an application. One that is over its limit is told of and answered,
+//! without the thread or the event loop that it is stuck in; so are all of them when the arbiter gives the worker up.
+
+mod limits;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proto::Request;
 use proto::forwarded::Scheme;
 use slab::Slab;
 
 use crate::body::Body;
-use crate::dispatcher::Dispatcher;
+use crate::dispatcher::{Dispatcher, Leader, Message};
 use crate::exchange::{Exchange, ExchangeId, Origin};
+use crate::options::Lead;
 use crate::outlet::Outlet;
 use crate::peer::Ends;
+use crate::server::Shutdown;
+
+use self::limits::LateCalls;
+pub(crate) use self::limits::SilenceLimit;
 
 /// What the client of a stuck request reads.
 const RULE: &str = "The application did not answer in time.";
@@ -31,10 +38,12 @@ pub(crate) struct CallRecord {
     outlet: Outlet,
     /// What [`crate::sink::Sink::taken`] said when the call began: while it says so, the response has not begun.
     mark: u64,
+    /// How long it may go on in silence, where that is limited.
+    limit: Option<SilenceLimit>,
 }
 
 impl CallRecord {
-    pub(crate) fn new(exchange: &Exchange, mark: u64) -> CallRecord {
+    pub(crate) fn new(exchange: &Exchange, mark: u64, limit: Option<SilenceLimit>) -> CallRecord {
         CallRecord {
             id: exchange.id(),
             request: exchange.request.clone(),
@@ -43,6 +52,7 @@ impl CallRecord {
             ends: Arc::clone(exchange.ends()),
             outlet: exchange.outlet(),
             mark,
+            limit,
         }
     }
 }
@@ -52,23 +62,91 @@ const TOLD: usize = 20;
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(crate) struct Calls(Slab<CallRecord>);
+pub(crate) struct Calls {
+    records: Slab<CallRecord>,
+    /// No call is over its limit before. It may have been that of one that is gone.
+    next_limit: Option<Instant>,
+    late: LateCalls,
+}
 
 impl Calls {
     /// Takes up a call; returns its place.
-    pub(crate) fn insert(&mut self, entry: CallRecord) -> usize {
-        self.0.insert(entry)
+    pub(crate) fn insert(&mut self, record: CallRecord) -> usize {
+        if let Some(limit) = &record.limit {
+            let until = limit.until();
+            self.next_limit = Some(self.next_limit.map_or(until, |next| next.min(until)));
+        }
+        self.records.insert(record)
     }
 
-    /// Forgets the call of an exchange, unless it was taken out already.
-    pub(crate) fn remove(&mut self, place: usize, id: ExchangeId) {
-        if self.0.get(place).is_some_and(|entry| entry.id == id) {
-            self.0.remove(place);
+    /// Forgets the call of an exchange. Says whether it stood here: it was not answered in place of its thread.
+    pub(crate) fn remove(&mut self, place: usize, id: ExchangeId) -> bool {
+        if self
+            .records
+            .get(place)
+            .is_some_and(|record| record.id == id)
+        {
+            self.records.remove(place);
+            return true;
+        }
+        self.late.remove(id);
+        false
+    }
+
+    /// Has a call last as long as it likes.
+    pub(crate) fn lift_limit(&mut self, place: usize, id: ExchangeId) {
+        if let Some(record) = self.records.get_mut(place)
+            && record.id == id
+        {
+            record.limit = None;
         }
     }
 
+    /// Whether there is a limit to be watched.
+    pub(crate) fn are_watched(&self) -> bool {
+        self.next_limit.is_some() || !self.late.is_empty()
+    }
+
+    /// How many hold a thread that has not come back after its client was answered.
+    pub(crate) fn stuck(&self) -> usize {
+        self.late.stuck()
+    }
+
+    fn next_limit(&self) -> Option<Instant> {
+        [self.next_limit, self.late.next()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
     fn take(&mut self) -> Slab<CallRecord> {
-        std::mem::take(&mut self.0)
+        self.next_limit = None;
+        std::mem::take(&mut self.records)
+    }
+
+    /// Takes out those that are over their limits.
+    fn take_late(&mut self, now: Instant, looks: u64) -> Vec<CallRecord> {
+        if self.next_limit.is_none_or(|next| now < next) {
+            return Vec::new();
+        }
+        self.next_limit = None;
+        let mut places = Vec::new();
+        for (place, record) in &mut self.records {
+            let Some(limit) = &mut record.limit else {
+                continue;
+            };
+            match limit.look(&record.outlet, record.mark, now) {
+                Some(until) => {
+                    self.next_limit = Some(self.next_limit.map_or(until, |next| next.min(until)));
+                }
+                None => {
+                    places.push(place);
+                    self.late.insert(record.id, limit, now, looks);
+                }
+            }
+        }
+        let take = |place| self.records.remove(place);
+        places.into_iter().map(take).collect()
     }
 }
 
@@ -84,9 +162,15 @@ impl Dispatcher {
     /// threads find the connection gone, should they ever come back.
     pub(crate) fn answer_overdue(self: &Arc<Dispatcher>) {
         let calls = self.state().calls.take();
+        self.answer_all(calls.into_iter().map(|(_, call)| call).collect());
+    }
+
+    fn answer_all(self: &Arc<Dispatcher>, calls: Vec<CallRecord>) {
         let count = calls.len();
-        for (number, (_, call)) in calls.into_iter().enumerate() {
+        for (number, call) in calls.into_iter().enumerate() {
+            let id = call.id;
             let line = self.answer_for(call);
+            self.tell(Message::Overdue(id));
             if number < TOLD {
                 log::error!(target: "urgent", "{line}");
             }
@@ -95,6 +179,54 @@ impl Dispatcher {
             log::error!(target: "urgent", "No answer for {} more requests", count - TOLD);
         }
         self.access_log.flush();
+    }
+
+    /// Answers the requests that are over their limits, and sees to threads that do not come back afterwards. To be
+    /// called every now and then while [`Calls::are_watched`].
+    pub(crate) fn enforce_limits(self: &Arc<Dispatcher>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        if !state.calls.are_watched() {
+            return;
+        }
+        let looks = state.looks;
+        let late = state.calls.take_late(now, looks);
+        let looks = (state.leader == Leader::Loop).then_some(looks);
+        let stuck = state.calls.late.judge(now, looks);
+        let has_stuck = state.calls.stuck() > 0;
+        drop(state);
+        if !late.is_empty() {
+            self.answer_all(late);
+        }
+        for held in stuck {
+            self.tell_stuck(held);
+        }
+        // The thread that would have seen the arbiter's signal may be the one that is stuck.
+        if has_stuck && self.slot.is_dismissed() && self.stopping().is_none() {
+            self.shut_down(Shutdown::Graceful);
+        }
+    }
+
+    /// A thread has not come back for so long since its client was answered.
+    fn tell_stuck(&self, held: Duration) {
+        let what = match self.options.lead() {
+            Lead::Threads => "A thread",
+            Lead::EventLoop => "The event loop",
+        };
+        let seconds = held.as_secs_f64();
+        log::error!(target: "urgent", "{what} is stuck: {seconds:.1} s ago its request was answered with 504. \
+            The worker asks for a successor (pid: {})", std::process::id());
+        self.ask_for_successor();
+    }
+
+    /// When [`Dispatcher::enforce_limits`] has something to do at the earliest, for a watchdog that turns the reactor.
+    /// Elsewhere it looks every now and then.
+    pub(crate) fn next_limit(&self) -> Option<Instant> {
+        let state = self.state();
+        match state.leader {
+            Leader::Watchdog => state.calls.next_limit(),
+            Leader::Nobody | Leader::Thread | Leader::Loop => None,
+        }
     }
 
     /// Answers in place of the thread or event loop that has the call; says what became of it.

@@ -17,6 +17,7 @@ use crate::exchange::ExchangeId;
 use crate::handover::{Handover, RECHECK};
 use crate::inlet::Event;
 use crate::life::Life;
+use crate::options::Lead;
 use crate::poller::{Poller, Source};
 use crate::server::{Shutdown, Watched};
 use crate::timers::{Due, Millis};
@@ -181,12 +182,14 @@ impl Reactor {
         // A saturated worker looks again soon for another one that is free.
         let has_waiting = self.handover.is_some() && !self.turn.admission.deferred.is_empty();
         let recheck = has_waiting.then_some(now + RECHECK);
+        let limit = self.turn.dispatcher.next_limit();
         let unheard = self.turn.dispatcher.is_busy().then_some(now + UNHEARD);
         [
             self.turn.timers.next(),
             paused,
             recheck,
             unheard,
+            limit.map(|limit| self.turn.clock.millis_at(limit)),
             self.life.deadline(),
         ]
         .into_iter()
@@ -238,6 +241,12 @@ impl Reactor {
                 self.with(id.key, |connection, turn| {
                     connection.finished(id, outcome, turn)
                 });
+            }
+            Message::Overdue(id) => {
+                if self.turn.dispatcher.options.lead() == Lead::EventLoop {
+                    self.turn.events.push(Event::Overdue(id));
+                }
+                self.read_message(Message::Finished(id, Outcome::Close));
             }
             Message::Pending(id) if self.is_in(id) => {
                 self.turn.again.push(id.connection());

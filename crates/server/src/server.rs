@@ -285,6 +285,8 @@ impl Server {
             state.done = true;
             self.dispatcher.watchdog.wake();
             self.dispatcher.call_all();
+        } else if reactor.is_finished() && state.has_only_stuck_calls() {
+            self.dispatcher.publish_stuck();
         } else if state.interrupted {
             self.dispatcher.call_for_interruption(&state);
         }
@@ -303,6 +305,7 @@ impl Server {
     pub(crate) fn turn_as_watchdog(&self) {
         loop {
             self.turn(0, Patience::Wait);
+            self.dispatcher.enforce_limits();
             let mut state = self.dispatcher.state();
             if std::mem::take(&mut state.wanted) || state.idle > 0 || state.busy == 0 || state.done
             {
@@ -333,6 +336,9 @@ impl Server {
         let awaited =
             !state.ready.is_empty() || state.interrupted || !reactor.turn.events.is_empty();
         let finished = reactor.is_finished();
+        if finished && state.has_only_stuck_calls() {
+            self.dispatcher.publish_stuck();
+        }
         drop(state);
         reactor.set_alarm();
         if awaited || finished {

@@ -109,6 +109,11 @@ fn watch(server: &Server) {
             continue;
         }
         quiet = 0;
+        if state.calls.are_watched() {
+            drop(state);
+            dispatcher.enforce_limits();
+            state = dispatcher.state();
+        }
         if state.leader == Leader::Loop {
             let stands = std::mem::replace(&mut looks, state.looks) == looks;
             drop(state);

@@ -30,7 +30,7 @@ fn counting(config: &Config) -> (Double, Receiver<Vec<u8>>) {
         }
         due.extend(look.events.iter().filter_map(|event| match event {
             Event::Body(id) => Some(*id),
-            Event::Message(_) | Event::Room(_) | Event::Gone(_) => None,
+            Event::Message(_) | Event::Room(_) | Event::Gone(_) | Event::Overdue(_) => None,
         }));
         for id in due {
             let Some((mut exchange, mut length)) = open.remove(&id) else {
@@ -241,7 +241,7 @@ fn a_response_that_outruns_its_client_waits_for_room() {
         }
         due.extend(look.events.iter().filter_map(|event| match event {
             Event::Room(id) => Some(*id),
-            Event::Body(_) | Event::Message(_) | Event::Gone(_) => None,
+            Event::Body(_) | Event::Message(_) | Event::Gone(_) | Event::Overdue(_) => None,
         }));
         for id in due {
             let (mut exchange, mut sent) = open.remove(&id).unwrap();

@@ -12,6 +12,7 @@ use crate::layers::Layers;
 use crate::mount::{Mount, StaticMissing, StaticSymlinks};
 use crate::network::AddressSet;
 use crate::origins::Origins;
+use crate::path_timeout::PathTimeout;
 use crate::setting::find;
 use crate::statsd::StatsdAddress;
 use crate::value::Value;
@@ -65,6 +66,10 @@ fields! {
     timeout: Duration,
     /// After how long a worker that has not booted is replaced; zero leaves that to `timeout`.
     worker_boot_timeout: Duration,
+    /// How long an application may send nothing of its response; zero is without limit.
+    request_timeout: Duration,
+    /// Other limits for some paths.
+    request_timeout_paths: Vec<PathTimeout>,
     /// How long a worker may finish its work when it has to go.
     graceful_timeout: Duration,
     /// How long an idle connection is kept; zero is not at all.

@@ -24,6 +24,8 @@ pub enum State {
     Recycling = 3,
     /// Told to go, finishing what it has.
     Stopping = 4,
+    /// Told to go, and left with requests whose threads do not come back.
+    Stuck = 5,
 }
 
 impl State {
@@ -33,6 +35,7 @@ impl State {
             2 => Self::Ready,
             3 => Self::Recycling,
             4 => Self::Stopping,
+            5 => Self::Stuck,
             _ => Self::Empty,
         }
     }
@@ -52,6 +55,7 @@ struct Words {
     in_flight: AtomicU32,
     spooled: AtomicU64,
     given_up: AtomicBool,
+    dismissed: AtomicBool,
 }
 
 /// The most bytes that temporary files may take; zero is no limit.
@@ -233,6 +237,7 @@ impl Slot {
         cell.in_flight.store(0, Ordering::Relaxed);
         cell.spooled.store(0, Ordering::Relaxed);
         cell.given_up.store(false, Ordering::Relaxed);
+        cell.dismissed.store(false, Ordering::Relaxed);
         cell.busy_since_ms
             .store(crate::clock::monotonic_ms(), Ordering::Relaxed);
         cell.pid.store(pid, Ordering::Relaxed);
@@ -271,6 +276,18 @@ impl Slot {
     /// Gives the worker up. The arbiter does so before it sends the signal that says so.
     pub fn give_up(&self) {
         self.cell().given_up.store(true, Ordering::Release);
+    }
+
+    /// Whether the arbiter has told the worker to go.
+    #[must_use]
+    pub fn is_dismissed(&self) -> bool {
+        self.cell().dismissed.load(Ordering::Acquire)
+    }
+
+    /// Notes that the worker is told to go. The arbiter does so before it sends the signal that says so: the thread
+    /// that has to see the signal may be stuck.
+    pub fn dismiss(&self) {
+        self.cell().dismissed.store(true, Ordering::Release);
     }
 
     /// The worker's age: its number among all workers that this arbiter has forked, counted from one.
@@ -407,7 +424,12 @@ mod tests {
             (4211, 7, State::Booting)
         );
         assert_ne!(slot.busy_since_ms(), 0);
-        for state in [State::Ready, State::Recycling, State::Stopping] {
+        for state in [
+            State::Ready,
+            State::Recycling,
+            State::Stopping,
+            State::Stuck,
+        ] {
             slot.set_state(state);
             assert_eq!(slot.state(), state);
         }

@@ -31,7 +31,7 @@ impl Supervisor {
         }
     }
 
-    fn abort(&mut self, age: u64, now: Duration) {
+    pub(super) fn abort(&mut self, age: u64, now: Duration) {
         let Some(worker) = self.fleet.get_mut(age) else {
             return;
         };

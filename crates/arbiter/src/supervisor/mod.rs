@@ -344,6 +344,7 @@ impl Supervisor {
         worker.looked_at = now;
         let asks_to_go = seen.state == State::Recycling;
         match (worker.phase, seen.state) {
+            (_, State::Stuck) if !worker.is_ending() => self.abort(age, now),
             (Phase::Booting, State::Ready | State::Recycling) => {
                 worker.phase = Phase::Serving { asks_to_go };
                 worker.ready_since = Some(now);

@@ -120,6 +120,11 @@ impl Worker {
         })
     }
 
+    /// Whether nothing is left to do but to reap it.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Aborting { .. } | Phase::Killed)
+    }
+
     pub(super) fn is_serving(&self) -> bool {
         matches!(self.phase, Phase::Serving { .. })
     }

@@ -236,12 +236,17 @@ impl AppRunner {
 
     /// Tells the request of an event.
     pub(super) fn tell(&self, py: Python<'_>, event: Event) {
-        let (Event::Body(id) | Event::Message(id) | Event::Room(id) | Event::Gone(id)) = event;
+        let (Event::Body(id)
+        | Event::Message(id)
+        | Event::Room(id)
+        | Event::Gone(id)
+        | Event::Overdue(id)) = event;
         match (event, self.find(py, id)) {
             (_, None) => {}
             (Event::Body(_) | Event::Message(_), Some(cycle)) => cycle.waiters().wake(py),
             (Event::Room(_), Some(cycle)) => cycle.waiters().note_room(py),
             (Event::Gone(_), Some(_)) => self.client_left(py, id),
+            (Event::Overdue(_), Some(cycle)) => self.end_overdue(py, &cycle),
         }
     }
 
@@ -263,6 +268,15 @@ impl AppRunner {
         let grace = self.grace.saturating_sub(known_for);
         if let Err(error) = self.expire_later(cycle.object(py), grace) {
             log::error!("A task that nobody waits for cannot be cancelled: {error}");
+        }
+    }
+
+    /// The client was answered in place of the application, whose task is cancelled.
+    fn end_overdue(&self, py: Python<'_>, cycle: &Cycle) {
+        if cycle.note_overdue(py)
+            && let Err(error) = self.cancel(py, cycle.id())
+        {
+            log::error!("A task that is overdue cannot be cancelled: {error}");
         }
     }
 

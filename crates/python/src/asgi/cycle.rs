@@ -115,6 +115,17 @@ impl Cycle {
         }
     }
 
+    /// The client was answered in place of the application. Says whether its task is to be cancelled, which is so once.
+    pub(super) fn note_overdue(&self, py: Python<'_>) -> bool {
+        match self {
+            Cycle::Http(cycle) => cycle.get().note_overdue(py),
+            Cycle::WebSocket(cycle) => {
+                cycle.get().note_gone(py);
+                true
+            }
+        }
+    }
+
     /// A step of `receive()`.
     pub(super) fn next_message(&self, py: Python<'_>) -> PyResult<Step> {
         match self {

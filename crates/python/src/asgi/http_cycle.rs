@@ -185,6 +185,13 @@ impl HttpCycle {
         since
     }
 
+    /// The client was answered in place of the application. Says whether its task is to be cancelled: it must not be
+    /// again while it cleans up.
+    pub(super) fn note_overdue(&self, py: Python<'_>) -> bool {
+        self.note_gone(py);
+        !std::mem::replace(&mut self.lock().cancelled, true)
+    }
+
     /// Whether the client has left for good. Says so once: the task is cancelled then, and must not be again while it
     /// cleans up.
     fn probe(&self) -> Presence {

@@ -100,8 +100,10 @@ impl HubTurner {
         }
         let look = py.detach(|| this.server.look());
         for event in look.events {
-            if let Event::Room(id) = event {
-                this.rooms.tell(py, id);
+            match event {
+                Event::Room(id) => this.rooms.tell(py, id),
+                Event::Overdue(id) => this.pool.end_call(py, id),
+                Event::Body(_) | Event::Message(_) | Event::Gone(_) => {}
             }
         }
         this.begin(turner, look.calls);
@@ -160,6 +162,8 @@ impl HubTurner {
                 return Ok(());
             }
             let call = this.waiting.lock().pop_front();
+            this.pool
+                .note_call(&greenlet, call.as_ref().map(|call| call.id()));
             if let Some(call) = call
                 && let Err(exit) = this.gateway.answer(py, call)
             {

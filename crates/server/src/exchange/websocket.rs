@@ -90,6 +90,7 @@ impl Call {
         self.reply
             .upgrade(&head, fields)
             .map_err(AcceptFailure::Lost)?;
+        self.lift_limit();
         // Metrics tell how long answers take, and this was the answer; the access line tells how long it lasted.
         let status = self.reply.sent().status;
         self.dispatcher().measure(&Ended {

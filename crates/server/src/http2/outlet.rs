@@ -225,6 +225,12 @@ impl StreamOutlet {
             .unwrap_or(false)
     }
 
+    /// Whether something waits for the client.
+    pub(crate) fn has_pending(&self) -> bool {
+        self.look(|_, stream| !stream.backlog.is_empty())
+            .unwrap_or(false)
+    }
+
     /// Makes room in memory for a stream whose client is slow.
     pub(crate) fn spill(&self, spool: Spool<'_>) {
         if let Some(stream) = self.shared.state().streams.get_mut(&self.number) {

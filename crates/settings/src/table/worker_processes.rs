@@ -157,6 +157,36 @@ pub(super) const ROWS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        name: "request_timeout",
+        flags: &["--request-timeout"],
+        metavar: "SECONDS",
+        kind: Kind::Seconds,
+        default: Literal::Int(0),
+        own: true,
+        access: field!(request_timeout),
+        summary: "After how many seconds a request is answered with 504 in place of the application; 0 is never.",
+        details: "The time runs from the call of the application to the first piece of its response, and from each \
+                  piece to the next; while the client is slow to take what was sent it stands still. A response that \
+                  has begun is cut off. Other requests of the worker go on. The task of an ASGI application is \
+                  cancelled, a greenlet gets GreenletExit. Where a thread does not come back within as long again (at \
+                  most 5 seconds), the worker is replaced: its successor serves first, and its other requests are \
+                  finished. WebSockets have no limit once they are accepted.",
+        ..ROW
+    },
+    Setting {
+        name: "request_timeout_paths",
+        flags: &["--request-timeout-path"],
+        metavar: "PREFIX=SECONDS",
+        kind: Kind::Words,
+        default: Literal::List(&[]),
+        own: true,
+        access: field!(request_timeout_paths),
+        summary: "Other limits than request_timeout for paths that begin with PREFIX; 0 is none.",
+        details: "The longest prefix of a path decides. The option can be repeated: \
+                  `--request-timeout-path /export/=300 --request-timeout-path /events=0`.",
+        ..ROW
+    },
+    Setting {
         name: "graceful_timeout",
         flags: &["--graceful-timeout"],
         metavar: "SECONDS",

@@ -147,3 +147,19 @@ fn a_server_that_has_served_waits_for_ever_for_what_a_worker_needs() {
     }
     assert_eq!(bench.exit_code(), None);
 }
+
+#[test]
+fn a_worker_that_is_left_with_stuck_requests_is_aborted_once_its_successor_serves() {
+    let mut bench = Bench::serving(1);
+    let old = bench.pids()[0];
+    bench.one(old, State::Recycling);
+    bench.one(bench.pids()[1], State::Ready);
+    assert_eq!(bench.kills(), [(old, Signal::TERM)]);
+    bench.one(old, State::Stopping);
+    assert_eq!(bench.kills(), []);
+    bench.one(old, State::Stuck);
+    assert_eq!(bench.kills(), [(old, Signal::ABRT)]);
+    bench.one(old, State::Stuck);
+    bench.pass(2 * SECOND);
+    assert_eq!(bench.kills(), [(old, Signal::KILL)]);
+}

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use pyo3::{ffi, intern};
+use server::ExchangeId;
 
 use super::{HubTurner, switch};
 use crate::references::{is_weakly_referenced, references};
@@ -23,6 +24,8 @@ struct Member {
     greenlet: Py<PyAny>,
     /// How many references there were to it before it served any request; none for one that has not waited yet.
     references: Option<ffi::Py_ssize_t>,
+    /// What it serves, where it serves a request.
+    call: Option<ExchangeId>,
 }
 
 impl Member {
@@ -35,9 +38,14 @@ impl Member {
 
     /// Has it end as a greenlet does whose request is over. To be called from the hub.
     fn end(&self, py: Python<'_>) {
-        if let Err(error) = self.greenlet.call_method0(py, intern!(py, "throw")) {
-            log::error!("A greenlet ended with {error}");
-        }
+        end(self.greenlet.bind(py));
+    }
+}
+
+/// Raises `GreenletExit` in a greenlet. To be called from the hub.
+fn end(greenlet: &Bound<'_, PyAny>) {
+    if let Err(error) = greenlet.call_method0(intern!(greenlet.py(), "throw")) {
+        log::error!("A greenlet ended with {error}");
     }
 }
 
@@ -140,6 +148,7 @@ impl Pool {
         let new = Member {
             greenlet: greenlet.clone().unbind(),
             references: None,
+            call: None,
         };
         let mut members = self.members.lock();
         let (member, spare) = match members.running.remove(&address) {
@@ -149,6 +158,29 @@ impl Pool {
         members.parked.push(member);
         drop(members);
         drop(spare);
+    }
+
+    /// Notes which request the calling greenlet serves.
+    pub(super) fn note_call(&self, greenlet: &Bound<'_, PyAny>, call: Option<ExchangeId>) {
+        let address = greenlet.as_ptr().addr();
+        if let Some(member) = self.members.lock().running.get_mut(&address) {
+            member.call = call;
+        }
+    }
+
+    /// Ends the call of a request that is under way: its greenlet gets `GreenletExit`. To be called from the hub, so
+    /// that the greenlet serves that request still.
+    pub(super) fn end_call(&self, py: Python<'_>, id: ExchangeId) {
+        let members = self.members.lock();
+        let member = members
+            .running
+            .values()
+            .find(|member| member.call == Some(id));
+        let greenlet = member.map(|member| member.greenlet.clone_ref(py));
+        drop(members);
+        if let Some(greenlet) = greenlet {
+            end(greenlet.bind(py));
+        }
     }
 
     /// How many serve a request.
