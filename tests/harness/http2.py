@@ -103,7 +103,8 @@ class Http2:
         pseudo: Fields | None = None,
     ) -> int:
         """Begin a request; the number of its stream."""
-        head = [(":method", method), (":scheme", "http"), (":authority", "test"), (":path", path)]
+        scheme = "https" if isinstance(self.sock, ssl.SSLSocket) else "http"
+        head = [(":method", method), (":scheme", scheme), (":authority", "test"), (":path", path)]
         number = self.h2.get_next_available_stream_id()
         self.h2.send_headers(number, [*(head if pseudo is None else pseudo), *fields], end_stream=ends)
         self.streams[number] = Response()

@@ -1,5 +1,5 @@
-//! The first bytes of a connection that may speak HTTP/2 without TLS (`http2_cleartext`): they are the preface, or a
-//! request of HTTP/1.
+//! The first bytes of a connection that may speak HTTP/2: without TLS (`http2_cleartext`) they are the preface or a
+//! request of HTTP/1; where TLS has agreed on HTTP/2 they are the preface.
 
 use std::io;
 
@@ -48,10 +48,14 @@ impl Connection {
             Beginning::Other => {
                 self.since = turn.clock.instant;
                 self.codec = Codec::H1(Http1::new(opening.read_by));
-                match turn.dispatcher.options.http2.cleartext {
-                    // Who is set to speak HTTP/2 alone is told so, instead of being served something else silently.
-                    Cleartext::PriorKnowledge => self.refuse(NO_PREFACE, turn),
-                    _ => self.progress(turn),
+                // The client that does not speak HTTP/2 where only that is expected is told so.
+                let is_expected = match &self.ends.tls {
+                    Some(tls) => tls.is_http2(),
+                    None => turn.dispatcher.options.http2.cleartext == Cleartext::PriorKnowledge,
+                };
+                match is_expected {
+                    true => self.refuse(NO_PREFACE, turn),
+                    false => self.progress(turn),
                 }
             }
         }

@@ -87,7 +87,7 @@ impl Connection {
             }
             Ok(Greeting::Done(early, info)) => {
                 self.inbound = scratch[..early].to_vec();
-                let is_http2 = info.protocol.as_deref() == Some(super::HTTP2);
+                let is_http2 = info.is_http2();
                 self.ends = Arc::new(self.ends.over_tls(info));
                 let read_by = self.begin_http(turn);
                 if is_http2 {

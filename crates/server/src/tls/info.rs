@@ -16,3 +16,10 @@ pub struct TlsInfo {
     /// What was chosen by ALPN.
     pub protocol: Option<Vec<u8>>,
 }
+
+impl TlsInfo {
+    /// Whether HTTP/2 was chosen by ALPN.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.protocol.as_deref() == Some(super::HTTP2)
+    }
+}
