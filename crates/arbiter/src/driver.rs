@@ -147,6 +147,7 @@ impl<'host> Driver<'host> {
             self.show_life();
             self.measure();
             self.attend()?;
+            self.host.upkeep(clock::monotonic());
         }
     }
 
@@ -160,12 +161,14 @@ impl<'host> Driver<'host> {
         let parent = self.supervisor.has_parent().then_some(PARENT_INTERVAL);
         let life = self.manager.deadline().map(|due| due.saturating_sub(now));
         let measure = self.measures.deadline().map(|due| due.saturating_sub(now));
+        let upkeep = self.host.upkeep_due();
+        let upkeep = upkeep.map(|due| due.saturating_sub(now));
         let (mut interests, asked) = match self.host.admin() {
             Some(admin) => (admin.interests(), admin.deadline()),
             None => (Vec::new(), None),
         };
         let asked = asked.map(|due| due.saturating_sub(now));
-        let timeout = [deadline, parent, life, measure, asked];
+        let timeout = [deadline, parent, life, measure, asked, upkeep];
         let timeout = timeout.into_iter().flatten().min();
         interests.extend(
             [signals.as_fd(), self.notifier.as_fd()].map(|source| Interest {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use settings::Config;
 use sys::fdpass::Queue;
@@ -63,6 +64,14 @@ pub trait Host {
     fn counters(&self) -> usize {
         0
     }
+
+    /// When [`Host::upkeep`] is to be called next, by the monotonic clock.
+    fn upkeep_due(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Does what the host has to do from time to time, while workers run.
+    fn upkeep(&mut self, _now: Duration) {}
 
     /// Who answers operators while the server runs, if anyone does.
     fn admin(&mut self) -> Option<&mut dyn Admin> {

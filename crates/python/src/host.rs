@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arbiter::{Admin, Boot, EXIT_APP_LOAD, Fork, Host, Listener, Metric, Moment, WorkerSeat};
 use pyo3::exceptions::PySystemExit;
@@ -144,6 +144,16 @@ impl Host for Composition {
         match self.config.admin_bind.is_empty() {
             true => 0,
             false => request_metrics::COUNTERS,
+        }
+    }
+
+    fn upkeep_due(&self) -> Option<Duration> {
+        self.tls.as_ref().map(|tls| tls.upkeep_due())
+    }
+
+    fn upkeep(&mut self, now: Duration) {
+        if let Some(tls) = &self.tls {
+            tls.upkeep(now);
         }
     }
 

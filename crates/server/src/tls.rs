@@ -3,33 +3,54 @@
 
 mod certificates;
 mod ciphers;
+mod files;
 mod handshake;
 mod info;
 mod session;
+mod watch;
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustls::ServerConfig;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::aws_lc_rs;
 use rustls::server::NoServerSessionStorage;
 use settings::{Config, HttpProtocol};
+use sys::publication::Publication;
 
 pub(crate) use handshake::{HANDSHAKES, TlsHandshake};
 pub use info::TlsInfo;
 pub(crate) use session::{TlsFault, TlsSession};
 
 use certificates::Certificates;
+use files::{Files, Stamp, Texts};
+use watch::Watch;
 
 /// The names of protocols in ALPN (RFC 7301, section 6).
 const HTTP1: &[u8] = b"http/1.1";
 const HTTP2: &[u8] = b"h2";
 
 /// What encrypted connections are made of. It is made before the workers are forked, while the keys can be read.
+///
+/// The process that made it looks after the files and publishes what has changed; those that it has forked follow.
 #[derive(Debug)]
 pub struct Tls {
+    settings: Config,
+    files: Files,
+    published: Publication,
+    in_force: Mutex<InForce>,
+    watch: Mutex<Watch<Vec<Option<Stamp>>>>,
+}
+
+/// What new connections get.
+#[derive(Debug)]
+struct InForce {
+    /// That of the publication.
+    version: u64,
+    texts: Texts,
     config: Arc<ServerConfig>,
-    /// Whether a connection that ends without a goodbye has ended all the same (`suppress_ragged_eofs`).
-    ragged_ends: bool,
 }
 
 /// Why there can be no TLS with these settings.
@@ -39,6 +60,12 @@ pub struct TlsMisuse {
     pub setting: &'static str,
     /// What is wrong with its value.
     pub reason: String,
+}
+
+impl fmt::Display for TlsMisuse {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.setting, self.reason)
+    }
 }
 
 impl TlsMisuse {
@@ -57,36 +84,117 @@ impl Tls {
         if !config.is_secure() {
             return Ok(None);
         }
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let certificates = Certificates::load(config, &provider)?;
-        let protocols = config.http_protocols.iter().map(|protocol| match protocol {
-            HttpProtocol::H1 => HTTP1.to_vec(),
-            HttpProtocol::H2 => HTTP2.to_vec(),
-        });
-        let config = server_config(provider, certificates, protocols.collect())
-            .map_err(|error| TlsMisuse::new("certfile", error.to_string()))?;
+        let files = Files::of(config);
+        // Before they are read, so that no change gets lost in between.
+        let stamps = files.stamps();
+        let texts = files.read()?;
+        let in_force = InForce {
+            version: 0,
+            config: Arc::new(server_config(config, &texts)?),
+            texts,
+        };
+        let published = Publication::new()
+            .map_err(|error| TlsMisuse::new("certfile", format!("no shared memory: {error}")))?;
         Ok(Some(Tls {
-            config: Arc::new(config),
-            ragged_ends: true,
+            settings: config.clone(),
+            files,
+            published,
+            in_force: Mutex::new(in_force),
+            watch: Mutex::new(Watch::new(stamps)),
         }))
     }
 
     /// The state of a new connection.
     pub(crate) fn session(&self) -> Result<TlsSession, rustls::Error> {
-        TlsSession::new(Arc::clone(&self.config), self.ragged_ends)
+        // Whether a connection that ends without a goodbye has ended all the same (`suppress_ragged_eofs`).
+        let ragged_ends = true;
+        TlsSession::new(self.current(), ragged_ends)
+    }
+
+    fn current(&self) -> Arc<ServerConfig> {
+        let mut in_force = self.in_force.lock();
+        if in_force.version != self.published.version() {
+            self.follow(&mut in_force);
+        }
+        Arc::clone(&in_force.config)
+    }
+
+    /// Takes over what another process has published.
+    fn follow(&self, in_force: &mut InForce) {
+        // Where the next text is being published, the next connection gets that one.
+        let Some((version, bytes)) = self.published.read() else {
+            return;
+        };
+        in_force.version = version;
+        let made = self.files.texts_of(&bytes).map(|texts| {
+            let config = server_config(&self.settings, &texts);
+            config.map(|config| (texts, Arc::new(config)))
+        });
+        match made {
+            Some(Ok((texts, config))) => (in_force.texts, in_force.config) = (texts, config),
+            Some(Err(misuse)) => log::error!("Changed certificates cannot be used: {misuse}"),
+            None => log::error!("Changed certificates cannot be used: they have come in pieces"),
+        }
+    }
+
+    /// When [`Tls::upkeep`] has something to do next, by the monotonic clock.
+    pub fn upkeep_due(&self) -> Duration {
+        self.watch.lock().due()
+    }
+
+    /// Looks whether the files have changed and, if so, has new connections of all workers get what is in them now.
+    /// What does not fit is told, and changes nothing. To be called in the process that has made this.
+    pub fn upkeep(&self, now: Duration) {
+        let mut watch = self.watch.lock();
+        if !watch.takes_a_look(now) || !watch.found(self.files.stamps()) {
+            return;
+        }
+        match self.renew() {
+            Ok(true) => log::info!("New TLS connections get the changed {}", self.files.names()),
+            Ok(false) => {}
+            Err(misuse) => log::error!(
+                "The changed certificates cannot be used, so the ones before them stay: {misuse}"
+            ),
+        }
+    }
+
+    /// Reads the files again. Says whether there is anything new in them.
+    fn renew(&self) -> Result<bool, TlsMisuse> {
+        let texts = self.files.read()?;
+        let mut in_force = self.in_force.lock();
+        if texts == in_force.texts {
+            return Ok(false);
+        }
+        let config = Arc::new(server_config(&self.settings, &texts)?);
+        let published = texts
+            .to_bytes()
+            .and_then(|bytes| self.published.publish(&bytes));
+        published.map_err(|error| {
+            let reason = format!("all files together are too long to be replaced: {error}");
+            TlsMisuse::new("certfile", reason)
+        })?;
+        *in_force = InForce {
+            version: self.published.version(),
+            texts,
+            config,
+        };
+        Ok(true)
     }
 }
 
-fn server_config(
-    provider: Arc<CryptoProvider>,
-    certificates: Certificates,
-    protocols: Vec<Vec<u8>>,
-) -> Result<ServerConfig, rustls::Error> {
+fn server_config(config: &Config, texts: &Texts) -> Result<ServerConfig, TlsMisuse> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let certificates = Certificates::load(config, texts, &provider)?;
+    let protocols = config.http_protocols.iter().map(|protocol| match protocol {
+        HttpProtocol::H1 => HTTP1.to_vec(),
+        HttpProtocol::H2 => HTTP2.to_vec(),
+    });
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsMisuse::new("certfile", error.to_string()))?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(certificates));
-    config.alpn_protocols = protocols;
+    config.alpn_protocols = protocols.collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(config)
 }

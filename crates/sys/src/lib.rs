@@ -24,6 +24,7 @@ pub mod output;
 pub mod pipe;
 pub mod poll;
 pub mod process;
+pub mod publication;
 pub mod rights;
 pub mod scoreboard;
 pub mod send;

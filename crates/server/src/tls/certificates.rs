@@ -1,6 +1,5 @@
 //! The certificates of the server with their keys, and which of them a client is shown.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::Error;
@@ -12,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use settings::Config;
 
 use super::TlsMisuse;
+use super::files::Texts;
 
 /// All pairs of certificate and key.
 #[derive(Debug)]
@@ -20,9 +20,10 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
-    /// Reads what the settings name.
+    /// Makes them of the texts of the files that the settings name.
     pub(super) fn load(
         config: &Config,
+        texts: &Texts,
         provider: &CryptoProvider,
     ) -> Result<Certificates, TlsMisuse> {
         let Some(certfile) = &config.certfile else {
@@ -34,8 +35,8 @@ impl Certificates {
             Some(keyfile) => ("keyfile", keyfile),
             None => ("certfile", certfile),
         };
-        let chain = read_chain("certfile", certfile)?;
-        let key = read_key(key_setting, keyfile)?;
+        let chain = read_chain("certfile", texts.of(certfile))?;
+        let key = read_key(key_setting, texts.of(keyfile))?;
         let pair = CertifiedKey::from_der(chain, key, provider)
             .map_err(|error| TlsMisuse::new(key_setting, unfit(&error)))?;
         Ok(Certificates {
@@ -50,17 +51,11 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-/// The bytes of a file.
-fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, TlsMisuse> {
-    std::fs::read(path).map_err(|error| TlsMisuse::new(setting, sys::files::reason(path, &error)))
-}
-
 fn read_chain(
     setting: &'static str,
-    path: &Path,
+    text: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, TlsMisuse> {
-    let text = read(setting, path)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     let chain = chain.map_err(|error| TlsMisuse::new(setting, unreadable(&error)))?;
     match chain.is_empty() {
         true => Err(TlsMisuse::new(
@@ -71,9 +66,8 @@ fn read_chain(
     }
 }
 
-fn read_key(setting: &'static str, path: &Path) -> Result<PrivateKeyDer<'static>, TlsMisuse> {
-    let text = read(setting, path)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+fn read_key(setting: &'static str, text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsMisuse> {
+    PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
         pem::Error::NoItemsFound => TlsMisuse::new(
             setting,
             "the file has no private key in PEM: no line \"-----BEGIN PRIVATE KEY-----\"",
