@@ -250,6 +250,18 @@
 # A file of variables for the environment, as NAME=VALUE lines.
 # env_file = None
 
+# Compress responses in these codings, divided by commas, the favourite first; the option alone is zstd,br,gzip.
+# compress = ''
+
+# The shortest body that is compressed, in bytes, where its length is known.
+# compress_min_length = 500
+
+# The media types that are compressed, divided by commas, as text/*; empty is texts, JSON, XML and their like.
+# compress_types = ''
+
+# Compress whatever the cookies below this path; the option can be repeated.
+# compress_with_cookies = []
+
 # Static Files
 
 # Serve the files of a directory under a path, as /static/=path/to/static; the option can be repeated.

@@ -109,6 +109,8 @@ impl Exchange {
         let request_id = request_ids
             .and_then(|ids| request.field(ids.field()))
             .map(<[u8]>::to_vec);
+        let compression = origin.dispatcher.options.compression.as_ref();
+        let wish = compression.map(|compression| compression.wish(&request));
         let sink = Sink::new(origin.outlet);
         let is_measured = origin.dispatcher.slot.counters() > 0;
         Exchange {
@@ -120,7 +122,8 @@ impl Exchange {
                 asked,
                 origin.inlet.clone(),
             )
-            .with_request_id(request_id),
+            .with_request_id(request_id)
+            .with_compression(wish),
             inlet: origin.inlet,
             request,
             body,
@@ -184,6 +187,8 @@ impl Exchange {
     /// Answers it with a file of the site.
     pub(crate) fn serve_site(&mut self, answer: &Answer) {
         let number = self.dispatcher().site.next_body();
+        // A file has its coded siblings, if any.
+        self.reply.leave_uncompressed();
         if let Err(error) = answer.send(&self.request, number, &mut self.reply) {
             log::debug!("a file was not sent: {error}");
         }

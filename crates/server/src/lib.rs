@@ -13,6 +13,8 @@ mod body;
 mod burst;
 mod call;
 mod codec;
+mod coder;
+mod compression;
 mod connection;
 mod date;
 mod descriptors;

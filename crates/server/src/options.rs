@@ -15,6 +15,7 @@ use sys::pipe::Notifier;
 use sys::scoreboard::{Slot, SpoolLimits};
 
 use crate::backlog::Spool;
+use crate::compression::Compression;
 use crate::disk::Disk;
 use crate::handover::Siblings;
 use crate::host_rules::HostRules;
@@ -127,6 +128,8 @@ pub(crate) struct Options {
     pub(crate) host_rules: HostRules,
     /// How long applications may take.
     pub(crate) request_limits: RequestLimits,
+    /// Where responses are compressed.
+    pub(crate) compression: Option<Compression>,
     /// Where requests carry an id.
     pub(crate) request_ids: Option<RequestIds>,
     /// The front servers that may send packets of the uwsgi protocol.
@@ -223,6 +226,7 @@ impl Options {
             probes: Probes::new(config),
             host_rules: HostRules::new(config),
             request_limits: RequestLimits::new(config),
+            compression: Compression::new(config),
             request_ids: RequestIds::new(config),
             uwsgi_peers: with_unix_peers(config, "uwsgi_allow_ips", &config.uwsgi_allow_ips),
             proxy: ProxyPolicy::new(config),

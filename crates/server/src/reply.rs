@@ -1,6 +1,6 @@
 //! The response to one request, whichever gateway gives it: what may be sent when, how much of it, and what becomes of
 //! the connection. It runs no code of the application. Its states are in `state.rs`, and `sending.rs` moves on from one
-//! piece of the body to the next.
+//! piece of the body to the next; `compressing.rs` has what compression makes of it.
 //!
 //! ```text
 //!                 start           first piece           last piece, finish
@@ -20,12 +20,17 @@ use crate::backlog::HIGH_WATER;
 use crate::burst::{Burst, Timing};
 use crate::dispatcher::{Dispatcher, Outcome};
 use crate::exchange::ExchangeId;
+use crate::http2::Last;
 use crate::inlet::Inlet;
-use crate::sink::{FilePart, Page, Room, Sink, SinkError, TrailerPosition, Unfinished};
+use crate::sink::{
+    EncodedHead, FilePart, Page, Room, Sink, SinkError, TrailerPosition, Unfinished,
+};
 
+mod compressing;
 mod sending;
 mod state;
 
+use compressing::BodyCoding;
 pub(crate) use state::{Asked, Mismatch};
 pub use state::{Offered, Progress, ReplyError, Sent, Stage};
 use state::{Remaining, State};
@@ -59,6 +64,7 @@ pub struct Reply {
     fields: Vec<u8>,
     /// The id of the request, where the client is to be told.
     request_id: Option<Vec<u8>>,
+    coding: BodyCoding,
 }
 
 impl Reply {
@@ -85,6 +91,7 @@ impl Reply {
             trailers: Vec::new(),
             fields: Vec::new(),
             request_id: None,
+            coding: BodyCoding::Plain,
         }
     }
 
@@ -312,6 +319,14 @@ impl Reply {
         match self.state {
             State::Unstarted => return Err(ReplyError::Headless),
             State::Stated { .. } => return self.respond(&[]),
+            State::Streaming(Remaining::Unknown) if self.is_coded() => {
+                // Trailer fields that were announced would have kept it from being coded.
+                let end = self.encode_end()?;
+                self.sent += end.len() as u64;
+                let timing = self.with_others(Timing::AtOnce, end.len());
+                let ended = self.sink.data(EncodedHead::None, &end, Last::Yes, timing);
+                return Ok(self.note(ended)?);
+            }
             State::Streaming(Remaining::Unknown) => {
                 let timing = self.with_others(Timing::AtOnce, trailers.len());
                 let ended = self.sink.finish(trailers, timing);
@@ -320,7 +335,10 @@ impl Reply {
             State::Streaming(Remaining::Bytes(_)) => {
                 self.mismatch = Some(Mismatch::Shorter);
                 self.keep_alive = false;
-                self.sink.break_off(Unfinished::Known);
+                self.sink.break_off(match self.is_coded() {
+                    true => Unfinished::Endless,
+                    false => Unfinished::Known,
+                });
             }
             State::Streaming(Remaining::Nothing) => {}
             State::Complete { .. } if self.sink.awaits_end() => {
@@ -427,6 +445,7 @@ impl Reply {
     pub fn abort(&mut self) {
         let unfinished = match self.state {
             State::Streaming(Remaining::Unknown) => Unfinished::Endless,
+            State::Streaming(_) if self.is_coded() => Unfinished::Endless,
             State::Unstarted | State::Stated { .. } | State::Streaming(_) | State::Trailing => {
                 Unfinished::Known
             }

@@ -352,12 +352,18 @@ impl Sink {
         match self {
             Sink::H1 { link, chunked } => {
                 let mut head = head.into_lines();
-                if *chunked && !piece.is_empty() {
-                    h1::encode_chunk_size(piece.len() as u64, &mut head);
-                    let parts: [&[u8]; 3] = [&head, piece, b"\r\n"];
-                    return link.deliver(&parts, timing);
+                if !*chunked {
+                    return link.deliver(&[&head, piece], timing);
                 }
-                link.deliver(&[&head, piece], timing)
+                let end = match last {
+                    Last::Yes => h1::LAST_CHUNK,
+                    Last::No => b"",
+                };
+                if piece.is_empty() {
+                    return link.deliver(&[&head, end], timing);
+                }
+                h1::encode_chunk_size(piece.len() as u64, &mut head);
+                link.deliver(&[&head, piece, b"\r\n", end], timing)
             }
             Sink::H2 { stream, trailing } => {
                 let last = unless(*trailing, last);

@@ -8,6 +8,7 @@ use crate::choice::{
     AsgiLifespan, AsgiLoop, Cleartext, GarbageCollection, HeaderMap, HttpProtocol, LogLevel,
     Protocol, ProxyProtocol, ReloadEngine, WorkerClass, WorkerReplacement,
 };
+use crate::compression::CodingLevel;
 use crate::layers::Layers;
 use crate::mount::{Mount, StaticMissing, StaticSymlinks};
 use crate::network::AddressSet;
@@ -157,6 +158,14 @@ fields! {
     proxy_protocol: ProxyProtocol,
     /// The peers that may.
     proxy_allow_ips: AddressSet,
+    /// The codings in which responses are compressed, the favourite first; none is not at all.
+    compress: Vec<CodingLevel>,
+    /// The shortest body that is compressed.
+    compress_min_length: u64,
+    /// The media types that are compressed; none is the usual ones.
+    compress_types: Vec<String>,
+    /// Paths below which cookies do not keep responses from being compressed.
+    compress_with_cookies: Vec<String>,
     /// Directories whose files the server serves.
     static_files: Vec<Mount>,
     /// Whether Django's static files are among them.

@@ -30,6 +30,7 @@ mod address;
 mod cautions;
 mod choice;
 mod command_line;
+mod compression;
 mod config;
 mod env_file;
 mod error;
@@ -57,6 +58,7 @@ pub use choice::{
     Protocol, ProxyProtocol, ReloadEngine, WorkerClass, WorkerReplacement,
 };
 pub use command_line::{CommandLine, Parsed, parse_arguments, parse_command_line};
+pub use compression::{CodingLevel, ContentCoding};
 pub use config::Config;
 pub use env_file::parse_env_file;
 pub use error::{Problem, SettingsError, Source};

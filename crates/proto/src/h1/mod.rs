@@ -25,6 +25,6 @@ pub use response::{
     encode_chunk_size, encode_head,
 };
 pub(crate) use response::{Length, delimit};
-pub use response_head::ResponseHead;
+pub use response_head::{FieldEdit, ResponseHead};
 pub use session::Session;
 pub use trailers::encode_trailer;

@@ -36,6 +36,17 @@ struct ContentLength {
     line: Range<usize>,
 }
 
+/// What [`ResponseHead::edit`] makes of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldEdit {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Drop,
+    /// It gets this value.
+    Replace(Vec<u8>),
+}
+
 /// What happens to a field of the application.
 enum FieldKind {
     Plain,
@@ -159,6 +170,22 @@ impl ResponseHead {
             }
         }
         Ok(())
+    }
+
+    /// Changes fields, in their order. A new value that no field can have leaves the field out.
+    pub fn edit(&mut self, mut edit: impl FnMut(&[u8], &[u8]) -> FieldEdit) {
+        let before = std::mem::take(self);
+        self.status = before.status;
+        self.close = before.close;
+        self.trailers = before.trailers;
+        for (name, value) in before.fields() {
+            let _ = match edit(name, value) {
+                FieldEdit::Keep => self.push(name, value),
+                FieldEdit::Drop => Ok(()),
+                FieldEdit::Replace(value) => self.push(name, &value),
+            };
+        }
+        self.status_line = before.status_line;
     }
 
     fn append(&mut self, name: &[u8], value: &[u8]) {

@@ -3,9 +3,10 @@
 
 use std::sync::atomic::Ordering;
 
-use proto::h1::ResponseContext;
+use proto::h1::{ResponseContext, ResponseFraming};
 
 use super::Reply;
+use super::compressing::First;
 use super::state::{Mismatch, Progress, Remaining, ReplyError, State};
 use crate::burst::Timing;
 use crate::http2::Last;
@@ -61,8 +62,13 @@ impl Reply {
         }
     }
 
-    /// Makes the head and decides with it what may follow.
-    fn begin(&mut self, known_length: Option<u64>) -> (EncodedHead, Remaining) {
+    /// Makes the head and decides with it what may follow. `first` is what comes first of the body.
+    fn begin(&mut self, known_length: Option<u64>, first: First<'_>) -> (EncodedHead, Remaining) {
+        let coded = self.decide_coding(known_length, first);
+        let length = match coded {
+            Some(_) => self.coded_length(),
+            None => known_length,
+        };
         let dispatcher = &self.dispatcher;
         let context = ResponseContext {
             version: self.asked.version,
@@ -85,7 +91,7 @@ impl Reply {
             }
         }
         let head = &self.head;
-        let (encoded, framing, keep_alive) = self.sink.head(head, &context, known_length, added);
+        let (encoded, framing, keep_alive) = self.sink.head(head, &context, length, added);
         // A client takes 1xx for a promise of the real answer (RFC 9110, section 15.2), and would find it in the next
         // one.
         self.keep_alive = keep_alive && !matches!(head.status(), 100..=199);
@@ -93,14 +99,20 @@ impl Reply {
         if dispatcher.access_log.wants_response_fields() {
             self.fields = head.encoded_fields().to_vec();
         }
-        (encoded, framing.into())
+        let remaining = match (coded, framing) {
+            (Some(Some(total)), framing) if framing != ResponseFraming::NoBody => {
+                Remaining::Bytes(total)
+            }
+            (_, framing) => framing.into(),
+        };
+        (encoded, remaining)
     }
 
     /// What has to go out before the next piece, and what may follow; `None` where nothing may.
-    fn next(&mut self) -> Result<Option<(EncodedHead, Remaining)>, ReplyError> {
+    fn next(&mut self, first: First<'_>) -> Result<Option<(EncodedHead, Remaining)>, ReplyError> {
         match self.state {
             State::Unstarted => Err(ReplyError::Headless),
-            State::Stated { known_length } => Ok(Some(self.begin(known_length))),
+            State::Stated { known_length } => Ok(Some(self.begin(known_length, first))),
             State::Streaming(remaining) => Ok(Some((EncodedHead::None, remaining))),
             State::Lost(error) => Err(ReplyError::Lost(error)),
             State::Trailing
@@ -115,12 +127,15 @@ impl Reply {
     /// Sends a piece of the body, as [`Reply::write`] does but without waiting.
     pub(crate) fn send(&mut self, piece: &[u8], timing: Timing) -> Result<Progress, ReplyError> {
         let length = piece.len() as u64;
-        let allowed = match self.next()? {
+        let allowed = match self.next(First::Bytes(piece))? {
             Some((head, remaining)) => {
                 let allowed = self.admit(remaining, length);
-                if !head.is_none() || allowed > 0 {
-                    let timing = self.with_others(timing, head.len() + allowed as usize);
-                    let piece = &piece[..allowed as usize];
+                let piece = &piece[..allowed as usize];
+                let coded = self.encode(piece)?;
+                let piece = coded.as_deref().unwrap_or(piece);
+                self.sent += piece.len() as u64;
+                if !head.is_none() || !piece.is_empty() {
+                    let timing = self.with_others(timing, head.len() + piece.len());
                     let sent = self.sink.data(head, piece, self.last(), timing);
                     self.note(sent)?;
                 }
@@ -134,10 +149,14 @@ impl Reply {
     /// A file is cut to the Content-Length without a word: what asks for a part of one may state the length of the
     /// part.
     pub(crate) fn send_file(&mut self, part: FilePart) -> Result<(), ReplyError> {
-        let Some((head, remaining)) = self.next()? else {
+        if self.is_read(&part) {
+            return self.send_read(&part);
+        }
+        let Some((head, remaining)) = self.next(First::File(part.length))? else {
             return Ok(());
         };
         let length = self.admit(remaining, part.length);
+        self.sent += length;
         let sent = match length {
             0 => self.sink.data(head, &[], self.last(), Timing::AtOnce),
             length => {
@@ -157,7 +176,6 @@ impl Reply {
             Remaining::Unknown => (length, State::Streaming(Remaining::Unknown)),
         };
         self.state = state;
-        self.sent += allowed;
         allowed
     }
 

@@ -1,5 +1,6 @@
 //! The table of all settings: one row a setting, one file a section, in Gunicorn's order within each.
 
+mod compression;
 mod control;
 mod custom;
 mod debugging;
@@ -38,6 +39,7 @@ pub fn table() -> &'static [Setting] {
             proxies::ROWS,
             strictness::ROWS,
             responses::ROWS,
+            compression::ROWS,
             static_files::ROWS,
             health::ROWS,
             site::ROWS,
