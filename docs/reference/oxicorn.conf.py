@@ -276,6 +276,9 @@
 # Leave paths that begin so to the application, even below --spa; the option can be repeated.
 # spa_except = []
 
+# Send files below DIR that the application names with X-Accel-Redirect or X-Sendfile; the option can be repeated.
+# sendfile_root = []
+
 # Who answers where no file is: app (the application) or 404 (the server).
 # static_missing = 'app'
 

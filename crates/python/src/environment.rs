@@ -60,7 +60,11 @@ pub(crate) fn import_from(py: Python<'_>, directory: &Path) -> PyResult<()> {
 
 /// The directories of files that the server serves have to be there.
 fn directories(config: &Config) -> Result<(), Failure> {
-    for (name, mounts) in [("static", &config.static_files), ("spa", &config.spa)] {
+    for (name, mounts) in [
+        ("static", &config.static_files),
+        ("spa", &config.spa),
+        ("sendfile_root", &config.sendfile_root),
+    ] {
         for mount in mounts {
             let place = &mount.directory;
             if let Err(error) = Directory::open(place) {

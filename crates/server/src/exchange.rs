@@ -111,6 +111,11 @@ impl Exchange {
             .map(<[u8]>::to_vec);
         let compression = origin.dispatcher.options.compression.as_ref();
         let wish = compression.map(|compression| compression.wish(&request));
+        let asker = origin
+            .dispatcher
+            .site
+            .takes_names()
+            .then(|| request.clone());
         let sink = Sink::new(origin.outlet);
         let is_measured = origin.dispatcher.slot.counters() > 0;
         Exchange {
@@ -123,7 +128,8 @@ impl Exchange {
                 origin.inlet.clone(),
             )
             .with_request_id(request_id)
-            .with_compression(wish),
+            .with_compression(wish)
+            .with_named_files(asker),
             inlet: origin.inlet,
             request,
             body,

@@ -1,6 +1,7 @@
 //! The response to one request, whichever gateway gives it: what may be sent when, how much of it, and what becomes of
 //! the connection. It runs no code of the application. Its states are in `state.rs`, and `sending.rs` moves on from one
-//! piece of the body to the next; `compressing.rs` has what compression makes of it.
+//! piece of the body to the next; `compressing.rs` has what compression makes of it, `named_file.rs`
+//! the file that may go out instead.
 //!
 //! ```text
 //!                 start           first piece           last piece, finish
@@ -13,8 +14,8 @@
 
 use std::sync::Arc;
 
-use proto::Version;
 use proto::h1::{Content, ResponseHead};
+use proto::{Request, Version};
 
 use crate::backlog::HIGH_WATER;
 use crate::burst::{Burst, Timing};
@@ -27,6 +28,7 @@ use crate::sink::{
 };
 
 mod compressing;
+mod named_file;
 mod sending;
 mod state;
 
@@ -65,6 +67,8 @@ pub struct Reply {
     /// The id of the request, where the client is to be told.
     request_id: Option<Vec<u8>>,
     coding: BodyCoding,
+    /// The request, where the application may name files.
+    asker: Option<Request>,
 }
 
 impl Reply {
@@ -92,6 +96,7 @@ impl Reply {
             fields: Vec::new(),
             request_id: None,
             coding: BodyCoding::Plain,
+            asker: None,
         }
     }
 

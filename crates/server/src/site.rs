@@ -3,6 +3,7 @@
 //! directory.
 
 mod answer;
+mod named;
 mod store;
 
 use std::ffi::OsStr;
@@ -22,7 +23,9 @@ use settings::{Config, Mount, StaticMissing, StaticSymlinks};
 use sys::beneath::{Directory, Kind, Links};
 
 pub(crate) use answer::Answer;
-use answer::Found;
+use answer::{Found, Framed};
+use named::Download;
+pub(crate) use named::Named;
 use store::{FileStore, Key, Stored};
 
 /// What a directory is answered with.
@@ -42,6 +45,8 @@ pub(crate) struct Site {
     is_on: AtomicBool,
     /// Longest prefixes first.
     mounts: RwLock<Vec<Arc<Mounted>>>,
+    /// Directories whose files the application may name. Longest prefixes first.
+    downloads: Vec<Download>,
     policy: Policy,
     store: Mutex<FileStore>,
     /// Numbers the bodies of several parts.
@@ -126,6 +131,7 @@ impl Site {
         let site = Site {
             is_on: AtomicBool::new(false),
             mounts: RwLock::default(),
+            downloads: downloads(config)?,
             policy: Policy {
                 missing: config.static_missing,
                 links: match config.static_symlinks {
@@ -161,11 +167,6 @@ impl Site {
     }
 
     fn mount(&self, mount: &Mount, fallback: Fallback) -> io::Result<()> {
-        let named = |error: io::Error| {
-            let reason = sys::files::reason(&mount.directory, &error);
-            let place = mount.directory.display();
-            io::Error::new(error.kind(), format!("{place} cannot be served: {reason}"))
-        };
         let prefix = mount.prefix.clone().into_bytes();
         let mut mounts = self.mounts.write();
         if mounts.iter().any(|mounted| mounted.prefix == prefix) {
@@ -175,7 +176,7 @@ impl Site {
         mounts.push(Arc::new(Mounted {
             number,
             prefix,
-            root: Root::open(mount.directory.clone()).map_err(named)?,
+            root: Root::open(mount.directory.clone()).map_err(|error| naming(mount, &error))?,
             fallback,
         }));
         mounts.sort_by_key(|mounted| std::cmp::Reverse(mounted.prefix.len()));
@@ -300,6 +301,7 @@ impl Site {
             content_type: media_type.content_type(),
             is_font: resource::is_font(media_type.essence()),
             cache_control: self.cache_control(relative, media_type),
+            framed: Framed::Own,
             file: plain,
         };
         if found.varies {
@@ -378,6 +380,24 @@ impl Mounted {
             relative,
         })
     }
+}
+
+/// The directories of `sendfile_root`.
+fn downloads(config: &Config) -> io::Result<Vec<Download>> {
+    let mounts = config.sendfile_root.iter().enumerate();
+    let opened = mounts.map(|(number, mount)| {
+        Download::open(number, mount).map_err(|error| naming(mount, &error))
+    });
+    let mut downloads = opened.collect::<io::Result<Vec<_>>>()?;
+    downloads.sort_by_key(|download| std::cmp::Reverse(download.prefix_length()));
+    Ok(downloads)
+}
+
+/// The error with the directory in question.
+fn naming(mount: &Mount, error: &io::Error) -> io::Error {
+    let reason = sys::files::reason(&mount.directory, error);
+    let place = mount.directory.display();
+    io::Error::new(error.kind(), format!("{place} cannot be served: {reason}"))
 }
 
 fn sibling(relative: &[u8], coding: Coding) -> Vec<u8> {

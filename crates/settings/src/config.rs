@@ -174,6 +174,8 @@ fields! {
     spa: Vec<Mount>,
     /// Paths that are the application's in any case.
     spa_except: Vec<String>,
+    /// Directories whose files the application may have sent.
+    sendfile_root: Vec<Mount>,
     /// Who answers where no file is.
     static_missing: StaticMissing,
     /// Where symbolic links may lead.

@@ -112,7 +112,10 @@ impl Reply {
     fn next(&mut self, first: First<'_>) -> Result<Option<(EncodedHead, Remaining)>, ReplyError> {
         match self.state {
             State::Unstarted => Err(ReplyError::Headless),
-            State::Stated { known_length } => Ok(Some(self.begin(known_length, first))),
+            State::Stated { known_length } => match self.send_named()? {
+                true => Ok(None),
+                false => Ok(Some(self.begin(known_length, first))),
+            },
             State::Streaming(remaining) => Ok(Some((EncodedHead::None, remaining))),
             State::Lost(error) => Err(ReplyError::Lost(error)),
             State::Trailing

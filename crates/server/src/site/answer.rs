@@ -37,6 +37,16 @@ pub(crate) struct Found {
     /// Pages of other origins may use fonts only where this is permitted.
     pub(super) is_font: bool,
     pub(super) cache_control: Option<String>,
+    pub(super) framed: Framed,
+}
+
+/// Whose fields stand round a file.
+#[derive(Debug)]
+pub(super) enum Framed {
+    /// The server's alone.
+    Own,
+    /// The application's too, which has named the file.
+    By(Box<ResponseHead>),
 }
 
 impl Answer {
@@ -63,8 +73,21 @@ impl Answer {
 }
 
 impl Found {
-    fn send(&self, request: &Request, number: u64, reply: &mut Reply) -> Result<(), ReplyError> {
+    pub(crate) fn send(
+        &self,
+        request: &Request,
+        number: u64,
+        reply: &mut Reply,
+    ) -> Result<(), ReplyError> {
         let etag = self.file.etag(self.coding);
+        if let Framed::By(stated) = &self.framed
+            && !(stated.status() == 200 && matches!(request.method(), b"GET" | b"HEAD"))
+        {
+            // Conditions and ranges ask for the file, and this is the answer to something else.
+            let mut head = self.head_of(stated.status_line(), &etag);
+            state(&mut head, "Content-Type", self.content_type.as_bytes());
+            return self.whole(head, reply);
+        }
         let validators = Validators {
             etag: etag.as_bytes(),
             modified: self.file.modified,
@@ -182,7 +205,16 @@ impl Found {
 
     /// What 200, 206 and 304 have in common (RFC 9110, section 15.4.5).
     fn head(&self, status: &str, etag: &str) -> ResponseHead {
-        let mut head = head(status);
+        self.head_of(status.as_bytes(), etag)
+    }
+
+    fn head_of(&self, status: &[u8], etag: &str) -> ResponseHead {
+        let mut head = match &self.framed {
+            Framed::Own => ResponseHead::new(),
+            Framed::By(stated) => ResponseHead::clone(stated),
+        };
+        // It is ours, or was judged when the application stated it.
+        let _ = head.set_status(status);
         state(&mut head, "ETag", etag.as_bytes());
         state(
             &mut head,

@@ -63,6 +63,21 @@ pub(super) const ROWS: &[Setting] = &[
         ..OWN
     },
     Setting {
+        name: "sendfile_root",
+        flags: &["--sendfile-root"],
+        metavar: "PREFIX=DIR",
+        kind: Kind::Words,
+        default: Literal::List(&[]),
+        access: field!(sendfile_root),
+        summary: "Send files below DIR that the application names with X-Accel-Redirect or X-Sendfile; the \
+                  option can be repeated.",
+        details: "`X-Accel-Redirect: PREFIX/file`, percent-encoded as in nginx, or `X-Sendfile` with the file's \
+                  absolute path. The server sends the file in place of the body, with conditions and ranges, and the \
+                  fields that the application states. Nothing outside of the directory is sent, also not by way of a \
+                  link. Clients cannot ask for the prefix. Without this setting both fields pass on to a proxy.",
+        ..OWN
+    },
+    Setting {
         name: "static_missing",
         flags: &["--static-missing"],
         metavar: "WHO",
