@@ -460,6 +460,9 @@
 # How many seconds a client may take for the TLS handshake; 0 is unlimited.
 # tls_handshake_timeout = 10
 
+# Keys of session tickets that several servers share.
+# tls_ticket_key_file = None
+
 # HTTP/2
 
 # The versions of HTTP that are offered, the favourite first: h1, h2.

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::hooks::Hooks;
 use crate::imports;
 use crate::logging;
-use crate::tls;
+use crate::tls::Tickets;
 
 /// The settings that only Python can check. The others of their kind name files, which a check does not make.
 const LOGGING: [&str; 5] = [
@@ -53,7 +53,7 @@ impl Subject<'_> {
         let mut doubts = Vec::new();
         let mut mistakes: Vec<Failure> = prepared.err().into_iter().collect();
         mistakes.extend(files(config));
-        mistakes.extend(tls::load(config).err());
+        mistakes.extend(Tickets::default().load(config).err());
         mistakes.extend(addresses(config, &mut doubts));
         mistakes.extend(self.logs(py, &mut doubts).err());
         match workers {

@@ -27,6 +27,7 @@ use crate::imports;
 use crate::logging;
 use crate::reload::{self, Stamp};
 use crate::text;
+use crate::tls::Tickets;
 use crate::worker_class;
 
 /// The variables that hold arguments, the stronger one last.
@@ -292,6 +293,7 @@ pub(crate) struct Composition {
     pub(crate) environment: Environment,
     /// What encrypted connections are made of, read with the rights of the arbiter. Workers are forked with it.
     pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) tickets: Tickets,
     /// The application, where it was imported before the fork.
     pub(crate) preloaded: Option<Application>,
     pub(crate) launch: Launch,

@@ -20,7 +20,8 @@ use crate::hooks::Hooks;
 use crate::host::Told;
 use crate::logging::{self, Banner};
 use crate::text;
-use crate::{driver, host, imports, metrics, tls};
+use crate::tls::Tickets;
+use crate::{driver, host, imports, metrics};
 
 /// Runs a command line and returns the exit code: the arbiter's, or in a forked worker that worker's.
 ///
@@ -101,7 +102,8 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
     logging::belong_to(&identity?);
     logging::set_up(&config).map_err(|error| host::unwritable(&config, &error))?;
     metrics::set_up(&config);
-    let tls = tls::load(&config)?;
+    let mut tickets = Tickets::inherited();
+    let tls = tickets.load(&config)?;
     let config = Arc::new(config);
     let hooks = Arc::new(hooks);
     let actors = logging::capture_output(py)
@@ -118,6 +120,7 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         actors,
         environment,
         tls,
+        tickets,
         preloaded: None,
         awaited_since: launch.at,
         launch,

@@ -181,7 +181,7 @@ impl Composition {
         slips.extend(self.sources.cautions(py, &config));
         logging::belong_to(&identity(&config)?);
         let next = InForce {
-            tls: tls::load(&config)?,
+            tls: self.tickets.load(&config)?,
             config: Arc::new(config),
             hooks: Arc::new(hooks),
         };
@@ -320,7 +320,9 @@ impl Composition {
             os.call_method1("chdir", (text::path(py, directory)?,))?;
         }
         let environ = self.launch.environ.bind(py).cast::<PyDict>()?.copy()?;
-        for (name, value) in environment {
+        // One that has been read already means another descriptor by now.
+        let _ = environ.del_item(tls::TICKETS);
+        for (name, value) in environment.into_iter().chain(self.tickets.pass_on()) {
             environ.set_item(name, value)?;
         }
         os.call_method1(

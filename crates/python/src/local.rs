@@ -75,7 +75,8 @@ impl LocalServer {
             service: Service::threads(config.threads.max(1)),
             siblings: None,
             access_file: logging::access_log(),
-            tls: crate::tls::load(&config)
+            tls: crate::tls::Tickets::default()
+                .load(&config)
                 .map_err(|failure| PyValueError::new_err(failure.report))?,
         };
         let listeners = sockets.into_iter().map(listener);

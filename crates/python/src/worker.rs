@@ -438,10 +438,11 @@ fn code_of(py: Python<'_>, end: &End, otherwise: i32) -> i32 {
 /// Takes out of the environment what only the arbiter may act on: an application that starts a server of its own must
 /// not take our sockets for its own, nor speak to the service manager in our name.
 fn forget_manager(py: Python<'_>) -> PyResult<()> {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 10] = [
         "GUNICORN_PID",
         "GUNICORN_FD",
         "OXICORN_FD_MANAGED",
+        crate::tls::TICKETS,
         "LISTEN_PID",
         "LISTEN_FDS",
         "LISTEN_FDNAMES",

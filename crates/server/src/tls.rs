@@ -7,6 +7,7 @@ mod files;
 mod handshake;
 mod info;
 mod session;
+mod tickets;
 mod watch;
 
 use std::fmt;
@@ -16,16 +17,18 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use settings::{Config, HttpProtocol};
 use sys::publication::Publication;
 
 pub(crate) use handshake::{HANDSHAKES, TlsHandshake};
 pub use info::TlsInfo;
 pub(crate) use session::{TlsFault, TlsSession};
+pub use tickets::TicketKeys;
 
 use certificates::Certificates;
 use files::{Files, Stamp, Texts};
+use tickets::FileKeys;
 use watch::Watch;
 
 /// The names of protocols in ALPN (RFC 7301, section 6).
@@ -39,6 +42,8 @@ const HTTP2: &[u8] = b"h2";
 pub struct Tls {
     settings: Config,
     files: Files,
+    /// Those that the server has made itself. They outlive reloads.
+    tickets: Arc<TicketKeys>,
     published: Publication,
     in_force: Mutex<InForce>,
     watch: Mutex<Watch<Vec<Option<Stamp>>>>,
@@ -76,32 +81,31 @@ impl TlsMisuse {
 }
 
 impl Tls {
-    /// Reads the files that the settings name. `None` where the settings ask for no TLS.
+    /// Reads the files that the settings name, which ask for TLS. Session tickets are made with `tickets`, unless there
+    /// is a file of keys.
     ///
     /// # Errors
     /// A file cannot be read, or what is in it does not fit the rest.
-    pub fn load(config: &Config) -> Result<Option<Tls>, TlsMisuse> {
-        if !config.is_secure() {
-            return Ok(None);
-        }
+    pub fn load(config: &Config, tickets: Arc<TicketKeys>) -> Result<Tls, TlsMisuse> {
         let files = Files::of(config);
         // Before they are read, so that no change gets lost in between.
         let stamps = files.stamps();
         let texts = files.read()?;
         let in_force = InForce {
             version: 0,
-            config: Arc::new(server_config(config, &texts)?),
+            config: Arc::new(server_config(config, &texts, &tickets)?),
             texts,
         };
         let published = Publication::new()
             .map_err(|error| TlsMisuse::new("certfile", format!("no shared memory: {error}")))?;
-        Ok(Some(Tls {
+        Ok(Tls {
             settings: config.clone(),
             files,
+            tickets,
             published,
             in_force: Mutex::new(in_force),
             watch: Mutex::new(Watch::new(stamps)),
-        }))
+        })
     }
 
     /// The state of a new connection.
@@ -127,7 +131,7 @@ impl Tls {
         };
         in_force.version = version;
         let made = self.files.texts_of(&bytes).map(|texts| {
-            let config = server_config(&self.settings, &texts);
+            let config = server_config(&self.settings, &texts, &self.tickets);
             config.map(|config| (texts, Arc::new(config)))
         });
         match made {
@@ -139,12 +143,14 @@ impl Tls {
 
     /// When [`Tls::upkeep`] has something to do next, by the monotonic clock.
     pub fn upkeep_due(&self) -> Duration {
-        self.watch.lock().due()
+        self.watch.lock().due().min(self.tickets.upkeep_due())
     }
 
     /// Looks whether the files have changed and, if so, has new connections of all workers get what is in them now.
-    /// What does not fit is told, and changes nothing. To be called in the process that has made this.
+    /// What does not fit is told, and changes nothing. Makes a new key for session tickets, where one is due. To be
+    /// called in the process that has made this.
     pub fn upkeep(&self, now: Duration) {
+        self.tickets.upkeep(now);
         let mut watch = self.watch.lock();
         if !watch.takes_a_look(now) || !watch.found(self.files.stamps()) {
             return;
@@ -165,7 +171,7 @@ impl Tls {
         if texts == in_force.texts {
             return Ok(false);
         }
-        let config = Arc::new(server_config(&self.settings, &texts)?);
+        let config = Arc::new(server_config(&self.settings, &texts, &self.tickets)?);
         let published = texts
             .to_bytes()
             .and_then(|bytes| self.published.publish(&bytes));
@@ -182,9 +188,14 @@ impl Tls {
     }
 }
 
-fn server_config(config: &Config, texts: &Texts) -> Result<ServerConfig, TlsMisuse> {
+fn server_config(
+    config: &Config,
+    texts: &Texts,
+    tickets: &Arc<TicketKeys>,
+) -> Result<ServerConfig, TlsMisuse> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let certificates = Certificates::load(config, texts, &provider)?;
+    let ticketer = ticketer(config, texts, tickets)?;
     let protocols = config.http_protocols.iter().map(|protocol| match protocol {
         HttpProtocol::H1 => HTTP1.to_vec(),
         HttpProtocol::H2 => HTTP2.to_vec(),
@@ -195,6 +206,22 @@ fn server_config(config: &Config, texts: &Texts) -> Result<ServerConfig, TlsMisu
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(certificates));
     config.alpn_protocols = protocols.collect();
+    // A session is with its client, in a ticket: a store would be one of this worker alone.
     config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = ticketer;
     Ok(config)
+}
+
+fn ticketer(
+    config: &Config,
+    texts: &Texts,
+    own: &Arc<TicketKeys>,
+) -> Result<Arc<dyn ProducesTickets>, TlsMisuse> {
+    let Some(path) = &config.tls_ticket_key_file else {
+        return Ok(Arc::<TicketKeys>::clone(own));
+    };
+    match FileKeys::parse(texts.of(path)) {
+        Ok(keys) => Ok(Arc::new(keys)),
+        Err(reason) => Err(TlsMisuse::new("tls_ticket_key_file", reason)),
+    }
 }

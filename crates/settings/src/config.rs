@@ -102,6 +102,8 @@ fields! {
     certfile: Option<PathBuf>,
     /// Its private key, where that is not in the same file.
     keyfile: Option<PathBuf>,
+    /// Keys of session tickets that several servers share.
+    tls_ticket_key_file: Option<PathBuf>,
     /// How long a TLS handshake may take; zero is unlimited.
     tls_handshake_timeout: Duration,
     /// Whether workers are replaced when source files change.

@@ -332,6 +332,7 @@ fn settle_paths(config: &mut Config) {
         &mut config.tmp_upload_dir,
         &mut config.certfile,
         &mut config.keyfile,
+        &mut config.tls_ticket_key_file,
     ];
     for path in paths.into_iter().flatten() {
         *path = config.chdir.join(&*path);

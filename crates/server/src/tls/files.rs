@@ -25,7 +25,11 @@ struct File {
 
 impl Files {
     pub(super) fn of(config: &Config) -> Files {
-        let named = [("certfile", &config.certfile), ("keyfile", &config.keyfile)];
+        let named = [
+            ("certfile", &config.certfile),
+            ("keyfile", &config.keyfile),
+            ("tls_ticket_key_file", &config.tls_ticket_key_file),
+        ];
         let mut files: Vec<File> = Vec::new();
         for (setting, path) in named {
             if let Some(path) = path

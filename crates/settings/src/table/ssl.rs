@@ -105,4 +105,17 @@ pub(super) const ROWS: &[Setting] = &[
         details: "Then the connection is closed. The time of `header_timeout` begins after the handshake.",
         ..OWN
     },
+    Setting {
+        name: "tls_ticket_key_file",
+        flags: &["--tls-ticket-key-file"],
+        metavar: "FILE",
+        kind: Kind::Text,
+        access: field!(tls_ticket_key_file),
+        summary: "Keys of session tickets that several servers share.",
+        details: "A client that comes back resumes its session with any server that has the key of its ticket. One \
+                  key a line, made by `openssl rand -base64 48`; the first one encrypts new tickets, all of them decrypt. \
+                  The file is read again when it changes: put a new key first once every server has it further below. \
+                  Without this setting the server makes keys of its own, a new one every 6 hours.",
+        ..OWN
+    },
 ];
