@@ -10,6 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from oxicorn import stacks
 from oxicorn.app_loader import BOOT_ERROR
 from oxicorn.dialect import dialect
 from oxicorn.errors import AppError, user_traceback
@@ -35,6 +36,7 @@ def new_loop(kind: str) -> asyncio.AbstractEventLoop:
                 raise AppError("asgi_loop: uvloop cannot be imported", hint, exit_code=BOOT_ERROR) from error
     loop: asyncio.AbstractEventLoop = library.new_event_loop()
     asyncio.set_event_loop(loop)
+    stacks.watch(loop)
     return loop
 
 

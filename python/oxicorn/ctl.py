@@ -91,6 +91,8 @@ def shown(data: Any) -> str:
     """An answer as a person reads it: names and values, lists of objects as tables."""
     if not isinstance(data, dict):
         return json.dumps(data, indent=2)
+    if set(data) == {"stacks"}:
+        return "\n".join(f"Worker {each['pid']}:\n{each.get('text', each.get('error'))}" for each in data["stacks"])
     if set(data) == {"commands"}:
         width = max(map(len, data["commands"]))
         return "\n".join(f"{name.ljust(width)}  {does}" for name, does in data["commands"].items())

@@ -5,9 +5,11 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use arbiter::{Order, Status};
+use serde_json::Value;
 use socket2::Socket;
 use sys::poll::Interest;
 
+use crate::inquiry::Inquiry;
 use crate::listening::is_not_yet;
 use crate::{control, http};
 
@@ -74,6 +76,12 @@ pub(crate) enum Heard {
         /// Whether another may follow.
         goes_on: bool,
     },
+    /// A request of this many bytes and this id, which workers have to answer.
+    Inquiry {
+        length: usize,
+        inquiry: Inquiry,
+        id: Value,
+    },
 }
 
 #[derive(Debug)]
@@ -83,6 +91,8 @@ pub(crate) struct Client {
     received: Vec<u8>,
     /// Some of it has not been looked at.
     is_unheard: bool,
+    /// What workers have been asked for it, with the id of its request.
+    inquiry: Option<(Inquiry, Value)>,
     /// The answer, as far as it has not been sent.
     unsent: Vec<u8>,
     /// Whether the connection ends when the answer is sent.
@@ -99,6 +109,7 @@ impl Client {
             protocol,
             received: Vec::new(),
             is_unheard: false,
+            inquiry: None,
             unsent: Vec::new(),
             is_last: false,
             until: now + protocol.patience(),
@@ -107,19 +118,22 @@ impl Client {
         }
     }
 
-    pub(crate) fn interest(&self) -> Interest<'_> {
-        Interest {
+    /// What it waits for. While workers are asked it is only the time, or a client that has left would be reported
+    /// without end.
+    pub(crate) fn interest(&self) -> Option<Interest<'_>> {
+        self.inquiry.is_none().then(|| Interest {
             source: self.socket.as_fd(),
             readable: self.unsent.is_empty(),
             writable: !self.unsent.is_empty(),
-        }
+        })
     }
 
     /// When it wants its turn: at once where something that it has sent waits for it.
     pub(crate) fn deadline(&self) -> Duration {
-        match self.is_unheard && self.unsent.is_empty() {
-            true => Duration::ZERO,
-            false => self.until,
+        match &self.inquiry {
+            Some((inquiry, _)) => inquiry.deadline(),
+            None if self.is_unheard && self.unsent.is_empty() => Duration::ZERO,
+            None => self.until,
         }
     }
 
@@ -138,7 +152,9 @@ impl Client {
         if now >= self.until {
             return Fate::Closed;
         }
-        if self.unsent.is_empty() {
+        if self.inquiry.is_some() {
+            self.inquire(status, now);
+        } else if self.unsent.is_empty() {
             if self.read() == Fate::Closed {
                 return Fate::Closed;
             }
@@ -175,20 +191,45 @@ impl Client {
             Protocol::Http => http::hear(&self.received, is_full, status, now),
             Protocol::Control => control::hear(&self.received, is_full, status, now),
         };
-        if let Heard::Request {
-            length,
-            answer,
-            order,
-            goes_on,
-        } = heard
+        match heard {
+            Heard::Part => {}
+            Heard::Request {
+                length,
+                answer,
+                order,
+                goes_on,
+            } => {
+                self.note_heard(length, now);
+                self.unsent = answer;
+                self.order = order;
+                self.is_last = !goes_on;
+            }
+            Heard::Inquiry {
+                length,
+                inquiry,
+                id,
+            } => {
+                self.note_heard(length, now);
+                self.inquiry = Some((inquiry, id));
+                self.inquire(status, now);
+            }
+        }
+    }
+
+    fn note_heard(&mut self, length: usize, now: Duration) {
+        self.received.drain(..length);
+        self.is_unheard = !self.received.is_empty();
+        self.until = now + HTTP_PATIENCE;
+        self.answers += 1;
+    }
+
+    /// Looks whether the workers have answered.
+    fn inquire(&mut self, status: &Status<'_>, now: Duration) {
+        if let Some((inquiry, id)) = &mut self.inquiry
+            && let Some(data) = inquiry.look(status, now)
         {
-            self.received.drain(..length);
-            self.is_unheard = !self.received.is_empty();
-            self.unsent = answer;
-            self.order = order;
-            self.is_last = !goes_on;
-            self.until = now + HTTP_PATIENCE;
-            self.answers += 1;
+            self.unsent = control::report(id, &data);
+            self.inquiry = None;
         }
     }
 

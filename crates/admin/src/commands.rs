@@ -18,6 +18,14 @@ const COMMANDS: &[(&str, &str)] = &[
         "show status",
         "the whole state of the server, as /status of the admin listener shows it",
     ),
+    (
+        "show requests",
+        "the requests that are with the application, the oldest first",
+    ),
+    (
+        "stacks [PID]",
+        "where the threads, tasks and greenlets of all workers stand, or of one",
+    ),
     ("show dirty", "nothing: there are no dirty workers"),
     ("worker add [N]", "N more workers, or one"),
     (

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::Heard;
 use crate::commands;
+use crate::inquiry::Inquiry;
 
 const LENGTH: usize = 4;
 /// The most of a message: commands have some dozen bytes.
@@ -37,9 +38,20 @@ fn answer(message: &[u8], length: usize, status: &Status<'_>, now: Duration) -> 
     let id = &request["id"];
     let (answer, order) = match command_of(&request) {
         None => (failure(id, "the message is no command"), None),
-        Some(words) => match commands::perform(&words, status, now) {
-            Ok((data, order)) => (json!({"id": id, "status": "ok", "data": data}), order),
-            Err(reason) => (failure(id, &reason), None),
+        Some(words) => match Inquiry::of(&words, status, now) {
+            Some(Ok(inquiry)) => {
+                let id = id.clone();
+                return Heard::Inquiry {
+                    length,
+                    inquiry,
+                    id,
+                };
+            }
+            Some(Err(reason)) => (failure(id, &reason), None),
+            None => match commands::perform(&words, status, now) {
+                Ok((data, order)) => (success(id, &data), order),
+                Err(reason) => (failure(id, &reason), None),
+            },
         },
     };
     Heard::Request {
@@ -62,6 +74,15 @@ fn command_of(request: &Value) -> Option<Vec<String>> {
     Some(words.chain(arguments).collect())
 }
 
+/// What the answer to an inquiry is told as.
+pub(crate) fn report(id: &Value, data: &Value) -> Vec<u8> {
+    encode(&success(id, data))
+}
+
+fn success(id: &Value, data: &Value) -> Value {
+    json!({"id": id, "status": "ok", "data": data})
+}
+
 fn failure(id: &Value, reason: &str) -> Value {
     json!({"id": id, "status": "error", "error": reason})
 }
@@ -82,7 +103,7 @@ mod tests {
         with_status(|status| {
             let heard = hear(received, false, status, Duration::from_secs(100));
             let seen = match &heard {
-                Heard::Part => None,
+                Heard::Part | Heard::Inquiry { .. } => None,
                 Heard::Request { length, answer, .. } => {
                     let (size, text) = answer.split_first_chunk::<LENGTH>().expect("a length");
                     assert_eq!(u32::from_be_bytes(*size) as usize, text.len());

@@ -151,7 +151,7 @@ impl Admin for AdminServer {
             writable: false,
         });
         listeners
-            .chain(self.clients.iter().map(Client::interest))
+            .chain(self.clients.iter().filter_map(Client::interest))
             .collect()
     }
 

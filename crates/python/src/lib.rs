@@ -30,6 +30,7 @@ mod metrics;
 mod references;
 mod reload;
 mod signals;
+mod stacks;
 mod text;
 mod title;
 mod tls;

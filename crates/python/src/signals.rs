@@ -205,6 +205,17 @@ fn abort(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
         "Worker was aborted (pid: {}); its threads stand at:",
         std::process::id()
     );
+    if addressee.server.note_abort() {
+        tell_stacks(py)?;
+    }
+    call_hook(py, addressee, "worker_abort");
+    addressee.server.shut_down(Shutdown::Quick);
+    LEAVING.store(true, Ordering::Relaxed);
+    Err(PySystemExit::new_err((1,)))
+}
+
+/// Writes down where the threads of the worker stand, and the tasks and greenlets that wait.
+fn tell_stacks(py: Python<'_>) -> PyResult<()> {
     logging::with_descriptor(|log| -> PyResult<()> {
         let options = PyDict::new(py);
         options.set_item("file", log.as_raw_fd())?;
@@ -213,10 +224,14 @@ fn abort(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
             .call_method("dump_traceback", (), Some(&options))
             .map(drop)
     })?;
-    call_hook(py, addressee, "worker_abort");
-    addressee.server.shut_down(Shutdown::Quick);
-    LEAVING.store(true, Ordering::Relaxed);
-    Err(PySystemExit::new_err((1,)))
+    let waiting: String = py
+        .import("oxicorn.stacks")?
+        .call_method0("waiting")?
+        .extract()?;
+    if !waiting.is_empty() {
+        logging::write_text(&waiting);
+    }
+    Ok(())
 }
 
 fn reopen_logs(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {

@@ -32,6 +32,7 @@ use crate::logging::{self, Access};
 use crate::metrics;
 use crate::reload::{Place, Reloader, Stamp};
 use crate::signals::{self, Addressee};
+use crate::stacks;
 use crate::wsgi::{self, WsgiGateway};
 
 mod own_class;
@@ -177,6 +178,10 @@ impl Worker {
             leaving: AtomicBool::new(false),
         });
         signals::install(py, &addressee)?;
+        stacks::install(py, &server)?;
+        if self.config.control_socket.is_some() && !self.config.control_socket_disable {
+            stacks::start_reporter(&slot, &server);
+        }
         if self.hooks.worker_class.is_some() {
             own_class::hand_over_signals(py, &self.object)?;
         }

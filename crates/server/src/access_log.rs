@@ -3,8 +3,8 @@
 
 mod destination;
 mod format;
-mod json;
-mod pieces;
+pub(crate) mod json;
+pub(crate) mod pieces;
 
 use std::fmt;
 use std::fs::File;

@@ -26,6 +26,7 @@ use crate::server::Shutdown;
 use crate::shared_websocket::SharedWebSocket;
 use crate::sink::SinkError;
 use crate::site::Site;
+use crate::stacks::Stacks;
 use crate::statsd::Statsd;
 use crate::watchdog::Watchdog;
 
@@ -134,6 +135,8 @@ pub(crate) struct Dispatcher {
     /// Where metrics go, if anywhere.
     pub(crate) statsd: OnceLock<Arc<Statsd>>,
     pub(crate) watchdog: Watchdog,
+    /// Where threads and tasks stand.
+    pub(crate) stacks: Stacks,
     /// Answers that leave together at the end of a turn of the event loop.
     pub(crate) held: HeldAnswers,
     stopping: AtomicU8,
@@ -199,6 +202,7 @@ impl Dispatcher {
             access_log: parts.access_log,
             statsd: OnceLock::new(),
             watchdog: Watchdog::default(),
+            stacks: Stacks::default(),
             held: HeldAnswers::default(),
             stopping: AtomicU8::new(0),
             turns: AtomicU64::new(1),

@@ -38,6 +38,8 @@ pub(crate) struct CallRecord {
     outlet: Outlet,
     /// What [`crate::sink::Sink::taken`] said when the call began: while it says so, the response has not begun.
     mark: u64,
+    /// The thread that took it, which an event loop's calls have in common.
+    thread: i32,
     /// How long it may go on in silence, where that is limited.
     limit: Option<SilenceLimit>,
 }
@@ -52,9 +54,41 @@ impl CallRecord {
             ends: Arc::clone(exchange.ends()),
             outlet: exchange.outlet(),
             mark,
+            thread: THREAD.with(|id| *id),
             limit,
         }
     }
+
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub(crate) fn arrived(&self) -> Instant {
+        self.arrived
+    }
+
+    pub(crate) fn client(&self) -> String {
+        self.ends.peer.to_string()
+    }
+
+    pub(crate) fn thread(&self) -> u64 {
+        u64::try_from(self.thread).unwrap_or(0)
+    }
+
+    /// How far it is.
+    pub(crate) fn phase(&self) -> &'static str {
+        match self.outlet.taken() {
+            None => "client gone",
+            Some(_) if self.outlet.has_pending() => "client slow",
+            Some(taken) if taken == self.mark => "running",
+            Some(_) => "responding",
+        }
+    }
+}
+
+thread_local! {
+    /// The number of this thread, which costs a system call.
+    static THREAD: i32 = sys::process::thread_id();
 }
 
 /// The most requests that lines of the log are written for: an event loop may have thousands.
@@ -100,6 +134,11 @@ impl Calls {
         {
             record.limit = None;
         }
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &CallRecord> {
+        self.records.iter().map(|(_, record)| record)
     }
 
     /// Whether there is a limit to be watched.
@@ -162,15 +201,22 @@ impl Dispatcher {
     /// threads find the connection gone, should they ever come back.
     pub(crate) fn answer_overdue(self: &Arc<Dispatcher>) {
         let calls = self.state().calls.take();
-        self.answer_all(calls.into_iter().map(|(_, call)| call).collect());
+        let answered = self.answer_all(calls.into_iter().map(|(_, call)| call).collect());
+        self.tell_overdue(answered);
     }
 
-    fn answer_all(self: &Arc<Dispatcher>, calls: Vec<CallRecord>) {
-        let count = calls.len();
-        for (number, call) in calls.into_iter().enumerate() {
-            let id = call.id;
-            let line = self.answer_for(call);
+    fn tell_overdue(&self, answered: Vec<ExchangeId>) {
+        for id in answered {
             self.tell(Message::Overdue(id));
+        }
+    }
+
+    /// Answers these; returns their names, of which the reactor is to be told.
+    fn answer_all(self: &Arc<Dispatcher>, calls: Vec<CallRecord>) -> Vec<ExchangeId> {
+        let count = calls.len();
+        let ids: Vec<_> = calls.iter().map(|call| call.id).collect();
+        for (number, call) in calls.into_iter().enumerate() {
+            let line = self.answer_for(call);
             if number < TOLD {
                 log::error!(target: "urgent", "{line}");
             }
@@ -179,6 +225,7 @@ impl Dispatcher {
             log::error!(target: "urgent", "No answer for {} more requests", count - TOLD);
         }
         self.access_log.flush();
+        ids
     }
 
     /// Answers the requests that are over their limits, and sees to threads that do not come back afterwards. To be
@@ -196,7 +243,10 @@ impl Dispatcher {
         let has_stuck = state.calls.stuck() > 0;
         drop(state);
         if !late.is_empty() {
-            self.answer_all(late);
+            let answered = self.answer_all(late);
+            // Before tasks are cancelled, which do not stand any more where they were too slow.
+            self.stacks.tell_of_limit(now);
+            self.tell_overdue(answered);
         }
         for held in stuck {
             self.tell_stuck(held);
@@ -224,7 +274,10 @@ impl Dispatcher {
     pub(crate) fn next_limit(&self) -> Option<Instant> {
         let state = self.state();
         match state.leader {
-            Leader::Watchdog => state.calls.next_limit(),
+            Leader::Watchdog => {
+                let end = self.stacks.end_due(&self.slot);
+                [state.calls.next_limit(), end].into_iter().flatten().min()
+            }
             Leader::Nobody | Leader::Thread | Leader::Loop => None,
         }
     }

@@ -183,6 +183,23 @@ impl Server {
         self.dispatcher.answer_overdue();
     }
 
+    /// Has `tell` say where threads and tasks stand, for the log. It may take some hundred milliseconds, and is called
+    /// by threads that have no part in the application.
+    pub fn tell_stacks_by(&self, tell: impl Fn() -> String + Send + Sync + 'static) {
+        self.dispatcher.stacks.tell_by(Box::new(tell));
+    }
+
+    /// The handler of the arbiter's last signal runs. Says whether it is to tell where threads and tasks stand.
+    pub fn note_abort(&self) -> bool {
+        self.dispatcher.stacks.note_handler()
+    }
+
+    /// The requests that are with the application, as JSON.
+    #[must_use]
+    pub fn requests_in_flight(&self) -> Vec<u8> {
+        self.dispatcher.requests_in_flight()
+    }
+
     /// Tells `statsd` of every request from now on. To be called before the first [`Server::next`].
     pub fn report_to(&self, statsd: Arc<Statsd>) {
         // It is called once.
@@ -306,6 +323,7 @@ impl Server {
         loop {
             self.turn(0, Patience::Wait);
             self.dispatcher.enforce_limits();
+            self.dispatcher.stacks.tell_of_end(&self.dispatcher.slot);
             let mut state = self.dispatcher.state();
             if std::mem::take(&mut state.wanted) || state.idle > 0 || state.busy == 0 || state.done
             {

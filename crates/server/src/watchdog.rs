@@ -109,6 +109,11 @@ fn watch(server: &Server) {
             continue;
         }
         quiet = 0;
+        if dispatcher.slot.is_given_up() {
+            drop(state);
+            dispatcher.stacks.tell_of_end(&dispatcher.slot);
+            state = dispatcher.state();
+        }
         if state.calls.are_watched() {
             drop(state);
             dispatcher.enforce_limits();

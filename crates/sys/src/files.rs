@@ -13,6 +13,16 @@ use rustix::fs::{
 /// The flag for opening a file without waiting: a pipe that no process writes to opens at once.
 pub const NONBLOCK: i32 = libc::O_NONBLOCK;
 
+/// A file in memory, which no path leads to.
+///
+/// # Errors
+///
+/// The process may have no more descriptors.
+pub fn memory_file(name: &str) -> io::Result<File> {
+    let file = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?;
+    Ok(file.into())
+}
+
 /// Whether the descriptor was opened for reading.
 ///
 /// # Errors

@@ -25,6 +25,7 @@ pub mod pipe;
 pub mod poll;
 pub mod process;
 pub mod publication;
+pub mod reports;
 pub mod rights;
 pub mod scoreboard;
 pub mod send;

@@ -268,6 +268,12 @@ pub fn set_name(name: &str) {
     }
 }
 
+/// The kernel's number of the calling thread, which Python calls its native id.
+#[must_use]
+pub fn thread_id() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
 /// Ends the process at once: no destructors, no exit handlers, nothing flushed.
 pub fn exit_at_once(code: i32) -> ! {
     // SAFETY: _exit has no preconditions.

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
+use crate::reports::{Question, ReportCell, Ticket};
 use crate::shared_pages::{self, SharedPages};
 
 /// Where a worker is in its life.
@@ -95,6 +96,8 @@ struct Tables {
     counters: SharedPages<Counter>,
     /// Counters of one slot.
     counters_per_slot: usize,
+    /// What workers are asked. Pages that nothing was written to take no memory.
+    reports: SharedPages<ReportCell>,
 }
 
 impl Tables {
@@ -134,6 +137,7 @@ impl Scoreboard {
             slots: SharedPages::new(slots)?,
             counters: SharedPages::new(counters.saturating_add(1))?,
             counters_per_slot,
+            reports: SharedPages::new(slots)?,
         };
         tables.slots.withhold();
         Ok(Self {
@@ -187,6 +191,33 @@ impl Slot {
         self.tables.slots.cell(self.index)
     }
 
+    fn report(&self) -> &ReportCell {
+        self.tables.reports.cell(self.index)
+    }
+
+    /// Asks the worker something; `None` while it owes the answer to another question.
+    #[must_use]
+    pub fn ask(&self, question: Question) -> Option<Ticket> {
+        self.report().ask(question)
+    }
+
+    /// What the worker has answered, once it has.
+    #[must_use]
+    pub fn answer(&self, ticket: Ticket) -> Option<Vec<u8>> {
+        self.report().answer(ticket)
+    }
+
+    /// Waits, in a thread of the worker's own, for another question than the last.
+    #[must_use]
+    pub fn next_question(&self, last: Ticket) -> Ticket {
+        self.report().wait(last)
+    }
+
+    /// Answers a question.
+    pub fn tell(&self, ticket: Ticket, text: &[u8]) {
+        self.report().tell(ticket, text);
+    }
+
     /// How many counters it has.
     #[must_use]
     pub fn counters(&self) -> usize {
@@ -230,6 +261,7 @@ impl Slot {
     /// The arbiter calls it before the fork, with pid 0, and sets the pid when it knows it: a worker that is quick must
     /// not have its own words overwritten.
     pub fn claim(&self, pid: i32, age: u64) {
+        self.report().clear();
         let cell = self.cell();
         cell.age.store(age, Ordering::Relaxed);
         cell.requests.store(0, Ordering::Relaxed);

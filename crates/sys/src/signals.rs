@@ -331,6 +331,30 @@ const FAULTS: [Signal; 7] = [
     Signal::TRAP,
 ];
 
+/// The last of the real-time signals, which nothing uses but what asks for it.
+#[must_use]
+pub fn last_realtime() -> Signal {
+    Signal(libc::SIGRTMAX())
+}
+
+/// Raises a signal in the calling thread, which has handled it when this returns, also where it blocks it otherwise.
+pub fn raise_here(signal: Signal) {
+    let mut only = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset writes a whole set to where it is pointed.
+    let _ = unsafe { libc::sigemptyset(only.as_mut_ptr()) };
+    // SAFETY: the set is initialised, and the number is a signal's.
+    let _ = unsafe { libc::sigaddset(only.as_mut_ptr(), signal.0) };
+    let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: the first set is initialised, the second may be written to.
+    let _ = unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, only.as_ptr(), before.as_mut_ptr()) };
+    // SAFETY: zeroed bytes are the empty set, and pthread_sigmask wrote the old one over them.
+    let before = unsafe { before.assume_init() };
+    let restored = Blocked { before };
+    // SAFETY: raise has no preconditions. In a process with threads it means the calling one.
+    let _ = unsafe { libc::raise(signal.0) };
+    drop(restored);
+}
+
 /// While it lives, the calling thread receives none of the blocked signals. They wait until it is dropped.
 #[derive(Debug)]
 pub struct Blocked {

@@ -101,11 +101,13 @@ fn time(now: SystemTime, line: &mut Vec<u8>) {
     );
 }
 
-fn name(name: &str, line: &mut Vec<u8>) {
+/// The name of another member of the object.
+pub(crate) fn name(name: &str, line: &mut Vec<u8>) {
     print(line, format_args!(",\"{name}\":"));
 }
 
-fn text(label: &str, value: &[u8], line: &mut Vec<u8>) {
+/// A member with any bytes as its text.
+pub(crate) fn text(label: &str, value: &[u8], line: &mut Vec<u8>) {
     name(label, line);
     line.push(b'"');
     for chunk in value.utf8_chunks() {

@@ -118,7 +118,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// A number in decimal.
-pub(super) fn number(mut value: u64, line: &mut Vec<u8>) {
+pub(crate) fn number(mut value: u64, line: &mut Vec<u8>) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     loop {
@@ -133,7 +133,7 @@ pub(super) fn number(mut value: u64, line: &mut Vec<u8>) {
 }
 
 /// Writing to memory cannot fail.
-pub(super) fn print(line: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
+pub(crate) fn print(line: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
     let _ = line.write_fmt(arguments);
 }
 
