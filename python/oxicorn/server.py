@@ -32,8 +32,6 @@ Application = Callable[..., Any]
 _BACKLOG = 2048
 _AT_EXIT_S = 2.0
 """How long the end of the interpreter waits for a server in another thread."""
-_LOOK_S = 1.0
-"""How often an event loop that serves wakes without a reason."""
 _USED_UP_S = 0.5
 """How often a server looks whether it has served `max_requests`."""
 
@@ -216,9 +214,8 @@ class Server:
     async def wait(self) -> None:
         """Wait for the end of the server, on the event loop that serves."""
         assert self._ended is not None
-        while not self._ended.done():
-            # A signal that arrives just before the loop sleeps is seen only when it wakes.
-            await asyncio.wait({self._ended}, timeout=_LOOK_S)
+        # In contrast to the future itself, it is not cancelled with the task that waits.
+        await asyncio.wait({self._ended})
         self._ended.result()
 
     def __enter__(self) -> Server:

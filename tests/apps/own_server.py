@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 
@@ -56,6 +57,8 @@ def main(way: str, port: int) -> None:
         threading.Thread(target=oxicorn.run, args=(app,), kwargs={"port": port}, daemon=True).start()
         sys.stdin.read()
     elif way == "loop":
+        # Where a shell has started the tests in the background, SIGINT is ignored, and asyncio leaves it so.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         asyncio.run(oxicorn.serve(app, port=port))
     print("after", os.getpid(), flush=True)
 
