@@ -314,6 +314,9 @@
 # The file that is served at /.well-known/security.txt (RFC 9116).
 # security_txt = None
 
+# How often each client may ask, as 20/s or /login=5/m,burst=3; the option can be repeated.
+# rate_limit = []
+
 # The field with which requests carry an id; the option alone is X-Request-ID.
 # request_id = None
 

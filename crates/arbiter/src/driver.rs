@@ -16,6 +16,7 @@ use sys::memory::OomWatch;
 use sys::pipe::{Notifier, Pipe};
 use sys::poll::Interest;
 use sys::process::{End, Exit};
+use sys::rate_table::RateTable;
 use sys::scoreboard::Scoreboard;
 use sys::signals::{Signal, SignalPipe};
 
@@ -61,6 +62,7 @@ pub(crate) struct Driver<'host> {
     pub(crate) host: &'host mut dyn Host,
     pub(crate) supervisor: Supervisor,
     pub(crate) scoreboard: Scoreboard,
+    pub(crate) rates: RateTable,
     /// Closed at the first sign of the end: the workers then keep their clients instead of giving them to each other.
     pub(crate) handover: Queue,
     pub(crate) notifier: Notifier,
@@ -100,6 +102,7 @@ impl<'host> Driver<'host> {
             since: clock::monotonic(),
             supervisor: Supervisor::new(terms, slots, started.parent),
             scoreboard,
+            rates: RateTable::new()?,
             handover: Queue::new()?,
             notifier: Notifier::new()?,
             lifeline: sys::pipe::pipe()?,

@@ -99,6 +99,7 @@ impl Driver<'_> {
         let seat = WorkerSeat {
             slot,
             scoreboard: self.scoreboard.clone(),
+            rates: self.rates.clone(),
             handover: self.handover.clone(),
             notifier,
             lifeline,

@@ -9,6 +9,7 @@ use sys::fdpass::Queue;
 use sys::forks::Private;
 use sys::pipe::Notifier;
 use sys::process::Fork;
+use sys::rate_table::RateTable;
 use sys::scoreboard::{Scoreboard, Slot};
 
 use crate::listeners::Listener;
@@ -138,6 +139,8 @@ pub struct WorkerSeat {
     pub slot: Slot,
     /// Where all workers of this arbiter tell how they are.
     pub scoreboard: Scoreboard,
+    /// What clients have used of their rates, over all workers.
+    pub rates: RateTable,
     /// Connections that workers give to each other. Closed when the arbiter ends all workers.
     pub handover: Queue,
     /// Rung by the worker when its slot's state has changed.

@@ -69,6 +69,7 @@ impl LocalServer {
         let slot = board.slot(0);
         slot.claim(std::process::id().cast_signed(), 1);
         let seat = Seat {
+            rates: None,
             slot: slot.clone(),
             notifier: Notifier::new()?,
             max_requests,

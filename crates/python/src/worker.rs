@@ -374,6 +374,7 @@ impl Worker {
             }),
             access_file: logging::access_log(),
             tls: self.tls.clone(),
+            rates: Some(seat.rates),
         };
         let server = Server::new(listeners, &self.config, place)?;
         server.watch(seat.lifeline, Watched::Lifeline)?;

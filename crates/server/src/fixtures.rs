@@ -26,6 +26,7 @@ use crate::site::Site;
 pub(crate) fn dispatcher(config: &Config) -> Arc<Dispatcher> {
     let poll = Poll::new().unwrap();
     let seat = Seat {
+        rates: None,
         slot: Scoreboard::new(1).unwrap().slot(0),
         notifier: Notifier::new().unwrap(),
         max_requests: 0,

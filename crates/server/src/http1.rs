@@ -231,7 +231,7 @@ impl Connection {
             Ok(Fed::NeedMore) => self.permit_body(turn),
             Ok(Fed::Complete(request, scheme, body)) => self.completed(request, scheme, body, turn),
             Ok(Fed::Begun(request, scheme, inlet)) => {
-                if let Some(answer) = turn.own_answer(&request, scheme) {
+                if let Some(answer) = self.own_answer(&request, scheme, turn) {
                     return ControlFlow::Break(self.answer_self(
                         answer,
                         request,
@@ -270,7 +270,7 @@ impl Connection {
 
     /// A request is complete.
     fn completed(&mut self, request: Request, scheme: Scheme, body: Body, turn: &mut Turn) -> Fate {
-        if let Some(answer) = turn.own_answer(&request, scheme) {
+        if let Some(answer) = self.own_answer(&request, scheme, turn) {
             return self.answer_self(answer, request, scheme, Rest::Nothing, turn);
         }
         if let Some(answer) = turn.find(&request) {

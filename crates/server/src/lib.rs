@@ -43,6 +43,7 @@ mod peer;
 mod poller;
 mod probes;
 mod proxy_header;
+mod rate_limits;
 mod reactor;
 mod refusal;
 mod reply;

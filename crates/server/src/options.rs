@@ -12,6 +12,7 @@ use proto::ws::{DeflatePolicy, Timing};
 pub(crate) use settings::Cleartext;
 use settings::{AddressSet, Config, HttpProtocol, Protocol};
 use sys::pipe::Notifier;
+use sys::rate_table::RateTable;
 use sys::scoreboard::{Slot, SpoolLimits};
 
 use crate::backlog::Spool;
@@ -21,6 +22,7 @@ use crate::handover::Siblings;
 use crate::host_rules::HostRules;
 use crate::probes::Probes;
 use crate::proxy_header::ProxyPolicy;
+use crate::rate_limits::RateLimits;
 use crate::request_ids::RequestIds;
 use crate::request_limits::RequestLimits;
 use crate::timers::Millis;
@@ -111,6 +113,8 @@ pub struct Seat {
     pub access_file: Option<File>,
     /// What encrypted connections are made of; `None` where all are plain.
     pub tls: Option<Arc<Tls>>,
+    /// What clients have used of their rates; `None` where this worker counts alone.
+    pub rates: Option<RateTable>,
 }
 
 /// Limits and time-outs.
@@ -128,6 +132,8 @@ pub(crate) struct Options {
     pub(crate) host_rules: HostRules,
     /// How long applications may take.
     pub(crate) request_limits: RequestLimits,
+    /// Where clients may not ask as often as they like.
+    pub(crate) rate_limits: Option<RateLimits>,
     /// Where responses are compressed.
     pub(crate) compression: Option<Compression>,
     /// Where requests carry an id.
@@ -226,6 +232,7 @@ impl Options {
             probes: Probes::new(config),
             host_rules: HostRules::new(config),
             request_limits: RequestLimits::new(config),
+            rate_limits: RateLimits::new(config, seat.rates.clone()),
             compression: Compression::new(config),
             request_ids: RequestIds::new(config),
             uwsgi_peers: with_unix_peers(config, "uwsgi_allow_ips", &config.uwsgi_allow_ips),

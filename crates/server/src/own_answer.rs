@@ -41,6 +41,19 @@ pub(crate) enum Rest {
 }
 
 impl Connection {
+    /// What the server itself answers to a request, if anything.
+    pub(crate) fn own_answer(
+        &self,
+        request: &Request,
+        scheme: Scheme,
+        turn: &Turn,
+    ) -> Option<OwnAnswer> {
+        let options = &turn.dispatcher.options;
+        turn.own_answer(request, scheme, || {
+            self.ends_for(request, options).peer.clone()
+        })
+    }
+
     /// Sends such an answer.
     pub(crate) fn answer_self(
         &mut self,

@@ -15,6 +15,7 @@ use crate::exchange::Exchange;
 use crate::head_memory::HeadMemory;
 use crate::inlet::Event;
 use crate::own_answer::OwnAnswer;
+use crate::peer::Peer;
 use crate::site::Answer;
 use crate::timers::{Millis, Timers};
 use crate::tls::HANDSHAKES;
@@ -97,11 +98,27 @@ impl Turn {
     }
 
     /// What the server itself answers to a request, if anything.
-    pub(crate) fn own_answer(&self, request: &Request, scheme: Scheme) -> Option<OwnAnswer> {
+    pub(crate) fn own_answer(
+        &self,
+        request: &Request,
+        scheme: Scheme,
+        client: impl FnOnce() -> Peer,
+    ) -> Option<OwnAnswer> {
         let options = &self.dispatcher.options;
         let is_withdrawn = || self.dispatcher.slot.is_withdrawn();
         let probed = options.probes.answer(request, is_withdrawn);
-        probed.or_else(|| options.host_rules.answer(request, scheme, self.now()))
+        probed
+            .or_else(|| options.host_rules.answer(request, scheme, self.now()))
+            .or_else(|| self.limit(request, client))
+    }
+
+    /// The answer to a client that asks too often of the application.
+    fn limit(&self, request: &Request, client: impl FnOnce() -> Peer) -> Option<OwnAnswer> {
+        let limits = self.dispatcher.options.rate_limits.as_ref()?;
+        match self.find(request) {
+            Some(_) => None,
+            None => limits.answer(request, client),
+        }
     }
 
     /// The number of a new exchange.

@@ -14,6 +14,7 @@ use crate::mount::{Mount, StaticMissing, StaticSymlinks};
 use crate::network::AddressSet;
 use crate::origins::Origins;
 use crate::path_timeout::PathTimeout;
+use crate::rate_rule::RateRule;
 use crate::setting::find;
 use crate::statsd::StatsdAddress;
 use crate::value::Value;
@@ -198,6 +199,8 @@ fields! {
     maintenance_file: Option<PathBuf>,
     /// The file at `/.well-known/security.txt`.
     security_txt: Option<PathBuf>,
+    /// How often each client may ask.
+    rate_limit: Vec<RateRule>,
     /// The field that carries the id of a request.
     request_id: Option<String>,
     /// The path at which the server says that it is alive.

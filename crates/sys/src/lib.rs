@@ -25,6 +25,7 @@ pub mod pipe;
 pub mod poll;
 pub mod process;
 pub mod publication;
+pub mod rate_table;
 pub mod reports;
 pub mod rights;
 pub mod scoreboard;

@@ -76,7 +76,7 @@ impl Connection {
             Ok(scheme) => scheme,
             Err(violation) => return self.refuse_stream(begun, request, violation.into(), turn),
         };
-        if let Some(answer) = turn.own_answer(&request, scheme) {
+        if let Some(answer) = self.own_answer(&request, scheme, turn) {
             return self.answer_stream(begun, answer, request, scheme, turn);
         }
         match is_whole {

@@ -7,6 +7,7 @@ use super::*;
 
 fn options(config: &Config, service: Service) -> Options {
     let seat = Seat {
+        rates: None,
         slot: Scoreboard::new(1).unwrap().slot(0),
         notifier: Notifier::new().unwrap(),
         max_requests: 0,

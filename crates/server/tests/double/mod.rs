@@ -125,6 +125,7 @@ impl Double {
         let address = socket.local_addr().unwrap();
         let slot = board.slot(0);
         let seat = Seat {
+            rates: None,
             slot: slot.clone(),
             notifier: Notifier::new().unwrap(),
             max_requests: 0,
@@ -170,6 +171,7 @@ impl Double {
         let second_address = second.local_addr().unwrap();
         let listeners = vec![listener(socket), listener(second)];
         let seat = Seat {
+            rates: None,
             slot: slot.clone(),
             notifier: Notifier::new().unwrap(),
             max_requests: 0,

@@ -59,6 +59,21 @@ pub(super) const ROWS: &[Setting] = &[
         ..OWN
     },
     Setting {
+        name: "rate_limit",
+        flags: &["--rate-limit"],
+        metavar: "RULE",
+        kind: Kind::Words,
+        default: Literal::List(&[]),
+        access: field!(rate_limit),
+        summary: "How often each client may ask, as 20/s or /login=5/m,burst=3; the option can be repeated.",
+        details: "`[PREFIX=]COUNT/UNIT[,burst=COUNT]`, with a unit of s, m, h or d. So many requests for paths that \
+                  begin so may come from one address, over all workers; of IPv6 a network of 64 bits counts as one. \
+                  `burst` may come at once, COUNT where it is not said. All rules that fit a path hold. More are \
+                  answered with 429, Retry-After and RateLimit. Behind a proxy `proxy_headers` or `proxy_protocol` \
+                  tell who the client is. Files that the server itself serves and probes are not counted.",
+        ..OWN
+    },
+    Setting {
         name: "request_id",
         flags: &["--request-id"],
         metavar: "FIELD",

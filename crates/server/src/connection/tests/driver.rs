@@ -40,6 +40,7 @@ pub(super) struct Driver {
 /// The dispatcher of a worker that has no threads.
 pub(crate) fn dispatcher(config: &Config, service: Service, poll: &Poll) -> Arc<Dispatcher> {
     let seat = Seat {
+        rates: None,
         slot: Scoreboard::new(1).unwrap().slot(0),
         notifier: Notifier::new().unwrap(),
         max_requests: 0,
