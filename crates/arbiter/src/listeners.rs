@@ -278,13 +278,13 @@ fn bind_patiently(
 }
 
 /// Why an address could not be listened on.
-struct Refusal {
+struct BindRefusal {
     failure: Failure,
     /// Whether another socket has it, which may pass.
     is_taken: bool,
 }
 
-impl From<Failure> for Refusal {
+impl From<Failure> for BindRefusal {
     fn from(failure: Failure) -> Self {
         Self {
             failure,
@@ -293,7 +293,7 @@ impl From<Failure> for Refusal {
     }
 }
 
-fn bind(address: &Address, config: &Config) -> Result<Listener, Refusal> {
+fn bind(address: &Address, config: &Config) -> Result<Listener, BindRefusal> {
     match address {
         Address::Tcp { host, port } => {
             let port_use = match config.reuse_port {
@@ -311,7 +311,7 @@ fn cannot_listen(address: &Address, why: impl Display) -> Failure {
     Failure::new(format!("cannot listen on {}: {why}", address.spelling()))
 }
 
-fn bind_unix(address: &Address, path: &Path, config: &Config) -> Result<Listener, Refusal> {
+fn bind_unix(address: &Address, path: &Path, config: &Config) -> Result<Listener, BindRefusal> {
     let new_owner = owner::of_sockets(config)?;
     let rights = owner::with_fewer_rights(config)?;
     let bind = || -> io::Result<(Socket, Name)> {

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::generation::Generation;
 use crate::host::{Boot, Host, Moment, Outcome};
 use crate::pidfile::Pidfile;
-use crate::upgrade::{Inherited, Origin};
+use crate::upgrade::{Ancestry, Inherited};
 use crate::{EXIT_APP_LOAD, EXIT_START, EXIT_WORKER_BOOT, listeners, owner};
 
 /// What an arbiter is sent. Gunicorn's list.
@@ -41,12 +41,12 @@ pub(crate) struct Started {
 }
 
 /// Why a server must not start, and the code to exit with.
-struct Refusal {
+struct StartRefusal {
     failure: Failure,
     code: i32,
 }
 
-impl From<Failure> for Refusal {
+impl From<Failure> for StartRefusal {
     fn from(failure: Failure) -> Self {
         Self {
             failure,
@@ -59,7 +59,7 @@ impl From<Failure> for Refusal {
 /// told why.
 pub(crate) fn start(config: Config, host: &mut dyn Host) -> Result<Started, Outcome> {
     let errorlog = config.errorlog.clone();
-    let refuse = |refusal: Refusal| {
+    let refuse = |refusal: StartRefusal| {
         refusal.failure.report(&errorlog);
         refusal.code
     };
@@ -89,7 +89,7 @@ pub(crate) fn start(config: Config, host: &mut dyn Host) -> Result<Started, Outc
     }
 }
 
-fn read_origin(config: &Config, host: &mut dyn Host) -> Result<Origin, Refusal> {
+fn read_origin(config: &Config, host: &mut dyn Host) -> Result<Ancestry, StartRefusal> {
     tell(
         host,
         Moment::NworkersChanged {
@@ -97,13 +97,13 @@ fn read_origin(config: &Config, host: &mut dyn Host) -> Result<Origin, Refusal> 
             old: None,
         },
     )?;
-    Ok(Origin::read(
+    Ok(Ancestry::read(
         |name| std::env::var(name).ok(),
         sys::process::pid(),
     )?)
 }
 
-fn prepare(config: Config, host: &mut dyn Host, origin: Origin) -> Result<Started, Refusal> {
+fn prepare(config: Config, host: &mut dyn Host, origin: Ancestry) -> Result<Started, StartRefusal> {
     log::info!("Starting oxicorn {}", env!("CARGO_PKG_VERSION"));
     // From here on a signal waits until it can be acted on, so that nothing ends the process without its cleaning up.
     let signals = SignalPipe::install(&SIGNALS).map_err(no_signals)?;
@@ -162,13 +162,13 @@ fn note_ignored_bind(config: &Config, inherited: &Inherited) {
 }
 
 /// The failure and the exit code of an application that cannot be imported.
-fn refusal(boot: Boot) -> Refusal {
+fn refusal(boot: Boot) -> StartRefusal {
     match boot {
-        Boot::Raised(reason) => Refusal {
+        Boot::Raised(reason) => StartRefusal {
             failure: Failure::new(reason),
             code: EXIT_WORKER_BOOT,
         },
-        Boot::NotFound(reason) => Refusal {
+        Boot::NotFound(reason) => StartRefusal {
             failure: Failure::new(reason),
             code: EXIT_APP_LOAD,
         },

@@ -38,13 +38,13 @@ pub fn is_upgrade() -> bool {
 
 /// What the environment says about how this process came to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
+pub(crate) struct Ancestry {
     /// The master that started this one beside itself.
     pub(crate) parent: Option<i32>,
     pub(crate) inherited: Inherited,
 }
 
-impl Origin {
+impl Ancestry {
     /// Reads the environment of process `pid`.
     pub(crate) fn read(
         variable: impl Fn(&str) -> Option<String>,
@@ -124,19 +124,19 @@ mod tests {
     fn check(variables: &[(&str, &str)], parent: Option<i32>, inherited: Inherited) {
         assert_eq!(
             read(variables).expect("an origin"),
-            Origin { parent, inherited },
+            Ancestry { parent, inherited },
             "{variables:?}"
         );
     }
 
-    fn read(variables: &[(&str, &str)]) -> Result<Origin, Failure> {
+    fn read(variables: &[(&str, &str)]) -> Result<Ancestry, Failure> {
         let find = |name: &str| {
             variables
                 .iter()
                 .find(|(known, _)| *known == name)
                 .map(|(_, value)| (*value).to_owned())
         };
-        Origin::read(find, 42)
+        Ancestry::read(find, 42)
     }
 
     #[test]

@@ -60,12 +60,12 @@ const STDOUT: i32 = 1;
 const STDERR: i32 = 2;
 
 /// Where lines go.
-enum Place {
+enum LogPlace {
     Stderr,
     File { path: PathBuf, file: File },
 }
 
-static PLACE: RwLock<Place> = RwLock::new(Place::Stderr);
+static PLACE: RwLock<LogPlace> = RwLock::new(LogPlace::Stderr);
 /// The least severe level that is written, in Python's numbers.
 static THRESHOLD: AtomicU32 = AtomicU32::new(INFO);
 /// Whether level names are coloured.
@@ -114,9 +114,9 @@ impl Log for ErrorLog {
 ///
 /// When the file cannot be opened. The log then stays where it was.
 pub(crate) fn set_up(config: &Config) -> io::Result<()> {
-    let place = Place::open(&config.errorlog)?;
-    let terminal = matches!(place, Place::Stderr) && io::stderr().is_terminal();
-    let coloured = matches!(place, Place::Stderr) && takes_colours(config, terminal);
+    let place = LogPlace::open(&config.errorlog)?;
+    let terminal = matches!(place, LogPlace::Stderr) && io::stderr().is_terminal();
+    let coloured = matches!(place, LogPlace::Stderr) && takes_colours(config, terminal);
     COLOURED.store(coloured, Ordering::Relaxed);
     RELOADS.store(terminal && config.reload, Ordering::Relaxed);
     set_level(threshold(config.loglevel));
@@ -156,13 +156,13 @@ fn set_level(level: u32) {
 /// Whether lines are read by a person: the log goes to a terminal, and nowhere else.
 pub(crate) fn is_on_terminal() -> bool {
     let place = PLACE.read().unwrap_or_else(PoisonError::into_inner);
-    matches!(&*place, Place::Stderr) && io::stderr().is_terminal() && !relay::is_on()
+    matches!(&*place, LogPlace::Stderr) && io::stderr().is_terminal() && !relay::is_on()
 }
 
 /// Whether lines go to standard error, and nowhere else.
 pub(crate) fn is_on_stderr() -> bool {
     let place = PLACE.read().unwrap_or_else(PoisonError::into_inner);
-    matches!(&*place, Place::Stderr) && !relay::is_on()
+    matches!(&*place, LogPlace::Stderr) && !relay::is_on()
 }
 
 /// Whether colours may be used.
@@ -219,10 +219,10 @@ pub(crate) fn reopen(py: Python<'_>) {
 
 fn reopen_file() {
     let mut place = PLACE.write().unwrap_or_else(PoisonError::into_inner);
-    let Place::File { path, .. } = &*place else {
+    let LogPlace::File { path, .. } = &*place else {
         return;
     };
-    match Place::open_file(path) {
+    match LogPlace::open_file(path) {
         Ok(opened) => *place = opened,
         Err(error) => {
             let path = path.display().to_string();
@@ -240,10 +240,10 @@ pub(crate) fn with_descriptor<T>(use_it: impl FnOnce(BorrowedFd<'_>) -> T) -> T 
     )
 }
 
-fn with_descriptor_of<T>(place: &Place, use_it: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+fn with_descriptor_of<T>(place: &LogPlace, use_it: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
     match place {
-        Place::Stderr => use_it(io::stderr().as_fd()),
-        Place::File { file, .. } => use_it(file.as_fd()),
+        LogPlace::Stderr => use_it(io::stderr().as_fd()),
+        LogPlace::File { file, .. } => use_it(file.as_fd()),
     }
 }
 
@@ -272,7 +272,7 @@ pub(crate) fn write_text(text: &str) {
     if let Err(Lost { lines, error }) = written {
         let is_first = LOST.fetch_add(lines, Ordering::Relaxed) == 0;
         // A standard error that takes nothing has no other place to say so.
-        if let (true, Place::File { path, .. }) = (is_first, &*place) {
+        if let (true, LogPlace::File { path, .. }) = (is_first, &*place) {
             let path = path.display();
             let notice = format!(
                 "The error log {path} cannot be written: {error}; lines are lost until it can"
@@ -308,7 +308,7 @@ pub(crate) fn say(text: &str) -> i32 {
     }
 }
 
-impl Place {
+impl LogPlace {
     fn open(name: &str) -> io::Result<Self> {
         match name {
             "-" => Ok(Self::Stderr),

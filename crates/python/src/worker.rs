@@ -30,7 +30,7 @@ use crate::hooks::Hooks;
 use crate::imports;
 use crate::logging::{self, Access};
 use crate::metrics;
-use crate::reload::{Place, Reloader, Stamp};
+use crate::reload::{Reloader, Stamp, WorkerPlace};
 use crate::signals::{self, Addressee};
 use crate::stacks;
 use crate::wsgi::{self, WsgiGateway};
@@ -186,7 +186,7 @@ impl Worker {
             own_class::hand_over_signals(py, &self.object)?;
         }
         forks::disarm_children(py)?;
-        let reloader = self.reloader(py, || Place {
+        let reloader = self.reloader(py, || WorkerPlace {
             addressee: Arc::clone(&addressee),
             board,
             slot: slot.clone(),
@@ -416,7 +416,7 @@ impl Worker {
     fn reloader(
         &self,
         py: Python<'_>,
-        place: impl FnOnce() -> Place,
+        place: impl FnOnce() -> WorkerPlace,
     ) -> PyResult<Option<Reloader>> {
         match self.config.reload && self.preloaded.is_none() {
             true => Reloader::begin(py, &self.config, place()).map(Some),

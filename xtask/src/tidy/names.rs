@@ -7,16 +7,13 @@ use std::path::Path;
 
 use super::{Problem, files, shown};
 
-/// The crates that keep the rule.
-const CRATES: &[&str] = &["proto", "server", "settings"];
-
 const KEYWORDS: &[&str] = &["struct", "enum", "union", "trait", "type"];
 
 pub(super) fn check(root: &Path) -> io::Result<Vec<Problem>> {
     let mut problems = Vec::new();
-    for name in CRATES {
+    for entry in fs::read_dir(root.join("crates"))? {
         let mut places = BTreeMap::new();
-        for path in files(&root.join("crates").join(name).join("src"), &["rs"])? {
+        for path in files(&entry?.path().join("src"), &["rs"])? {
             let place = shown(root, &path);
             if !super::sources::is_test(&place) {
                 let text = fs::read_to_string(&path)?;

@@ -7,13 +7,13 @@ use settings::{Address, Config};
 use socket2::SockRef;
 
 use super::tcp::{PortUse, bind_tcp};
-use super::{Listener, Origin, Refusal};
+use super::{BindRefusal, Listener, Origin};
 
 /// Adds sockets to the first of a new address until there is one for each worker. All of them are the arbiter's, for
 /// life, and every worker accepts from all of them: a client that the kernel has put in a queue is served by the next
 /// free worker. A reload with another number of workers changes nothing: a queue that only workers know which have not
 /// booted yet would hold clients that are never served if these workers fail.
-pub(super) fn widen(group: &mut Vec<Listener>, config: &Config) -> Result<(), Refusal> {
+pub(super) fn widen(group: &mut Vec<Listener>, config: &Config) -> Result<(), BindRefusal> {
     let Some(first) = group.first().cloned() else {
         return Ok(());
     };
@@ -40,7 +40,7 @@ pub(super) fn bind_beside(
     neighbours: &[&Listener],
     address: &Address,
     config: &Config,
-) -> Result<Listener, Refusal> {
+) -> Result<Listener, BindRefusal> {
     let Address::Tcp { host, port } = address else {
         return Err(super::cannot_listen(address, "it is in use").into());
     };

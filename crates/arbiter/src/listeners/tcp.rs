@@ -6,7 +6,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use settings::{Address, Config};
 use socket2::{Domain, Socket, Type};
 
-use super::{Listener, Origin, Refusal, address_of, cannot_listen, listen};
+use super::{BindRefusal, Listener, Origin, address_of, cannot_listen, listen};
 use crate::failure::Failure;
 
 /// Ports from here on need no rights.
@@ -26,7 +26,7 @@ pub(super) fn bind_tcp(
     port: u16,
     config: &Config,
     port_use: PortUse,
-) -> Result<Listener, Refusal> {
+) -> Result<Listener, BindRefusal> {
     let unknown = |error: io::Error| cannot_listen(address, sys::files::sentence(&error));
     let candidates = candidates(host, port).map_err(unknown)?;
     let mut first_refusal = None;
@@ -91,10 +91,14 @@ fn candidates(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(found)
 }
 
-pub(super) fn refusal_of_tcp(address: &Address, wanted: SocketAddr, error: &io::Error) -> Refusal {
+pub(super) fn refusal_of_tcp(
+    address: &Address,
+    wanted: SocketAddr,
+    error: &io::Error,
+) -> BindRefusal {
     let shown = address.spelling();
     match error.kind() {
-        io::ErrorKind::AddrInUse => Refusal {
+        io::ErrorKind::AddrInUse => BindRefusal {
             failure: taken(&shown, wanted),
             is_taken: true,
         },
@@ -149,7 +153,7 @@ fn taken(shown: &str, wanted: SocketAddr) -> Failure {
 }
 
 /// Binds without listening, so that no client is accepted.
-pub(super) fn try_tcp(address: &Address, host: &str, port: u16) -> Result<(), Refusal> {
+pub(super) fn try_tcp(address: &Address, host: &str, port: u16) -> Result<(), BindRefusal> {
     let wanted = resolve(host, port)
         .map_err(|error| cannot_listen(address, sys::files::sentence(&error)))?;
     let bound = || -> io::Result<()> {

@@ -6,7 +6,7 @@ use settings::WorkerReplacement;
 
 use super::event::{Action, Level, Terms};
 use super::worker::{Why, Worker};
-use super::{Generation, How, SPARE_SLOTS, Supervisor};
+use super::{How, SPARE_SLOTS, Supervisor, WorkerGeneration};
 use crate::host::Moment;
 
 /// How many workers there shall be, and there are.
@@ -221,7 +221,7 @@ impl Supervisor {
                 self.let_go(age, Why::Reload, now);
             }
         }
-        self.current = Generation {
+        self.current = WorkerGeneration {
             number,
             terms: self.bounded(terms),
             proven: false,

@@ -59,7 +59,7 @@ const BOOT_ATTEMPTS: u32 = 3;
 
 /// The workers that were forked with one reading of the configuration.
 #[derive(Clone, Copy, Debug)]
-struct Generation {
+struct WorkerGeneration {
     number: u64,
     /// `workers` follows TTIN, TTOU and WINCH.
     terms: Terms,
@@ -102,9 +102,9 @@ pub(crate) struct Supervisor {
     fleet: Fleet,
     stage: Stage,
     /// The generation that new workers belong to.
-    current: Generation,
+    current: WorkerGeneration,
     /// What to go back to while the current generation is not proven.
-    fallback: Option<Generation>,
+    fallback: Option<WorkerGeneration>,
     /// The age of the one worker that is being replaced because it has served its number of requests.
     recycling: Option<u64>,
     back_off: BackOff,
@@ -131,7 +131,7 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// A supervisor without workers, as generation 0. `parent` is the master that this one was started by.
     pub(crate) fn new(terms: Terms, slots: usize, parent: Option<i32>) -> Self {
-        let current = Generation {
+        let current = WorkerGeneration {
             number: 0,
             terms,
             proven: false,

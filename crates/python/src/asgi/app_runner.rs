@@ -16,7 +16,7 @@ use super::app_coroutine::AppCoroutine;
 use super::cycle::Cycle;
 use super::functions::{ReceiveFunction, SendFunction};
 use super::http_cycle::HttpCycle;
-use super::scope::{Constants, Scope, Template};
+use super::scope::{Scope, ScopeConstants, ScopeTemplate};
 use super::websocket_cycle::WebSocketCycle;
 use crate::gateway::{HookRequest, RequestHooks, Unserved};
 
@@ -39,7 +39,7 @@ struct Tasks {
 
 /// How the application is called.
 #[derive(Debug)]
-pub(super) struct Application {
+pub(super) struct AsgiApplication {
     pub(super) callable: Py<PyAny>,
     /// A call runs nothing of it yet, because it is an `async def`.
     pub(super) is_coroutine_function: bool,
@@ -50,7 +50,7 @@ pub(super) struct Application {
 /// The runner of a worker.
 #[derive(Debug)]
 pub(crate) struct AppRunner {
-    application: Application,
+    application: AsgiApplication,
     event_loop: Py<PyAny>,
     create_future: Py<PyAny>,
     tasks: Tasks,
@@ -60,9 +60,9 @@ pub(crate) struct AppRunner {
     pub(super) grace: Duration,
     /// What is called before and after each request.
     pub(super) hooks: Option<RequestHooks>,
-    constants: Constants,
+    constants: ScopeConstants,
     /// Not there while a scope is made of it.
-    template: Mutex<Option<Box<Template>>>,
+    template: Mutex<Option<Box<ScopeTemplate>>>,
     /// By the numbers of their exchanges, which ascend.
     calls: Mutex<BTreeMap<ExchangeId, RunningTask>>,
     /// What was under way has been cancelled, because the worker has to go.
@@ -72,9 +72,9 @@ pub(crate) struct AppRunner {
 impl AppRunner {
     pub(super) fn new(
         py: Python<'_>,
-        application: Application,
+        application: AsgiApplication,
         event_loop: &Bound<'_, PyAny>,
-        constants: Constants,
+        constants: ScopeConstants,
     ) -> PyResult<AppRunner> {
         Ok(AppRunner {
             application,
@@ -84,7 +84,7 @@ impl AppRunner {
             last_message: last_message(py)?.unbind(),
             grace: Duration::ZERO,
             hooks: None,
-            template: Mutex::new(Some(Box::new(Template::new(py, &constants)?))),
+            template: Mutex::new(Some(Box::new(ScopeTemplate::new(py, &constants)?))),
             constants,
             calls: Mutex::new(BTreeMap::new()),
             out_of_time: AtomicBool::new(false),
@@ -168,7 +168,7 @@ impl AppRunner {
         let ready = lock(&self.template).take();
         let mut template = match ready {
             Some(template) => template,
-            None => Box::new(Template::new(py, &self.constants)?),
+            None => Box::new(ScopeTemplate::new(py, &self.constants)?),
         };
         let scope = match handshake {
             Some(handshake) => template.websocket_scope(py, exchange, handshake.protocols()),

@@ -14,7 +14,7 @@ use super::cycle::Cycle;
 
 /// How far it has come.
 #[derive(Debug)]
-enum Stage {
+enum AwaitableStage {
     /// `send()` was called and not awaited.
     Send(Cycle, Py<PyAny>),
     /// The message is sent; the client has to take some of what is queued.
@@ -29,7 +29,7 @@ enum Stage {
 /// One awaitable.
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
-pub(super) struct Awaitable(Mutex<Stage>);
+pub(super) struct Awaitable(Mutex<AwaitableStage>);
 
 /// Where a step has led.
 pub(super) enum Step {
@@ -42,45 +42,47 @@ pub(super) enum Step {
 impl Awaitable {
     /// The next message that `cycle` has for its application.
     pub(super) fn of_receive(cycle: Cycle) -> Awaitable {
-        Awaitable(Mutex::new(Stage::Receive(cycle)))
+        Awaitable(Mutex::new(AwaitableStage::Receive(cycle)))
     }
 
     /// Sends `message`.
     pub(super) fn of_send(cycle: Cycle, message: Py<PyAny>) -> Awaitable {
-        Awaitable(Mutex::new(Stage::Send(cycle, message)))
+        Awaitable(Mutex::new(AwaitableStage::Send(cycle, message)))
     }
 
     fn step(&self, py: Python<'_>) -> PyResult<Step> {
-        let stage = std::mem::replace(&mut *self.lock(), Stage::Running);
+        let stage = std::mem::replace(&mut *self.lock(), AwaitableStage::Running);
         let (step, stage) = match stage {
-            Stage::Receive(cycle) => (cycle.next_message(py), Stage::Receive(cycle)),
-            Stage::Room(cycle) => (cycle.room(py), Stage::Room(cycle)),
-            Stage::Send(cycle, message) => match cycle.perform(py, message.bind(py)) {
-                Ok(Room::Enough) => (Ok(Step::Done(None)), Stage::Over),
-                Ok(Room::Full) => (cycle.room(py), Stage::Room(cycle)),
-                Err(error) => (Err(error), Stage::Over),
+            AwaitableStage::Receive(cycle) => {
+                (cycle.next_message(py), AwaitableStage::Receive(cycle))
+            }
+            AwaitableStage::Room(cycle) => (cycle.room(py), AwaitableStage::Room(cycle)),
+            AwaitableStage::Send(cycle, message) => match cycle.perform(py, message.bind(py)) {
+                Ok(Room::Enough) => (Ok(Step::Done(None)), AwaitableStage::Over),
+                Ok(Room::Full) => (cycle.room(py), AwaitableStage::Room(cycle)),
+                Err(error) => (Err(error), AwaitableStage::Over),
             },
-            Stage::Running => (Err(executing()), Stage::Running),
-            Stage::Over => (Err(reused()), Stage::Over),
+            AwaitableStage::Running => (Err(executing()), AwaitableStage::Running),
+            AwaitableStage::Over => (Err(reused()), AwaitableStage::Over),
         };
         let stage = match step {
             Ok(Step::Wait(_)) => stage,
             // What it held is dropped here, without the lock: a destructor may run the application's code.
-            Ok(Step::Done(_)) => Stage::Over,
-            Err(_) if matches!(stage, Stage::Running) => Stage::Running,
-            Err(_) => Stage::Over,
+            Ok(Step::Done(_)) => AwaitableStage::Over,
+            Err(_) if matches!(stage, AwaitableStage::Running) => AwaitableStage::Running,
+            Err(_) => AwaitableStage::Over,
         };
         *self.lock() = stage;
         step
     }
 
     /// The lock is never held while Python code can run.
-    fn lock(&self) -> MutexGuard<'_, Stage> {
+    fn lock(&self) -> MutexGuard<'_, AwaitableStage> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn end(&self) {
-        let stage = std::mem::replace(&mut *self.lock(), Stage::Over);
+        let stage = std::mem::replace(&mut *self.lock(), AwaitableStage::Over);
         drop(stage);
     }
 }
@@ -146,7 +148,7 @@ impl Drop for Awaitable {
     /// does this.
     fn drop(&mut self) {
         let stage = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if matches!(stage, Stage::Send(..)) {
+        if matches!(stage, AwaitableStage::Send(..)) {
             Python::attach(warn_of_a_message_unsent);
         }
     }

@@ -13,8 +13,8 @@ use super::app_runner::AppRunner;
 use super::awaitable::Step;
 use super::cycle::StepMark;
 use super::failure::{self, Standing, Verdict};
-use super::message::{self, Message};
-use super::reply::{Reply, Stage, Stuck};
+use super::message::{self, HttpMessage};
+use super::reply::{AsgiReply, ReplyStage, Stuck};
 use super::waiters::Waiters;
 use crate::gateway::{HookRequest, text};
 
@@ -26,8 +26,8 @@ const AGAIN: Duration = Duration::from_secs(3);
 
 /// What is known of one request.
 #[derive(Debug)]
-struct State {
-    reply: Reply,
+struct HttpCycleState {
+    reply: AsgiReply,
     /// The application has read the body to its end.
     body_over: bool,
     /// Since when the client's side has ended: it has left, or may have.
@@ -42,7 +42,7 @@ struct State {
     told: bool,
 }
 
-impl State {
+impl HttpCycleState {
     /// Whether the client takes nothing any more.
     fn is_lost(&mut self) -> bool {
         self.reply
@@ -58,13 +58,13 @@ pub(crate) struct HttpCycle {
     pub(super) runner: Arc<AppRunner>,
     id: ExchangeId,
     target: Box<[u8]>,
-    state: Mutex<State>,
+    state: Mutex<HttpCycleState>,
     pub(super) waiters: Waiters,
     pub(super) step: StepMark,
 }
 
 /// What `receive()` has found.
-enum Received {
+enum HttpEvent {
     Body(Vec<u8>, bool),
     Disconnect,
     Nothing,
@@ -100,8 +100,8 @@ impl HttpCycle {
             runner,
             id: call.id(),
             target: call.request.target().into(),
-            state: Mutex::new(State {
-                reply: Reply::new(call),
+            state: Mutex::new(HttpCycleState {
+                reply: AsgiReply::new(call),
                 body_over: false,
                 gone: None,
                 broken_off: false,
@@ -156,7 +156,7 @@ impl HttpCycle {
 
     /// Whether the application has given the head of its response, and nothing of the body.
     pub(super) fn has_head_only(&self) -> bool {
-        self.lock().reply.stage() == Stage::Headed
+        self.lock().reply.stage() == ReplyStage::Headed
     }
 
     /// Whether an answer is still owed.
@@ -209,13 +209,13 @@ impl HttpCycle {
     /// A step of `receive()`.
     pub(super) fn next_message(&self, py: Python<'_>) -> PyResult<Step> {
         let message = match self.take_next() {
-            Received::Nothing => return self.waiters.wait(py, &self.runner),
-            Received::Disconnect => {
+            HttpEvent::Nothing => return self.waiters.wait(py, &self.runner),
+            HttpEvent::Disconnect => {
                 let message = PyDict::new(py);
                 message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
                 message
             }
-            Received::Body(data, more) => {
+            HttpEvent::Body(data, more) => {
                 let message = self.runner.last_message(py).copy()?;
                 message.set_item(intern!(py, "body"), PyBytes::new(py, &data))?;
                 if more {
@@ -227,34 +227,34 @@ impl HttpCycle {
         Ok(Step::Done(Some(message.unbind())))
     }
 
-    fn take_next(&self) -> Received {
+    fn take_next(&self) -> HttpEvent {
         let mut state = self.lock();
         let (body_over, gone) = (state.body_over, state.gone);
         let Some(exchange) = state.reply.exchange() else {
-            return Received::Disconnect;
+            return HttpEvent::Disconnect;
         };
         if body_over {
             return match gone.is_some() || exchange.watch_gone() {
-                true => Received::Disconnect,
-                false => Received::Nothing,
+                true => HttpEvent::Disconnect,
+                false => HttpEvent::Nothing,
             };
         }
         match exchange.read_body() {
             Read::Chunk { data, more } => {
                 state.body_over = !more;
-                Received::Body(data, more)
+                HttpEvent::Body(data, more)
             }
-            Read::Pending => Received::Nothing,
+            Read::Pending => HttpEvent::Nothing,
             Read::Gone => {
                 state.broken_off = true;
-                Received::Disconnect
+                HttpEvent::Disconnect
             }
             Read::Refused { status, rule } => {
                 // The client's mistake is answered here; to the application it is as if the client had left.
                 state.gone = Some(Instant::now());
                 state.broken_off = true;
                 state.reply.give_up(status, rule);
-                Received::Disconnect
+                HttpEvent::Disconnect
             }
         }
     }
@@ -267,18 +267,18 @@ impl HttpCycle {
         // No message makes us wait: what the client does not take stays with the reactor. So the GIL is kept, which
         // costs less than to compete for it with the threads of an executor after every write.
         let room = match message {
-            Message::Start(head) => reply.start(head).map(|()| Room::Enough),
-            Message::Body(piece, more) => reply.body(piece.as_bytes(), more),
-            Message::File(content) => reply.file(content).map(|()| Room::Enough),
-            Message::EarlyHint(head) => reply.interim(&head),
-            Message::ZeroCopy(part, more) => reply.part(part, more),
-            Message::Trailers(fields, more) => reply.trailers(&fields, more),
-            Message::Debug => Ok(Room::Enough),
+            HttpMessage::Start(head) => reply.start(head).map(|()| Room::Enough),
+            HttpMessage::Body(piece, more) => reply.body(piece.as_bytes(), more),
+            HttpMessage::File(content) => reply.file(content).map(|()| Room::Enough),
+            HttpMessage::EarlyHint(head) => reply.interim(&head),
+            HttpMessage::ZeroCopy(part, more) => reply.part(part, more),
+            HttpMessage::Trailers(fields, more) => reply.trailers(&fields, more),
+            HttpMessage::Debug => Ok(Room::Enough),
         };
         match room {
             Ok(room) => {
                 self.waiters.set_room(room);
-                let over = state.reply.stage() == Stage::Complete && !self.waiters.is_empty();
+                let over = state.reply.stage() == ReplyStage::Complete && !self.waiters.is_empty();
                 drop(state);
                 if over {
                     // A task that waits for the client to leave learns that the response is complete.
@@ -338,9 +338,9 @@ impl HttpCycle {
     fn check_complete(&self) {
         let mut state = self.lock();
         let missing = match state.reply.stage() {
-            Stage::Complete | Stage::Ended => return,
-            Stage::Unstarted => "starting",
-            Stage::Headed | Stage::Streaming | Stage::Trailing => "completing",
+            ReplyStage::Complete | ReplyStage::Ended => return,
+            ReplyStage::Unstarted => "starting",
+            ReplyStage::Headed | ReplyStage::Streaming | ReplyStage::Trailing => "completing",
         };
         if state.told || state.broken_off || state.gone.is_some() {
             return state.reply.let_go();
@@ -362,7 +362,7 @@ impl HttpCycle {
     }
 
     /// The lock is never held while Python code can run.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, HttpCycleState> {
         // The client of a process that the application has forked is its parent's.
         crate::forks::leave_if_forked();
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -20,7 +20,7 @@ use crate::gateway::arguments::{misused, string, wrong_type};
 use crate::gateway::open_file::{self, Content};
 
 /// One message.
-pub(super) enum Message<'py> {
+pub(super) enum HttpMessage<'py> {
     /// `http.response.start`
     Start(ResponseHead),
     /// `http.response.body`: the piece, and whether more follow.
@@ -68,17 +68,17 @@ impl<'py> Piece<'py> {
 ///
 /// # Errors
 /// `TypeError`, `ValueError`, `KeyError` or `RuntimeError` for what is no message that can be sent here.
-pub(super) fn read<'py>(message: &Bound<'py, PyAny>) -> PyResult<Message<'py>> {
+pub(super) fn read<'py>(message: &Bound<'py, PyAny>) -> PyResult<HttpMessage<'py>> {
     let message = dict(message)?;
     let kind = kind(message)?;
     match kind.to_str()? {
-        "http.response.body" => body(message).map(|(piece, more)| Message::Body(piece, more)),
-        "http.response.start" => start(message).map(Message::Start),
-        "http.response.pathsend" => file(message).map(Message::File),
-        "http.response.early_hint" => early_hint(message).map(Message::EarlyHint),
+        "http.response.body" => body(message).map(|(piece, more)| HttpMessage::Body(piece, more)),
+        "http.response.start" => start(message).map(HttpMessage::Start),
+        "http.response.pathsend" => file(message).map(HttpMessage::File),
+        "http.response.early_hint" => early_hint(message).map(HttpMessage::EarlyHint),
         "http.response.zerocopysend" => zero_copy(message),
         "http.response.trailers" => trailers(message),
-        "http.response.debug" => Ok(Message::Debug),
+        "http.response.debug" => Ok(HttpMessage::Debug),
         other => Err(PyRuntimeError::new_err(format!(
             "an HTTP application cannot send a message of the type '{other}'"
         ))),
@@ -181,7 +181,7 @@ fn flag(message: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<bool
     }
 }
 
-fn trailers<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
+fn trailers<'py>(message: &Bound<'py, PyDict>) -> PyResult<HttpMessage<'py>> {
     let py = message.py();
     let mut fields = Vec::new();
     if let Some(headers) = message.get_item(intern!(py, "headers"))? {
@@ -190,7 +190,7 @@ fn trailers<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
         })?;
     }
     let more = flag(message, intern!(py, "more_trailers"))?;
-    Ok(Message::Trailers(fields, more))
+    Ok(HttpMessage::Trailers(fields, more))
 }
 
 /// A descriptor of our own for an open file: the application closes its own when it likes.
@@ -208,7 +208,7 @@ fn duplicate(file: &Bound<'_, PyAny>) -> PyResult<File> {
 
 /// The range of a file: from `offset`, else from where the descriptor stands, which moves on with it, as sendfile(2)
 /// has it.
-fn zero_copy<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
+fn zero_copy<'py>(message: &Bound<'py, PyDict>) -> PyResult<HttpMessage<'py>> {
     let py = message.py();
     let number = |key| -> PyResult<Option<u64>> {
         match message.get_item(key)? {
@@ -241,11 +241,11 @@ fn zero_copy<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
     let (message, length) = match open_file::content(file, start, count)? {
         Content::Part(part) => {
             let length = part.length;
-            (Message::ZeroCopy(part, more), length)
+            (HttpMessage::ZeroCopy(part, more), length)
         }
         Content::Bytes(bytes) => {
             let length = bytes.len() as u64;
-            (Message::Body(Piece::Copied(bytes), more), length)
+            (HttpMessage::Body(Piece::Copied(bytes), more), length)
         }
     };
     if offset.is_none() {

@@ -27,8 +27,8 @@ use server::{Call, Event};
 use settings::Config;
 
 use crate::gateway::{Gateway, Patience, RequestHooks};
-use app_runner::{AppRunner, Application};
-use scope::Constants;
+use app_runner::{AppRunner, AsgiApplication};
+use scope::ScopeConstants;
 use server::name_policy::NamePolicy;
 
 /// An application with its lifespan, in an event loop that is its driver's.
@@ -76,13 +76,13 @@ impl AsgiGateway {
         let module = py.import("oxicorn.asgi")?;
         functions::mark(&module)?;
         let state = lifespan.getattr("state")?.cast_into::<PyDict>()?.unbind();
-        let constants = Constants {
+        let constants = ScopeConstants {
             root_path: config.root_path.clone(),
             names: NamePolicy::of(config),
             state,
             pathsend: config.asgi_pathsend,
         };
-        let application = Application {
+        let application = AsgiApplication {
             is_coroutine_function: py
                 .import("oxicorn.dialect")?
                 .call_method1("is_coroutine_function", (application,))?

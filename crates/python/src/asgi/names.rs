@@ -8,7 +8,7 @@ use server::name_policy::{NamePolicy, Rules, tell_dropped};
 
 /// What is known of a spelling.
 #[derive(Debug)]
-struct Meaning {
+struct ScopeName {
     lower: Py<PyBytes>,
     rules: Rules,
 }
@@ -17,7 +17,7 @@ struct Meaning {
 #[derive(Debug)]
 pub(super) struct Names {
     policy: NamePolicy,
-    spellings: NameCache<Meaning>,
+    spellings: NameCache<ScopeName>,
 }
 
 impl Names {
@@ -47,7 +47,7 @@ impl Names {
     ) -> Result<Option<&Bound<'py, PyBytes>>, Unserved> {
         let policy = &self.policy;
         let meaning = self.spellings.find(position, name, || {
-            Ok(Meaning {
+            Ok(ScopeName {
                 lower: PyBytes::new(py, &name.to_ascii_lowercase()).unbind(),
                 rules: policy.rules(name),
             })

@@ -10,7 +10,7 @@ use crate::gateway::open_file::Content;
 
 /// How far a response has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum ReplyStage {
     /// Nothing has been said.
     Unstarted,
     /// `http.response.start` has come; nothing has been sent.
@@ -56,10 +56,10 @@ impl From<ReplyError> for Stuck {
 
 /// The response to one request.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct AsgiReply {
     /// `None` once its exchange has been given back to the server.
     call: Option<Call>,
-    stage: Stage,
+    stage: ReplyStage,
     /// The head, and what had been sent, when the exchange was given back.
     head: ResponseHead,
     sent: Sent,
@@ -69,11 +69,11 @@ const UNSTARTED: Stuck = Stuck::Misplaced("the response has not been started");
 const AFTER_THE_END: Stuck = Stuck::Misplaced("the response was already complete");
 const LOST: Stuck = Stuck::Lost(SinkError::Disconnected);
 
-impl Reply {
-    pub(super) fn new(call: Call) -> Reply {
-        Reply {
+impl AsgiReply {
+    pub(super) fn new(call: Call) -> AsgiReply {
+        AsgiReply {
             call: Some(call),
-            stage: Stage::Unstarted,
+            stage: ReplyStage::Unstarted,
             head: ResponseHead::default(),
             sent: Sent::default(),
         }
@@ -83,51 +83,51 @@ impl Reply {
         self.call.as_deref_mut()
     }
 
-    pub(super) fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> ReplyStage {
         self.stage
     }
 
     /// Takes the head; it goes out with the first piece of the body.
     pub(super) fn start(&mut self, head: ResponseHead) -> Result<(), Stuck> {
         match self.stage {
-            Stage::Unstarted => {
-                self.stage = Stage::Headed;
+            ReplyStage::Unstarted => {
+                self.stage = ReplyStage::Headed;
                 self.act(|reply| {
                     reply.start(head);
                     Ok(())
                 })
             }
-            Stage::Headed | Stage::Streaming | Stage::Trailing => {
+            ReplyStage::Headed | ReplyStage::Streaming | ReplyStage::Trailing => {
                 Err(Stuck::Misplaced("the response has already been started"))
             }
-            Stage::Complete => Err(AFTER_THE_END),
-            Stage::Ended => Err(LOST),
+            ReplyStage::Complete => Err(AFTER_THE_END),
+            ReplyStage::Ended => Err(LOST),
         }
     }
 
     /// One piece of the body; without `more` it is the last.
     pub(super) fn body(&mut self, piece: &[u8], more: bool) -> Result<Room, Stuck> {
         match (self.stage, more) {
-            (Stage::Unstarted, _) => Err(UNSTARTED),
-            (Stage::Headed, false) if !self.has_trailers() => {
+            (ReplyStage::Unstarted, _) => Err(UNSTARTED),
+            (ReplyStage::Headed, false) if !self.has_trailers() => {
                 self.end(|reply| reply.respond(piece))?;
                 Ok(Room::Enough)
             }
-            (Stage::Headed | Stage::Streaming, _) => {
+            (ReplyStage::Headed | ReplyStage::Streaming, _) => {
                 // An empty first piece is how frameworks ask for the head to go out before the body is there.
-                self.stage = Stage::Streaming;
+                self.stage = ReplyStage::Streaming;
                 let room = self.act(|reply| reply.push(piece))?;
                 self.go_on(more, room)
             }
-            (Stage::Complete | Stage::Trailing, _) => Err(AFTER_THE_END),
-            (Stage::Ended, _) => Err(LOST),
+            (ReplyStage::Complete | ReplyStage::Trailing, _) => Err(AFTER_THE_END),
+            (ReplyStage::Ended, _) => Err(LOST),
         }
     }
 
     /// Sends the head if no body has followed it yet: a client may wait for it, as that of an event stream does.
     /// Without a client the application learns so from its next message.
     pub(super) fn flush_head(&mut self) {
-        if self.stage == Stage::Headed {
+        if self.stage == ReplyStage::Headed {
             let _ = self.body(b"", true);
         }
     }
@@ -136,13 +136,13 @@ impl Reply {
     /// it.
     pub(super) fn file(&mut self, content: Content) -> Result<(), Stuck> {
         let is_next = match self.stage {
-            Stage::Headed => true,
+            ReplyStage::Headed => true,
             // The head has gone ahead of a body that was long in coming.
-            Stage::Streaming => self
+            ReplyStage::Streaming => self
                 .call
                 .as_ref()
                 .is_some_and(|exchange| exchange.reply.sent().bytes == 0),
-            Stage::Ended => return Err(LOST),
+            ReplyStage::Ended => return Err(LOST),
             _ => false,
         };
         if !is_next {
@@ -159,34 +159,34 @@ impl Reply {
     /// A range of a file as a piece of the body; without `more` it is the last.
     pub(super) fn part(&mut self, part: FilePart, more: bool) -> Result<Room, Stuck> {
         match (self.stage, more) {
-            (Stage::Headed, false) if !self.has_trailers() => {
+            (ReplyStage::Headed, false) if !self.has_trailers() => {
                 self.end(|reply| reply.respond_file(part))?;
                 Ok(Room::Enough)
             }
-            (Stage::Headed | Stage::Streaming, _) => {
-                self.stage = Stage::Streaming;
+            (ReplyStage::Headed | ReplyStage::Streaming, _) => {
+                self.stage = ReplyStage::Streaming;
                 let room = self.act(|reply| reply.push_file(part))?;
                 self.go_on(more, room)
             }
-            (Stage::Unstarted, _) => Err(UNSTARTED),
-            (Stage::Complete | Stage::Trailing, _) => Err(AFTER_THE_END),
-            (Stage::Ended, _) => Err(LOST),
+            (ReplyStage::Unstarted, _) => Err(UNSTARTED),
+            (ReplyStage::Complete | ReplyStage::Trailing, _) => Err(AFTER_THE_END),
+            (ReplyStage::Ended, _) => Err(LOST),
         }
     }
 
     /// Trailer fields; without `more` they are the last. Where the client does not take them they are left out.
     pub(super) fn trailers(&mut self, fields: &[u8], more: bool) -> Result<Room, Stuck> {
         match (self.stage, more) {
-            (Stage::Trailing, true) => self.act(|reply| reply.push_trailers(fields)),
-            (Stage::Trailing, false) => {
+            (ReplyStage::Trailing, true) => self.act(|reply| reply.push_trailers(fields)),
+            (ReplyStage::Trailing, false) => {
                 self.end(|reply| reply.finish_with(fields))?;
                 Ok(Room::Enough)
             }
-            (Stage::Complete, _) => Ok(Room::Enough),
-            (Stage::Unstarted | Stage::Headed | Stage::Streaming, _) => Err(Stuck::Misplaced(
-                "http.response.trailers has to follow the end of the body",
-            )),
-            (Stage::Ended, _) => Err(LOST),
+            (ReplyStage::Complete, _) => Ok(Room::Enough),
+            (ReplyStage::Unstarted | ReplyStage::Headed | ReplyStage::Streaming, _) => Err(
+                Stuck::Misplaced("http.response.trailers has to follow the end of the body"),
+            ),
+            (ReplyStage::Ended, _) => Err(LOST),
         }
     }
 
@@ -202,7 +202,7 @@ impl Reply {
         match more {
             true => Ok(room),
             false if self.has_trailers() => {
-                self.stage = Stage::Trailing;
+                self.stage = ReplyStage::Trailing;
                 Ok(Room::Enough)
             }
             false => self.finish().map(|()| Room::Enough),
@@ -212,8 +212,13 @@ impl Reply {
     /// An interim response (103). It comes too late once the real one is on its way.
     pub(super) fn interim(&mut self, head: &ResponseHead) -> Result<Room, Stuck> {
         match self.stage {
-            Stage::Unstarted | Stage::Headed => self.act(|reply| reply.push_interim(head)),
-            Stage::Streaming | Stage::Trailing | Stage::Complete | Stage::Ended => Ok(Room::Enough),
+            ReplyStage::Unstarted | ReplyStage::Headed => {
+                self.act(|reply| reply.push_interim(head))
+            }
+            ReplyStage::Streaming
+            | ReplyStage::Trailing
+            | ReplyStage::Complete
+            | ReplyStage::Ended => Ok(Room::Enough),
         }
     }
 
@@ -221,7 +226,7 @@ impl Reply {
     /// tell.
     pub(super) fn give_up(&mut self, status: u16, rule: &str) {
         if let Some(exchange) = &mut self.call {
-            self.stage = Stage::Ended;
+            self.stage = ReplyStage::Ended;
             exchange.reply.refuse(status, rule);
         }
         self.release();
@@ -230,7 +235,7 @@ impl Reply {
     /// Gives the answer up because no client takes it.
     pub(super) fn let_go(&mut self) {
         if let Some(exchange) = &mut self.call {
-            self.stage = Stage::Ended;
+            self.stage = ReplyStage::Ended;
             exchange.forsake();
         }
         self.release();
@@ -246,7 +251,7 @@ impl Reply {
         act: impl FnOnce(&mut server::Reply) -> Result<(), ReplyError>,
     ) -> Result<(), Stuck> {
         self.act(act)?;
-        self.stage = Stage::Complete;
+        self.stage = ReplyStage::Complete;
         self.release();
         Ok(())
     }
@@ -273,7 +278,7 @@ impl Reply {
     ) -> Result<R, Stuck> {
         let exchange = self.call.as_mut().ok_or(LOST)?;
         act(&mut exchange.reply).map_err(|error| {
-            self.stage = Stage::Ended;
+            self.stage = ReplyStage::Ended;
             self.release();
             error.into()
         })

@@ -22,7 +22,7 @@ pub(super) type Scope<'py> = Result<Bound<'py, PyDict>, Unserved>;
 
 /// What is the same for all requests of a worker.
 #[derive(Debug)]
-pub(super) struct Constants {
+pub(super) struct ScopeConstants {
     /// The setting `root_path`.
     pub(super) root_path: String,
     /// Which field names pass.
@@ -35,7 +35,7 @@ pub(super) struct Constants {
 
 /// The template, and the memory of names.
 #[derive(Debug)]
-pub(super) struct Template {
+pub(super) struct ScopeTemplate {
     dict: Py<PyDict>,
     /// What `scope["asgi"]` is a copy of.
     asgi: Py<PyDict>,
@@ -49,8 +49,8 @@ pub(super) struct Template {
     last: LastRequest,
 }
 
-impl Template {
-    pub(super) fn new(py: Python<'_>, constants: &Constants) -> PyResult<Template> {
+impl ScopeTemplate {
+    pub(super) fn new(py: Python<'_>, constants: &ScopeConstants) -> PyResult<ScopeTemplate> {
         // It is put before paths, which begin with a slash.
         let root = constants.root_path.trim_end_matches('/');
         let asgi = PyDict::new(py);
@@ -68,7 +68,7 @@ impl Template {
         ] {
             dict.set_item(key, py.None())?;
         }
-        Ok(Template {
+        Ok(ScopeTemplate {
             dict: dict.unbind(),
             asgi: asgi.unbind(),
             pathsend: constants.pathsend,

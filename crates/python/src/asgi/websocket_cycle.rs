@@ -15,13 +15,13 @@ use super::cycle::StepMark;
 use super::failure::{self, Standing, Verdict};
 use super::reply::Stuck;
 use super::waiters::Waiters;
-use super::websocket_message::{self, Message};
-use super::websocket_state::{AppEnd, Received, WebSocketState};
+use super::websocket_message::{self, WebSocketMessage};
+use super::websocket_state::{AppEnd, WebSocketEvent, WebSocketState};
 use crate::gateway::text;
 
 /// What is known of one WebSocket.
 #[derive(Debug)]
-struct State {
+struct WebSocketCycleState {
     websocket: WebSocketState,
     /// The client has left.
     gone: bool,
@@ -36,7 +36,7 @@ pub(crate) struct WebSocketCycle {
     pub(super) runner: Arc<AppRunner>,
     id: ExchangeId,
     target: Box<[u8]>,
-    state: Mutex<State>,
+    state: Mutex<WebSocketCycleState>,
     pub(super) waiters: Waiters,
     pub(super) step: StepMark,
 }
@@ -64,7 +64,7 @@ impl WebSocketCycle {
             runner,
             id: call.id(),
             target: call.request.target().into(),
-            state: Mutex::new(State {
+            state: Mutex::new(WebSocketCycleState {
                 websocket: WebSocketState::new(call, handshake),
                 gone: false,
                 told: false,
@@ -108,17 +108,17 @@ impl WebSocketCycle {
         let message = PyDict::new(py);
         let kind = intern!(py, "type");
         match received {
-            Received::Nothing => return self.waiters.wait(py, &self.runner),
-            Received::Connect => message.set_item(kind, intern!(py, "websocket.connect"))?,
-            Received::Text(text) => {
+            WebSocketEvent::Nothing => return self.waiters.wait(py, &self.runner),
+            WebSocketEvent::Connect => message.set_item(kind, intern!(py, "websocket.connect"))?,
+            WebSocketEvent::Text(text) => {
                 message.set_item(kind, intern!(py, "websocket.receive"))?;
                 message.set_item(intern!(py, "text"), PyString::new(py, &text))?;
             }
-            Received::Binary(data) => {
+            WebSocketEvent::Binary(data) => {
                 message.set_item(kind, intern!(py, "websocket.receive"))?;
                 message.set_item(intern!(py, "bytes"), PyBytes::new(py, &data))?;
             }
-            Received::Disconnect(code, reason) => {
+            WebSocketEvent::Disconnect(code, reason) => {
                 message.set_item(kind, intern!(py, "websocket.disconnect"))?;
                 message.set_item(intern!(py, "code"), code)?;
                 message.set_item(intern!(py, "reason"), reason)?;
@@ -130,17 +130,24 @@ impl WebSocketCycle {
     /// A message of the application.
     pub(super) fn perform(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Room> {
         let message = websocket_message::read(message)?;
-        let is_news = !matches!(message, Message::Text(_) | Message::Binary(_));
+        let is_news = !matches!(
+            message,
+            WebSocketMessage::Text(_) | WebSocketMessage::Binary(_)
+        );
         let mut state = self.lock();
         let websocket = &mut state.websocket;
         // Nothing waits here, so the GIL is kept; see `HttpCycle::perform`.
         let room = match message {
-            Message::Accept(protocol, fields) => websocket.accept(protocol.as_deref(), &fields),
-            Message::Text(text) => websocket.send_text(&text),
-            Message::Binary(piece) => websocket.send_binary(piece.as_bytes()),
-            Message::Close(code, reason) => websocket.close(code, &reason),
-            Message::DenialStart(head) => websocket.deny(head),
-            Message::DenialBody(piece, more) => websocket.deny_with(piece.as_bytes(), more),
+            WebSocketMessage::Accept(protocol, fields) => {
+                websocket.accept(protocol.as_deref(), &fields)
+            }
+            WebSocketMessage::Text(text) => websocket.send_text(&text),
+            WebSocketMessage::Binary(piece) => websocket.send_binary(piece.as_bytes()),
+            WebSocketMessage::Close(code, reason) => websocket.close(code, &reason),
+            WebSocketMessage::DenialStart(head) => websocket.deny(head),
+            WebSocketMessage::DenialBody(piece, more) => {
+                websocket.deny_with(piece.as_bytes(), more)
+            }
         };
         state.told |= matches!(room, Err(Stuck::Lost(_)));
         drop(state);
@@ -206,7 +213,7 @@ impl WebSocketCycle {
     }
 
     /// The lock is never held while Python code can run.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, WebSocketCycleState> {
         // The client of a process that the application has forked is its parent's.
         crate::forks::leave_if_forked();
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

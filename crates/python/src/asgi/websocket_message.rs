@@ -17,7 +17,7 @@ const NORMAL: u16 = 1000;
 const UNSENDABLE: u16 = 0;
 
 /// One message.
-pub(super) enum Message<'py> {
+pub(super) enum WebSocketMessage<'py> {
     /// `websocket.accept`: the sub-protocol, and further fields.
     Accept(Option<String>, ResponseHead),
     /// `websocket.send` with text.
@@ -36,16 +36,18 @@ pub(super) enum Message<'py> {
 ///
 /// # Errors
 /// `TypeError`, `ValueError`, `KeyError` or `RuntimeError` for what is no message that can be sent here.
-pub(super) fn read<'py>(message: &Bound<'py, PyAny>) -> PyResult<Message<'py>> {
+pub(super) fn read<'py>(message: &Bound<'py, PyAny>) -> PyResult<WebSocketMessage<'py>> {
     let message = message::dict(message)?;
     let kind = message::kind(message)?;
     match kind.to_str()? {
         "websocket.send" => send(message),
         "websocket.accept" => accept(message),
         "websocket.close" => close(message),
-        "websocket.http.response.start" => message::start(message).map(Message::DenialStart),
+        "websocket.http.response.start" => {
+            message::start(message).map(WebSocketMessage::DenialStart)
+        }
         "websocket.http.response.body" => {
-            message::body(message).map(|(piece, more)| Message::DenialBody(piece, more))
+            message::body(message).map(|(piece, more)| WebSocketMessage::DenialBody(piece, more))
         }
         other => Err(PyRuntimeError::new_err(format!(
             "a WebSocket application cannot send a message of the type '{other}'"
@@ -62,20 +64,20 @@ fn given<'py>(
     Ok(value.filter(|value| !value.is_none()))
 }
 
-fn send<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
+fn send<'py>(message: &Bound<'py, PyDict>) -> PyResult<WebSocketMessage<'py>> {
     let py = message.py();
     if let Some(text) = given(message, intern!(py, "text"))? {
-        return utf8(&text, "the text of a message").map(Message::Text);
+        return utf8(&text, "the text of a message").map(WebSocketMessage::Text);
     }
     match given(message, intern!(py, "bytes"))? {
-        Some(data) => Piece::of(data, "the bytes of a message").map(Message::Binary),
+        Some(data) => Piece::of(data, "the bytes of a message").map(WebSocketMessage::Binary),
         None => Err(PyValueError::new_err(
             "a websocket.send needs either 'text' or 'bytes'",
         )),
     }
 }
 
-fn accept<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
+fn accept<'py>(message: &Bound<'py, PyDict>) -> PyResult<WebSocketMessage<'py>> {
     let py = message.py();
     let protocol = given(message, intern!(py, "subprotocol"))?
         .map(|protocol| utf8(&protocol, "the sub-protocol"))
@@ -85,10 +87,10 @@ fn accept<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
     if let Some(headers) = given(message, intern!(py, "headers"))? {
         message::push_all(&mut fields, &headers)?;
     }
-    Ok(Message::Accept(protocol, fields))
+    Ok(WebSocketMessage::Accept(protocol, fields))
 }
 
-fn close<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
+fn close<'py>(message: &Bound<'py, PyDict>) -> PyResult<WebSocketMessage<'py>> {
     let py = message.py();
     let code = match given(message, intern!(py, "code"))? {
         None => NORMAL,
@@ -101,7 +103,7 @@ fn close<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
         None => String::new(),
         Some(reason) => utf8(&reason, "the reason for closing")?.to_string(),
     };
-    Ok(Message::Close(code, reason))
+    Ok(WebSocketMessage::Close(code, reason))
 }
 
 /// The UTF-8 of a string; a lone surrogate has none.

@@ -15,7 +15,7 @@ use proto::ws::Incoming;
 use proto::ws::handshake::Handshake;
 use server::{AcceptFailure, Call, Exchange, Room, SendFailure, SinkError, WebSocket};
 
-use super::reply::{Reply, Stage as ReplyStage, Stuck};
+use super::reply::{AsgiReply, ReplyStage, Stuck};
 
 /// What the client reads where the application closes, or returns, before it has accepted.
 const NOT_ACCEPTED: &str = "The application did not accept the WebSocket.";
@@ -34,7 +34,7 @@ pub(super) enum AppEnd {
 
 /// What there is for `receive()`.
 #[derive(Debug)]
-pub(super) enum Received {
+pub(super) enum WebSocketEvent {
     /// The client asks for a WebSocket.
     Connect,
     /// A message of the client.
@@ -49,7 +49,7 @@ pub(super) enum Received {
 
 /// How far it has come.
 #[derive(Debug)]
-enum Stage {
+enum WebSocketStage {
     /// The application has not answered.
     Asked {
         call: Box<Call>,
@@ -57,7 +57,7 @@ enum Stage {
     },
     Open(Box<WebSocket>),
     /// The application answers with an HTTP response.
-    Denying(Box<Reply>),
+    Denying(Box<AsgiReply>),
     /// By the application, with this code and reason.
     Closed(u16, String),
     /// By the client or the server, with this code and reason.
@@ -67,7 +67,7 @@ enum Stage {
 /// One handshake.
 #[derive(Debug)]
 pub(super) struct WebSocketState {
-    stage: Stage,
+    stage: WebSocketStage,
     /// The code and the reason of a close that could not be sent. An application that ends behind it wanted to close,
     /// and did not fail.
     unsent_close: Option<(u16, String)>,
@@ -93,7 +93,7 @@ const LOST: Stuck = Stuck::Lost(SinkError::Disconnected);
 impl WebSocketState {
     pub(super) fn new(call: Call, handshake: Handshake) -> WebSocketState {
         WebSocketState {
-            stage: Stage::Asked {
+            stage: WebSocketStage::Asked {
                 call: Box::new(call),
                 handshake: Box::new(handshake),
             },
@@ -104,52 +104,59 @@ impl WebSocketState {
 
     /// Whether the application still has something to say.
     pub(super) fn is_open(&self) -> bool {
-        !matches!(self.stage, Stage::Closed(..) | Stage::Ended(..))
+        !matches!(
+            self.stage,
+            WebSocketStage::Closed(..) | WebSocketStage::Ended(..)
+        )
     }
 
     /// Asks to be told when a client that waits for the handshake leaves; says whether it has left already.
     pub(super) fn watch_client(&mut self) -> bool {
         match &mut self.stage {
-            Stage::Asked { call, .. } => call.watch_gone(),
-            Stage::Denying(reply) => reply.exchange().is_some_and(Exchange::watch_gone),
-            Stage::Open(_) | Stage::Closed(..) | Stage::Ended(..) => false,
+            WebSocketStage::Asked { call, .. } => call.watch_gone(),
+            WebSocketStage::Denying(reply) => reply.exchange().is_some_and(Exchange::watch_gone),
+            WebSocketStage::Open(_) | WebSocketStage::Closed(..) | WebSocketStage::Ended(..) => {
+                false
+            }
         }
     }
 
     /// The client has left. A WebSocket that was open says itself how it ended, behind the messages that came before.
     pub(super) fn note_gone(&mut self) {
-        if let Stage::Asked { call, .. } = &mut self.stage {
+        if let WebSocketStage::Asked { call, .. } = &mut self.stage {
             call.forsake();
-            self.stage = Stage::Ended(ABNORMAL, String::new());
+            self.stage = WebSocketStage::Ended(ABNORMAL, String::new());
         }
     }
 
-    pub(super) fn take_next(&mut self) -> Received {
+    pub(super) fn take_next(&mut self) -> WebSocketEvent {
         if !std::mem::replace(&mut self.told, true) {
-            return Received::Connect;
+            return WebSocketEvent::Connect;
         }
         match &mut self.stage {
-            Stage::Asked { call, .. } => match call.watch_gone() {
-                true => Received::Disconnect(ABNORMAL, String::new()),
-                false => Received::Nothing,
+            WebSocketStage::Asked { call, .. } => match call.watch_gone() {
+                true => WebSocketEvent::Disconnect(ABNORMAL, String::new()),
+                false => WebSocketEvent::Nothing,
             },
-            Stage::Denying(reply) => match reply.exchange().is_none_or(Exchange::watch_gone) {
-                true => Received::Disconnect(ABNORMAL, String::new()),
-                false => Received::Nothing,
-            },
-            Stage::Open(websocket) => match websocket.receive() {
-                None => Received::Nothing,
-                Some(Incoming::Text(text)) => Received::Text(text),
-                Some(Incoming::Binary(data)) => Received::Binary(data),
+            WebSocketStage::Denying(reply) => {
+                match reply.exchange().is_none_or(Exchange::watch_gone) {
+                    true => WebSocketEvent::Disconnect(ABNORMAL, String::new()),
+                    false => WebSocketEvent::Nothing,
+                }
+            }
+            WebSocketStage::Open(websocket) => match websocket.receive() {
+                None => WebSocketEvent::Nothing,
+                Some(Incoming::Text(text)) => WebSocketEvent::Text(text),
+                Some(Incoming::Binary(data)) => WebSocketEvent::Binary(data),
                 Some(Incoming::Closed(closure)) => {
                     let (code, reason) = (closure.code(), closure.reason().to_owned());
                     // The server writes its access line now, however long the application goes on.
-                    self.stage = Stage::Ended(code, reason.clone());
-                    Received::Disconnect(code, reason)
+                    self.stage = WebSocketStage::Ended(code, reason.clone());
+                    WebSocketEvent::Disconnect(code, reason)
                 }
             },
-            Stage::Closed(code, reason) | Stage::Ended(code, reason) => {
-                Received::Disconnect(*code, reason.clone())
+            WebSocketStage::Closed(code, reason) | WebSocketStage::Ended(code, reason) => {
+                WebSocketEvent::Disconnect(*code, reason.clone())
             }
         }
     }
@@ -160,18 +167,23 @@ impl WebSocketState {
         protocol: Option<&str>,
         fields: &ResponseHead,
     ) -> Result<Room, Stuck> {
-        match std::mem::replace(&mut self.stage, Stage::Ended(ABNORMAL, String::new())) {
-            Stage::Asked { call, handshake } => match call.accept(&handshake, protocol, fields) {
-                Ok(websocket) => {
-                    self.stage = Stage::Open(Box::new(websocket));
-                    Ok(Room::Enough)
+        match std::mem::replace(
+            &mut self.stage,
+            WebSocketStage::Ended(ABNORMAL, String::new()),
+        ) {
+            WebSocketStage::Asked { call, handshake } => {
+                match call.accept(&handshake, protocol, fields) {
+                    Ok(websocket) => {
+                        self.stage = WebSocketStage::Open(Box::new(websocket));
+                        Ok(Room::Enough)
+                    }
+                    Err(AcceptFailure::Lost(error)) => Err(Stuck::Lost(error)),
+                    Err(AcceptFailure::Misuse(call, misuse)) => {
+                        self.stage = WebSocketStage::Asked { call, handshake };
+                        Err(Stuck::Misuse(misuse))
+                    }
                 }
-                Err(AcceptFailure::Lost(error)) => Err(Stuck::Lost(error)),
-                Err(AcceptFailure::Misuse(call, misuse)) => {
-                    self.stage = Stage::Asked { call, handshake };
-                    Err(Stuck::Misuse(misuse))
-                }
-            },
+            }
             stage => {
                 self.stage = stage;
                 Err(self.misplaced(ANSWERED))
@@ -182,7 +194,7 @@ impl WebSocketState {
     /// `websocket.send` with text.
     pub(super) fn send_text(&mut self, text: &str) -> Result<Room, Stuck> {
         match &mut self.stage {
-            Stage::Open(websocket) => Ok(websocket.send_text(text)?),
+            WebSocketStage::Open(websocket) => Ok(websocket.send_text(text)?),
             _ => Err(self.misplaced(NOT_OPEN)),
         }
     }
@@ -190,7 +202,7 @@ impl WebSocketState {
     /// `websocket.send` with bytes.
     pub(super) fn send_binary(&mut self, data: &[u8]) -> Result<Room, Stuck> {
         match &mut self.stage {
-            Stage::Open(websocket) => Ok(websocket.send_binary(data)?),
+            WebSocketStage::Open(websocket) => Ok(websocket.send_binary(data)?),
             _ => Err(self.misplaced(NOT_OPEN)),
         }
     }
@@ -198,32 +210,35 @@ impl WebSocketState {
     /// `websocket.close`. One that the client has closed is closed, as the application wants it.
     pub(super) fn close(&mut self, code: u16, reason: &str) -> Result<Room, Stuck> {
         match &mut self.stage {
-            Stage::Asked { call, .. } => {
+            WebSocketStage::Asked { call, .. } => {
                 call.reply.refuse(403, NOT_ACCEPTED);
-                self.stage = Stage::Closed(ABNORMAL, String::new());
+                self.stage = WebSocketStage::Closed(ABNORMAL, String::new());
             }
-            Stage::Open(websocket) => match websocket.close(code, reason) {
-                Ok(()) => self.stage = Stage::Closed(code, reason.to_owned()),
+            WebSocketStage::Open(websocket) => match websocket.close(code, reason) {
+                Ok(()) => self.stage = WebSocketStage::Closed(code, reason.to_owned()),
                 Err(SendFailure::Lost(_)) => {}
                 Err(failure @ SendFailure::Misuse(_)) => {
                     self.unsent_close = Some((code, reason.to_owned()));
                     return Err(failure.into());
                 }
             },
-            Stage::Ended(..) => {}
-            Stage::Denying(_) => return Err(ANSWERED),
-            Stage::Closed(..) => return Err(CLOSED),
+            WebSocketStage::Ended(..) => {}
+            WebSocketStage::Denying(_) => return Err(ANSWERED),
+            WebSocketStage::Closed(..) => return Err(CLOSED),
         }
         Ok(Room::Enough)
     }
 
     /// `websocket.http.response.start`
     pub(super) fn deny(&mut self, head: ResponseHead) -> Result<Room, Stuck> {
-        match std::mem::replace(&mut self.stage, Stage::Ended(ABNORMAL, String::new())) {
-            Stage::Asked { call, .. } => {
-                let mut reply = Reply::new(*call);
+        match std::mem::replace(
+            &mut self.stage,
+            WebSocketStage::Ended(ABNORMAL, String::new()),
+        ) {
+            WebSocketStage::Asked { call, .. } => {
+                let mut reply = AsgiReply::new(*call);
                 let started = reply.start(head);
-                self.stage = Stage::Denying(Box::new(reply));
+                self.stage = WebSocketStage::Denying(Box::new(reply));
                 started.map(|()| Room::Enough)
             }
             stage => {
@@ -235,26 +250,26 @@ impl WebSocketState {
 
     /// Whether the application denies the handshake, and has given nothing of the body yet.
     pub(super) fn has_head_only(&self) -> bool {
-        matches!(&self.stage, Stage::Denying(reply) if reply.stage() == ReplyStage::Headed)
+        matches!(&self.stage, WebSocketStage::Denying(reply) if reply.stage() == ReplyStage::Headed)
     }
 
-    /// See [`Reply::flush_head`].
+    /// See [`AsgiReply::flush_head`].
     pub(super) fn flush_head(&mut self) {
-        if let Stage::Denying(reply) = &mut self.stage {
+        if let WebSocketStage::Denying(reply) = &mut self.stage {
             reply.flush_head();
         }
     }
 
     /// `websocket.http.response.body`
     pub(super) fn deny_with(&mut self, piece: &[u8], more: bool) -> Result<Room, Stuck> {
-        let Stage::Denying(reply) = &mut self.stage else {
+        let WebSocketStage::Denying(reply) = &mut self.stage else {
             return Err(self.misplaced(Stuck::Misplaced(
                 "websocket.http.response.start has to come first",
             )));
         };
         let room = reply.body(piece, more)?;
         if reply.stage() == ReplyStage::Complete {
-            self.stage = Stage::Closed(ABNORMAL, String::new());
+            self.stage = WebSocketStage::Closed(ABNORMAL, String::new());
         }
         Ok(room)
     }
@@ -262,47 +277,47 @@ impl WebSocketState {
     /// The application has ended: what it left open is closed. Says whether it was to be expected to do that
     /// itself.
     pub(super) fn end(&mut self, app_end: AppEnd) -> Result<(), &'static str> {
-        if let (Stage::Open(websocket), Some((code, reason))) =
+        if let (WebSocketStage::Open(websocket), Some((code, reason))) =
             (&mut self.stage, self.unsent_close.take())
         {
             let _ = websocket.close_as_far_as_possible(code, &reason);
-            self.stage = Stage::Ended(ABNORMAL, String::new());
+            self.stage = WebSocketStage::Ended(ABNORMAL, String::new());
             return Ok(());
         }
         match (&mut self.stage, app_end) {
-            (Stage::Asked { call, .. }, AppEnd::Returned) => {
+            (WebSocketStage::Asked { call, .. }, AppEnd::Returned) => {
                 call.reply.refuse(403, NOT_ACCEPTED);
             }
-            (Stage::Asked { call, .. }, AppEnd::Failed) => {
+            (WebSocketStage::Asked { call, .. }, AppEnd::Failed) => {
                 call.reply.refuse(500, super::http_cycle::RULE);
             }
             // Fails where the client has gone.
-            (Stage::Open(websocket), AppEnd::Returned) => drop(websocket.close(1000, "")),
-            (Stage::Open(websocket), AppEnd::Failed) => drop(websocket.close(1011, "")),
-            (Stage::Denying(reply), _) => {
+            (WebSocketStage::Open(websocket), AppEnd::Returned) => drop(websocket.close(1000, "")),
+            (WebSocketStage::Open(websocket), AppEnd::Failed) => drop(websocket.close(1011, "")),
+            (WebSocketStage::Denying(reply), _) => {
                 reply.give_up(500, super::http_cycle::RULE);
-                self.stage = Stage::Ended(ABNORMAL, String::new());
+                self.stage = WebSocketStage::Ended(ABNORMAL, String::new());
                 return Err("completing");
             }
-            (Stage::Closed(..) | Stage::Ended(..), _) => return Ok(()),
+            (WebSocketStage::Closed(..) | WebSocketStage::Ended(..), _) => return Ok(()),
         }
-        self.stage = Stage::Ended(ABNORMAL, String::new());
+        self.stage = WebSocketStage::Ended(ABNORMAL, String::new());
         Ok(())
     }
 
     /// Refuses a handshake that the application does not get to see.
     pub(super) fn refuse(&mut self, status: u16, rule: &str) {
-        if let Stage::Asked { call, .. } = &mut self.stage {
+        if let WebSocketStage::Asked { call, .. } = &mut self.stage {
             call.reply.refuse(status, rule);
         }
-        self.stage = Stage::Ended(ABNORMAL, String::new());
+        self.stage = WebSocketStage::Ended(ABNORMAL, String::new());
     }
 
     /// Why a message that does not fit cannot be sent.
     fn misplaced(&self, otherwise: Stuck) -> Stuck {
         match self.stage {
-            Stage::Ended(..) => LOST,
-            Stage::Closed(..) => CLOSED,
+            WebSocketStage::Ended(..) => LOST,
+            WebSocketStage::Closed(..) => CLOSED,
             _ => otherwise,
         }
     }

@@ -33,7 +33,7 @@ const UNREST: Duration = Duration::from_millis(500);
 const LEAVING: Duration = Duration::from_millis(200);
 
 /// What the reloader needs to know of its worker.
-pub(crate) struct Place {
+pub(crate) struct WorkerPlace {
     pub(crate) addressee: Arc<Addressee>,
     pub(crate) board: Scoreboard,
     pub(crate) slot: Slot,
@@ -47,7 +47,7 @@ pub(crate) struct Place {
 pub(crate) struct Reloader {
     files: Arc<Files>,
     waiter: Waiter,
-    place: Place,
+    place: WorkerPlace,
     /// Python's end: tells which files the importer reads.
     note: Py<PyAny>,
 }
@@ -95,7 +95,7 @@ impl Reloader {
     /// # Errors
     ///
     /// Python's importer is not as it should be.
-    pub(crate) fn begin(py: Python<'_>, config: &Config, place: Place) -> PyResult<Reloader> {
+    pub(crate) fn begin(py: Python<'_>, config: &Config, place: WorkerPlace) -> PyResult<Reloader> {
         let (engine, waiter) = Engine::open(config.reload_engine);
         let files = Arc::new(Files {
             watched: Mutex::new(Watched::default()),

@@ -24,7 +24,7 @@ const METHODS: [(&str, &str); 5] = [
 ];
 
 /// What there is of the worker so far.
-enum Stage {
+enum LifeStage {
     Seated(WorkerSeat),
     Booted(Booted),
     /// It serves, or has served, and this is its exit code.
@@ -33,14 +33,14 @@ enum Stage {
 
 /// Lives as the object's `init_process` has it, and returns the exit code.
 pub(super) fn live(py: Python<'_>, worker: &Arc<Worker>, seat: WorkerSeat) -> i32 {
-    let stage = Arc::new(Mutex::new(Some(Stage::Seated(seat))));
+    let stage = Arc::new(Mutex::new(Some(LifeStage::Seated(seat))));
     let lived = hand_over_life(py, worker, &stage)
         .and_then(|()| worker.object.call_method0(py, "init_process"));
     let stage = stage.lock().take();
     match (lived, stage) {
-        (Ok(_), Some(Stage::Serving(code))) => code,
+        (Ok(_), Some(LifeStage::Serving(code))) => code,
         (Ok(_), _) => 0,
-        (Err(error), Some(Stage::Serving(_))) => code_of(py, &End::Raised(error), CRASH),
+        (Err(error), Some(LifeStage::Serving(_))) => code_of(py, &End::Raised(error), CRASH),
         (Err(error), _) => worker.cannot_boot(py, &End::Raised(error)),
     }
 }
@@ -49,7 +49,7 @@ pub(super) fn live(py: Python<'_>, worker: &Arc<Worker>, seat: WorkerSeat) -> i3
 fn hand_over_life(
     py: Python<'_>,
     worker: &Arc<Worker>,
-    stage: &Arc<Mutex<Option<Stage>>>,
+    stage: &Arc<Mutex<Option<LifeStage>>>,
 ) -> PyResult<()> {
     let natives = PyDict::new(py);
     let (booting, at) = (Arc::clone(worker), Arc::clone(stage));
@@ -60,25 +60,25 @@ fn hand_over_life(
     worker.object.setattr(py, "_natives", natives)
 }
 
-fn boot(py: Python<'_>, worker: &Arc<Worker>, stage: &Mutex<Option<Stage>>) -> PyResult<()> {
-    let Some(Stage::Seated(seat)) = stage.lock().take() else {
+fn boot(py: Python<'_>, worker: &Arc<Worker>, stage: &Mutex<Option<LifeStage>>) -> PyResult<()> {
+    let Some(LifeStage::Seated(seat)) = stage.lock().take() else {
         return Err(PyRuntimeError::new_err("init_process has run already"));
     };
     let booted = worker
         .boot(py, seat)
         .map_err(|end| raised(py, worker, end))?;
-    *stage.lock() = Some(Stage::Booted(booted));
+    *stage.lock() = Some(LifeStage::Booted(booted));
     worker.object.call_method0(py, "run").map(drop)
 }
 
-fn serve(py: Python<'_>, stage: &Mutex<Option<Stage>>) -> PyResult<()> {
-    let Some(Stage::Booted(booted)) = stage.lock().replace(Stage::Serving(0)) else {
+fn serve(py: Python<'_>, stage: &Mutex<Option<LifeStage>>) -> PyResult<()> {
+    let Some(LifeStage::Booted(booted)) = stage.lock().replace(LifeStage::Serving(0)) else {
         return Err(PyRuntimeError::new_err(
             "run is called by init_process, once",
         ));
     };
     let code = driver::run(py, &booted)?;
-    *stage.lock() = Some(Stage::Serving(code));
+    *stage.lock() = Some(LifeStage::Serving(code));
     Ok(())
 }
 

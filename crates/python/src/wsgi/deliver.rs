@@ -8,7 +8,7 @@ use pyo3::{ffi, intern};
 
 use server::{Progress, Stage};
 
-use super::failure::Failure;
+use super::failure::AnswerFailure;
 use super::file_wrapper::FileWrapper;
 use super::reply::Chunk;
 use super::shared_reply::SharedReply;
@@ -27,7 +27,7 @@ pub(super) fn deliver(
     result: &Bound<'_, PyAny>,
     shared: &SharedReply,
     sendfile: Sendfile,
-) -> Result<(), Failure> {
+) -> Result<(), AnswerFailure> {
     let py = result.py();
     if shared.with(|reply| reply.stage() == Stage::Hijacked)? {
         return Ok(());
@@ -81,7 +81,7 @@ fn items<'py>(
     shared: &SharedReply,
     count: usize,
     mut items: impl Iterator<Item = Bound<'py, PyAny>>,
-) -> Result<(), Failure> {
+) -> Result<(), AnswerFailure> {
     if count == 1
         && let Some(only) = items.next()
     {
@@ -117,7 +117,7 @@ fn items<'py>(
 }
 
 /// A whole body. There is nothing to close behind it, so the exchange is released in the same step.
-fn whole(py: Python<'_>, shared: &SharedReply, body: &[u8]) -> Result<(), Failure> {
+fn whole(py: Python<'_>, shared: &SharedReply, body: &[u8]) -> Result<(), AnswerFailure> {
     if body.len() > AT_ONCE {
         return by_parts(py, shared, body);
     }
@@ -129,7 +129,7 @@ fn whole(py: Python<'_>, shared: &SharedReply, body: &[u8]) -> Result<(), Failur
 }
 
 /// A whole body of which only a part may be in memory twice.
-fn by_parts(py: Python<'_>, shared: &SharedReply, body: &[u8]) -> Result<(), Failure> {
+fn by_parts(py: Python<'_>, shared: &SharedReply, body: &[u8]) -> Result<(), AnswerFailure> {
     shared.send(py, |reply| reply.expect(body.len() as u64))?;
     let chunk = Chunk {
         bytes: body,
@@ -144,7 +144,7 @@ fn by_parts(py: Python<'_>, shared: &SharedReply, body: &[u8]) -> Result<(), Fai
 }
 
 /// Any other iterable. A chunk is with the client, or with the reactor on its way there, before the next is asked for.
-fn iterate(result: &Bound<'_, PyAny>, shared: &SharedReply) -> Result<(), Failure> {
+fn iterate(result: &Bound<'_, PyAny>, shared: &SharedReply) -> Result<(), AnswerFailure> {
     let py = result.py();
     let iterator = match result.try_iter() {
         Ok(iterator) if !is_string(result) => iterator,

@@ -7,7 +7,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use super::failure::Failure;
+use super::failure::AnswerFailure;
 use super::shared_reply::SharedReply;
 use crate::gateway::arguments::{misused, wrong_type};
 use crate::gateway::{pairs, text};
@@ -37,7 +37,7 @@ impl EarlyHints {
         })?;
         self.shared
             .interim(py, &head)
-            .map_err(Failure::into_exception)
+            .map_err(AnswerFailure::into_exception)
     }
 }
 

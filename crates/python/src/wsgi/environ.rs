@@ -25,7 +25,7 @@ use crate::references::references;
 use server::name_policy::NamePolicy;
 
 /// What is the same for all requests of a worker.
-pub(super) struct Constants {
+pub(super) struct EnvironConstants {
     /// `wsgi.multithread`.
     pub(super) multithread: bool,
     /// `wsgi.multiprocess`.
@@ -50,7 +50,7 @@ pub(super) struct Seen<'a, F> {
 
 /// The template, and the memory of names.
 #[derive(Debug)]
-pub(super) struct Template {
+pub(super) struct EnvironTemplate {
     dict: Py<PyDict>,
     names: FieldNames,
     script_name: Vec<u8>,
@@ -59,12 +59,12 @@ pub(super) struct Template {
     last: LastRequest,
 }
 
-impl Template {
+impl EnvironTemplate {
     pub(super) fn new(
         py: Python<'_>,
-        constants: &Constants,
+        constants: &EnvironConstants,
         objects: &RequestObjects,
-    ) -> PyResult<Template> {
+    ) -> PyResult<EnvironTemplate> {
         let dict = PyDict::new(py);
         dict.set_item(intern!(py, "wsgi.version"), (1, 0))?;
         dict.set_item(intern!(py, "wsgi.errors"), ErrorStream.into_pyobject(py)?)?;
@@ -85,7 +85,7 @@ impl Template {
             text::native(py, &constants.script_name)?,
         )?;
         objects.enter(&dict)?;
-        Ok(Template {
+        Ok(EnvironTemplate {
             dict: dict.unbind(),
             names: FieldNames::new(py, constants.names.clone())?,
             script_name: constants.script_name.clone(),
@@ -123,7 +123,7 @@ impl Template {
     ) -> Result<Bound<'py, PyDict>, Unserved> {
         let request = &exchange.request;
         self.names.next_request(py)?;
-        let variables = Variables {
+        let variables = EnvironVariables {
             dict: self.dict.bind(py),
             script_name: &self.script_name,
         };
@@ -194,12 +194,12 @@ impl Template {
 }
 
 /// The variables of the template.
-struct Variables<'a, 'py> {
+struct EnvironVariables<'a, 'py> {
     dict: &'a Bound<'py, PyDict>,
     script_name: &'a [u8],
 }
 
-impl TemplateKeys for Variables<'_, '_> {
+impl TemplateKeys for EnvironVariables<'_, '_> {
     fn peer(&self, peer: &Peer, last: Option<&Peer>) -> PyResult<()> {
         enter_peer(self.dict, last, peer)
     }

@@ -17,43 +17,43 @@ const RULE: &str = "The application failed to answer this request.";
 
 /// Why an answer was not given as the application meant it.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum AnswerFailure {
     /// The application raised, or broke a rule of WSGI.
     Raised(PyErr),
     /// The client went away, which is no error of the application.
     Lost(SinkError),
 }
 
-impl From<PyErr> for Failure {
-    fn from(error: PyErr) -> Failure {
-        Failure::Raised(error)
+impl From<PyErr> for AnswerFailure {
+    fn from(error: PyErr) -> AnswerFailure {
+        AnswerFailure::Raised(error)
     }
 }
 
-impl From<ReplyError> for Failure {
-    fn from(error: ReplyError) -> Failure {
+impl From<ReplyError> for AnswerFailure {
+    fn from(error: ReplyError) -> AnswerFailure {
         match error {
-            ReplyError::Headless => Failure::Raised(PyAssertionError::new_err(
+            ReplyError::Headless => AnswerFailure::Raised(PyAssertionError::new_err(
                 "the application gave a body before it called start_response(status, headers)",
             )),
             // WSGI has no trailer fields.
             ReplyError::TrailersTooLong => {
-                Failure::Raised(PyAssertionError::new_err(error.to_string()))
+                AnswerFailure::Raised(PyAssertionError::new_err(error.to_string()))
             }
-            ReplyError::Lost(error) => Failure::Lost(error),
+            ReplyError::Lost(error) => AnswerFailure::Lost(error),
         }
     }
 }
 
-impl Failure {
+impl AnswerFailure {
     /// The exception for application code that sends by itself, through `write` or early hints.
     pub(super) fn into_exception(self) -> PyErr {
         match self {
-            Failure::Raised(error) => error,
-            Failure::Lost(SinkError::Disconnected) => {
+            AnswerFailure::Raised(error) => error,
+            AnswerFailure::Lost(SinkError::Disconnected) => {
                 PyBrokenPipeError::new_err("the client has closed the connection")
             }
-            Failure::Lost(SinkError::TimedOut) => {
+            AnswerFailure::Lost(SinkError::TimedOut) => {
                 PyTimeoutError::new_err("the client takes nothing any more")
             }
         }
@@ -71,17 +71,17 @@ pub(super) fn settle(
     py: Python<'_>,
     shared: &SharedReply,
     last: String,
-    failure: Failure,
+    failure: AnswerFailure,
 ) -> Option<PyErr> {
     let name = |exchange: &Exchange| named(exchange.request.method(), exchange.request.target());
     let request = shared.with(|reply| reply.exchange().map(name));
     let request = request.ok().flatten().unwrap_or(last);
     let error = match failure {
-        Failure::Lost(error) => {
+        AnswerFailure::Lost(error) => {
             log::debug!("Client of {request} is gone: {error:?}");
             return None;
         }
-        Failure::Raised(error) => error,
+        AnswerFailure::Raised(error) => error,
     };
     let lost = shared.with(|reply| reply.is_lost()).unwrap_or(false);
     if lost && error.is_instance_of::<PyOSError>(py) {

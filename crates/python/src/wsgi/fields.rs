@@ -88,7 +88,7 @@ struct Variable {
 
 /// The variables that fields have fed.
 #[derive(Debug, Default)]
-struct Variables {
+struct FieldVariables {
     known: Vec<Variable>,
     by_key: HashMap<Box<[u8]>, usize>,
 }
@@ -98,7 +98,7 @@ struct Variables {
 pub(super) struct FieldNames {
     policy: NamePolicy,
     spellings: NameCache<Meaning>,
-    variables: Variables,
+    variables: FieldVariables,
     request: u64,
 }
 
@@ -107,7 +107,7 @@ impl FieldNames {
         let mut names = FieldNames {
             policy,
             spellings: NameCache::new(),
-            variables: Variables::default(),
+            variables: FieldVariables::default(),
             request: 0,
         };
         names.learn_common(py)?;
@@ -118,7 +118,7 @@ impl FieldNames {
     pub(super) fn next_request(&mut self, py: Python<'_>) -> PyResult<()> {
         self.request += 1;
         if self.spellings.next_request() {
-            self.variables = Variables::default();
+            self.variables = FieldVariables::default();
             self.learn_common(py)?;
         }
         Ok(())
@@ -175,7 +175,7 @@ impl FieldNames {
     }
 }
 
-impl Variables {
+impl FieldVariables {
     /// The number of the variable that a field of this name feeds.
     fn of(
         &mut self,

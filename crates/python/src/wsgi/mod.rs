@@ -30,10 +30,10 @@ use crate::forks;
 use crate::gateway::failure::report;
 use crate::gateway::{Gateway, HookRequest, HookResponse, Input, RequestHooks, Unserved, Wait};
 use deliver::Sendfile;
-use environ::{Constants, Seen};
+use environ::{EnvironConstants, Seen};
 pub(crate) use errors::set_error_stream;
-use failure::Failure;
-use reply::Reply;
+use failure::AnswerFailure;
+use reply::WsgiReply;
 use request_context::RequestContext;
 use server::name_policy::NamePolicy;
 use shared_reply::SharedReply;
@@ -44,7 +44,7 @@ const SPARE_CONTEXTS: usize = 64;
 /// One application and what serving it needs. Any number of threads may call it at once.
 pub(crate) struct WsgiGateway {
     application: Py<PyAny>,
-    constants: Constants,
+    constants: EnvironConstants,
     sendfile: Sendfile,
     hooks: Option<RequestHooks>,
     /// The variables of the environ that access lines show.
@@ -69,7 +69,7 @@ impl WsgiGateway {
         let script_name = std::env::var_os("SCRIPT_NAME")
             .unwrap_or_default()
             .into_vec();
-        let constants = Constants {
+        let constants = EnvironConstants {
             multithread,
             multiprocess,
             script_name: environ::mount_point(&script_name).to_vec(),
@@ -129,7 +129,7 @@ impl WsgiGateway {
     ) -> Option<PyErr> {
         let environ = prepare(py, context, &call, body);
         context.objects.shared.open(call);
-        let held = context.objects.shared.with(Reply::hold);
+        let held = context.objects.shared.with(WsgiReply::hold);
         debug_assert!(held.is_ok(), "the application has not seen the reply yet");
         match environ {
             Ok(environ) => {
@@ -152,7 +152,7 @@ impl WsgiGateway {
         let observed = self.observe(py, context, &call, body, hooks);
         context.objects.shared.open(call);
         // post_request is part of the request: while it runs the thread is not free.
-        let held = context.objects.shared.with(Reply::hold);
+        let held = context.objects.shared.with(WsgiReply::hold);
         debug_assert!(held.is_ok(), "the application has not seen the reply yet");
         let (request, environ) = match observed {
             Ok(observed) => observed,
@@ -209,7 +209,7 @@ impl WsgiGateway {
     ) -> Option<PyErr> {
         let shared = &context.objects.shared;
         let settle =
-            |failure: Failure| failure::settle(py, shared, context.template.named(), failure);
+            |failure: AnswerFailure| failure::settle(py, shared, context.template.named(), failure);
         let returned = self
             .application
             .bind(py)
@@ -314,7 +314,7 @@ fn amended<'py>(
 
 /// What hooks see of the response.
 fn response(shared: &SharedReply) -> HookResponse {
-    let read = |reply: &mut Reply| HookResponse::answered(reply.head(), reply.sent());
+    let read = |reply: &mut WsgiReply| HookResponse::answered(reply.head(), reply.sent());
     shared
         .with(read)
         .unwrap_or_else(|_| HookResponse::unknown())
@@ -338,9 +338,12 @@ fn input_of(py: Python<'_>, body: Body) -> PyResult<Option<Bound<'_, Input>>> {
 fn refuse(py: Python<'_>, context: &RequestContext, unserved: Unserved) -> Option<PyErr> {
     let shared = &context.objects.shared;
     match unserved {
-        Unserved::Raised(error) => {
-            failure::settle(py, shared, context.template.named(), Failure::Raised(error))
-        }
+        Unserved::Raised(error) => failure::settle(
+            py,
+            shared,
+            context.template.named(),
+            AnswerFailure::Raised(error),
+        ),
         Unserved::Refused(status, rule) => {
             // The application has not been called, so no other thread holds the reply.
             let _ = shared.send(py, |reply| reply.give_up(status, rule));

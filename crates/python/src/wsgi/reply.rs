@@ -20,7 +20,7 @@ pub(super) struct Chunk<'a> {
 
 /// The request that the response belongs to.
 #[derive(Debug, Default)]
-enum State {
+enum RequestState {
     /// There is no request.
     #[default]
     Closed,
@@ -32,8 +32,8 @@ enum State {
 
 /// The response to one exchange after another. The memory of the head is reused.
 #[derive(Debug, Default)]
-pub(super) struct Reply {
-    state: State,
+pub(super) struct WsgiReply {
+    state: RequestState,
     /// The head of a response that is out; its memory, where none has been written.
     head: ResponseHead,
     /// What the exchange had to tell when it was released.
@@ -44,17 +44,17 @@ pub(super) struct Reply {
     held: bool,
 }
 
-impl Reply {
+impl WsgiReply {
     /// A request begins.
     pub(super) fn open(&mut self, call: Call) {
         self.close();
-        self.state = State::Open(call);
+        self.state = RequestState::Open(call);
     }
 
     /// The request has ended, and what it left is forgotten.
     pub(super) fn close(&mut self) {
         self.release();
-        self.state = State::Closed;
+        self.state = RequestState::Closed;
         self.head.clear();
         self.sent = Sent::default();
         self.lost = false;
@@ -63,20 +63,20 @@ impl Reply {
 
     /// Whether there is no request.
     pub(super) fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed)
+        matches!(self.state, RequestState::Closed)
     }
 
     pub(super) fn exchange(&self) -> Option<&Exchange> {
         match &self.state {
-            State::Open(call) => Some(call),
-            State::Closed | State::Released => None,
+            RequestState::Open(call) => Some(call),
+            RequestState::Closed | RequestState::Released => None,
         }
     }
 
     fn server_reply(&mut self) -> Option<&mut server::Reply> {
         match &mut self.state {
-            State::Open(call) => Some(&mut call.reply),
-            State::Closed | State::Released => None,
+            RequestState::Open(call) => Some(&mut call.reply),
+            RequestState::Closed | RequestState::Released => None,
         }
     }
 
@@ -88,8 +88,8 @@ impl Reply {
 
     pub(super) fn head(&self) -> &ResponseHead {
         match &self.state {
-            State::Open(call) => call.reply.head(),
-            State::Closed | State::Released => &self.head,
+            RequestState::Open(call) => call.reply.head(),
+            RequestState::Closed | RequestState::Released => &self.head,
         }
     }
 
@@ -145,7 +145,7 @@ impl Reply {
         reply.write(chunk.bytes)
     }
 
-    /// As [`Reply::chunk`], without waiting; with the exchange for whose room to wait.
+    /// As [`WsgiReply::chunk`], without waiting; with the exchange for whose room to wait.
     pub(super) fn offer(
         &mut self,
         chunk: Chunk<'_>,
@@ -186,7 +186,7 @@ impl Reply {
         self.act(|reply| reply.interim(head))
     }
 
-    /// As [`Reply::interim`], without waiting; with the exchange for whose room to wait.
+    /// As [`WsgiReply::interim`], without waiting; with the exchange for whose room to wait.
     pub(super) fn offer_interim(
         &mut self,
         head: &ResponseHead,
@@ -213,7 +213,7 @@ impl Reply {
     /// Ends the connection without a word.
     ///
     /// # Errors
-    /// None, as in [`Reply::give_up`].
+    /// None, as in [`WsgiReply::give_up`].
     pub(super) fn cut(&mut self) -> Result<(), ReplyError> {
         if let Some(reply) = self.server_reply() {
             reply.abort();
@@ -231,14 +231,14 @@ impl Reply {
     /// Hands the socket to the application.
     pub(super) fn hijack(&mut self) -> io::Result<OwnedFd> {
         match &mut self.state {
-            State::Open(call) => call.hijack(),
-            State::Closed | State::Released => Err(released()),
+            RequestState::Open(call) => call.hijack(),
+            RequestState::Closed | RequestState::Released => Err(released()),
         }
     }
 
     /// Takes what the access line shows of the environ.
     pub(super) fn note_variables(&mut self, values: Vec<Option<Vec<u8>>>) {
-        if let State::Open(call) = &mut self.state {
+        if let RequestState::Open(call) = &mut self.state {
             call.note_variables(values);
         }
     }
@@ -248,7 +248,7 @@ impl Reply {
         self.held = true;
     }
 
-    /// As [`Reply::release`], once the response is out, unless something still has to run.
+    /// As [`WsgiReply::release`], once the response is out, unless something still has to run.
     pub(super) fn release_early(&mut self) {
         if !self.held {
             self.release();
@@ -259,7 +259,9 @@ impl Reply {
     pub(super) fn release(&mut self) {
         self.lost = self.is_lost();
         self.sent = self.sent();
-        if let State::Open(mut call) = std::mem::replace(&mut self.state, State::Released) {
+        if let RequestState::Open(mut call) =
+            std::mem::replace(&mut self.state, RequestState::Released)
+        {
             self.head = call.reply.take_head();
         }
     }

@@ -10,7 +10,7 @@ use pyo3::{ffi, intern};
 use server::Body;
 
 use super::early_hints::EarlyHints;
-use super::environ::{Constants, Template};
+use super::environ::{EnvironConstants, EnvironTemplate};
 use super::shared_reply::SharedReply;
 use super::socket::ClientSocket;
 use super::start_response::StartResponse;
@@ -36,7 +36,7 @@ pub(super) struct RequestObjects {
 }
 
 impl RequestObjects {
-    fn new(py: Python<'_>, constants: &Constants) -> PyResult<RequestObjects> {
+    fn new(py: Python<'_>, constants: &EnvironConstants) -> PyResult<RequestObjects> {
         let shared = Arc::new(SharedReply::new(constants.wait.clone()));
         let (start_response, write) = StartResponse::callables(py, &shared)?;
         let early_hints = EarlyHints::callable(py, &shared)?;
@@ -89,15 +89,15 @@ fn is_unreachable_method(py: Python<'_>, method: &Py<PyAny>, known: ffi::Py_ssiz
 #[derive(Debug)]
 pub(super) struct RequestContext {
     pub(super) objects: RequestObjects,
-    pub(super) template: Template,
+    pub(super) template: EnvironTemplate,
     /// The input of the request, where it has a body.
     input: Option<Py<Input>>,
 }
 
 impl RequestContext {
-    pub(super) fn new(py: Python<'_>, constants: &Constants) -> PyResult<RequestContext> {
+    pub(super) fn new(py: Python<'_>, constants: &EnvironConstants) -> PyResult<RequestContext> {
         let objects = RequestObjects::new(py, constants)?;
-        let template = Template::new(py, constants, &objects)?;
+        let template = EnvironTemplate::new(py, constants, &objects)?;
         Ok(RequestContext {
             objects,
             template,
@@ -109,7 +109,7 @@ impl RequestContext {
     ///
     /// # Errors
     /// Python is out of memory; the context is not fit then.
-    pub(super) fn open(&mut self, py: Python<'_>, constants: &Constants) -> PyResult<()> {
+    pub(super) fn open(&mut self, py: Python<'_>, constants: &EnvironConstants) -> PyResult<()> {
         if !self.template.is_unreachable(py) {
             *self = RequestContext::new(py, constants)?;
         } else if !self.objects.is_unreachable(py) {
@@ -128,7 +128,7 @@ impl RequestContext {
     ///
     /// # Errors
     /// Python is out of memory; the context must not be used again then.
-    pub(super) fn clear(&mut self, py: Python<'_>, constants: &Constants) -> PyResult<()> {
+    pub(super) fn clear(&mut self, py: Python<'_>, constants: &EnvironConstants) -> PyResult<()> {
         if let Some(input) = self.input.take() {
             Input::end(input.bind(py));
         }
@@ -140,7 +140,7 @@ impl RequestContext {
         self.renew_objects(py, constants)
     }
 
-    fn renew_objects(&mut self, py: Python<'_>, constants: &Constants) -> PyResult<()> {
+    fn renew_objects(&mut self, py: Python<'_>, constants: &EnvironConstants) -> PyResult<()> {
         let objects = RequestObjects::new(py, constants)?;
         self.template.replace_objects(py, &objects)?;
         self.objects = objects;

@@ -11,14 +11,14 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use server::{Call, Progress, ReplyError, Room};
 
-use super::failure::Failure;
-use super::reply::{Chunk, Reply};
+use super::failure::AnswerFailure;
+use super::reply::{Chunk, WsgiReply};
 use crate::gateway::Wait;
 
 /// Where the reply is. It stays in its box for as long as the context lives, so that taking it away moves a pointer.
 #[derive(Debug)]
 enum Held {
-    Here(Box<Reply>),
+    Here(Box<WsgiReply>),
     /// A thread is sending.
     Away,
 }
@@ -43,7 +43,7 @@ impl SharedReply {
         match &mut *self.lock() {
             Held::Here(reply) => reply.open(call),
             held @ Held::Away => {
-                let mut reply = Box::<Reply>::default();
+                let mut reply = Box::<WsgiReply>::default();
                 reply.open(call);
                 *held = Held::Here(reply);
             }
@@ -73,7 +73,7 @@ impl SharedReply {
     ///
     /// # Errors
     /// `RuntimeError`: the request is over, or another thread is sending.
-    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Reply) -> R) -> PyResult<R> {
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut WsgiReply) -> R) -> PyResult<R> {
         match &mut *self.lock() {
             Held::Here(reply) if reply.is_closed() => Err(over()),
             Held::Here(reply) => Ok(act(reply)),
@@ -88,8 +88,8 @@ impl SharedReply {
     pub(super) fn send<R: Send>(
         &self,
         py: Python<'_>,
-        act: impl FnOnce(&mut Reply) -> Result<R, ReplyError> + Send,
-    ) -> Result<R, Failure> {
+        act: impl FnOnce(&mut WsgiReply) -> Result<R, ReplyError> + Send,
+    ) -> Result<R, AnswerFailure> {
         let mut reply = self.take()?;
         let outcome = py.detach(|| act(&mut reply));
         self.bring_back(py, reply);
@@ -100,7 +100,11 @@ impl SharedReply {
     ///
     /// # Errors
     /// As [`SharedReply::send`]; and what ended the wait.
-    pub(super) fn chunk(&self, py: Python<'_>, chunk: Chunk<'_>) -> Result<Progress, Failure> {
+    pub(super) fn chunk(
+        &self,
+        py: Python<'_>,
+        chunk: Chunk<'_>,
+    ) -> Result<Progress, AnswerFailure> {
         let Some(wait) = &self.wait else {
             return self.send(py, |reply| reply.chunk(chunk));
         };
@@ -125,7 +129,7 @@ impl SharedReply {
     ///
     /// # Errors
     /// As [`SharedReply::chunk`].
-    pub(super) fn interim(&self, py: Python<'_>, head: &ResponseHead) -> Result<(), Failure> {
+    pub(super) fn interim(&self, py: Python<'_>, head: &ResponseHead) -> Result<(), AnswerFailure> {
         let Some(wait) = &self.wait else {
             return self.send(py, |reply| reply.interim(head));
         };
@@ -135,7 +139,7 @@ impl SharedReply {
         }
     }
 
-    fn take(&self) -> PyResult<Box<Reply>> {
+    fn take(&self) -> PyResult<Box<WsgiReply>> {
         let mut held = self.lock();
         match std::mem::replace(&mut *held, Held::Away) {
             Held::Here(reply) if reply.is_closed() => {
@@ -148,7 +152,7 @@ impl SharedReply {
     }
 
     /// A reply whose request was closed in the meantime is dropped, which completes or cuts its exchange.
-    fn bring_back(&self, py: Python<'_>, reply: Box<Reply>) {
+    fn bring_back(&self, py: Python<'_>, reply: Box<WsgiReply>) {
         let mut held = self.lock();
         if matches!(*held, Held::Away) {
             *held = Held::Here(reply);

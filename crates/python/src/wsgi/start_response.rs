@@ -158,6 +158,6 @@ impl Write {
         let written = self.shared.chunk(py, Chunk { bytes, only: false });
         written
             .map(drop)
-            .map_err(super::failure::Failure::into_exception)
+            .map_err(super::failure::AnswerFailure::into_exception)
     }
 }
