@@ -8,6 +8,7 @@ use settings::{Config, WorkerClass};
 use crate::embedding::Embedder;
 use crate::failure::{BOOT, Failure};
 use crate::forks;
+use crate::lock::Plain;
 use crate::text;
 
 /// How an application is called.
@@ -28,6 +29,8 @@ impl Interface {
         }
     }
 }
+
+impl Plain for Interface {}
 
 /// An application.
 #[derive(Debug)]

@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -13,6 +12,7 @@ use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
 use sys::process::End;
 
+use crate::lock::Lock;
 use crate::logging::URGENT_TARGET;
 use crate::signals;
 
@@ -138,7 +138,7 @@ pub(crate) fn stop_in_children(watchers: &[&Bound<'_, PyAny>]) -> PyResult<()> {
 }
 
 /// The children of the application whose end will be told.
-static WATCHED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+static WATCHED: Lock<BTreeSet<i32>> = Lock::new(BTreeSet::new());
 
 /// Tells how the children of this thread end, at the level `debug`. They stay their parent's to collect.
 fn tell_of_children(py: Python<'_>) {
@@ -147,11 +147,11 @@ fn tell_of_children(py: Python<'_>) {
     }
     py.detach(|| {
         for pid in sys::children::of_this_thread() {
-            if !WATCHED.lock().insert(pid) {
+            if !WATCHED.with(|watched| watched.insert(pid)) {
                 continue;
             }
             if let Err(error) = watch(pid) {
-                WATCHED.lock().remove(&pid);
+                WATCHED.with(|watched| watched.remove(&pid));
                 log::debug!("The child {pid} of the application cannot be watched: {error}");
             }
         }
@@ -163,7 +163,7 @@ fn watch(pid: i32) -> std::io::Result<()> {
     let _blocked = sys::signals::block_all_but_faults();
     let tell = move || {
         let end = child.end();
-        WATCHED.lock().remove(&pid);
+        WATCHED.with(|watched| watched.remove(&pid));
         let how = match end {
             Ok(Some(End::Exited(code))) => format!("exited with code {code}"),
             Ok(Some(end @ End::Signalled { .. })) => format!("was sent {end}"),

@@ -25,6 +25,7 @@ mod hooks;
 mod host;
 mod imports;
 mod local;
+mod lock;
 mod logging;
 mod metrics;
 mod references;

@@ -10,10 +10,9 @@ mod relay;
 use std::fmt::{Display, Write as _};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -22,6 +21,7 @@ use settings::{Config, LogLevel, os_text};
 use sys::local_time::local_time;
 use sys::output::{Lost, Output};
 
+use crate::lock::{Lock, Plain};
 use crate::metrics;
 pub(crate) use files::{access_log, belong_to, give_away, open_with};
 pub(crate) use relay::{Access, deliver, follow, has_waiting, leave_access_lines, logger, ring_on};
@@ -65,7 +65,9 @@ enum LogPlace {
     File { path: PathBuf, file: File },
 }
 
-static PLACE: RwLock<LogPlace> = RwLock::new(LogPlace::Stderr);
+impl Plain for LogPlace {}
+
+static PLACE: Lock<LogPlace> = Lock::new(LogPlace::Stderr);
 /// The least severe level that is written, in Python's numbers.
 static THRESHOLD: AtomicU32 = AtomicU32::new(INFO);
 /// Whether level names are coloured.
@@ -120,7 +122,7 @@ pub(crate) fn set_up(config: &Config) -> io::Result<()> {
     COLOURED.store(coloured, Ordering::Relaxed);
     RELOADS.store(terminal && config.reload, Ordering::Relaxed);
     set_level(threshold(config.loglevel));
-    *PLACE.write().unwrap_or_else(PoisonError::into_inner) = place;
+    PLACE.with(|current| *current = place);
     files::open_access_log(config.accesslog.as_deref());
     // The facade keeps the first logger for good, and that is this one.
     let _ = log::set_logger(&ERROR_LOG);
@@ -155,14 +157,12 @@ fn set_level(level: u32) {
 
 /// Whether lines are read by a person: the log goes to a terminal, and nowhere else.
 pub(crate) fn is_on_terminal() -> bool {
-    let place = PLACE.read().unwrap_or_else(PoisonError::into_inner);
-    matches!(&*place, LogPlace::Stderr) && io::stderr().is_terminal() && !relay::is_on()
+    is_on_stderr() && io::stderr().is_terminal()
 }
 
 /// Whether lines go to standard error, and nowhere else.
 pub(crate) fn is_on_stderr() -> bool {
-    let place = PLACE.read().unwrap_or_else(PoisonError::into_inner);
-    matches!(&*place, LogPlace::Stderr) && !relay::is_on()
+    PLACE.with(|place| matches!(place, LogPlace::Stderr)) && !relay::is_on()
 }
 
 /// Whether colours may be used.
@@ -218,26 +218,28 @@ pub(crate) fn reopen(py: Python<'_>) {
 }
 
 fn reopen_file() {
-    let mut place = PLACE.write().unwrap_or_else(PoisonError::into_inner);
-    let LogPlace::File { path, .. } = &*place else {
-        return;
-    };
-    match LogPlace::open_file(path) {
-        Ok(opened) => *place = opened,
-        Err(error) => {
-            let path = path.display().to_string();
-            drop(place);
-            log::error!("The error log {path} could not be opened again: {error}");
+    let opened = PLACE.with(|place| {
+        let LogPlace::File { path, .. } = place else {
+            return Ok(());
+        };
+        match LogPlace::open_file(path) {
+            Ok(opened) => *place = opened,
+            Err(error) => return Err((path.display().to_string(), error)),
         }
+        Ok(())
+    });
+    if let Err((path, error)) = opened {
+        log::error!("The error log {path} could not be opened again: {error}");
     }
 }
 
-/// Calls `use_it` with the descriptor that lines are written to.
-pub(crate) fn with_descriptor<T>(use_it: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-    with_descriptor_of(
-        &PLACE.read().unwrap_or_else(PoisonError::into_inner),
-        use_it,
-    )
+/// A copy of the descriptor that lines are written to, for Python's use.
+///
+/// # Errors
+///
+/// The process has no descriptor left.
+pub(crate) fn descriptor() -> io::Result<OwnedFd> {
+    PLACE.with(|place| with_descriptor_of(place, |log| log.try_clone_to_owned()))
 }
 
 fn with_descriptor_of<T>(place: &LogPlace, use_it: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
@@ -267,12 +269,15 @@ pub(crate) fn tell(level: u32, message: impl Display) {
 /// says itself how many lines it lost when it can be written again.
 pub(crate) fn write_text(text: &str) {
     let text = &*os_text::shown(text);
-    let place = PLACE.read().unwrap_or_else(PoisonError::into_inner);
-    let written = with_descriptor_of(&place, |log| OUTPUT.write(log, text.as_bytes()));
+    PLACE.with(|place| write_to(place, text));
+}
+
+fn write_to(place: &LogPlace, text: &str) {
+    let written = with_descriptor_of(place, |log| OUTPUT.write(log, text.as_bytes()));
     if let Err(Lost { lines, error }) = written {
         let is_first = LOST.fetch_add(lines, Ordering::Relaxed) == 0;
         // A standard error that takes nothing has no other place to say so.
-        if let (true, LogPlace::File { path, .. }) = (is_first, &*place) {
+        if let (true, LogPlace::File { path, .. }) = (is_first, place) {
             let path = path.display();
             let notice = format!(
                 "The error log {path} cannot be written: {error}; lines are lost until it can"
@@ -286,7 +291,7 @@ pub(crate) fn write_text(text: &str) {
         let lost = LOST.swap(0, Ordering::Relaxed);
         let notice = format!("The error log can be written again; {lost} lines were lost");
         let notice = format_line(WARNING, notice) + "\n";
-        if with_descriptor_of(&place, |log| OUTPUT.write(log, notice.as_bytes())).is_err() {
+        if with_descriptor_of(place, |log| OUTPUT.write(log, notice.as_bytes())).is_err() {
             LOST.fetch_add(lost, Ordering::Relaxed);
         }
     }
@@ -335,10 +340,9 @@ pub(crate) fn capture_output(py: Python<'_>) -> PyResult<()> {
         return Ok(());
     }
     let os = py.import("os")?;
-    with_descriptor(|log| {
-        os.call_method1("dup2", (log.as_raw_fd(), STDOUT))?;
-        os.call_method1("dup2", (log.as_raw_fd(), STDERR)).map(drop)
-    })
+    let log = descriptor()?;
+    os.call_method1("dup2", (log.as_raw_fd(), STDOUT))?;
+    os.call_method1("dup2", (log.as_raw_fd(), STDERR)).map(drop)
 }
 
 fn format_line(level: u32, message: impl Display) -> String {

@@ -216,14 +216,15 @@ fn abort(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
 
 /// Writes down where the threads of the worker stand, and the tasks and greenlets that wait.
 fn tell_stacks(py: Python<'_>) -> PyResult<()> {
-    logging::with_descriptor(|log| -> PyResult<()> {
-        let options = PyDict::new(py);
+    let options = PyDict::new(py);
+    let log = logging::descriptor();
+    // Where no descriptor is left it goes to standard error.
+    if let Ok(log) = &log {
         options.set_item("file", log.as_raw_fd())?;
-        options.set_item("all_threads", true)?;
-        py.import("faulthandler")?
-            .call_method("dump_traceback", (), Some(&options))
-            .map(drop)
-    })?;
+    }
+    options.set_item("all_threads", true)?;
+    py.import("faulthandler")?
+        .call_method("dump_traceback", (), Some(&options))?;
     let waiting: String = py
         .import("oxicorn.stacks")?
         .call_method0("waiting")?

@@ -1,9 +1,8 @@
 //! What all requests of a worker share: the event loop's functions, the requests that are under way, and the way to
 //! start one.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proto::ws::handshake::Handshake;
@@ -19,6 +18,7 @@ use super::http_cycle::HttpCycle;
 use super::scope::{Scope, ScopeConstants, ScopeTemplate};
 use super::websocket_cycle::WebSocketCycle;
 use crate::gateway::{HookRequest, RequestHooks, Unserved};
+use crate::lock::{Share, Shelf, Slot};
 
 /// A request or a WebSocket that is under way.
 #[derive(Debug)]
@@ -26,6 +26,15 @@ struct RunningTask {
     cycle: Cycle,
     /// The event loop itself holds its tasks only weakly.
     task: Py<PyAny>,
+}
+
+impl Share for RunningTask {
+    fn share(&self, py: Python<'_>) -> RunningTask {
+        RunningTask {
+            cycle: self.cycle.clone_ref(py),
+            task: self.task.clone_ref(py),
+        }
+    }
 }
 
 /// How tasks are made.
@@ -62,9 +71,9 @@ pub(crate) struct AppRunner {
     pub(super) hooks: Option<RequestHooks>,
     constants: ScopeConstants,
     /// Not there while a scope is made of it.
-    template: Mutex<Option<Box<ScopeTemplate>>>,
+    template: Slot<Option<Box<ScopeTemplate>>>,
     /// By the numbers of their exchanges, which ascend.
-    calls: Mutex<BTreeMap<ExchangeId, RunningTask>>,
+    calls: Shelf<ExchangeId, RunningTask>,
     /// What was under way has been cancelled, because the worker has to go.
     out_of_time: AtomicBool,
 }
@@ -84,9 +93,9 @@ impl AppRunner {
             last_message: last_message(py)?.unbind(),
             grace: Duration::ZERO,
             hooks: None,
-            template: Mutex::new(Some(Box::new(ScopeTemplate::new(py, &constants)?))),
+            template: Slot::new(Some(Box::new(ScopeTemplate::new(py, &constants)?))),
             constants,
-            calls: Mutex::new(BTreeMap::new()),
+            calls: Shelf::new(),
             out_of_time: AtomicBool::new(false),
         })
     }
@@ -165,7 +174,7 @@ impl AppRunner {
         exchange: &Exchange,
         handshake: Option<&Handshake>,
     ) -> PyResult<Scope<'py>> {
-        let ready = lock(&self.template).take();
+        let ready = self.template.take();
         let mut template = match ready {
             Some(template) => template,
             None => Box::new(ScopeTemplate::new(py, &self.constants)?),
@@ -174,8 +183,7 @@ impl AppRunner {
             Some(handshake) => template.websocket_scope(py, exchange, handshake.protocols()),
             None => template.scope(py, exchange),
         };
-        let other = lock(&self.template).replace(template);
-        drop(other);
+        drop(self.template.replace(Some(template)));
         Ok(scope)
     }
 
@@ -228,7 +236,7 @@ impl AppRunner {
             cycle: cycle.clone_ref(py),
             task: task.unbind(),
         };
-        lock(&self.calls).insert(cycle.id(), running);
+        drop(self.calls.insert(cycle.id(), running));
         if cycle.watch_client() {
             self.client_left(py, cycle.id());
         }
@@ -251,9 +259,7 @@ impl AppRunner {
     }
 
     fn find(&self, py: Python<'_>, id: ExchangeId) -> Option<Cycle> {
-        lock(&self.calls)
-            .get(&id)
-            .map(|call| call.cycle.clone_ref(py))
+        self.calls.share(py, id).map(|call| call.cycle)
     }
 
     /// The client left: the application is told, and has the grace period to end.
@@ -311,11 +317,8 @@ impl AppRunner {
     /// # Errors
     /// The task says so.
     pub(super) fn cancel(&self, py: Python<'_>, id: ExchangeId) -> PyResult<()> {
-        let task = lock(&self.calls)
-            .get(&id)
-            .map(|call| call.task.clone_ref(py));
-        match task {
-            Some(task) => task.call_method0(py, intern!(py, "cancel")).map(drop),
+        match self.calls.share(py, id) {
+            Some(call) => call.task.call_method0(py, intern!(py, "cancel")).map(drop),
             None => Ok(()),
         }
     }
@@ -337,17 +340,13 @@ impl AppRunner {
 
     /// The tasks that have not ended.
     pub(super) fn unfinished(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
-        lock(&self.calls)
-            .values()
-            .map(|call| call.task.clone_ref(py))
-            .collect()
+        let calls = self.calls.share_all(py);
+        calls.into_iter().map(|call| call.task).collect()
     }
 
     /// A request has ended.
     pub(super) fn forget(&self, id: ExchangeId) {
-        let call = lock(&self.calls).remove(&id);
-        // What it held is freed without the lock: a destructor may run the application's code.
-        drop(call);
+        drop(self.calls.remove(id));
     }
 
     /// The message with the last piece of a body, without the piece: to be copied.
@@ -403,9 +402,4 @@ fn last_message(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     message.set_item(intern!(py, "body"), py.None())?;
     message.set_item(intern!(py, "more_body"), false)?;
     Ok(message)
-}
-
-/// A panic elsewhere leaves the value whole. No lock is held while Python code can run.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

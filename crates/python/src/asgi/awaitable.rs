@@ -2,8 +2,6 @@
 //! future only where something has to be waited for, which is rare. It has a coroutine's methods, so that
 //! `asyncio.create_task(send(message))` and `asyncio.gather` take it for one.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use pyo3::exceptions::{PyRuntimeError, PyRuntimeWarning, PyStopIteration, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -11,6 +9,7 @@ use pyo3::types::PyDict;
 use server::Room;
 
 use super::cycle::Cycle;
+use crate::lock::Slot;
 
 /// How far it has come.
 #[derive(Debug)]
@@ -29,7 +28,7 @@ enum AwaitableStage {
 /// One awaitable.
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
-pub(super) struct Awaitable(Mutex<AwaitableStage>);
+pub(super) struct Awaitable(Slot<AwaitableStage>);
 
 /// Where a step has led.
 pub(super) enum Step {
@@ -42,16 +41,16 @@ pub(super) enum Step {
 impl Awaitable {
     /// The next message that `cycle` has for its application.
     pub(super) fn of_receive(cycle: Cycle) -> Awaitable {
-        Awaitable(Mutex::new(AwaitableStage::Receive(cycle)))
+        Awaitable(Slot::new(AwaitableStage::Receive(cycle)))
     }
 
     /// Sends `message`.
     pub(super) fn of_send(cycle: Cycle, message: Py<PyAny>) -> Awaitable {
-        Awaitable(Mutex::new(AwaitableStage::Send(cycle, message)))
+        Awaitable(Slot::new(AwaitableStage::Send(cycle, message)))
     }
 
     fn step(&self, py: Python<'_>) -> PyResult<Step> {
-        let stage = std::mem::replace(&mut *self.lock(), AwaitableStage::Running);
+        let stage = self.0.replace(AwaitableStage::Running);
         let (step, stage) = match stage {
             AwaitableStage::Receive(cycle) => {
                 (cycle.next_message(py), AwaitableStage::Receive(cycle))
@@ -72,18 +71,12 @@ impl Awaitable {
             Err(_) if matches!(stage, AwaitableStage::Running) => AwaitableStage::Running,
             Err(_) => AwaitableStage::Over,
         };
-        *self.lock() = stage;
+        drop(self.0.replace(stage));
         step
     }
 
-    /// The lock is never held while Python code can run.
-    fn lock(&self) -> MutexGuard<'_, AwaitableStage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn end(&self) {
-        let stage = std::mem::replace(&mut *self.lock(), AwaitableStage::Over);
-        drop(stage);
+        drop(self.0.replace(AwaitableStage::Over));
     }
 }
 
@@ -147,8 +140,7 @@ impl Drop for Awaitable {
     /// A message that is given to `send()` without an `await` is never sent: Python warns of such coroutines, and so
     /// does this.
     fn drop(&mut self) {
-        let stage = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if matches!(stage, AwaitableStage::Send(..)) {
+        if matches!(self.0.get_mut(), AwaitableStage::Send(..)) {
             Python::attach(warn_of_a_message_unsent);
         }
     }

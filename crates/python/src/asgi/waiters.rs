@@ -1,7 +1,6 @@
 //! Calls of `receive()` and `send()` that wait: the futures that stand for them in the event loop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -9,11 +8,12 @@ use server::Room;
 
 use super::app_runner::AppRunner;
 use super::awaitable::Step;
+use crate::lock::Stack;
 
 /// The waiting calls of one client's application, and whether `send()` has to be one of them.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
-    futures: Mutex<Vec<Py<PyAny>>>,
+    futures: Stack<Py<PyAny>>,
     /// Too much is queued for the client. The event loop's thread calls `send` and is told of room, so neither
     /// overtakes the other.
     full: AtomicBool,
@@ -31,10 +31,10 @@ impl Waiters {
             .call_method0(intern!(py, "__next__"))?;
         // Calls that were cancelled leave their futures behind. Asking them runs the loop's code, which may bring
         // another.
-        let mut waiting = std::mem::take(&mut *self.lock());
+        let mut waiting = self.futures.take();
         waiting.retain(|future| !is_done(future.bind(py)));
         waiting.push(future.unbind());
-        self.lock().append(&mut waiting);
+        self.futures.append(waiting);
         Ok(Step::Wait(step.unbind()))
     }
 
@@ -59,7 +59,7 @@ impl Waiters {
 
     /// Has every waiting call look again.
     pub(super) fn wake(&self, py: Python<'_>) {
-        let waiting = std::mem::take(&mut *self.lock());
+        let waiting = self.futures.take();
         for future in waiting {
             if let Err(error) = resolve(future.bind(py)) {
                 log::error!("A waiting task could not be woken: {error}");
@@ -69,12 +69,7 @@ impl Waiters {
 
     /// Whether no task waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    /// The lock is never held while Python code can run.
-    fn lock(&self) -> MutexGuard<'_, Vec<Py<PyAny>>> {
-        self.futures.lock().unwrap_or_else(PoisonError::into_inner)
+        self.futures.len() == 0
     }
 }
 

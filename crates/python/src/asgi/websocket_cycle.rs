@@ -1,7 +1,7 @@
 //! One WebSocket's way through its application: the object behind `receive` and `send`, from the handshake to the end
 //! of the task.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use proto::ws::handshake::Handshake;
 use pyo3::intern;
@@ -18,6 +18,7 @@ use super::waiters::Waiters;
 use super::websocket_message::{self, WebSocketMessage};
 use super::websocket_state::{AppEnd, WebSocketEvent, WebSocketState};
 use crate::gateway::text;
+use crate::lock::{Lock, Plain};
 
 /// What is known of one WebSocket.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ struct WebSocketCycleState {
     told: bool,
 }
 
+impl Plain for WebSocketCycleState {}
+
 /// One WebSocket.
 #[derive(Debug)]
 #[pyclass(frozen, module = "oxicorn._oxicorn")]
@@ -36,7 +39,7 @@ pub(crate) struct WebSocketCycle {
     pub(super) runner: Arc<AppRunner>,
     id: ExchangeId,
     target: Box<[u8]>,
-    state: Mutex<WebSocketCycleState>,
+    state: Lock<WebSocketCycleState>,
     pub(super) waiters: Waiters,
     pub(super) step: StepMark,
 }
@@ -45,7 +48,7 @@ pub(crate) struct WebSocketCycle {
 impl WebSocketCycle {
     /// The turn of the event loop in which the head of a denial came is over.
     fn flush_head(&self) {
-        self.lock().websocket.flush_head();
+        self.with(|state| state.websocket.flush_head());
     }
 
     /// The grace period after the client's departure is over. An application that has taken the news is left to its
@@ -64,7 +67,7 @@ impl WebSocketCycle {
             runner,
             id: call.id(),
             target: call.request.target().into(),
-            state: Mutex::new(WebSocketCycleState {
+            state: Lock::new(WebSocketCycleState {
                 websocket: WebSocketState::new(call, handshake),
                 gone: false,
                 told: false,
@@ -80,31 +83,31 @@ impl WebSocketCycle {
 
     /// Asks to be told when the client leaves; says whether it has left already.
     pub(super) fn watch_client(&self) -> bool {
-        self.lock().websocket.watch_client()
+        self.with(|state| state.websocket.watch_client())
     }
 
     /// Whether the application denies the handshake, and has given nothing of the body yet.
     pub(super) fn has_head_only(&self) -> bool {
-        self.lock().websocket.has_head_only()
+        self.with(|state| state.websocket.has_head_only())
     }
 
     /// Whether the application still has something to say.
     pub(super) fn is_open(&self) -> bool {
-        self.lock().websocket.is_open()
+        self.with(|state| state.websocket.is_open())
     }
 
     /// The client has left, or the server has closed the WebSocket.
     pub(super) fn note_gone(&self, py: Python<'_>) {
-        let mut state = self.lock();
-        state.gone = true;
-        state.websocket.note_gone();
-        drop(state);
+        self.with(|state| {
+            state.gone = true;
+            state.websocket.note_gone();
+        });
         self.waiters.note_room(py);
     }
 
     /// A step of `receive()`.
     pub(super) fn next_message(&self, py: Python<'_>) -> PyResult<Step> {
-        let received = self.lock().websocket.take_next();
+        let received = self.with(|state| state.websocket.take_next());
         let message = PyDict::new(py);
         let kind = intern!(py, "type");
         match received {
@@ -134,23 +137,25 @@ impl WebSocketCycle {
             message,
             WebSocketMessage::Text(_) | WebSocketMessage::Binary(_)
         );
-        let mut state = self.lock();
-        let websocket = &mut state.websocket;
         // Nothing waits here, so the GIL is kept; see `HttpCycle::perform`.
         let room = match message {
             WebSocketMessage::Accept(protocol, fields) => {
-                websocket.accept(protocol.as_deref(), &fields)
+                self.act(|websocket| websocket.accept(protocol.as_deref(), &fields))
             }
-            WebSocketMessage::Text(text) => websocket.send_text(&text),
-            WebSocketMessage::Binary(piece) => websocket.send_binary(piece.as_bytes()),
-            WebSocketMessage::Close(code, reason) => websocket.close(code, &reason),
-            WebSocketMessage::DenialStart(head) => websocket.deny(head),
+            WebSocketMessage::Text(text) => self.act(|websocket| websocket.send_text(&text)),
+            WebSocketMessage::Binary(piece) => {
+                let bytes = piece.as_bytes();
+                self.act(|websocket| websocket.send_binary(bytes))
+            }
+            WebSocketMessage::Close(code, reason) => {
+                self.act(|websocket| websocket.close(code, &reason))
+            }
+            WebSocketMessage::DenialStart(head) => self.act(|websocket| websocket.deny(head)),
             WebSocketMessage::DenialBody(piece, more) => {
-                websocket.deny_with(piece.as_bytes(), more)
+                let bytes = piece.as_bytes();
+                self.act(|websocket| websocket.deny_with(bytes, more))
             }
         };
-        state.told |= matches!(room, Err(Stuck::Lost(_)));
-        drop(state);
         let left = room.as_ref().copied().unwrap_or(Room::Enough);
         self.waiters.set_room(left);
         if is_news && !self.waiters.is_empty() {
@@ -158,6 +163,18 @@ impl WebSocketCycle {
             self.waiters.wake(py);
         }
         room.map_err(|stuck| failure::exception(py, stuck))
+    }
+
+    /// Does what a message says. Returns whether there is room for more.
+    fn act(
+        &self,
+        act: impl FnOnce(&mut WebSocketState) -> Result<Room, Stuck> + Send,
+    ) -> Result<Room, Stuck> {
+        self.with(|state| {
+            let room = act(&mut state.websocket);
+            state.told |= matches!(room, Err(Stuck::Lost(_)));
+            room
+        })
     }
 
     /// Sees to what an application leaves that has returned or raised. Returns the exception that the worker must obey:
@@ -175,30 +192,28 @@ impl WebSocketCycle {
 
     /// The application raised.
     pub(super) fn fail(&self, py: Python<'_>, error: PyErr) -> Option<PyErr> {
-        let state = self.lock();
-        let standing = Standing {
+        let out_of_time = self.runner.is_out_of_time();
+        let standing = self.with(|state| Standing {
             told: state.told,
             broken_off: false,
-            out_of_time: self.runner.is_out_of_time(),
+            out_of_time,
             released: state.gone || !state.websocket.is_open(),
-        };
-        drop(state);
+        });
         let exit = match failure::judge(py, &self.target, error, standing) {
             Verdict::OfTheClient => None,
             Verdict::OfTheApplication(exit) => exit,
         };
-        let _ = self.lock().websocket.end(AppEnd::Failed);
+        let _ = self.with(|state| state.websocket.end(AppEnd::Failed));
         self.waiters.wake(py);
         exit
     }
 
     /// The application has returned.
     fn end(&self) {
-        let mut state = self.lock();
-        let told = state.told || state.gone;
-        let end = state.websocket.end(AppEnd::Returned);
-        // The line may go through a logger of the application's.
-        drop(state);
+        let (told, end) = self.with(|state| {
+            let told = state.told || state.gone;
+            (told, state.websocket.end(AppEnd::Returned))
+        });
         if let Err(missing) = end
             && !told
         {
@@ -209,13 +224,12 @@ impl WebSocketCycle {
 
     /// Answers a handshake that the application does not get to see.
     pub(super) fn refuse(&self, status: u16, rule: &str) {
-        self.lock().websocket.refuse(status, rule);
+        self.with(|state| state.websocket.refuse(status, rule));
     }
 
-    /// The lock is never held while Python code can run.
-    fn lock(&self) -> MutexGuard<'_, WebSocketCycleState> {
+    fn with<R>(&self, act: impl FnOnce(&mut WebSocketCycleState) -> R + Send) -> R {
         // The client of a process that the application has forked is its parent's.
         crate::forks::leave_if_forked();
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.with(act)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd as _;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PySystemExit;
@@ -14,6 +14,7 @@ use server::{Call, Server, Shutdown};
 use super::{Readiness, start_watchdog};
 use crate::forks;
 use crate::gateway::{Gateway, Patience};
+use crate::lock::{Lock, Slot};
 use crate::logging;
 
 /// How often the loop says that it is alive, in seconds.
@@ -36,13 +37,13 @@ pub(crate) struct Turner {
     /// When the end was first asked for.
     ending: OnceLock<Instant>,
     /// What the application raised that the worker has to obey.
-    exit: Mutex<Option<PyErr>>,
+    exit: Slot<Option<PyErr>>,
     done: OnceLock<()>,
     /// What is called at the end of the server. In a worker it stops the loop.
     finished: Py<PyAny>,
     /// Requests on which the application has not been started. An application that runs the loop inside a handler
     /// (`nest_asyncio`) makes the next turn within this one, and that starts them.
-    waiting: Mutex<VecDeque<Call>>,
+    waiting: Lock<VecDeque<Call>>,
 }
 
 #[pymethods]
@@ -119,10 +120,10 @@ impl Turner {
             event_loop: event_loop.clone().unbind(),
             graceful_timeout,
             ending: OnceLock::new(),
-            exit: Mutex::new(None),
+            exit: Slot::empty(),
             done: OnceLock::new(),
             finished,
-            waiting: Mutex::default(),
+            waiting: Lock::default(),
         }
     }
 
@@ -202,21 +203,20 @@ impl Turner {
 
     /// The application wants the worker to end: the other requests are finished first.
     fn leave(&self, exit: PyErr) {
-        let mut slot = self.exit.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.get_or_insert(exit);
+        drop(self.exit.fill(exit));
         self.server.shut_down(Shutdown::Graceful);
     }
 
     /// Starts the application on requests. Says whether some of their answers are held and have to be sent.
     fn begin(&self, py: Python<'_>, calls: Vec<Call>) -> bool {
-        let mut waiting = self.waiting();
-        waiting.extend(calls);
-        let together = waiting.len() > 1;
-        drop(waiting);
+        let together = self.waiting.with(|waiting| {
+            waiting.extend(calls);
+            waiting.len() > 1
+        });
         if together {
             self.server.hold_answers();
         }
-        while let Some(call) = self.next_waiting() {
+        while let Some(call) = self.waiting.with(VecDeque::pop_front) {
             if let Err(exit) = self.gateway.answer(py, call) {
                 self.leave(exit);
             }
@@ -228,21 +228,9 @@ impl Turner {
         together
     }
 
-    fn next_waiting(&self) -> Option<Call> {
-        self.waiting().pop_front()
-    }
-
-    /// The lock is never held while Python code can run.
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Call>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What the application raised to end the server.
     pub(crate) fn take_exit(&self) -> Option<PyErr> {
-        self.exit
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.exit.take()
     }
 
     /// Runs the loop until the server has come to its end.

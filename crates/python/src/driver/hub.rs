@@ -6,12 +6,11 @@
 
 mod pool;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
 use server::{Call, Event, ExchangeId, Server, Shutdown};
@@ -20,6 +19,7 @@ use self::pool::Pool;
 use super::{Readiness, start_watchdog};
 use crate::forks;
 use crate::gateway::{Gateway, Wait};
+use crate::lock::{Lock, Shelf, Slot};
 use crate::logging;
 
 /// How often the hub says that it is alive, in seconds.
@@ -41,14 +41,13 @@ pub(crate) struct Hub {
 /// The greenlets that wait until their client has taken something, by their exchanges.
 struct Rooms {
     hub: Py<PyAny>,
-    waiting: Mutex<HashMap<ExchangeId, Py<PyAny>>>,
+    waiting: Shelf<ExchangeId, Py<PyAny>>,
 }
 
 impl Rooms {
     /// Lets the greenlet of an exchange go on. To be called from the hub.
     fn tell(&self, py: Python<'_>, id: ExchangeId) {
-        let waiting = self.waiting.lock().remove(&id);
-        if let Some(greenlet) = waiting {
+        if let Some(greenlet) = self.waiting.remove(id) {
             switch(greenlet.bind(py));
         }
     }
@@ -57,14 +56,13 @@ impl Rooms {
 impl Wait for Rooms {
     fn for_room(&self, py: Python<'_>, id: ExchangeId) -> PyResult<()> {
         let greenlet = current(py)?.unbind();
-        self.waiting.lock().insert(id, greenlet);
+        drop(self.waiting.insert(id, greenlet));
         let mut waited = Ok(());
-        while waited.is_ok() && self.waiting.lock().contains_key(&id) {
+        while waited.is_ok() && self.waiting.contains(id) {
             waited = self.hub.call_method0(py, intern!(py, "switch")).map(drop);
         }
         // What interrupted the wait is the application's to handle.
-        let left = self.waiting.lock().remove(&id);
-        drop(left);
+        drop(self.waiting.remove(id));
         waited
     }
 }
@@ -80,12 +78,12 @@ struct HubTurner {
     main: Py<PyAny>,
     pool: Pool,
     /// Requests that no greenlet has taken.
-    waiting: Mutex<VecDeque<Call>>,
+    waiting: Lock<VecDeque<Call>>,
     graceful_timeout: Duration,
     /// The watcher that ends the requests' time, once the end was asked for.
     limit: OnceLock<Py<PyAny>>,
     /// What the application raised that the worker has to obey.
-    exit: Mutex<Option<PyErr>>,
+    exit: Slot<Option<PyErr>>,
     done: OnceLock<()>,
 }
 
@@ -161,7 +159,7 @@ impl HubTurner {
                 this.pool.forget(&greenlet);
                 return Ok(());
             }
-            let call = this.waiting.lock().pop_front();
+            let call = this.waiting.with(VecDeque::pop_front);
             this.pool
                 .note_call(&greenlet, call.as_ref().map(|call| call.id()));
             if let Some(call) = call
@@ -182,22 +180,22 @@ impl HubTurner {
     fn begin(&self, turner: &Bound<'_, HubTurner>, calls: Vec<Call>) {
         let py = turner.py();
         let together = calls.len() > 1;
-        self.waiting.lock().extend(calls);
+        self.waiting.with(|waiting| waiting.extend(calls));
         if together {
             self.server.hold_answers();
         }
         loop {
-            let left = self.waiting.lock().len();
+            let left = self.waiting.with(|waiting| waiting.len());
             if left == 0 {
                 break;
             }
             if let Err(error) = self.pool.run(turner) {
                 log::error!("A request has no greenlet: {error}");
             }
-            let mut waiting = self.waiting.lock();
             // Nothing has taken it, and the next attempt would fail as well.
-            let refused = (waiting.len() >= left).then(|| waiting.pop_front());
-            drop(waiting);
+            let refused = self
+                .waiting
+                .with(|waiting| (waiting.len() >= left).then(|| waiting.pop_front()));
             py.detach(|| drop(refused));
         }
         if together {
@@ -221,13 +219,7 @@ impl HubTurner {
 
     /// The application wants the worker to end: the other requests are finished first.
     fn leave(&self, py: Python<'_>, exit: PyErr) -> PyResult<()> {
-        let mut slot = self.exit.lock();
-        let displaced = match *slot {
-            None => slot.replace(exit),
-            Some(_) => Some(exit),
-        };
-        drop(slot);
-        drop(displaced);
+        drop(self.exit.fill(exit));
         self.server.shut_down(Shutdown::Graceful);
         match self.server.stopping() {
             Some(Shutdown::Quick) => self.wake_main(py),
@@ -266,9 +258,9 @@ impl HubTurner {
             forks::leave_if_forked();
             match left {
                 left if self.server.stopping() == Some(Shutdown::Quick) => {
-                    return left.err().or_else(|| self.exit.lock().take());
+                    return left.err().or_else(|| self.exit.take());
                 }
-                Ok(_) if self.done.get().is_some() => return self.exit.lock().take(),
+                Ok(_) if self.done.get().is_some() => return self.exit.take(),
                 Ok(_) => {}
                 Err(exit) => {
                     if let Err(error) = self.leave(py, exit) {
@@ -296,7 +288,7 @@ impl Hub {
         let hub = py.import("gevent")?.call_method0("get_hub")?.unbind();
         let rooms = Rooms {
             hub: hub.clone_ref(py),
-            waiting: Mutex::default(),
+            waiting: Shelf::new(),
         };
         Ok(Hub {
             hub,
@@ -329,10 +321,10 @@ impl Hub {
             hub: hub.clone().unbind(),
             main: current(py)?.unbind(),
             pool: Pool::new(py)?,
-            waiting: Mutex::default(),
+            waiting: Lock::default(),
             graceful_timeout: self.graceful_timeout,
             limit: OnceLock::new(),
-            exit: Mutex::new(None),
+            exit: Slot::empty(),
             done: OnceLock::new(),
         };
         let turner = Bound::new(py, turner)?;

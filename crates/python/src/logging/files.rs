@@ -6,14 +6,15 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use sys::rights::{self, Owner};
 use sys::users::Identity;
 
+use crate::lock::{Lock, Plain};
+
 /// Whom files are given to, and whose rights are used where others than root can change a directory. None where the
 /// workers have the arbiter's user and group.
-static WORKERS: Mutex<Workers> = Mutex::new(Workers {
+static WORKERS: Lock<Workers> = Lock::new(Workers {
     uid: None,
     gid: None,
 });
@@ -24,19 +25,22 @@ struct Workers {
     gid: Option<u32>,
 }
 
+impl Plain for Workers {}
+
 /// The file of the access log, for workers to come.
-static ACCESS: RwLock<Option<(PathBuf, File)>> = RwLock::new(None);
+static ACCESS: Lock<Option<(PathBuf, File)>> = Lock::new(None);
 
 /// Says whom the workers will be.
 pub(crate) fn belong_to(identity: &Identity) {
-    *workers() = Workers {
+    let them = Workers {
         uid: identity.uid,
         gid: identity.gid,
     };
+    WORKERS.with(|workers| *workers = them);
 }
 
-fn workers() -> MutexGuard<'static, Workers> {
-    WORKERS.lock().unwrap_or_else(PoisonError::into_inner)
+fn workers() -> Workers {
+    WORKERS.with(|workers| *workers)
 }
 
 impl Workers {
@@ -71,7 +75,7 @@ pub(crate) fn open_with(path: &Path, flags: i32) -> io::Result<OwnedFd> {
 
 /// Lets the workers' user open the file again.
 pub(crate) fn give_away(file: BorrowedFd<'_>) {
-    let Workers { uid, gid } = *workers();
+    let Workers { uid, gid } = workers();
     if uid.is_some() || gid.is_some() {
         // A worker, which has changed its user, may not, and need not. A terminal or a pipe stays whose it is.
         let _ = sys::files::give(file, uid, gid);
@@ -99,28 +103,30 @@ pub(super) fn open_access_log(name: Option<&str>) {
         let file = open_log(&path).ok()?;
         Some((path, file))
     });
-    *ACCESS.write().unwrap_or_else(PoisonError::into_inner) = opened;
+    ACCESS.with(|access| *access = opened);
 }
 
 /// Opens the access log anew, because it has been moved. Where that fails the old file stays in use.
 pub(super) fn reopen_access_log() {
-    let mut access = ACCESS.write().unwrap_or_else(PoisonError::into_inner);
-    let Some((path, file)) = &mut *access else {
-        return;
-    };
-    match open_log(path) {
-        Ok(opened) => *file = opened,
-        Err(error) => {
-            let path = path.display().to_string();
-            drop(access);
-            log::error!("The access log {path} could not be opened again: {error}");
+    let opened = ACCESS.with(|access| {
+        let Some((path, file)) = access else {
+            return Ok(());
+        };
+        match open_log(path) {
+            Ok(opened) => *file = opened,
+            Err(error) => return Err((path.display().to_string(), error)),
         }
+        Ok(())
+    });
+    if let Err((path, error)) = opened {
+        log::error!("The access log {path} could not be opened again: {error}");
     }
 }
 
 /// The file of the access log that the arbiter has opened, for the worker that this process has become.
 pub(crate) fn access_log() -> Option<File> {
-    let access = ACCESS.read().unwrap_or_else(PoisonError::into_inner);
-    let (_, file) = access.as_ref()?;
-    file.try_clone().ok()
+    ACCESS.with(|access| {
+        let (_, file) = access.as_ref()?;
+        file.try_clone().ok()
+    })
 }

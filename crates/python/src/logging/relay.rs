@@ -2,8 +2,8 @@
 //! be held, in the reactor, waits in an outbox until a thread with the GIL and without locks comes by.
 
 use std::os::fd::AsFd as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyo3::prelude::*;
 use server::{Entry, Left, Peer, Server};
@@ -13,16 +13,17 @@ use super::{CRITICAL, ERROR, INFO, WARNING, set_level, tell};
 use crate::application::Interface;
 use crate::failure::traceback;
 use crate::gateway;
+use crate::lock::{Lock, Plain, Slot};
 
 /// What waits at most: more than a worker can have under way between two looks. Lines beyond it are written directly.
 const OUTBOX: usize = 16 * 1024;
 
 /// The object with the methods `info`, `error`, … that hooks know as `server.log`.
-static LOGGER: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+static LOGGER: Slot<Option<Py<PyAny>>> = Slot::empty();
 /// Whether lines go through it.
 static ON: AtomicBool = AtomicBool::new(false);
 /// What waits.
-static WAITING: Mutex<Vec<Waiting>> = Mutex::new(Vec::new());
+static WAITING: Lock<Vec<Waiting>> = Lock::new(Vec::new());
 /// Whether any do.
 static ANY: AtomicBool = AtomicBool::new(false);
 /// The pipe that wakes a thread which delivers. Python writes to it too, for as long as the process lives.
@@ -35,6 +36,8 @@ enum Waiting {
     /// For the access log.
     Request(Box<Entry>),
 }
+
+impl Plain for Waiting {}
 
 /// Which way access lines take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +63,7 @@ pub(crate) fn follow(py: Python<'_>, logger: &Bound<'_, PyAny>) -> PyResult<Acce
         .extract()?;
     deliver(py);
     set_level(level);
-    *lock(&LOGGER) = Some(logger.clone().unbind());
+    drop(LOGGER.replace(Some(logger.clone().unbind())));
     ON.store(through, Ordering::Relaxed);
     Ok(match access.as_str() {
         "server" => Access::Server,
@@ -87,7 +90,7 @@ pub(super) fn is_on() -> bool {
 
 /// The logger, once there is one.
 pub(crate) fn logger(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
-    lock(&LOGGER).as_ref().map(|logger| logger.bind(py).clone())
+    LOGGER.share(py).map(|logger| logger.into_bound(py))
 }
 
 /// Keeps the pipe `bell` open, and writes a byte to it whenever lines wait: its reader then calls [`deliver`].
@@ -121,16 +124,19 @@ pub(crate) fn note_request(entry: Entry) {
 }
 
 fn put_by(what: Waiting) {
-    let mut waiting = lock(&WAITING);
-    if waiting.len() >= OUTBOX {
-        drop(waiting);
-        if let Waiting::Line(level, message) = what {
+    let left = WAITING.with(|waiting| {
+        if waiting.len() >= OUTBOX {
+            return Some(what);
+        }
+        waiting.push(what);
+        None
+    });
+    if let Some(left) = left {
+        if let Waiting::Line(level, message) = left {
             tell(level, message);
         }
         return;
     }
-    waiting.push(what);
-    drop(waiting);
     ANY.store(true, Ordering::Release);
     if let Some(bell) = BELL.get() {
         sys::pipe::write_byte(bell.as_fd(), 0);
@@ -149,7 +155,7 @@ pub(crate) fn deliver(py: Python<'_>) {
     {
         return;
     }
-    let waiting = std::mem::take(&mut *lock(&WAITING));
+    let waiting = WAITING.with(std::mem::take);
     for what in waiting {
         match what {
             Waiting::Line(level, message) => hand_over(py, level, &message),
@@ -203,9 +209,4 @@ fn hand_over(py: Python<'_>, level: u32, message: &str) {
         }
         None => tell(level, message),
     }
-}
-
-/// A panic elsewhere leaves the value whole. No lock is held while Python code can run.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use server::{Shutdown, or_abort};
@@ -18,6 +17,7 @@ use settings::Config;
 use sys::scoreboard::{Scoreboard, Slot, State};
 use sys::signals::Signal;
 
+use crate::lock::{Lock, Plain};
 use crate::signals::{self, Addressee};
 
 use engine::{Engine, Hint, Waiter};
@@ -54,9 +54,12 @@ pub(crate) struct Reloader {
 
 /// What is watched, and how. Importing threads add to it.
 struct Files {
-    watched: Mutex<Watched>,
-    engine: Mutex<Engine>,
+    watched: Lock<Watched>,
+    engine: Lock<Engine>,
 }
+
+impl Plain for Watched {}
+impl Plain for Engine {}
 
 impl Files {
     /// Watches one file more. The engine comes first, so that no change falls between its beginning and the look at the
@@ -64,9 +67,9 @@ impl Files {
     fn note(&self, path: &Path) {
         for path in names(path) {
             if let Some(directory) = path.parent() {
-                self.engine.lock().watch_directory(directory);
+                self.engine.with(|engine| engine.watch_directory(directory));
             }
-            self.watched.lock().note(path);
+            self.watched.with(|watched| watched.note(path));
         }
     }
 
@@ -74,7 +77,7 @@ impl Files {
     fn note_as(&self, path: &Path, before: Stamp) {
         self.note(path);
         let stamps = names(path).map(|path| (path, before)).collect();
-        self.watched.lock().accept(stamps);
+        self.watched.with(|watched| watched.accept(stamps));
     }
 }
 
@@ -98,14 +101,14 @@ impl Reloader {
     pub(crate) fn begin(py: Python<'_>, config: &Config, place: WorkerPlace) -> PyResult<Reloader> {
         let (engine, waiter) = Engine::open(config.reload_engine);
         let files = Arc::new(Files {
-            watched: Mutex::new(Watched::default()),
-            engine: Mutex::new(engine),
+            watched: Lock::default(),
+            engine: Lock::new(engine),
         });
         for entry in &config.reload_extra_files {
             match watched::pattern(entry) {
                 Some(pattern) => {
-                    files.engine.lock().watch_pattern(&pattern);
-                    files.watched.lock().add_pattern(pattern);
+                    files.engine.with(|engine| engine.watch_pattern(&pattern));
+                    files.watched.with(|watched| watched.add_pattern(pattern));
                 }
                 None => files.note(Path::new(entry)),
             }
@@ -142,7 +145,7 @@ impl Reloader {
 
     fn run(mut self) {
         // The conf file may have changed before anybody watched it.
-        let mut changed = self.files.watched.lock().look();
+        let mut changed = self.files.watched.with(|watched| watched.look());
         loop {
             if let Some(path) = changed {
                 self.wait_for_quiet();
@@ -161,25 +164,24 @@ impl Reloader {
             // A new directory is about to be watched.
             thread::sleep(QUIET);
         }
-        let watched = self.files.watched.lock();
-        match hint {
+        self.files.watched.with(|watched| match hint {
             Hint::Paths(paths) => paths.iter().find(|path| watched.has_changed(path)).cloned(),
             Hint::Anything => watched.look(),
-        }
+        })
     }
 
     fn wait_for_quiet(&self) {
         let begun = Instant::now();
-        let mut before = self.files.watched.lock().stamps();
+        let mut before = self.files.watched.with(|watched| watched.stamps());
         while begun.elapsed() < UNREST {
             thread::sleep(QUIET);
-            let now = self.files.watched.lock().stamps();
+            let now = self.files.watched.with(|watched| watched.stamps());
             if now == before {
                 break;
             }
             before = now;
         }
-        self.files.watched.lock().accept(before);
+        self.files.watched.with(|watched| watched.accept(before));
     }
 
     /// This worker makes room for one with the new code.

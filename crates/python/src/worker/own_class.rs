@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use arbiter::WorkerSeat;
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -12,6 +11,7 @@ use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use super::{CRASH, End, Worker, code_of};
 use crate::application::{Application, Interface};
 use crate::driver::{self, Booted};
+use crate::lock::{Lock, Slot};
 use crate::signals::Addressee;
 
 /// The signals that methods handle.
@@ -33,10 +33,10 @@ enum LifeStage {
 
 /// Lives as the object's `init_process` has it, and returns the exit code.
 pub(super) fn live(py: Python<'_>, worker: &Arc<Worker>, seat: WorkerSeat) -> i32 {
-    let stage = Arc::new(Mutex::new(Some(LifeStage::Seated(seat))));
+    let stage = Arc::new(Slot::new(Some(LifeStage::Seated(seat))));
     let lived = hand_over_life(py, worker, &stage)
         .and_then(|()| worker.object.call_method0(py, "init_process"));
-    let stage = stage.lock().take();
+    let stage = stage.take();
     match (lived, stage) {
         (Ok(_), Some(LifeStage::Serving(code))) => code,
         (Ok(_), _) => 0,
@@ -49,7 +49,7 @@ pub(super) fn live(py: Python<'_>, worker: &Arc<Worker>, seat: WorkerSeat) -> i3
 fn hand_over_life(
     py: Python<'_>,
     worker: &Arc<Worker>,
-    stage: &Arc<Mutex<Option<LifeStage>>>,
+    stage: &Arc<Slot<Option<LifeStage>>>,
 ) -> PyResult<()> {
     let natives = PyDict::new(py);
     let (booting, at) = (Arc::clone(worker), Arc::clone(stage));
@@ -60,25 +60,25 @@ fn hand_over_life(
     worker.object.setattr(py, "_natives", natives)
 }
 
-fn boot(py: Python<'_>, worker: &Arc<Worker>, stage: &Mutex<Option<LifeStage>>) -> PyResult<()> {
-    let Some(LifeStage::Seated(seat)) = stage.lock().take() else {
+fn boot(py: Python<'_>, worker: &Arc<Worker>, stage: &Slot<Option<LifeStage>>) -> PyResult<()> {
+    let Some(LifeStage::Seated(seat)) = stage.take() else {
         return Err(PyRuntimeError::new_err("init_process has run already"));
     };
     let booted = worker
         .boot(py, seat)
         .map_err(|end| raised(py, worker, end))?;
-    *stage.lock() = Some(LifeStage::Booted(booted));
+    drop(stage.replace(Some(LifeStage::Booted(booted))));
     worker.object.call_method0(py, "run").map(drop)
 }
 
-fn serve(py: Python<'_>, stage: &Mutex<Option<LifeStage>>) -> PyResult<()> {
-    let Some(LifeStage::Booted(booted)) = stage.lock().replace(LifeStage::Serving(0)) else {
+fn serve(py: Python<'_>, stage: &Slot<Option<LifeStage>>) -> PyResult<()> {
+    let Some(LifeStage::Booted(booted)) = stage.replace(Some(LifeStage::Serving(0))) else {
         return Err(PyRuntimeError::new_err(
             "run is called by init_process, once",
         ));
     };
     let code = driver::run(py, &booted)?;
-    *stage.lock() = Some(LifeStage::Serving(code));
+    drop(stage.replace(Some(LifeStage::Serving(code))));
     Ok(())
 }
 
@@ -100,7 +100,7 @@ pub(super) fn load_wsgi(
     worker: &Arc<Worker>,
     addressee: &Arc<Addressee>,
 ) -> PyResult<Application> {
-    let interface = Arc::new(Mutex::new(Interface::Wsgi));
+    let interface = Arc::new(Lock::new(Interface::Wsgi));
     let (loading, found, addressee) = (
         Arc::clone(worker),
         Arc::clone(&interface),
@@ -109,7 +109,8 @@ pub(super) fn load_wsgi(
     let load = move |py: Python<'_>| {
         let loaded = loading.application(py, &addressee);
         let application = loaded.map_err(|end| raised(py, &loading, end))?;
-        *found.lock() = application.interface;
+        let interface = application.interface;
+        found.with(|found| *found = interface);
         loading.object.setattr(py, "wsgi", application.callable)
     };
     let object = &worker.object;
@@ -118,7 +119,7 @@ pub(super) fn load_wsgi(
         .bind(py)
         .set_item("load_wsgi", function(py, load)?)?;
     object.call_method0(py, "load_wsgi")?;
-    let interface = *interface.lock();
+    let interface = interface.with(|interface| *interface);
     Ok(Application {
         callable: object.getattr(py, "wsgi")?,
         interface,

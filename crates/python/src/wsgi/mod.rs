@@ -18,7 +18,7 @@ mod start_response;
 mod variables;
 
 use std::os::unix::ffi::OsStringExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -29,6 +29,7 @@ use settings::Config;
 use crate::forks;
 use crate::gateway::failure::report;
 use crate::gateway::{Gateway, HookRequest, HookResponse, Input, RequestHooks, Unserved, Wait};
+use crate::lock::Stack;
 use deliver::Sendfile;
 use environ::{EnvironConstants, Seen};
 pub(crate) use errors::set_error_stream;
@@ -49,7 +50,7 @@ pub(crate) struct WsgiGateway {
     hooks: Option<RequestHooks>,
     /// The variables of the environ that access lines show.
     variables: Vec<String>,
-    spare: Mutex<Vec<RequestContext>>,
+    spare: Stack<RequestContext>,
 }
 
 impl WsgiGateway {
@@ -76,7 +77,8 @@ impl WsgiGateway {
             names: NamePolicy::of(config),
             wait,
         };
-        let first = RequestContext::new(py, &constants)?;
+        let spare = Stack::default();
+        spare.push(RequestContext::new(py, &constants)?);
         let sendfile = if config.sendfile {
             Sendfile::Allowed
         } else {
@@ -88,7 +90,7 @@ impl WsgiGateway {
             sendfile,
             hooks: None,
             variables: Vec::new(),
-            spare: Mutex::new(vec![first]),
+            spare,
         })
     }
 
@@ -230,12 +232,7 @@ impl WsgiGateway {
     }
 
     fn take_context(&self, py: Python<'_>) -> PyResult<RequestContext> {
-        let spare = self
-            .spare
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        let Some(mut context) = spare else {
+        let Some(mut context) = self.spare.pop() else {
             return RequestContext::new(py, &self.constants);
         };
         context.open(py, &self.constants)?;
@@ -243,10 +240,7 @@ impl WsgiGateway {
     }
 
     fn put_back(&self, context: RequestContext) {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE_CONTEXTS {
-            spare.push(context);
-        }
+        drop(self.spare.push_within(SPARE_CONTEXTS, context));
     }
 }
 

@@ -4,7 +4,7 @@
 //! the GIL.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use proto::h1::ResponseHead;
 use pyo3::exceptions::PyRuntimeError;
@@ -14,6 +14,7 @@ use server::{Call, Progress, ReplyError, Room};
 use super::failure::AnswerFailure;
 use super::reply::{Chunk, WsgiReply};
 use crate::gateway::Wait;
+use crate::lock::{Lock, Plain};
 
 /// Where the reply is. It stays in its box for as long as the context lives, so that taking it away moves a pointer.
 #[derive(Debug)]
@@ -23,9 +24,11 @@ enum Held {
     Away,
 }
 
+impl Plain for Held {}
+
 /// The reply of one context.
 pub(super) struct SharedReply {
-    held: Mutex<Held>,
+    held: Lock<Held>,
     /// How to wait for a client; `None` where threads wait without the GIL.
     wait: Option<Arc<dyn Wait>>,
 }
@@ -33,21 +36,21 @@ pub(super) struct SharedReply {
 impl SharedReply {
     pub(super) fn new(wait: Option<Arc<dyn Wait>>) -> SharedReply {
         SharedReply {
-            held: Mutex::new(Held::Here(Box::default())),
+            held: Lock::new(Held::Here(Box::default())),
             wait,
         }
     }
 
     /// A request begins.
     pub(super) fn open(&self, call: Call) {
-        match &mut *self.lock() {
+        self.locked(|held| match held {
             Held::Here(reply) => reply.open(call),
-            held @ Held::Away => {
+            Held::Away => {
                 let mut reply = Box::<WsgiReply>::default();
                 reply.open(call);
                 *held = Held::Here(reply);
             }
-        }
+        });
     }
 
     /// The request ends; what is left of the exchange goes back to the server without the GIL.
@@ -55,8 +58,8 @@ impl SharedReply {
     /// `false` means that another thread is still sending and takes the exchange with it: the context must not be used
     /// again.
     pub(super) fn close(&self, py: Python<'_>) -> bool {
-        // The guard ends with the statement: the exchange goes back without the lock.
-        let held = std::mem::replace(&mut *self.lock(), Held::Away);
+        // The exchange goes back without the lock.
+        let held = self.locked(|held| std::mem::replace(held, Held::Away));
         let (mut reply, ours) = match held {
             Held::Here(reply) => (reply, true),
             Held::Away => (Box::default(), false),
@@ -65,7 +68,7 @@ impl SharedReply {
             py.detach(|| reply.release());
         }
         reply.close();
-        *self.lock() = Held::Here(reply);
+        self.locked(|held| *held = Held::Here(reply));
         ours
     }
 
@@ -73,12 +76,12 @@ impl SharedReply {
     ///
     /// # Errors
     /// `RuntimeError`: the request is over, or another thread is sending.
-    pub(super) fn with<R>(&self, act: impl FnOnce(&mut WsgiReply) -> R) -> PyResult<R> {
-        match &mut *self.lock() {
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut WsgiReply) -> R + Send) -> PyResult<R> {
+        self.locked(|held| match held {
             Held::Here(reply) if reply.is_closed() => Err(over()),
             Held::Here(reply) => Ok(act(reply)),
             Held::Away => Err(busy()),
-        }
+        })
     }
 
     /// Something that may wait for the client, done without the GIL.
@@ -140,33 +143,34 @@ impl SharedReply {
     }
 
     fn take(&self) -> PyResult<Box<WsgiReply>> {
-        let mut held = self.lock();
-        match std::mem::replace(&mut *held, Held::Away) {
+        self.locked(|held| match std::mem::replace(held, Held::Away) {
             Held::Here(reply) if reply.is_closed() => {
                 *held = Held::Here(reply);
                 Err(over())
             }
             Held::Here(reply) => Ok(reply),
             Held::Away => Err(busy()),
-        }
+        })
     }
 
     /// A reply whose request was closed in the meantime is dropped, which completes or cuts its exchange.
     fn bring_back(&self, py: Python<'_>, reply: Box<WsgiReply>) {
-        let mut held = self.lock();
-        if matches!(*held, Held::Away) {
-            *held = Held::Here(reply);
-            return;
+        let left = self.locked(|held| match held {
+            Held::Here(_) => Some(reply),
+            Held::Away => {
+                *held = Held::Here(reply);
+                None
+            }
+        });
+        if left.is_some() {
+            py.detach(|| drop(left));
         }
-        drop(held);
-        py.detach(|| drop(reply));
     }
 
-    /// A panic elsewhere leaves the value whole: it is replaced in one step.
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    fn locked<R>(&self, act: impl FnOnce(&mut Held) -> R + Send) -> R {
         // The client of a process that the application has forked is its parent's.
         crate::forks::leave_if_forked();
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.with(act)
     }
 }
 

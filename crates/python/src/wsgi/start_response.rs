@@ -81,9 +81,10 @@ impl StartResponse {
 
     /// The head to fill, if the rules of PEP 3333 allow one now.
     fn draft(&self, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<ResponseHead> {
+        let replaces = exc_info.is_some();
         let draft = self.shared.with(|reply| match reply.stage() {
             Stage::Unstarted => Ok(reply.draft()),
-            Stage::Stated if exc_info.is_some() => Ok(reply.draft()),
+            Stage::Stated if replaces => Ok(reply.draft()),
             stage => Err(stage),
         })?;
         draft.map_err(|stage| refused(stage, exc_info))

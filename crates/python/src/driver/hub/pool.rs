@@ -2,17 +2,16 @@
 //! twentieth of a new one. It finds it as a new one would be: no context variable is set in it, and a greenlet to which
 //! anything still leads (a local of gevent's, a timer, a reference of the application's) is never used again.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use pyo3::{ffi, intern};
 use server::ExchangeId;
 
 use super::{HubTurner, switch};
+use crate::lock::{Share, Shelf, Stack};
 use crate::references::{is_weakly_referenced, references};
 
 /// Greenlets that wait for a request are kept up to this; a burst beyond it pays for its own. A parked one holds some
@@ -26,6 +25,16 @@ struct Member {
     references: Option<ffi::Py_ssize_t>,
     /// What it serves, where it serves a request.
     call: Option<ExchangeId>,
+}
+
+impl Share for Member {
+    fn share(&self, py: Python<'_>) -> Member {
+        Member {
+            greenlet: self.greenlet.clone_ref(py),
+            references: self.references,
+            call: self.call,
+        }
+    }
 }
 
 impl Member {
@@ -56,19 +65,14 @@ pub(super) struct Pool {
     gevent: Py<PyModule>,
     /// What `gevent.killall` raises where greenlets do not end in time.
     time_out: Py<PyAny>,
-    members: Mutex<Members>,
+    /// Those that wait for a request. The last one serves the next.
+    parked: Stack<Member>,
+    /// So many of these, the first ones, have been looked at since they came back.
+    swept: AtomicUsize,
+    /// Those that serve one, by their addresses.
+    running: Shelf<usize, Member>,
     /// The worker ends: no greenlet waits for another request.
     closed: AtomicBool,
-}
-
-#[derive(Default)]
-struct Members {
-    /// Those that wait for a request. The last one serves the next.
-    parked: Vec<Member>,
-    /// So many of these, the first ones, have been looked at since they came back.
-    swept: usize,
-    /// Those that serve one, by their addresses.
-    running: HashMap<usize, Member>,
 }
 
 impl Pool {
@@ -78,7 +82,9 @@ impl Pool {
             new: gevent.getattr("Greenlet")?.unbind(),
             time_out: gevent.getattr("Timeout")?.unbind(),
             gevent: gevent.unbind(),
-            members: Mutex::default(),
+            parked: Stack::default(),
+            swept: AtomicUsize::new(0),
+            running: Shelf::new(),
             closed: AtomicBool::new(false),
         })
     }
@@ -96,8 +102,7 @@ impl Pool {
         };
         let greenlet = member.greenlet.clone_ref(py);
         let address = greenlet.as_ptr().addr();
-        let displaced = self.members.lock().running.insert(address, member);
-        drop(displaced);
+        drop(self.running.insert(address, member));
         switch(greenlet.bind(py));
         Ok(())
     }
@@ -105,7 +110,7 @@ impl Pool {
     /// Takes a parked greenlet that is as good as a new one.
     fn unused(&self, py: Python<'_>) -> Option<Member> {
         loop {
-            let mut member = self.members.lock().parked.pop()?;
+            let mut member = self.parked.pop()?;
             if member.is_unreachable(py) {
                 return Some(member);
             }
@@ -116,17 +121,18 @@ impl Pool {
     /// Ends the greenlets that have come back and that something leads to: it may wait for their end. To be called from
     /// the hub.
     pub(super) fn sweep(&self, py: Python<'_>) {
-        let mut members = self.members.lock();
+        // To look at them runs no Python code, so none comes or goes meanwhile.
+        let mut parked = self.parked.take();
         let mut reachable = Vec::new();
-        let mut place = members.swept.min(members.parked.len());
-        while let Some(member) = members.parked.get_mut(place) {
+        let mut place = self.swept.load(Ordering::Relaxed).min(parked.len());
+        while let Some(member) = parked.get_mut(place) {
             match member.is_unreachable(py) {
                 true => place += 1,
-                false => reachable.push(members.parked.remove(place)),
+                false => reachable.push(parked.remove(place)),
             }
         }
-        members.swept = place;
-        drop(members);
+        self.swept.store(place, Ordering::Relaxed);
+        self.parked.append(parked);
         reachable.iter().for_each(|member| member.end(py));
     }
 
@@ -150,48 +156,36 @@ impl Pool {
             references: None,
             call: None,
         };
-        let mut members = self.members.lock();
-        let (member, spare) = match members.running.remove(&address) {
-            Some(member) => (member, Some(new)),
-            None => (new, None),
-        };
-        members.parked.push(member);
-        drop(members);
-        drop(spare);
+        let member = self.running.remove(address).unwrap_or(new);
+        self.parked.push(member);
     }
 
     /// Notes which request the calling greenlet serves.
     pub(super) fn note_call(&self, greenlet: &Bound<'_, PyAny>, call: Option<ExchangeId>) {
         let address = greenlet.as_ptr().addr();
-        if let Some(member) = self.members.lock().running.get_mut(&address) {
-            member.call = call;
+        if let Some(member) = self.running.remove(address) {
+            drop(self.running.insert(address, Member { call, ..member }));
         }
     }
 
     /// Ends the call of a request that is under way: its greenlet gets `GreenletExit`. To be called from the hub, so
     /// that the greenlet serves that request still.
     pub(super) fn end_call(&self, py: Python<'_>, id: ExchangeId) {
-        let members = self.members.lock();
-        let member = members
-            .running
-            .values()
-            .find(|member| member.call == Some(id));
-        let greenlet = member.map(|member| member.greenlet.clone_ref(py));
-        drop(members);
-        if let Some(greenlet) = greenlet {
-            end(greenlet.bind(py));
+        let running = self.running.share_all(py);
+        if let Some(member) = running.iter().find(|member| member.call == Some(id)) {
+            end(member.greenlet.bind(py));
         }
     }
 
     /// How many serve a request.
     pub(super) fn running(&self) -> usize {
-        self.members.lock().running.len()
+        self.running.len()
     }
 
     /// Whether the calling greenlet was given a request.
     pub(super) fn is_running(&self, greenlet: &Bound<'_, PyAny>) -> bool {
         let address = greenlet.as_ptr().addr();
-        self.members.lock().running.contains_key(&address)
+        self.running.contains(address)
     }
 
     /// Whether the calling greenlet, whose request is over, may serve another. Nothing of the request stays in it.
@@ -200,7 +194,7 @@ impl Pool {
     /// It is no greenlet of gevent's.
     pub(super) fn may_return(&self, greenlet: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = greenlet.py();
-        if self.closed.load(Ordering::Relaxed) || self.members.lock().parked.len() >= SPARE {
+        if self.closed.load(Ordering::Relaxed) || self.parked.len() >= SPARE {
             return Ok(false);
         }
         // What is linked to a greenlet, such as its locals, goes when it ends.
@@ -217,15 +211,8 @@ impl Pool {
     /// Notes that the calling greenlet ends.
     pub(super) fn forget(&self, greenlet: &Bound<'_, PyAny>) {
         let address = greenlet.as_ptr().addr();
-        let mut members = self.members.lock();
-        let running = members.running.remove(&address);
-        let place = members
-            .parked
-            .iter()
-            .position(|member| member.greenlet.as_ptr().addr() == address);
-        let parked = place.map(|place| members.parked.remove(place));
-        drop(members);
-        drop((running, parked));
+        let is_it = |member: &Member| member.greenlet.as_ptr().addr() == address;
+        drop((self.running.remove(address), self.parked.take_first(is_it)));
     }
 
     /// Runs a function in a greenlet of its own.
@@ -245,12 +232,9 @@ impl Pool {
     pub(super) fn kill_all(&self, py: Python<'_>, patience: Duration) -> PyResult<()> {
         self.closed.store(true, Ordering::Relaxed);
         let list = PyList::empty(py);
-        let members = self.members.lock();
-        let all = members.running.values().chain(&members.parked);
-        let all: Vec<_> = all.map(|member| member.greenlet.clone_ref(py)).collect();
-        drop(members);
-        for greenlet in all {
-            list.append(greenlet)?;
+        let (running, parked) = (self.running.share_all(py), self.parked.share_all(py));
+        for member in running.into_iter().chain(parked) {
+            list.append(member.greenlet)?;
         }
         let options = PyDict::new(py);
         options.set_item("block", !patience.is_zero())?;
