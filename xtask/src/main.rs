@@ -1,6 +1,7 @@
-//! The house's own chores, `cargo run -p xtask -- tidy`: the rules that a compiler cannot hold.
+//! The house's own chores: `cargo run -p xtask -- tidy` holds the rules that a compiler cannot hold, `test-lines` counts.
 #![forbid(unsafe_code)]
 
+mod test_lines;
 mod tidy;
 
 use std::io::{self, Write as _};
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("tidy") => run_tidy().unwrap_or(ExitCode::FAILURE),
+        Some("test-lines") => count_test_lines().unwrap_or(ExitCode::FAILURE),
         _ => usage().unwrap_or(ExitCode::FAILURE),
     }
 }
@@ -27,8 +29,16 @@ fn run_tidy() -> io::Result<ExitCode> {
     })
 }
 
+fn count_test_lines() -> io::Result<ExitCode> {
+    io::stdout().write_all(test_lines::report(root())?.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn usage() -> io::Result<ExitCode> {
-    writeln!(io::stderr(), "usage: cargo run -p xtask -- tidy")?;
+    writeln!(
+        io::stderr(),
+        "usage: cargo run -p xtask -- (tidy | test-lines)"
+    )?;
     Ok(ExitCode::from(2))
 }
 

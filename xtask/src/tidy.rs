@@ -7,6 +7,8 @@ mod promises;
 mod prose;
 mod sources;
 
+pub(crate) use sources::{is_test, without_tests};
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,7 +47,7 @@ pub(crate) fn check(root: &Path) -> io::Result<Vec<Problem>> {
 }
 
 /// The files below `directory` with one of the `extensions`, sorted; build output and dot files are not looked at.
-fn files(directory: &Path, extensions: &[&str]) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn files(directory: &Path, extensions: &[&str]) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut pending = vec![directory.to_path_buf()];
     while let Some(directory) = pending.pop() {
@@ -68,7 +70,7 @@ fn files(directory: &Path, extensions: &[&str]) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The path as it is shown: relative to the checkout.
-fn shown(root: &Path, path: &Path) -> String {
+pub(crate) fn shown(root: &Path, path: &Path) -> String {
     path.strip_prefix(root)
         .unwrap_or(path)
         .display()

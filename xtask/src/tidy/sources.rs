@@ -120,12 +120,12 @@ fn check_exceptions(code: &str) -> Vec<String> {
     broken
 }
 
-pub(super) fn is_test(place: &str) -> bool {
+pub(crate) fn is_test(place: &str) -> bool {
     place.contains("/tests/") || place.ends_with("/tests.rs") || place.contains("/benches/")
 }
 
 /// The part of a file above its tests, which stand at the bottom.
-pub(super) fn without_tests(text: &str) -> &str {
+pub(crate) fn without_tests(text: &str) -> &str {
     text.split("\n#[cfg(test)]\nmod tests {")
         .next()
         .unwrap_or(text)
