@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,6 +178,36 @@ def test_a_module_that_was_imported_by_a_request(serve: Serve, code: Path) -> No
     says(server, "one")
     (code / "later.py").write_text("TEXT = b'two'\n")
     says(server, "two")
+
+
+IMPORTING = """
+import logging
+
+class Importing(logging.StreamHandler):
+    def emit(self, record):
+        if "packed.zip" in record.getMessage():
+            import late
+        super().emit(record)
+
+logconfig_dict = {
+    "handlers": {"importing": {"()": Importing}},
+    "root": {"level": "INFO", "handlers": ["importing"]},
+    "loggers": {"gunicorn.error": {"level": "DEBUG", "handlers": ["importing"], "propagate": False}},
+}
+"""
+
+
+def test_a_handler_of_the_log_may_import(serve: Serve, code: Path) -> None:
+    """The watcher logs that it cannot watch the archive, and is told of what the handler imports then."""
+    with zipfile.ZipFile(code / "packed.zip", "w") as archive:
+        archive.writestr("packed/__init__.py", "TEXT = b'packed'\n")
+    (code / "late.py").write_text("import sys\nprint('late was imported', file=sys.stderr)\n")
+    (code / "conf.py").write_text(IMPORTING)
+    found = f"import sys\nsys.path.insert(0, {str(code / 'packed.zip')!r})\nimport packed\n"
+    (code / "edited.py").write_text(found + SOURCE % "first")
+    server = start(serve, "--reload-engine", "inotify", "-c", "conf.py")
+    says(server, "first one")
+    server.wait_log("late was imported")
 
 
 def test_a_process_that_the_application_forks_can_import(serve: Serve, code: Path) -> None:

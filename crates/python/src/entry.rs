@@ -133,7 +133,10 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         logging::banner_stands_in(Banner::Standing);
     }
     let config = (*config).clone();
-    Ok(match py.detach(|| arbiter::run(config, &mut composition)) {
+    let outcome = py.detach(|| arbiter::run(config, &mut composition));
+    // A worker's last line comes after its last look at those that wait.
+    logging::deliver(py);
+    Ok(match outcome {
         Outcome::Worker(code) if driver::left_threads() => driver::end_despite_threads(py, code),
         Outcome::Worker(code) => code,
         Outcome::Exit(code) => {

@@ -81,6 +81,7 @@ impl LocalServer {
                 .map_err(|failure| PyValueError::new_err(failure.report))?,
         };
         let listeners = sockets.into_iter().map(listener);
+        logging::hold_lines();
         let server = Server::new(listeners.collect::<PyResult<_>>()?, &config, seat)?;
         if let Some(statsd) = metrics::statsd() {
             server.report_to(Arc::clone(statsd));
@@ -88,6 +89,7 @@ impl LocalServer {
         for sentence in &config.notices {
             log::info!("{sentence}");
         }
+        logging::deliver(py);
         Ok(Self {
             log: actors.log(py).clone().unbind(),
             config,

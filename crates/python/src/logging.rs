@@ -24,7 +24,9 @@ use sys::output::{Lost, Output};
 use crate::lock::{Lock, Plain};
 use crate::metrics;
 pub(crate) use files::{access_log, belong_to, give_away, open_with};
-pub(crate) use relay::{Access, deliver, follow, has_waiting, leave_access_lines, logger, ring_on};
+pub(crate) use relay::{
+    Access, deliver, follow, has_waiting, hold_lines, leave_access_lines, logger, ring_on,
+};
 
 /// The target that makes an error critical: the `log` facade has no such level.
 pub(crate) const CRITICAL_TARGET: &str = "critical";
@@ -99,8 +101,7 @@ impl Log for ErrorLog {
         }
         let level = level_of(record.metadata());
         if relay::is_on() && record.target() != URGENT_TARGET {
-            let module = record.module_path().unwrap_or_default();
-            relay::pass(level, module, record.args().to_string());
+            relay::pass(level, record.args().to_string());
         } else if !is_told_otherwise(record) {
             metrics::count_line(record.level(), record.target());
             tell(level, record.args());

@@ -205,6 +205,7 @@ fn abort(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
         "Worker was aborted (pid: {}); its threads stand at:",
         std::process::id()
     );
+    logging::deliver(py);
     if addressee.server.note_abort() {
         tell_stacks(py)?;
     }

@@ -167,6 +167,7 @@ impl Worker {
         logging::follow(py, &log)?;
         let (slot, notifier) = (seat.slot.clone(), seat.notifier.clone());
         let (board, ppid) = (seat.scoreboard.clone(), seat.ppid);
+        logging::hold_lines();
         let server = self.server(seat)?;
         let controls = Controls::new(Arc::clone(&server), slot.clone(), notifier.clone());
         self.object.setattr(py, "_controls", controls)?;

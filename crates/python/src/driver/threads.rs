@@ -213,6 +213,7 @@ pub(crate) fn end_despite_threads(py: Python<'_>, code: i32) -> ! {
     if let Err(error) = run("atexit", "_run_exitfuncs") {
         log::error!("Exception in an exit function: {error}");
     }
+    logging::deliver(py);
     for stream in ["stdout", "stderr"] {
         let flushed = py
             .import("sys")

@@ -1,5 +1,6 @@
-//! The way of lines through Python's `logging`, where the operator has configured that. What is logged where a lock may
-//! be held, in the reactor, waits in an outbox until a thread with the GIL and without locks comes by.
+//! The way of lines through Python's `logging`, where the operator has configured that. In a process that serves, a line
+//! may be logged with a lock held, so that it is not handed over there: it waits in an outbox until [`deliver`] is
+//! called, which takes a token of the interpreter, and that cannot be had with a lock held (`lock.rs`).
 
 use std::os::fd::AsFd as _;
 use std::sync::OnceLock;
@@ -22,6 +23,8 @@ const OUTBOX: usize = 16 * 1024;
 static LOGGER: Slot<Option<Py<PyAny>>> = Slot::empty();
 /// Whether lines go through it.
 static ON: AtomicBool = AtomicBool::new(false);
+/// Whether this process serves.
+static SERVES: AtomicBool = AtomicBool::new(false);
 /// What waits.
 static WAITING: Lock<Vec<Waiting>> = Lock::new(Vec::new());
 /// Whether any do.
@@ -93,29 +96,30 @@ pub(crate) fn logger(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     LOGGER.share(py).map(|logger| logger.into_bound(py))
 }
 
+/// From here on the process serves, and lines wait for [`deliver`].
+pub(crate) fn hold_lines() {
+    SERVES.store(true, Ordering::Relaxed);
+}
+
 /// Keeps the pipe `bell` open, and writes a byte to it whenever lines wait: its reader then calls [`deliver`].
 pub(crate) fn ring_on(bell: Private) {
     // A process becomes a worker once.
     let _ = BELL.set(bell);
 }
 
-/// Sends a line of `module` on its way.
-pub(super) fn pass(level: u32, module: &str, message: String) {
-    match is_from_the_reactor(module) {
-        // A critical record ends the process: no later call would hand it over.
-        true if level >= CRITICAL => return tell(level, message),
-        true => return put_by(Waiting::Line(level, message)),
-        false => {}
+/// Sends a line on its way.
+pub(super) fn pass(level: u32, message: String) {
+    match SERVES.load(Ordering::Relaxed) {
+        // The arbiter, and a worker before it has a server: there is one thread, and it holds no lock.
+        false => Python::attach(|py| {
+            deliver(py);
+            hand_over(py, level, &message);
+        }),
+        // A critical record ends the process: no later call would hand it over. Nor does one in a process that the
+        // application has forked.
+        true if level >= CRITICAL || sys::forks::is_stray() => tell(level, message),
+        true => put_by(Waiting::Line(level, message)),
     }
-    Python::attach(|py| {
-        deliver(py);
-        hand_over(py, level, &message);
-    });
-}
-
-/// The server's code logs with its locks held, which a thread with the GIL may wait for.
-fn is_from_the_reactor(module: &str) -> bool {
-    module == "server" || module.starts_with("server::")
 }
 
 /// Has `access()` of the logger called for a request. May be called with locks held.
