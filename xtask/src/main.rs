@@ -1,4 +1,5 @@
-//! The house's own chores: `cargo run -p xtask -- tidy` holds the rules that a compiler cannot hold, `test-lines` counts.
+//! The house's own chores: `cargo run -p xtask -- tidy` holds the rules that a compiler cannot hold, and `test-lines`
+//! counts.
 #![forbid(unsafe_code)]
 
 mod test_lines;

@@ -1,6 +1,6 @@
-//! `cargo run -p xtask -- test-lines`: how many lines of Rust test there are for each line of code. Lines that are blank
-//! or hold nothing but a comment are counted nowhere. Test is what stands in `tests/`, in a file `tests.rs`, or in the
-//! module `tests` at the end of a file. Vectors and the black-box tests in Python are not counted.
+//! `cargo run -p xtask -- test-lines`: how many lines of Rust test there are for each line of code. Lines that are
+//! blank or hold nothing but a comment are counted nowhere. Test is what stands in `tests/`, in a file `tests.rs`,
+//! or in the module `tests` at the end of a file. Vectors and the black-box tests in Python are not counted.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,10 +1,12 @@
-//! Locks that are never held while Python can run. A thread that holds one of ours and runs Python may wait there for
-//! the GIL, whose holder may wait for the lock; and a greenlet that is suspended with a lock held never lets go of it.
+//! Locks that are never held while Python can run. A thread that holds one of ours and runs Python may wait there
+//! for the GIL, whose holder may wait for the lock; and a greenlet that is suspended with a lock held never lets go
+//! of it.
 //!
-//! The types see to it. What is done with a lock held is a closure into which no token of the interpreter and no bound
-//! object gets (neither is `Send`, which is also what `Python::detach` goes by), and the lock is of a value that refers to no object of Python's ([`Plain`]): to drop such a
-//! reference may run a destructor. Values with references are moved into a [`Slot`], a [`Shelf`] or a [`Stack`] and out
-//! again, and dropped outside. Other locks are disallowed in this crate (`clippy.toml`).
+//! The types see to it. What is done with a lock held is a closure into which no token of the interpreter and no
+//! bound object gets: neither is `Send`, which is also what `Python::detach` goes by. The lock is of a value that
+//! refers to no object of Python's ([`Plain`]): to drop such a reference may run a destructor. Values with
+//! references are moved into a [`Slot`], a [`Shelf`] or a [`Stack`] and out again, and dropped outside. Other locks
+//! are disallowed in this crate (`clippy.toml`).
 #![expect(clippy::disallowed_types, reason = "the one place that locks")]
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -1,5 +1,5 @@
-//! The way of lines through Python's `logging`, where the operator has configured that. In a process that serves, a line
-//! may be logged with a lock held, so that it is not handed over there: it waits in an outbox until [`deliver`] is
+//! The way of lines through Python's `logging`, where the operator has configured that. In a process that serves, a
+//! line may be logged with a lock held, so that it is not handed over there: it waits in an outbox until [`deliver`] is
 //! called, which takes a token of the interpreter, and that cannot be had with a lock held (`lock.rs`).
 
 use std::os::fd::AsFd as _;
