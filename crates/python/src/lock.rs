@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 /// Values that refer to no object of Python's, so that dropping them runs no Python code.
 pub(crate) trait Plain {}
 
+impl Plain for () {}
 impl Plain for i32 {}
 impl Plain for u32 {}
 impl Plain for bool {}

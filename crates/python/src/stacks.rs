@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use server::Server;
 use sys::reports::{Question, REPORT_BYTES, Ticket};
 use sys::scoreboard::Slot;
 use sys::signals::Signal;
+
+use crate::lock::Lock;
 
 /// How long the GIL is waited for. Threads that run Python hand it on after 5 ms.
 const GIL_PATIENCE: Duration = Duration::from_millis(200);
@@ -30,7 +32,7 @@ struct Teller {
     /// What `faulthandler` writes to, and its signal; absent where something else has the signal.
     fallback: Option<(File, Signal)>,
     /// One at a time.
-    turn: Mutex<()>,
+    turn: Lock<()>,
 }
 
 static TELLER: OnceLock<Teller> = OnceLock::new();
@@ -48,7 +50,7 @@ pub(crate) fn install(py: Python<'_>, server: &Arc<Server>) -> PyResult<()> {
             None
         }
     };
-    let turn = Mutex::default();
+    let turn = Lock::default();
     let _ = TELLER.set(Teller {
         text,
         fallback,
@@ -81,11 +83,10 @@ pub(crate) fn text_of_all() -> String {
     let Some(teller) = TELLER.get() else {
         return "(the worker has just begun to boot)\n".to_owned();
     };
-    let _turn = teller.turn.lock().unwrap_or_else(PoisonError::into_inner);
-    match by_python() {
-        Some(text) => text,
-        None => by_signal(teller),
-    }
+    // Python may run meanwhile, in another thread; nothing that it can call asks for this lock.
+    teller
+        .turn
+        .with(|()| by_python().unwrap_or_else(|| by_signal(teller)))
 }
 
 /// What Python tells, if the GIL is to be had in time.
