@@ -133,10 +133,7 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
         logging::banner_stands_in(Banner::Standing);
     }
     let config = (*config).clone();
-    let outcome = py.detach(|| arbiter::run(config, &mut composition));
-    // A worker's last line comes after its last look at those that wait.
-    logging::deliver(py);
-    Ok(match outcome {
+    Ok(match run(py, config, &mut composition) {
         Outcome::Worker(code) if driver::left_threads() => driver::end_despite_threads(py, code),
         Outcome::Worker(code) => code,
         Outcome::Exit(code) => {
@@ -144,6 +141,13 @@ fn start(py: Python<'_>, launch: Launch, sources: Sources) -> Result<i32, Failur
             code
         }
     })
+}
+
+fn run(py: Python<'_>, config: Config, composition: &mut Composition) -> Outcome {
+    let outcome = py.detach(|| arbiter::run(config, composition));
+    // A worker's last line comes after its last look at those that wait.
+    logging::deliver(py);
+    outcome
 }
 
 /// Opens what operators and monitoring systems ask, before the process becomes another user and leaves the terminal.
