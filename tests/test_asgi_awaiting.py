@@ -92,6 +92,44 @@ APPLICATION = """
             gc.collect()
         await answer(send, [str(one.message) for one in caught])
 
+    FUNCTIONS = []
+
+    async def kept(scope, receive, send):
+        # The memory of awaitables is used again, but never that of one to which a reference is left.
+        nothing = {"type": "http.response.debug"}
+        awaited = [send(nothing) for _ in range(600)]
+        for one in awaited:
+            await one
+        fresh = [send(nothing) for _ in range(600)]
+        refused = 0
+        for one in awaited:
+            try:
+                await one
+            except RuntimeError:
+                refused += 1
+        for one in fresh:
+            await one
+        FUNCTIONS.extend([receive, send])
+        await answer(send, [len({id(one) for one in awaited + fresh}), refused, len({id(one) for one in FUNCTIONS})])
+
+    async def wrong_calls(scope, receive, send):
+        calls = [
+            lambda: receive(1),
+            lambda: receive(message={}),
+            lambda: send(),
+            lambda: send({}, {}),
+            lambda: send({}, message={}),
+            lambda: send(text={}),
+        ]
+        outcomes = []
+        for call in calls:
+            try:
+                call()
+                outcomes.append("nothing")
+            except TypeError as error:
+                outcomes.append(str(error))
+        await answer(send, outcomes)
+
     async def nature(scope, receive, send):
         await answer(send, {
             "inspect": [inspect.iscoroutinefunction(receive), inspect.iscoroutinefunction(send)],
@@ -101,6 +139,7 @@ APPLICATION = """
             "weak": weakref.ref(send)() is send and weakref.ref(receive)() is receive,
             "awaitable": inspect.isawaitable(receive()) and asyncio.iscoroutine(receive()),
             "keyword": [await send(message={"type": "http.response.debug"})],
+            "unpacked": [await send(*[{"type": "http.response.debug"}], **{})],
         })
 
     async def departed(scope, receive, send):
@@ -176,6 +215,16 @@ def test_what_was_awaited_cannot_be_awaited_again(server: Server) -> None:
     assert json.loads(server.get("/reuse").text) == [again, again, "'thrown'"]
 
 
+def test_an_awaitable_is_used_for_one_call_only(server: Server) -> None:
+    for request in range(1, 4):
+        assert json.loads(server.get("/kept").text) == [1200, 600, 2 * request]
+
+
+def test_a_call_with_other_arguments_is_a_type_error(server: Server) -> None:
+    outcomes = json.loads(server.get("/wrong_calls").text)
+    assert len(outcomes) == 6 and all("argument" in outcome for outcome in outcomes)
+
+
 def test_a_message_that_is_not_awaited_is_not_sent_and_warned_of(server: Server) -> None:
     reply = server.get("/forgotten")
     assert (reply.status, json.loads(reply.text)) == (200, ["coroutine 'send' was never awaited"])
@@ -190,6 +239,7 @@ def test_both_pass_for_coroutine_functions(server: Server) -> None:
         "weak": True,
         "awaitable": True,
         "keyword": [None],
+        "unpacked": [None],
     }
 
 

@@ -17,7 +17,7 @@ use crate::forks;
 
 /// One call of the application. What it has no word for, such as `cr_frame`, is asked of the application's coroutine.
 #[derive(Debug)]
-#[pyclass(frozen, module = "oxicorn._oxicorn")]
+#[pyclass(frozen, freelist = 64, module = "oxicorn._oxicorn")]
 pub(super) struct AppCoroutine {
     cycle: Cycle,
     coroutine: Py<PyAny>,

@@ -13,7 +13,7 @@ use server::{Call, Event, Exchange, ExchangeId};
 
 use super::app_coroutine::AppCoroutine;
 use super::cycle::Cycle;
-use super::functions::{ReceiveFunction, SendFunction};
+use super::functions;
 use super::http_cycle::HttpCycle;
 use super::scope::{Scope, ScopeConstants, ScopeTemplate};
 use super::websocket_cycle::WebSocketCycle;
@@ -212,8 +212,7 @@ impl AppRunner {
         cycle: &Cycle,
         scope: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let receive = Bound::new(py, ReceiveFunction(cycle.clone_ref(py)))?;
-        let send = Bound::new(py, SendFunction(cycle.clone_ref(py)))?;
+        let (receive, send) = functions::of_cycle(py, cycle)?;
         let application = &self.application;
         let callable = application.callable.bind(py);
         match application.is_coroutine_function {

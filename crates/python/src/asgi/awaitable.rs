@@ -27,7 +27,7 @@ enum AwaitableStage {
 
 /// One awaitable.
 #[derive(Debug)]
-#[pyclass(frozen, module = "oxicorn._oxicorn")]
+#[pyclass(frozen, freelist = 256, module = "oxicorn._oxicorn")]
 pub(super) struct Awaitable(Slot<AwaitableStage>);
 
 /// Where a step has led.
