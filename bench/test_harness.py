@@ -1,13 +1,15 @@
 """The arithmetic of the benchmark, without a server: `python3 -m pytest bench`."""
 
 import pytest
-from harness.cases import APPS, CASES
+from harness.cases import APPS, BENCH, CASES
 from harness.load import Counted, Load, parse_report
 from harness.measure import CoreTicks, Sample, refuse_bad_window
+from harness.open_loop import Mixture, ideal
 from harness.process import MeasurementError, parse_stat
 from harness.report import PROMISES, Failure, Results, judge, markdown, spread
 from harness.servers import SERVERS
 from run import schedule
+from table import README, renewed, table
 
 COUNTED = Counted(1000, 1_000_000, 150_000, 0, 0, 0, 0, 0, 100, 200)
 
@@ -122,3 +124,39 @@ def test_every_case_has_its_application_and_every_promise_its_row() -> None:
     for promise in PROMISES:
         for server in (promise.server, promise.baseline):
             assert SERVERS[server].serves(CASES[promise.case])
+
+
+def test_the_tables_of_the_readme_are_those_of_the_results() -> None:
+    page = README.read_text()
+    assert renewed(page, BENCH / "results") == page
+    assert page.count("| Oxicorn") >= 2
+
+
+def test_a_table_shows_every_server_the_cheapest_first() -> None:
+    document = {
+        "servers": ["oxicorn-sync", "bjoern", "uvicorn"],
+        "cases": ["hello", "asgi_hello"],
+        "versions": {"bjoern": "3.2.2, CPython 3.11.7"},
+        "samples": [
+            {"server": "oxicorn-sync", "case": "hello", "cpu_us": 9.0},
+            {"server": "bjoern", "case": "hello", "cpu_us": 8.0},
+            {"server": "bjoern", "case": "hello", "cpu_us": 120.0},
+            {"server": "bjoern", "case": "hello", "cpu_us": 8.25},
+        ],
+    }
+    assert table(document, "WSGI").splitlines()[2:] == ["| Bjoern 3.2 | 8.2 |", "| Oxicorn, sync | 9.0 |"]
+    assert table(document, "ASGI") == ""
+
+
+def test_one_request_in_so_many_blocks_and_they_do_not_come_in_step() -> None:
+    blocking = [number for number in range(5_000) if Mixture(50).blocks(number)]
+    assert len(blocking) == 100
+
+
+def test_quick_requests_wait_in_the_ideal_queue_only_where_all_threads_are_held() -> None:
+    held = ideal(Mixture(1_000_000), rate=10.0, count=100, threads=1, quick_s=0.01, blocking_s=1.0)
+    # The first request blocks for a second, and nine come meanwhile.
+    assert len(held) == 99
+    assert held[0] == pytest.approx(1.0 - 0.1 + 0.01)
+    assert held[-1] == pytest.approx(0.01)
+    assert max(ideal(Mixture(1_000_000), 10.0, 100, 2, 0.01, 1.0)) == pytest.approx(0.01)
