@@ -314,6 +314,9 @@
 # The file that is served at /.well-known/security.txt (RFC 9116).
 # security_txt = None
 
+# The file that is sent where the server itself answers with this status, as 503=busy.html; the option can be repeated.
+# error_page = []
+
 # How often each client may ask, as 20/s or /login=5/m,burst=3; the option can be repeated.
 # rate_limit = []
 

@@ -20,6 +20,7 @@ mod date;
 mod descriptors;
 mod disk;
 mod dispatcher;
+mod error_pages;
 mod exchange;
 #[cfg(test)]
 mod fixtures;

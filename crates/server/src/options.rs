@@ -18,6 +18,7 @@ use sys::scoreboard::{Slot, SpoolLimits};
 use crate::backlog::Spool;
 use crate::compression::Compression;
 use crate::disk::Disk;
+use crate::error_pages::ErrorPages;
 use crate::handover::Siblings;
 use crate::host_rules::HostRules;
 use crate::probes::Probes;
@@ -134,6 +135,7 @@ pub(crate) struct Options {
     pub(crate) request_limits: RequestLimits,
     /// Where clients may not ask as often as they like.
     pub(crate) rate_limits: Option<RateLimits>,
+    pub(crate) error_pages: ErrorPages,
     /// Where responses are compressed.
     pub(crate) compression: Option<Compression>,
     /// Where requests carry an id.
@@ -233,6 +235,7 @@ impl Options {
             host_rules: HostRules::new(config),
             request_limits: RequestLimits::new(config),
             rate_limits: RateLimits::new(config, seat.rates.clone()),
+            error_pages: ErrorPages::new(config),
             compression: Compression::new(config),
             request_ids: RequestIds::new(config),
             uwsgi_peers: with_unix_peers(config, "uwsgi_allow_ips", &config.uwsgi_allow_ips),

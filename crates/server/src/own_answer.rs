@@ -1,10 +1,12 @@
 //! Answers that the server itself gives, before any application: to probes, to requests for hosts that it does not
 //! serve, redirects, maintenance.
 
+use std::sync::Arc;
+
 use proto::Request;
 use proto::forwarded::Scheme;
-use proto::h1::ResponseHead;
 use proto::h1::session::ExchangeEnd;
+use proto::h1::{FieldEdit, ResponseHead};
 
 use crate::body::Body;
 use crate::codec::Codec;
@@ -108,8 +110,19 @@ impl OwnAnswer {
         if rest == Rest::Unwanted {
             let _ = head.push(b"Connection", b"close");
         }
+        let dispatcher = Arc::clone(exchange.reply.dispatcher());
+        // A probe's 503 and the maintenance's have their own words.
+        let page = dispatcher.options.error_pages.find(head.status());
+        let page = page.filter(|_| matches!(head.status(), 400..=499));
+        if let Some(page) = page {
+            head.edit(|name, _| match name.eq_ignore_ascii_case(b"content-type") {
+                true => FieldEdit::Replace(page.content_type.clone().into_bytes()),
+                false => FieldEdit::Keep,
+            });
+        }
         exchange.reply.start(head);
-        let _ = exchange.reply.respond(&self.body);
+        let body = page.map_or(&self.body, |page| &page.body);
+        let _ = exchange.reply.respond(body);
         let outcome = exchange.reply.outcome();
         (exchange.reply.stage() != Stage::Lost).then_some(outcome)
     }

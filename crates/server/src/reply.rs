@@ -442,8 +442,12 @@ impl Reply {
     /// An error page.
     fn page(&self, status: u16, rule: &str) -> Page {
         let date = self.dispatcher.date.now();
-        let added = self.dispatcher.options.additions(&date);
-        self.sink.page(status, rule, added)
+        let options = &self.dispatcher.options;
+        let added = options.additions(&date);
+        match options.error_pages.find(status) {
+            Some(page) => self.sink.custom_page(page, added),
+            None => self.sink.page(status, rule, added),
+        }
     }
 
     /// Breaks the response off, so that the client can tell.

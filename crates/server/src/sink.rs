@@ -9,6 +9,7 @@ use proto::h1::{self, Additions, Content, ResponseContext, ResponseFraming, Resp
 use sys::beneath::FileFacts;
 
 use crate::burst::Timing;
+use crate::error_pages::CustomPage;
 use crate::http2::{self, Fields, Last, ResponsePiece, StreamOutlet};
 use crate::link::{Delivery, Link};
 use crate::outlet::Outlet;
@@ -295,6 +296,29 @@ impl Sink {
                 Page { head, body }
             }
         }
+    }
+
+    /// The same with what the operator has written.
+    pub(crate) fn custom_page(&self, page: &CustomPage, added: Additions<'_>) -> Page {
+        let context = ResponseContext {
+            version: Version::Http11,
+            content: Content::Sent,
+            keep_alive: false,
+        };
+        let (stated, length) = (page.head(), Some(page.body.len() as u64));
+        let head = match self {
+            Sink::H1 { .. } => {
+                let mut lines = Vec::new();
+                h1::encode_head(&stated, &context, length, added, &mut lines);
+                EncodedHead::Lines(lines)
+            }
+            Sink::H2 { .. } => {
+                let (fields, _) = http2::response(&stated, &context, length, added);
+                EncodedHead::Fields(Box::new(fields))
+            }
+        };
+        let body = page.body.clone();
+        Page { head, body }
     }
 
     /// Sends a whole answer.

@@ -9,6 +9,7 @@ use crate::choice::{
     Protocol, ProxyProtocol, ReloadEngine, WorkerClass, WorkerReplacement,
 };
 use crate::compression::CodingLevel;
+use crate::error_page::ErrorPage;
 use crate::layers::Layers;
 use crate::mount::{Mount, StaticMissing, StaticSymlinks};
 use crate::network::AddressSet;
@@ -199,6 +200,8 @@ fields! {
     maintenance_file: Option<PathBuf>,
     /// The file at `/.well-known/security.txt`.
     security_txt: Option<PathBuf>,
+    /// Files that stand for the server's error pages.
+    error_page: Vec<ErrorPage>,
     /// How often each client may ask.
     rate_limit: Vec<RateRule>,
     /// The field that carries the id of a request.

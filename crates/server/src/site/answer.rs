@@ -253,6 +253,12 @@ fn state(head: &mut ResponseHead, name: &str, value: &[u8]) {
 
 /// Sends a short page.
 fn short(mut head: ResponseHead, reason: &str, reply: &mut Reply) -> Result<(), ReplyError> {
+    let dispatcher = Arc::clone(reply.dispatcher());
+    if let Some(page) = dispatcher.options.error_pages.find(head.status()) {
+        state(&mut head, "Content-Type", page.content_type.as_bytes());
+        reply.start(head);
+        return reply.respond(&page.body);
+    }
     state(&mut head, "Content-Type", b"text/html; charset=utf-8");
     let page = format!(
         "<html><head><title>{reason}</title></head><body><h1>{reason}</h1></body></html>\n"

@@ -59,6 +59,20 @@ pub(super) const ROWS: &[Setting] = &[
         ..OWN
     },
     Setting {
+        name: "error_page",
+        flags: &["--error-page"],
+        metavar: "STATUS=FILE",
+        kind: Kind::Words,
+        default: Literal::List(&[]),
+        access: field!(error_page),
+        summary: "The file that is sent where the server itself answers with this status, as 503=busy.html; the option \
+                  can be repeated.",
+        details: "For statuses from 400 to 599. What the application answers stays as it is; a 500 after an exception \
+                  that it does not handle is the server's. The files are read when a worker starts, 1 MiB of each at \
+                  the most.",
+        ..OWN
+    },
+    Setting {
         name: "rate_limit",
         flags: &["--rate-limit"],
         metavar: "RULE",
