@@ -11,6 +11,7 @@ from signal import SIGHUP, SIGTERM
 
 import pytest
 from harness import KINDS, Authority, Load, Pair, Serve, Server, eventually, needs_openssl, processes
+from harness.certificates import openssl
 from harness.frames import TEXT, close_frame, frame, read_frame, upgrade
 from harness.wire import head
 
@@ -314,6 +315,11 @@ def test_files_that_do_not_fit_are_refused(
     assert "no certificate" in refused("--certfile", empty, "--keyfile", pair.keyfile)
     assert "no private key" in refused("--certfile", pair.certfile, "--keyfile", empty)
     assert "certfile is not set" in refused("--keyfile", pair.keyfile)
+    for kind in (["pkcs8", "-topk8"], ["ec", "-aes128"]):
+        encrypted = tmp_path / f"{kind[0]}.key"
+        openssl(*kind, "-in", pair.keyfile, "-passout", "pass:secret", "-out", encrypted)
+        said = refused("--certfile", pair.certfile, "--keyfile", encrypted)
+        assert "the key is encrypted" in said and "openssl pkey" in said
 
 
 def test_a_reload_with_a_wrong_pair_changes_nothing(

@@ -463,6 +463,21 @@
 # The server's certificate, and those that vouch for it.
 # certfile = None
 
+# Whether clients show a certificate: 0 no, 1 if they like, 2 always.
+# cert_reqs = 0
+
+# The authorities whose word on clients counts.
+# ca_certs = None
+
+# Treat a TLS connection that ends without a goodbye as ended.
+# suppress_ragged_eofs = True
+
+# Ciphers up to TLS 1.2, in OpenSSL's notation.
+# ciphers = None
+
+# Which certificates of clients have been revoked.
+# tls_crl_file = None
+
 # How many seconds a client may take for the TLS handshake; 0 is unlimited.
 # tls_handshake_timeout = 10
 

@@ -58,12 +58,26 @@ class Authority:
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
         extensions.write_text(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
         subject = f"/CN={common_name or name}"
-        openssl("req", "-new", *CURVE, "-nodes", "-subj", subject, "-keyout", pair.keyfile, "-out", request)
+        openssl("req", "-new", "-utf8", *CURVE, "-nodes", "-subj", subject, "-keyout", pair.keyfile, "-out", request)
         openssl(
             *("x509", "-req", "-in", request, "-CA", self.certfile, "-CAkey", self._keyfile, "-CAcreateserial"),
             *("-days", str(days), "-extfile", extensions, "-out", pair.certfile),
         )
         return pair
+
+    def revoke(self, pair: Pair) -> Path:
+        """The list of all certificates that have been revoked so far, with this one."""
+        database, conf, listed = self.folder / "index.txt", self.folder / "crl.conf", self.folder / "revoked.crl"
+        database.touch()
+        (self.folder / "crlnumber").write_text("01\n")
+        conf.write_text(
+            "[ca]\ndefault_ca=ours\n[ours]\ndefault_md=sha256\ndefault_crl_days=30\n"
+            f"database={database}\ncrlnumber={self.folder / 'crlnumber'}\n"
+        )
+        signer = ("ca", "-config", conf, "-cert", self.certfile, "-keyfile", self._keyfile)
+        openssl(*signer, "-revoke", pair.certfile)
+        openssl(*signer, "-gencrl", "-out", listed)
+        return listed
 
     def context(self, client: Pair | None = None) -> ssl.SSLContext:
         """What a client needs that trusts this authority, and shows a certificate if it has one."""

@@ -79,5 +79,5 @@ pub use server::{Look, Next, Server, Shutdown, Watched};
 pub use shared_websocket::SendFailure;
 pub use sink::{FilePart, Room, SinkError};
 pub use statsd::Statsd;
-pub use tls::{TicketKeys, Tls, TlsInfo, TlsMisuse};
+pub use tls::{ClientCertificate, ClientIdentity, TicketKeys, Tls, TlsInfo, TlsMisuse};
 pub use watchdog::or_abort;

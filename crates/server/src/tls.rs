@@ -3,9 +3,11 @@
 
 mod certificates;
 mod ciphers;
+mod clients;
 mod files;
 mod handshake;
 mod info;
+mod names;
 mod session;
 mod tickets;
 mod watch;
@@ -16,18 +18,21 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use settings::{Config, HttpProtocol};
 use sys::publication::Publication;
 
+pub use clients::{ClientCertificate, ClientIdentity};
 pub(crate) use handshake::{HANDSHAKES, TlsHandshake};
 pub use info::TlsInfo;
 pub(crate) use session::{TlsFault, TlsSession};
+
 pub use tickets::TicketKeys;
 
 use certificates::Certificates;
 use files::{Files, Stamp, Texts};
+use session::SessionTerms;
 use tickets::FileKeys;
 use watch::Watch;
 
@@ -110,9 +115,11 @@ impl Tls {
 
     /// The state of a new connection.
     pub(crate) fn session(&self) -> Result<TlsSession, rustls::Error> {
-        // Whether a connection that ends without a goodbye has ended all the same (`suppress_ragged_eofs`).
-        let ragged_ends = true;
-        TlsSession::new(self.current(), ragged_ends)
+        let terms = SessionTerms {
+            ragged_ends: self.settings.suppress_ragged_eofs,
+            asks_clients: self.settings.cert_reqs != 0,
+        };
+        TlsSession::new(self.current(), terms)
     }
 
     fn current(&self) -> Arc<ServerConfig> {
@@ -193,23 +200,48 @@ fn server_config(
     texts: &Texts,
     tickets: &Arc<TicketKeys>,
 ) -> Result<ServerConfig, TlsMisuse> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = provider(config)?;
     let certificates = Certificates::load(config, texts, &provider)?;
-    let ticketer = ticketer(config, texts, tickets)?;
+    let clients = clients::verifier(config, texts, &provider)?;
+    let ticketer = match &clients {
+        // A resumed session would skip the check, and with it the lists of what was revoked.
+        Some(_) => None,
+        None => Some(ticketer(config, texts, tickets)?),
+    };
     let protocols = config.http_protocols.iter().map(|protocol| match protocol {
         HttpProtocol::H1 => HTTP1.to_vec(),
         HttpProtocol::H2 => HTTP2.to_vec(),
     });
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let builder = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| TlsMisuse::new("certfile", error.to_string()))?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(certificates));
+        .map_err(|error| TlsMisuse::new("ciphers", error.to_string()))?;
+    let builder = match clients {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let is_ordered = config.ciphers.is_some();
+    let mut config = builder.with_cert_resolver(Arc::new(certificates));
+    // As Python's ssl has it.
+    config.ignore_client_order = is_ordered;
     config.alpn_protocols = protocols.collect();
     // A session is with its client, in a ticket: a store would be one of this worker alone.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = ticketer;
+    if let Some(ticketer) = ticketer {
+        config.ticketer = ticketer;
+    } else {
+        config.send_tls13_tickets = 0;
+    }
     Ok(config)
+}
+
+/// What computes, with the ciphers that the settings name.
+fn provider(config: &Config) -> Result<Arc<CryptoProvider>, TlsMisuse> {
+    let mut provider = aws_lc_rs::default_provider();
+    if let Some(words) = &config.ciphers {
+        let chosen = ciphers::choose(words, &provider.cipher_suites);
+        provider.cipher_suites = chosen.map_err(|reason| TlsMisuse::new("ciphers", reason))?;
+    }
+    Ok(Arc::new(provider))
 }
 
 fn ticketer(

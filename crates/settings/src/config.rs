@@ -104,6 +104,20 @@ fields! {
     certfile: Option<PathBuf>,
     /// Its private key, where that is not in the same file.
     keyfile: Option<PathBuf>,
+    /// Which ciphers of TLS 1.2 there are, in OpenSSL's words.
+    ciphers: Option<String>,
+    /// Whether clients show a certificate: 0 no, 1 if they like, 2 always.
+    cert_reqs: u32,
+    /// The authorities for certificates of clients.
+    ca_certs: Option<PathBuf>,
+    /// Revoked certificates of clients.
+    tls_crl_file: Option<PathBuf>,
+    /// Whether a connection of TLS that ends without a goodbye has ended all the same.
+    suppress_ragged_eofs: bool,
+    /// No effect.
+    do_handshake_on_connect: bool,
+    /// No effect.
+    ssl_version: Option<String>,
     /// Keys of session tickets that several servers share.
     tls_ticket_key_file: Option<PathBuf>,
     /// How long a TLS handshake may take; zero is unlimited.

@@ -333,6 +333,8 @@ fn settle_paths(config: &mut Config) {
         &mut config.certfile,
         &mut config.keyfile,
         &mut config.tls_ticket_key_file,
+        &mut config.ca_certs,
+        &mut config.tls_crl_file,
     ];
     for path in paths.into_iter().flatten() {
         *path = config.chdir.join(&*path);

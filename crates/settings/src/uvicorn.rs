@@ -68,6 +68,7 @@ pub(crate) const ALIASES: &[Alias] = &[
     alias("--ssl-keyfile", Purpose::Setting("keyfile")),
     alias("--ssl-certfile", Purpose::Setting("certfile")),
     alias("--ssl-ca-certs", Purpose::Setting("ca_certs")),
+    alias("--ssl-cert-reqs", Purpose::Setting("cert_reqs")),
     alias("--ssl-ciphers", Purpose::Setting("ciphers")),
     alias(
         "--access-log",

@@ -12,6 +12,7 @@ mod message;
 mod names;
 mod reply;
 mod scope;
+mod secured;
 mod vectorcall;
 mod waiters;
 mod websocket_cycle;

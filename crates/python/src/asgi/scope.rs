@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use server::{Exchange, Local, Peer};
 
 use super::names::Names;
+use super::secured;
 use crate::gateway::{LastRequest, TemplateKeys, Unserved, proxied, text};
 use server::name_policy::NamePolicy;
 
@@ -121,7 +122,7 @@ impl ScopeTemplate {
                 extensions.set_item(name, PyDict::new(py))?;
             }
         }
-        enter_proxied(&extensions, exchange)?;
+        enter_connection(&extensions, exchange)?;
         if exchange.request.takes_trailers() {
             let trailers = intern!(py, "http.response.trailers");
             extensions.set_item(trailers, PyDict::new(py))?;
@@ -146,7 +147,7 @@ impl ScopeTemplate {
         };
         let extensions = PyDict::new(py);
         extensions.set_item(intern!(py, "websocket.http.response"), PyDict::new(py))?;
-        enter_proxied(&extensions, exchange)?;
+        enter_connection(&extensions, exchange)?;
         scope.set_item(intern!(py, "type"), intern!(py, "websocket"))?;
         scope.set_item(intern!(py, "scheme"), scheme)?;
         scope.set_item(intern!(py, "subprotocols"), PyList::new(py, protocols)?)?;
@@ -179,9 +180,12 @@ impl ScopeTemplate {
     }
 }
 
-/// What a load balancer has told of the connection.
-fn enter_proxied(extensions: &Bound<'_, PyDict>, exchange: &Exchange) -> PyResult<()> {
+/// What is known of the connection: by TLS, and by what a load balancer has told.
+fn enter_connection(extensions: &Bound<'_, PyDict>, exchange: &Exchange) -> PyResult<()> {
     let py = extensions.py();
+    if let Some(tls) = exchange.tls() {
+        extensions.set_item(intern!(py, "tls"), secured::extension(py, tls)?)?;
+    }
     match exchange.proxied() {
         Some(proxied) => {
             let extension = proxied::extension(py, proxied)?;

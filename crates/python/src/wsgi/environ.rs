@@ -20,6 +20,7 @@ use super::file_wrapper::FileWrapper;
 use super::fronted;
 use super::proxied;
 use super::request_context::RequestObjects;
+use super::secured;
 use crate::gateway::{Input, LastRequest, TemplateKeys, Unserved, Wait, text};
 use crate::references::references;
 use server::name_policy::NamePolicy;
@@ -149,6 +150,9 @@ impl EnvironTemplate {
         }
         if let Some(proxied) = exchange.proxied() {
             proxied::enter(&environ, proxied)?;
+        }
+        if let Some(tls) = exchange.tls() {
+            secured::enter(&environ, tls)?;
         }
         self.mount(&environ, request, seen)?;
         if let Some(told) = request.variables() {

@@ -12,6 +12,7 @@ mod fronted;
 mod proxied;
 mod reply;
 mod request_context;
+mod secured;
 mod shared_reply;
 mod socket;
 mod start_response;

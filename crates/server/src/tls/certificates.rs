@@ -66,7 +66,21 @@ fn read_chain(
     }
 }
 
+/// Beginnings of lines in keys that are encrypted: PKCS#8, and what OpenSSL wrote before that.
+const ENCRYPTED: [&[u8]; 2] = [
+    b"-----BEGIN ENCRYPTED PRIVATE KEY-----",
+    b"Proc-Type: 4,ENCRYPTED",
+];
+
 fn read_key(setting: &'static str, text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsMisuse> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    if lines.any(|line| ENCRYPTED.iter().any(|mark| line.starts_with(mark))) {
+        return Err(TlsMisuse::new(
+            setting,
+            "the key is encrypted, and nothing here can ask for its password; \"openssl pkey -in FILE -out NEW\" \
+             decrypts it, and a file of mode 0600 that belongs to root protects it as well",
+        ));
+    }
     PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
         pem::Error::NoItemsFound => TlsMisuse::new(
             setting,

@@ -29,6 +29,8 @@ impl Files {
             ("certfile", &config.certfile),
             ("keyfile", &config.keyfile),
             ("tls_ticket_key_file", &config.tls_ticket_key_file),
+            ("ca_certs", &config.ca_certs),
+            ("tls_crl_file", &config.tls_crl_file),
         ];
         let mut files: Vec<File> = Vec::new();
         for (setting, path) in named {

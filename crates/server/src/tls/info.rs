@@ -1,10 +1,14 @@
 //! What the application and the logs learn of the TLS of a connection.
 
+use super::clients::ClientCertificate;
+
 /// What was agreed on with the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsInfo {
     /// `TLSv1.2` or `TLSv1.3`.
     pub version: &'static str,
+    /// The version's number in the protocol.
+    pub version_number: u16,
     /// The cipher, as OpenSSL names it.
     pub cipher: &'static str,
     /// Its number in IANA's registry.
@@ -15,6 +19,8 @@ pub struct TlsInfo {
     pub server_name: Option<String>,
     /// What was chosen by ALPN.
     pub protocol: Option<Vec<u8>>,
+    /// What the client has shown of itself.
+    pub client: ClientCertificate,
 }
 
 impl TlsInfo {

@@ -11,6 +11,7 @@ use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use sys::send::Follow;
 
 use super::ciphers;
+use super::clients::{ClientCertificate, ClientIdentity};
 use super::info::TlsInfo;
 use crate::backlog::Range;
 
@@ -19,6 +20,15 @@ use crate::backlog::Range;
 const AHEAD: usize = 64 * 1024;
 /// A file is read in parts of the length of a record.
 const FILE_PART: usize = 16 * 1024;
+
+/// What the settings say of each connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SessionTerms {
+    /// Whether a connection that ends without a goodbye has ended all the same (`suppress_ragged_eofs`).
+    pub(super) ragged_ends: bool,
+    /// Whether clients are asked for a certificate (`cert_reqs`).
+    pub(super) asks_clients: bool,
+}
 
 /// The state of one connection.
 #[derive(Debug)]
@@ -29,6 +39,7 @@ pub(crate) struct TlsSession {
     /// The client has said that it sends no more.
     has_ended: bool,
     ragged_ends: bool,
+    asks_clients: bool,
 }
 
 /// What a client did wrong, or what the two sides could not agree on.
@@ -46,7 +57,7 @@ impl std::error::Error for TlsFault {}
 impl TlsSession {
     pub(super) fn new(
         config: Arc<ServerConfig>,
-        ragged_ends: bool,
+        terms: SessionTerms,
     ) -> Result<TlsSession, rustls::Error> {
         let mut connection = ServerConnection::new(config)?;
         connection.set_buffer_limit(Some(AHEAD));
@@ -54,7 +65,8 @@ impl TlsSession {
             connection,
             has_begun: false,
             has_ended: false,
-            ragged_ends,
+            ragged_ends: terms.ragged_ends,
+            asks_clients: terms.asks_clients,
         })
     }
 
@@ -173,11 +185,17 @@ impl TlsSession {
             version: connection
                 .protocol_version()
                 .map_or("", ciphers::version_name),
+            version_number: connection.protocol_version().map_or(0, u16::from),
             cipher: suite.map_or("", |suite| ciphers::name(suite.suite())),
             cipher_number: suite.map_or(0, |suite| suite.suite().into()),
             is_resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             server_name: connection.server_name().map(str::to_owned),
             protocol: connection.alpn_protocol().map(<[u8]>::to_vec),
+            client: match connection.peer_certificates() {
+                Some(chain) => ClientCertificate::Verified(ClientIdentity::of(chain)),
+                None if self.asks_clients => ClientCertificate::Absent,
+                None => ClientCertificate::Unasked,
+            },
         }
     }
 }

@@ -168,9 +168,9 @@ fn arguments_in_the_environment_name_themselves() {
 fn what_is_not_there_yet_is_refused_by_name() {
     let check = |layers: Layers, expected: &str| assert_eq!(error(&layers).to_string(), expected);
     check(
-        conf("ca_certs", Value::from("a.pem")),
-        "ca_certs: 'a.pem' is not available: this version of Oxicorn has no TLS; expected the default, None, or \
-         nothing (from the conf file)",
+        conf("dirty_workers", Value::Int(1)),
+        "dirty_workers: 1 is not available: this version of Oxicorn has no dirty arbiters; expected the default, 0, \
+         or nothing (from the conf file)",
     );
     // Even if its value is malformed.
     assert_eq!(

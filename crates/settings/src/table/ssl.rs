@@ -9,11 +9,6 @@ const ROW: Setting = Setting {
     ..Setting::ROW
 };
 
-const LATER: Setting = Setting {
-    status: Status::Later("TLS"),
-    ..ROW
-};
-
 const OWN: Setting = Setting { own: true, ..ROW };
 
 /// Python's `ssl.PROTOCOL_SSLv23`.
@@ -47,11 +42,13 @@ pub(super) const ROWS: &[Setting] = &[
         name: "ssl_version",
         flags: &["--ssl-version"],
         metavar: "VERSION",
-        kind: Kind::Number(0),
+        kind: Kind::Account,
         default: ANY_VERSION,
         reload: Reload::NoEffect,
+        status: Status::Inert("TLS 1.2 and 1.3 are spoken; Gunicorn ignores it as well"),
+        access: field!(ssl_version),
         summary: "A version of TLS; Gunicorn ignores it.",
-        ..LATER
+        ..ROW
     },
     Setting {
         name: "cert_reqs",
@@ -59,40 +56,70 @@ pub(super) const ROWS: &[Setting] = &[
         metavar: "INT",
         kind: Kind::Number(0),
         default: Literal::Int(0),
+        access: field!(cert_reqs),
         summary: "Whether clients show a certificate: 0 no, 1 if they like, 2 always.",
-        ..LATER
+        details: "The numbers of Python's `ssl.CERT_NONE`, `CERT_OPTIONAL` and `CERT_REQUIRED`. A certificate that is \
+                  shown has to be good, by the authorities of `ca_certs`; else the handshake fails. The application \
+                  learns whose it is. Sessions are not resumed then, so that each connection is checked.",
+        difference: "1 and 2 need `ca_certs`: Gunicorn takes the authorities of the system in its place, with which \
+                     anyone can have a certificate.",
+        ..ROW
     },
     Setting {
         name: "ca_certs",
         flags: &["--ca-certs"],
         metavar: "FILE",
         kind: Kind::Text,
+        access: field!(ca_certs),
         summary: "The authorities whose word on clients counts.",
-        ..LATER
+        details: "PEM, one certificate or several. See `cert_reqs`.",
+        ..ROW
     },
     Setting {
         name: "suppress_ragged_eofs",
         flags: &["--suppress-ragged-eofs"],
         kind: Kind::Flag,
         default: Literal::Bool(true),
+        access: field!(suppress_ragged_eofs),
         summary: "Treat a TLS connection that ends without a goodbye as ended.",
-        ..LATER
+        details: "Without it such an end counts as an error of the connection. A body is never taken for whole by \
+                  the end of a connection, so little depends on it.",
+        ..ROW
     },
     Setting {
         name: "do_handshake_on_connect",
         flags: &["--do-handshake-on-connect"],
         kind: Kind::Flag,
         default: Literal::Bool(false),
+        status: Status::Inert("a handshake holds up no thread, so when it begins does not matter"),
+        access: field!(do_handshake_on_connect),
         summary: "Shake hands as soon as a client has connected.",
-        ..LATER
+        ..ROW
     },
     Setting {
         name: "ciphers",
         flags: &["--ciphers"],
         metavar: "CIPHERS",
         kind: Kind::Text,
+        access: field!(ciphers),
         summary: "Ciphers up to TLS 1.2, in OpenSSL's notation.",
-        ..LATER
+        details: "Names as `ECDHE-RSA-AES128-GCM-SHA256`, in the order in which they are preferred, and words as \
+                  `ECDHE+AESGCM`, `CHACHA20` and `HIGH`; `!` takes ciphers out. A cipher without forward secrecy or \
+                  without authenticated encryption does not exist here: it is passed over, with a warning. Those of \
+                  TLS 1.3 are not concerned, as in OpenSSL.",
+        ..ROW
+    },
+    Setting {
+        name: "tls_crl_file",
+        flags: &["--tls-crl-file"],
+        metavar: "FILE",
+        kind: Kind::Text,
+        access: field!(tls_crl_file),
+        summary: "Which certificates of clients have been revoked.",
+        details: "Certificate revocation lists in PEM, one for each authority that may stand in a client's chain, as \
+                  with nginx's `ssl_crl`. A list that has expired counts for nothing, so that no client is let in. \
+                  The file is read again when it changes.",
+        ..OWN
     },
     Setting {
         name: "tls_handshake_timeout",
