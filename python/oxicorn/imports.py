@@ -12,8 +12,11 @@ are built in or that every interpreter has loaded by then.
 
 import os
 import sys
+
+# `importlib.machinery` has the same classes, but CPython 3.14 imports `warnings` where they are taken from there.
+from _frozen_importlib import BuiltinImporter, FrozenImporter
+from _frozen_importlib_external import PathFinder
 from _thread import _local
-from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
