@@ -337,6 +337,12 @@
 # The shape of an access line.
 # access_log_format = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 
+# The shape of the lines of both logs: text, or JSON objects (json).
+# log_format = 'text'
+
+# The shape of the lines of the server's own log: text, or JSON objects (json).
+# error_log_format = 'text'
+
 # The file of the server's own log; - is standard error.
 # errorlog = '-'
 

@@ -210,7 +210,9 @@ class Logger:
         self.loglevel = self.LOG_LEVELS.get(str(cfg.loglevel).lower(), logging.INFO)
         self.error_log.setLevel(self.loglevel)
         self.access_log.setLevel(logging.INFO)
-        self._set_handler(self.error_log, cfg.errorlog, logging.Formatter(self.error_fmt, self.datefmt))
+        is_json = getattr(cfg, "error_log_format", "text") == "json"
+        shape = json_log.Formatter() if is_json else logging.Formatter(self.error_fmt, self.datefmt)
+        self._set_handler(self.error_log, cfg.errorlog, shape)
         if cfg.accesslog is not None:
             self._set_handler(self.access_log, cfg.accesslog, logging.Formatter(self.access_fmt), stream=sys.stdout)
         if cfg.syslog:
@@ -578,6 +580,9 @@ def _is_plain(log: logging.Logger, kind: type[logging.Handler], fmt: str, datefm
         and getattr(handler, "_gunicorn", False)
         and not handler.filters
         and handler.level <= log.level
-        and type(formatter) is logging.Formatter
-        and (formatter._fmt, formatter.datefmt) == (fmt, datefmt)
+        and (type(formatter) is json_log.Formatter or _has_format(formatter, fmt, datefmt))
     )
+
+
+def _has_format(formatter: logging.Formatter | None, fmt: str, datefmt: str | None) -> bool:
+    return type(formatter) is logging.Formatter and (formatter._fmt, formatter.datefmt) == (fmt, datefmt)

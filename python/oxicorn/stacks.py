@@ -24,9 +24,12 @@ def watch(loop: asyncio.AbstractEventLoop) -> None:
     _loops[:] = [known for known in _loops if not known.is_closed()] + [loop]
 
 
-def text() -> str:
-    """Threads, tasks and greenlets, each with its stack, the innermost frame last."""
-    return "".join(_threads()) + waiting()
+def text(apart: int | None = -1) -> str:
+    """Threads, tasks and greenlets, each with its stack, the innermost frame last.
+
+    The thread `apart` is left out: the one that asks, unless it is said otherwise.
+    """
+    return "".join(_threads(threading.get_ident() if apart == -1 else apart)) + waiting()
 
 
 def waiting() -> str:
@@ -34,10 +37,10 @@ def waiting() -> str:
     return "".join(_tasks()) + "".join(_greenlets())
 
 
-def _threads() -> Iterator[str]:
+def _threads(apart: int | None) -> Iterator[str]:
     known = {thread.ident: thread for thread in list(threading._active.values())}  # type: ignore[attr-defined]
     for ident, frame in sys._current_frames().items():
-        if ident == threading.get_ident():
+        if ident == apart:
             continue
         thread = known.get(ident)
         name = thread.name if thread else "not made by threading"

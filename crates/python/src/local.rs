@@ -123,7 +123,7 @@ impl LocalServer {
         application: Py<PyAny>,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         logging::leave_access_lines(&self.server, self.access, Interface::Wsgi);
-        wsgi::set_error_stream(logging::write_text);
+        wsgi::set_error_stream(logging::write_message);
         let threads = self.config.threads.max(1);
         let mut gateway =
             WsgiGateway::new(py, application, &self.config, threads > 1, false, None)?;

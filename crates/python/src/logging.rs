@@ -5,6 +5,7 @@
 //! configured Python's `logging`, lines take the way through it instead (`relay`).
 
 mod files;
+mod json;
 mod relay;
 
 use std::fmt::{Display, Write as _};
@@ -74,6 +75,8 @@ static PLACE: Lock<LogPlace> = Lock::new(LogPlace::Stderr);
 static THRESHOLD: AtomicU32 = AtomicU32::new(INFO);
 /// Whether level names are coloured.
 static COLOURED: AtomicBool = AtomicBool::new(false);
+/// Whether lines are JSON objects.
+static JSON: AtomicBool = AtomicBool::new(false);
 /// Whether standard output and error go where the log goes.
 static CAPTURING: AtomicBool = AtomicBool::new(false);
 /// Lines that could not be written since the last that could.
@@ -119,7 +122,9 @@ impl Log for ErrorLog {
 pub(crate) fn set_up(config: &Config) -> io::Result<()> {
     let place = LogPlace::open(&config.errorlog)?;
     let terminal = matches!(place, LogPlace::Stderr) && io::stderr().is_terminal();
-    let coloured = matches!(place, LogPlace::Stderr) && takes_colours(config, terminal);
+    let json = config.error_log_format == "json";
+    JSON.store(json, Ordering::Relaxed);
+    let coloured = matches!(place, LogPlace::Stderr) && !json && takes_colours(config, terminal);
     COLOURED.store(coloured, Ordering::Relaxed);
     RELOADS.store(terminal && config.reload, Ordering::Relaxed);
     set_level(threshold(config.loglevel));
@@ -158,7 +163,12 @@ fn set_level(level: u32) {
 
 /// Whether lines are read by a person: the log goes to a terminal, and nowhere else.
 pub(crate) fn is_on_terminal() -> bool {
-    is_on_stderr() && io::stderr().is_terminal()
+    is_on_stderr() && io::stderr().is_terminal() && !is_json()
+}
+
+/// Whether lines are JSON objects.
+pub(crate) fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
 }
 
 /// Whether lines go to standard error, and nowhere else.
@@ -266,6 +276,15 @@ pub(crate) fn tell(level: u32, message: impl Display) {
     write_line(level, &format_line(level, message));
 }
 
+/// Writes what an application has left for the operator: as it is, or as the message of an object.
+pub(crate) fn write_message(text: &str) {
+    match is_json() {
+        true if text.trim().is_empty() => {}
+        true => tell(ERROR, text),
+        false => write_text(text),
+    }
+}
+
 /// Writes text as it is, in one write. A file that cannot be written is told of on standard error, once, and any log
 /// says itself how many lines it lost when it can be written again.
 pub(crate) fn write_text(text: &str) {
@@ -347,6 +366,9 @@ pub(crate) fn capture_output(py: Python<'_>) -> PyResult<()> {
 }
 
 fn format_line(level: u32, message: impl Display) -> String {
+    if is_json() {
+        return json::line(name(level), &message.to_string());
+    }
     let now = local_time(SystemTime::now());
     let (sign, offset) = if now.offset_minutes < 0 {
         ('-', -now.offset_minutes)

@@ -217,6 +217,12 @@ fn abort(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
 
 /// Writes down where the threads of the worker stand, and the tasks and greenlets that wait.
 fn tell_stacks(py: Python<'_>) -> PyResult<()> {
+    let module = py.import("oxicorn.stacks")?;
+    if logging::is_json() {
+        let text: String = module.call_method1("text", (py.None(),))?.extract()?;
+        logging::write_message(&text);
+        return Ok(());
+    }
     let options = PyDict::new(py);
     let log = logging::descriptor();
     // Where no descriptor is left it goes to standard error.
@@ -226,10 +232,7 @@ fn tell_stacks(py: Python<'_>) -> PyResult<()> {
     options.set_item("all_threads", true)?;
     py.import("faulthandler")?
         .call_method("dump_traceback", (), Some(&options))?;
-    let waiting: String = py
-        .import("oxicorn.stacks")?
-        .call_method0("waiting")?
-        .extract()?;
+    let waiting: String = module.call_method0("waiting")?.extract()?;
     if !waiting.is_empty() {
         logging::write_text(&waiting);
     }

@@ -275,7 +275,7 @@ impl Worker {
             _ => (Driver::Threads(self.threads()), None),
         };
         self.boot.note_interface(Interface::Wsgi.number());
-        wsgi::set_error_stream(logging::write_text);
+        wsgi::set_error_stream(logging::write_message);
         let multithread = matches!(
             config.effective_worker_class(),
             WorkerClass::Gthread | WorkerClass::Gevent

@@ -17,6 +17,7 @@ use proto::{Request, Version};
 pub use streaming::Presence;
 pub use websocket::{AcceptFailure, WebSocket};
 
+use crate::access_log::json::trace_ids;
 use crate::body::Body;
 use crate::connection::ConnectionId;
 use crate::dispatcher::Dispatcher;
@@ -257,6 +258,19 @@ impl Exchange {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.arrived.elapsed()
+    }
+
+    /// The id that the request carries, where requests do.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&[u8]> {
+        let ids = self.dispatcher().options.request_ids.as_ref()?;
+        self.request.field(ids.field())
+    }
+
+    /// The ids of the trace and of the caller's span (W3C Trace Context).
+    #[must_use]
+    pub fn trace_ids(&self) -> Option<(&[u8], &[u8])> {
+        trace_ids(self.request.field(b"traceparent")?)
     }
 
     /// Takes the values of the variables that access lines show ([`crate::Server::access_variables`]), in their order.

@@ -230,6 +230,10 @@ fields! {
     accesslog: Option<String>,
     /// The shape of an access line.
     access_log_format: String,
+    /// `json` where both logs have JSON objects for lines.
+    log_format: String,
+    /// `json` where the error log does.
+    error_log_format: String,
     /// Whether what a terminal shows is coloured; `None` is where the terminal and its environment allow it.
     use_colors: Option<bool>,
     /// Whether access lines show statuses in colour: they go to a terminal. Not a setting.

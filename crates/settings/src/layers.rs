@@ -259,6 +259,15 @@ impl Layers {
         if let (Some(app), false) = (named, settled.contains_key("default_proc_name")) {
             config.default_proc_name.clone_from(app);
         }
+        if config.log_format == "json" {
+            let is_open = |name| !settled.contains_key(name);
+            if is_open("access_log_format") {
+                config.access_log_format = "json".to_owned();
+            }
+            if is_open("error_log_format") {
+                config.error_log_format = "json".to_owned();
+            }
+        }
         if let Some(directory) = &self.working_directory {
             // Collecting the components drops `.` and doubled slashes, and leaves `..` and links alone.
             config.chdir = std::path::Path::new(&os_text::to_os(directory))

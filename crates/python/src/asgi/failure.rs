@@ -11,7 +11,7 @@ use pyo3::types::{PyString, PyTuple};
 use server::SinkError;
 
 use super::reply::Stuck;
-use crate::gateway::failure::report;
+use crate::gateway::failure::{Ids, report};
 use crate::gateway::text;
 
 /// How many exceptions are looked at, in chains and groups, to tell where one comes from.
@@ -54,7 +54,13 @@ pub(super) enum Verdict {
 }
 
 /// Logs what the application raised, unless it came of the client.
-pub(super) fn judge(py: Python<'_>, target: &[u8], error: PyErr, standing: Standing) -> Verdict {
+pub(super) fn judge(
+    py: Python<'_>,
+    target: &[u8],
+    ids: &Ids,
+    error: PyErr,
+    standing: Standing,
+) -> Verdict {
     let target = text::printable(target);
     let exit =
         error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py);
@@ -77,7 +83,7 @@ pub(super) fn judge(py: Python<'_>, target: &[u8], error: PyErr, standing: Stand
     if crate::signals::is_leaving() && of_the_signal {
         log::debug!("{target} is not waited for: the worker ends at once.");
     } else {
-        report(py, &target, &error);
+        report(py, &target, ids, &error);
     }
     Verdict::OfTheApplication(exit.then_some(error))
 }

@@ -16,6 +16,7 @@ use super::failure::{self, Standing, Verdict};
 use super::message::{self, HttpMessage};
 use super::reply::{AsgiReply, ReplyStage, Stuck};
 use super::waiters::Waiters;
+use crate::gateway::failure::ids;
 use crate::gateway::{HookRequest, text};
 use crate::lock::{Lock, Plain, Slot};
 
@@ -338,7 +339,9 @@ impl HttpCycle {
             out_of_time,
             released: state.gone.is_some() || state.reply.exchange().is_none(),
         });
-        let exit = match failure::judge(py, &self.target, error, standing) {
+        let ids = self.with(|state| state.reply.exchange().map(|exchange| ids(exchange)));
+        let exit = match failure::judge(py, &self.target, &ids.unwrap_or_default(), error, standing)
+        {
             Verdict::OfTheClient => {
                 self.with(|state| state.reply.let_go());
                 None

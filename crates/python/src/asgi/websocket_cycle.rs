@@ -17,6 +17,7 @@ use super::reply::Stuck;
 use super::waiters::Waiters;
 use super::websocket_message::{self, WebSocketMessage};
 use super::websocket_state::{AppEnd, WebSocketEvent, WebSocketState};
+use crate::gateway::failure::Ids;
 use crate::gateway::text;
 use crate::lock::{Lock, Plain};
 
@@ -199,7 +200,7 @@ impl WebSocketCycle {
             out_of_time,
             released: state.gone || !state.websocket.is_open(),
         });
-        let exit = match failure::judge(py, &self.target, error, standing) {
+        let exit = match failure::judge(py, &self.target, &Ids::new(), error, standing) {
             Verdict::OfTheClient => None,
             Verdict::OfTheApplication(exit) => exit,
         };

@@ -4,15 +4,24 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use server::Exchange;
+
 use crate::metrics;
 
 /// Logs the traceback in Gunicorn's words, through the logger and so through `gunicorn.error` of Python's `logging`:
 /// that is where error trackers hang their handlers.
-pub(crate) fn report(py: Python<'_>, request: &str, error: &PyErr) {
+pub(crate) fn report(py: Python<'_>, request: &str, ids: &[(&str, String)], error: &PyErr) {
     let told = || -> PyResult<()> {
         let options = PyDict::new(py);
         let exception = (error.get_type(py), error.value(py), error.traceback(py));
         options.set_item(intern!(py, "exc_info"), exception)?;
+        if !ids.is_empty() {
+            let extra = PyDict::new(py);
+            for (name, id) in ids {
+                extra.set_item(name, id)?;
+            }
+            options.set_item(intern!(py, "extra"), extra)?;
+        }
         let arguments = ("Error handling request %s", request);
         match crate::logging::logger(py) {
             Some(logger) => logger.call_method(intern!(py, "exception"), arguments, Some(&options)),
@@ -28,6 +37,23 @@ pub(crate) fn report(py: Python<'_>, request: &str, error: &PyErr) {
         log::error!(target: metrics::EXCEPTION, "Error handling request {request}\n{traceback}");
     }
 }
+
+/// The ids that a request carries, under the names that records of the log have for them.
+pub(crate) fn ids(exchange: &Exchange) -> Ids {
+    let text = |id: &[u8]| String::from_utf8_lossy(id).into_owned();
+    let mut ids = Vec::new();
+    if let Some(id) = exchange.request_id() {
+        ids.push(("request_id", text(id)));
+    }
+    if let Some((trace, span)) = exchange.trace_ids() {
+        ids.push(("trace_id", text(trace)));
+        ids.push(("span_id", text(span)));
+    }
+    ids
+}
+
+/// Names and ids.
+pub(crate) type Ids = Vec<(&'static str, String)>;
 
 /// Whether an exception is what ends a greenlet that is killed. It is no failure of the application.
 pub(crate) fn is_greenlet_exit(py: Python<'_>, error: &PyErr) -> bool {

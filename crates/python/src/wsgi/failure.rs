@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use server::{Exchange, ReplyError, SinkError};
 
 use super::shared_reply::SharedReply;
-use crate::gateway::failure::{is_greenlet_exit, report};
+use crate::gateway::failure::{self, is_greenlet_exit, report};
 use crate::gateway::text;
 
 /// What the client reads on the error page. The reason is for the operator, in the log.
@@ -74,8 +74,8 @@ pub(super) fn settle(
     failure: AnswerFailure,
 ) -> Option<PyErr> {
     let name = |exchange: &Exchange| named(exchange.request.method(), exchange.request.target());
-    let request = shared.with(|reply| reply.exchange().map(name));
-    let request = request.ok().flatten().unwrap_or(last);
+    let request = shared.with(|reply| reply.exchange().map(|one| (name(one), failure::ids(one))));
+    let (request, ids) = request.ok().flatten().unwrap_or_else(|| (last, Vec::new()));
     let error = match failure {
         AnswerFailure::Lost(error) => {
             log::debug!("Client of {request} is gone: {error:?}");
@@ -106,7 +106,7 @@ pub(super) fn settle(
         // The reactor is closing all connections: whether this one gets an answer must not depend on who is first.
         shared.send(py, |reply| reply.cut())
     } else {
-        report(py, &request, &error);
+        report(py, &request, &ids, &error);
         shared.send(py, |reply| reply.give_up(500, RULE))
     };
     is_exit(py, &error).then_some(error)

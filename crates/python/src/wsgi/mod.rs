@@ -253,7 +253,7 @@ impl Gateway for WsgiGateway {
             Err(error) => {
                 let request = &call.request;
                 let named = failure::named(request.method(), request.target());
-                report(py, &named, &error);
+                report(py, &named, &crate::gateway::failure::ids(&call), &error);
                 py.detach(|| drop(call));
                 return Ok(());
             }

@@ -63,7 +63,7 @@ fn write_request(request: &Request, line: &mut Vec<u8>) {
 }
 
 /// The ids of the trace and of the caller's span.
-fn trace_ids(traceparent: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn trace_ids(traceparent: &[u8]) -> Option<(&[u8], &[u8])> {
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let mut parts = traceparent.split(|byte| *byte == b'-');
     let (version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);

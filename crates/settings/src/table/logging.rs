@@ -83,6 +83,31 @@ pub(super) const ROWS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        name: "log_format",
+        flags: &["--log-format"],
+        metavar: "STRING",
+        kind: Kind::Choice(&["text", "json"]),
+        default: Literal::Str("text"),
+        own: true,
+        access: field!(log_format),
+        summary: "The shape of the lines of both logs: text, or JSON objects (json).",
+        details: "`json` is `access_log_format` and `error_log_format` at once; either can still be set to another.",
+        ..ROW
+    },
+    Setting {
+        name: "error_log_format",
+        flags: &["--error-log-format"],
+        metavar: "STRING",
+        kind: Kind::Choice(&["text", "json"]),
+        default: Literal::Str("text"),
+        own: true,
+        access: field!(error_log_format),
+        summary: "The shape of the lines of the server's own log: text, or JSON objects (json).",
+        details: "An object has `time`, `level`, `pid` and `message`; a traceback, the name of its exception and the \
+                  ids of the request are members of their own. See [logging](../logging.md).",
+        ..ROW
+    },
+    Setting {
         name: "errorlog",
         flags: &["--error-logfile", "--log-file"],
         metavar: "FILE",
