@@ -233,3 +233,40 @@ def test_an_address_that_is_taken_is_refused_by_the_settings_name(taken: int, tm
 def test_nothing_is_open_by_default(serve: Serve) -> None:
     server = serve("lab")
     assert server.log.count("Listening at") == 1
+
+
+@pytest.mark.skipif(not shutil.which("prometheus"), reason="Prometheus is not installed")
+def test_a_real_prometheus_scrapes_what_clients_were_answered(serve: Serve, tmp_path: Path) -> None:
+    server, admin = start(serve, "lab", "-w", "2")
+    for _ in range(30):
+        server.get("/pid")
+    port, (host, target) = free_port(), admin.address
+    (tmp_path / "prometheus.yml").write_text(
+        "global: {scrape_interval: 1s}\n"
+        f"scrape_configs: [{{job_name: shop, static_configs: [{{targets: ['{host}:{target}']}}]}}]\n"
+    )
+    command = [
+        "prometheus",
+        f"--config.file={tmp_path}/prometheus.yml",
+        f"--storage.tsdb.path={tmp_path}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with (tmp_path / "prometheus.log").open("w") as log:
+        prometheus = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def asked(query: str) -> list[dict[str, object]]:
+        try:
+            with Wire(("127.0.0.1", port)) as wire:
+                reply = wire.get(f"/api/v1/query?query={query}")
+        except OSError:
+            return []
+        return list(reply.json()["data"]["result"]) if reply.status == 200 else []
+
+    try:
+        total = "sum(http_server_request_duration_seconds_count)"
+        found = eventually(lambda: asked(total), within=60)
+        assert float(found[0]["value"][1]) == admin.requests() >= 30  # type: ignore[index]
+        assert asked("up")[0]["value"][1] == "1"  # type: ignore[index]
+    finally:
+        prometheus.terminate()
+        prometheus.wait(30)

@@ -15,8 +15,8 @@ def main() -> "NoReturn":
 
     A worker is forked within this call and leaves through here as well, so that `atexit` handlers run.
     """
-    if sys.argv[1:2] == ["ctl"]:
-        sys.exit(control(sys.argv[2:]))
+    if sys.argv[1:2] in (["ctl"], ["top"]):
+        sys.exit(control(*sys.argv[1:]))
     if sys.argv[1:2] == ["run"]:
         from oxicorn import imports
 
@@ -27,13 +27,17 @@ def main() -> "NoReturn":
     sys.exit(_oxicorn.main(sys.argv[1:]))
 
 
-def control(arguments: "list[str]") -> int:
-    """Run `oxicorn ctl`, which needs nothing of the project: no module of that directory is imported for it."""
-    here = sys.modules["os"].getcwd()
+def control(command: str, *arguments: str) -> int:
+    """Run `oxicorn ctl` or `oxicorn top`, for which no module of the project's directory is imported."""
+    os = sys.modules["os"]
+    here = os.getcwd()
+    if any(name in os.listdir(here) for name in (f"{command}.py", command)):
+        sys.stderr.write(f"note: to serve the module {command} of this directory, write {command}:application\n")
     sys.path[:] = [entry for entry in sys.path if entry not in ("", here)]
-    from oxicorn import ctl
+    from oxicorn import ctl, top
 
-    return ctl.main(arguments)
+    run = top.main if command == "top" else ctl.main
+    return run(list(arguments))
 
 
 if __name__ == "__main__":

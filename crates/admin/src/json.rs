@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use arbiter::{Status, WorkerPhase, WorkerStatus};
 use serde_json::{Value, json};
+use server::request_metrics::{self, BUCKET_ENDS_US};
 
 /// Everything, in Oxicorn's own shape.
 pub(crate) fn status(status: &Status<'_>, now: Duration) -> Value {
@@ -42,7 +43,23 @@ pub(crate) fn status(status: &Status<'_>, now: Duration) -> Value {
         "failed_reloads": status.totals.failed_reloads,
         "workers": workers,
         "listeners": listeners,
+        "durations": durations(status),
     })
+}
+
+/// How long the requests since the start took: how many within each bucket and not within the one before. The last has
+/// no end.
+fn durations(status: &Status<'_>) -> Value {
+    let mut counts = vec![0; BUCKET_ENDS_US.len() + 1];
+    for series in request_metrics::requests(status.scoreboard) {
+        let buckets = series.durations.buckets;
+        counts
+            .iter_mut()
+            .zip(buckets)
+            .for_each(|(all, one)| *all += one);
+    }
+    let ends: Vec<f64> = BUCKET_ENDS_US.iter().map(|end| *end as f64 / 1e6).collect();
+    json!({"ends_s": ends, "counts": counts})
 }
 
 /// Whether clients are served, and go on being served.
