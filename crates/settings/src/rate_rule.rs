@@ -45,7 +45,7 @@ impl RateRule {
     }
 }
 
-/// More in a second than any client sends would be a microsecond's mistake for none.
+/// The most requests of a rule. Rates are kept as the time between two requests, in whole microseconds.
 const MOST: u32 = 1_000_000;
 
 fn number(text: &str) -> Option<u32> {

@@ -193,8 +193,8 @@ impl Reply {
         ReplyError::Lost(lost)
     }
 
-    /// Reads a file and sends it as bytes. Where more of it waits for the client than may, the response is broken off:
-    /// who sends a file expects it to wait for nothing.
+    /// Reads a file and sends it as bytes. This never waits for the client, so a response of which more waits than may
+    /// is broken off.
     pub(super) fn send_read(&mut self, part: &FilePart) -> Result<(), ReplyError> {
         let (length, block) = match self.state {
             State::Stated { .. } => (self.head.content_length(), FILE_LENGTH),
