@@ -87,3 +87,6 @@ fn append(fields: &mut HeaderMap, name: &[u8], value: &[u8]) {
         let _ = fields.try_append(name, value);
     }
 }
+
+#[cfg(test)]
+mod tests;

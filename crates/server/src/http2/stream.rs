@@ -296,3 +296,6 @@ impl Stream {
         self.released && matches!(self.ending, Ending::Done)
     }
 }
+
+#[cfg(test)]
+mod tests;
