@@ -28,6 +28,10 @@ use crate::turn::Turn;
 /// answered does not wake the reactor, and the idle time begins when the reactor learns of it.
 const UNHEARD: Millis = 1000;
 
+/// When an event loop looks again beside which the reactor was turned, in milliseconds: as long as it is blocked, that
+/// is also how often the reactor is turned for nothing.
+const LOOK_AGAIN: Millis = 5;
+
 /// Requests for the application that a worker without a free thread takes on in one turn, where it accepts clients
 /// because files may be wanted. They wait for a thread of this worker, or for another worker.
 const BATCH_WHILE_BUSY: u32 = 16;
@@ -207,10 +211,20 @@ impl Reactor {
     /// For an event loop that watches the poller: makes it readable when there is something to do that no descriptor of
     /// ours reports.
     pub(crate) fn set_alarm(&mut self) {
+        self.set_alarm_by(None);
+    }
+
+    /// As [`Reactor::set_alarm`], after a turn beside a loop that was blocked: the loop has to look again soon. No
+    /// client is accepted before it does, and what it had finished meanwhile may not have been seen.
+    pub(crate) fn set_alarm_beside_loop(&mut self) {
+        self.set_alarm_by(Some(self.turn.now() + LOOK_AGAIN));
+    }
+
+    fn set_alarm_by(&mut self, latest: Option<Millis>) {
         if self.wait(Patience::Wait) == Some(Duration::ZERO) {
             self.turn.dispatcher.wake();
         }
-        let next = self.next_deadline();
+        let next = [self.next_deadline(), latest].into_iter().flatten().min();
         let span = next.map_or(Duration::ZERO, |next| self.until(next));
         self.poller.set_alarm(next, span);
     }

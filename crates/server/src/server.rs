@@ -358,7 +358,7 @@ impl Server {
             self.dispatcher.publish_stuck();
         }
         drop(state);
-        reactor.set_alarm();
+        reactor.set_alarm_beside_loop();
         if awaited || finished {
             self.dispatcher.wake();
         }
@@ -417,3 +417,6 @@ impl fmt::Debug for Server {
         formatter.debug_struct("Server").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
