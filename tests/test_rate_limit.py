@@ -43,7 +43,7 @@ def test_one_more_is_too_many(start) -> None:
         assert 1000 < int(reply.header("Retry-After") or 0) <= 1200
         assert reply.header("RateLimit-Policy") == '"default";q=3;w=3600'
         assert reply.header("RateLimit") == f'"default";r=0;t={reply.header("Retry-After")}'
-    for target in ("/echo/more", "/%65cho", "/echo?a=b"):
+    for target in ("/echo/more", "/%65cho", "/%65cho%2Fmore", "/%65cho%zz", "/echo?a=b"):
         assert ask(server, target).status == 429, target
     assert ask(server, "/").status == 200
     server.wait_log('"POST /echo HTTP/1.1" 429')
@@ -93,6 +93,12 @@ def test_every_rule_that_fits_holds(serve: Serve) -> None:
     assert ask(server, "/echo/b").status == 200
 
 
+def test_what_one_rule_refuses_counts_for_no_other(serve: Serve) -> None:
+    server = serve("lab", "--rate-limit", "/e=4/h", "--rate-limit", "/echo=2/h")
+    assert [ask(server, "/echo").status for _ in range(6)] == [200] * 2 + [429] * 4
+    assert [ask(server, "/else").status for _ in range(3)] == [404] * 2 + [429]
+
+
 def test_files_and_probes_are_not_counted(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
     options = ("--static", f"/echo/={tmp_path}", "--health-path", "/echo/healthz")
@@ -109,6 +115,18 @@ def test_a_reload_forgets_nothing(serve: Serve) -> None:
     before = server.workers()
     server.signal(SIGHUP).wait_replaced(before, 1)
     assert ask(server).status == 429
+
+
+def test_a_rule_that_a_reload_brings_knows_nothing_of_the_one_in_its_place(serve: Serve, tmp_path: Path) -> None:
+    conf = tmp_path / "conf.py"
+    conf.write_text('rate_limit = ["/echo=3/d"]\n')
+    server = serve("lab", "-c", str(conf))
+    assert [ask(server).status for _ in range(4)] == [200] * 3 + [429]
+    conf.write_text('rate_limit = ["/echo=50/s"]\n')
+    old = server.workers()
+    server.signal(SIGHUP)
+    server.wait_replaced(old, 1)
+    assert ask(server).status == 200
 
 
 def test_clients_of_a_unix_socket_have_no_limit(serve: Serve, tmp_path: Path) -> None:

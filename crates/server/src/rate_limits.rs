@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
+use percent_encoding::percent_decode;
 use proto::Request;
-use proto::resource::decode_path;
 use settings::{Config, RateRule};
 use sys::rate_table::{Rate, RateTable};
 
@@ -30,10 +30,14 @@ impl RateLimits {
                 .inspect_err(|error| log::error!("rate_limit: nothing can be counted: {error}"))
                 .ok()?,
         };
-        Some(RateLimits {
-            rules: config.rate_limit.clone(),
-            used,
-        })
+        let mut rules: Vec<RateRule> = Vec::new();
+        for rule in &config.rate_limit {
+            // A rule that is there twice would count each request twice.
+            if !rules.contains(rule) {
+                rules.push(rule.clone());
+            }
+        }
+        Some(RateLimits { rules, used })
     }
 
     /// The answer to a request that comes too soon. A client of a unix socket has no address, and no limit.
@@ -42,20 +46,27 @@ impl RateLimits {
         request: &Request,
         client: impl FnOnce() -> Peer,
     ) -> Option<OwnAnswer> {
-        // A client that spells a path in another way has the same one in mind.
-        let decoded = decode_path(request.path());
-        let path = decoded.as_deref().unwrap_or(request.path());
-        let holds = |(_, rule): &(usize, &RateRule)| path.starts_with(rule.prefix.as_bytes());
-        let mut rules = self.rules.iter().enumerate().filter(holds).peekable();
+        // As the application gets it: a client that spells a path in another way reaches the same view.
+        let path: Vec<u8> = percent_decode(request.path()).collect();
+        let holds = |rule: &&RateRule| path.starts_with(rule.prefix.as_bytes());
+        let mut rules = self.rules.iter().filter(holds).peekable();
         rules.peek()?;
         let Peer::Inet(address) = client() else {
             return None;
         };
         let client = bucket(address.ip());
         let now_us = u64::try_from(sys::clock::monotonic().as_micros()).unwrap_or(u64::MAX);
-        rules.find_map(|(number, rule)| {
-            let taken = self.used.take((number, client), rate(rule), now_us);
-            taken.err().map(|wait_us| refusal(rule, wait_us))
+        // Counted by what a rule says, not by its place, which a reload may give to another one; and what one rule
+        // refuses counts for none.
+        let refused = rules.clone().find_map(|rule| {
+            let permitted = self.used.look((rule, client), rate(rule), now_us);
+            permitted.err().map(|wait_us| refusal(rule, wait_us))
+        });
+        refused.or_else(|| {
+            rules.find_map(|rule| {
+                let taken = self.used.take((rule, client), rate(rule), now_us);
+                taken.err().map(|wait_us| refusal(rule, wait_us))
+            })
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::field::Field;
 use crate::value::Value;
 
 /// A rate for requests below a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RateRule {
     /// How the paths begin; `/` is all.
     pub prefix: String,
@@ -20,8 +20,8 @@ pub struct RateRule {
 const UNITS: [(&str, u32); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
 
 impl RateRule {
-    const ACCEPTED: &str = "[PREFIX=]COUNT/UNIT[,burst=COUNT] with a unit of s, m, h or d, as 20/s or \
-                            /login=5/m,burst=3";
+    const ACCEPTED: &str = "[PREFIX=]COUNT/UNIT[,burst=COUNT] with counts from 1 to 1000000 and a unit of s, m, h \
+                            or d, as 20/s or /login=5/m,burst=3";
 
     fn parse(text: &str) -> Option<Self> {
         let (prefix, rate) = match text.starts_with('/') {

@@ -36,6 +36,20 @@ pub struct Rate {
     pub burst: u64,
 }
 
+impl Rate {
+    /// When a client will have used up nothing again that will have so at `free_at`, and asks once more now. The error
+    /// is in how many microseconds it may.
+    fn permit(self, free_at: u64, now_us: u64) -> Result<u64, u64> {
+        let depth = self.interval_us.saturating_mul(self.burst);
+        let after = free_at.max(now_us).saturating_add(self.interval_us);
+        let ahead = after - now_us;
+        match ahead > depth {
+            true => Err(ahead - depth),
+            false => Ok(after),
+        }
+    }
+}
+
 /// The table. Copies are the same one.
 #[derive(Clone, Debug)]
 pub struct RateTable {
@@ -62,17 +76,11 @@ impl RateTable {
     /// # Errors
     /// In so many microseconds it does.
     pub fn take(&self, client: impl Hash, rate: Rate, now_us: u64) -> Result<(), u64> {
-        // 0 is the empty place.
-        let client = self.keys.hash_one(client) | 1;
-        let depth = rate.interval_us.saturating_mul(rate.burst);
+        let client = self.key(client);
         let place = self.place(client, now_us);
         for _ in 0..TRIES {
             let before = place.free_at.load(Ordering::Relaxed);
-            let after = before.max(now_us).saturating_add(rate.interval_us);
-            let ahead = after - now_us;
-            if ahead > depth {
-                return Err(ahead - depth);
-            }
+            let after = rate.permit(before, now_us)?;
             let taken = place.free_at.compare_exchange_weak(
                 before,
                 after,
@@ -86,13 +94,36 @@ impl RateTable {
         Ok(())
     }
 
+    /// Whether [`RateTable::take`] would permit a request. Counts nothing.
+    ///
+    /// # Errors
+    /// In so many microseconds it would.
+    pub fn look(&self, client: impl Hash, rate: Rate, now_us: u64) -> Result<(), u64> {
+        let client = self.key(client);
+        let known = self
+            .places_of(client)
+            .find(|place| place.client.load(Ordering::Relaxed) == client);
+        let free_at = known.map_or(0, |place| place.free_at.load(Ordering::Relaxed));
+        rate.permit(free_at, now_us).map(drop)
+    }
+
+    /// 0 is the empty place.
+    fn key(&self, client: impl Hash) -> u64 {
+        self.keys.hash_one(client) | 1
+    }
+
+    /// The places that a client may be at.
+    fn places_of(&self, client: u64) -> impl Iterator<Item = &Place> {
+        let first = client as usize / WAYS * WAYS % PLACES;
+        (first..first + WAYS).map(|index| self.places.cell(index))
+    }
+
     /// The place of a client, which gets one where it has none.
     fn place(&self, client: u64, now_us: u64) -> &Place {
         let first = client as usize / WAYS * WAYS % PLACES;
         let mut oldest = self.places.cell(first);
         let mut least = u64::MAX;
-        for index in first..first + WAYS {
-            let place = self.places.cell(index);
+        for place in self.places_of(client) {
             if place.client.load(Ordering::Relaxed) == client {
                 return place;
             }
@@ -121,9 +152,12 @@ mod tests {
     fn a_burst_is_permitted_and_then_the_rate() {
         let table = RateTable::new().expect("mmap");
         let start = 1_000_000;
+        assert_eq!(table.look("a", RATE, start), Ok(()));
         for _ in 0..3 {
+            assert_eq!(table.look("a", RATE, start), Ok(()));
             assert_eq!(table.take("a", RATE, start), Ok(()));
         }
+        assert_eq!(table.look("a", RATE, start), Err(1000));
         assert_eq!(table.take("a", RATE, start), Err(1000));
         assert_eq!(table.take("a", RATE, start + 400), Err(600));
         assert_eq!(table.clone().take("b", RATE, start), Ok(()));
