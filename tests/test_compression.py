@@ -261,6 +261,34 @@ def test_what_is_compressed_is_the_operators_choice(serve: Serve) -> None:
         assert len(lengths) > 5
 
 
+def test_the_operators_vary_stays(serve: Serve) -> None:
+    server = serve("compressed:wsgi", "-k", "sync", "--compress", "--header", "Vary: Origin")
+    with server.connect() as wire:
+        for coding in (ALL, "identity"):
+            vary = [
+                value for name, value in wire.get("/whole", fields=[accept(coding)]).fields if name.lower() == "vary"
+            ]
+            assert sorted(", ".join(vary).split(", ")) == ["Accept-Encoding", "Origin"]
+
+
+def test_the_servers_own_answers_are_not_compressed(serve: Serve, tmp_path: Path) -> None:
+    page = tmp_path / "slower.html"
+    page.write_text("<p>slower</p>" * 1000)
+    options = ("--rate-limit", "/whole=1/h", "--error-page", f"429={page}")
+    server = serve("compressed:wsgi", "-k", "sync", "--compress", *options)
+    with server.connect() as wire:
+        assert wire.get("/whole", fields=[accept(ALL)]).header("Content-Encoding") == "zstd"
+        reply = wire.get("/whole", fields=[accept(ALL)])
+        assert (reply.status, reply.header("Content-Encoding")) == (429, None)
+        assert reply.body == page.read_bytes()
+
+
+@pytest.mark.parametrize("types", ["*/*", "application/*+json", "/*"])
+def test_types_that_match_nothing_are_refused(serve: Serve, types: str) -> None:
+    refusal = serve.refused("compressed:wsgi", "--compress", "--compress-types", types)
+    assert "compress" in refusal.text and types in refusal.text
+
+
 def test_the_log_counts_what_was_sent(serve: Serve) -> None:
     server = serve(
         "compressed:wsgi", "-k", "sync", "--compress", "--access-logfile", "-", "--access-logformat", "%(B)s."

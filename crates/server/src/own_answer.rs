@@ -101,6 +101,8 @@ impl OwnAnswer {
                 exchange
             }
         };
+        // The reactor has no time for it.
+        exchange.reply.leave_uncompressed();
         let mut head = ResponseHead::new();
         // All of these are well-formed.
         let _ = head.set_status(self.status);

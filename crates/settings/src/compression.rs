@@ -94,7 +94,11 @@ pub(crate) const TYPES: Access = Access {
         let types: Vec<String> = Field::from_value(value)?;
         let is_type = |text: &&String| {
             let plain = |byte: u8| byte.is_ascii_graphic() && !b",;".contains(&byte);
-            text.contains('/') && text.bytes().all(plain)
+            let essence = text.strip_suffix("/*").unwrap_or(text);
+            text.contains('/')
+                && text.bytes().all(plain)
+                && !essence.contains('*')
+                && !essence.is_empty()
         };
         if let Some(wrong) = types.iter().find(|text| !is_type(text)) {
             let expected = "media types without parameters, as text/* or application/json";

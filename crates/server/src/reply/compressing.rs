@@ -77,9 +77,26 @@ impl Reply {
             (CompressionVerdict::Coded(_), None) => CompressionVerdict::Varies,
             (verdict, _) => verdict,
         };
+        if verdict != CompressionVerdict::Untouched {
+            self.state_operators_vary();
+        }
         verdict.apply(&mut self.head);
         self.coding = coded.unwrap_or(BodyCoding::Plain);
         matches!(verdict, CompressionVerdict::Coded(_)).then_some(total)
+    }
+
+    /// What the operator adds where a response states none of its own would be lost behind our `Vary`.
+    fn state_operators_vary(&mut self) {
+        let is_vary = |name: &[u8]| name.eq_ignore_ascii_case(b"vary");
+        if self.head.fields().any(|(name, _)| is_vary(name)) {
+            return;
+        }
+        for (name, value) in self.dispatcher.options.additions(b"").fields {
+            if is_vary(name.as_bytes()) {
+                // It was judged with the settings.
+                let _ = self.head.push(name.as_bytes(), value.as_bytes());
+            }
+        }
     }
 
     fn judge(
@@ -121,12 +138,17 @@ impl Reply {
             (First::Bytes(piece), Content::Sent) => piece,
         };
         let lead = self.dispatcher.options.lead();
-        if !Compression::is_bearable(piece.len(), lead) {
+        let whole = total.and_then(|total| piece.get(..usize::try_from(total).ok()?));
+        // A head that goes ahead of its body tells how long a piece may yet come.
+        let length = match (piece.is_empty(), total) {
+            (true, Some(total)) => usize::try_from(total).unwrap_or(usize::MAX),
+            _ => whole.unwrap_or(piece).len(),
+        };
+        if !Compression::is_bearable(length, lead) {
             return None;
         }
-        let whole = total.and_then(|total| piece.get(..usize::try_from(total).ok()?));
         let first = FirstPiece {
-            length: piece.len(),
+            length,
             is_whole: whole.is_some(),
         };
         // Only a Content-Length keeps a connection of HTTP/1.0.
