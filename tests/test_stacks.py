@@ -11,6 +11,7 @@ from signal import SIGCONT, SIGSTOP
 
 import pytest
 from harness import APPS, Serve, eventually
+from oxicorn import stacks
 from oxicorn.ctl import Control, ControlError
 from test_control_socket import ctl
 
@@ -112,6 +113,20 @@ def test_greenlets_are_told(serve: Serve, path: str) -> None:
         assert re.search(r"Greenlet .*:\n(  .*\n)*  File \".*gevent_lab.py\"", told["text"]), told["text"]
         serve.gates.open("here")
         assert wire.reply().status == 200
+
+
+def test_telling_runs_no_code_of_lazy_objects() -> None:
+    """The greenlets are looked for among all objects; the class of a lazy one is a query of a database."""
+    pytest.importorskip("greenlet")
+
+    class Lazy:
+        @property
+        def __class__(self) -> type:
+            raise AssertionError("evaluated")
+
+    lazy = [Lazy()]
+    assert "Thread " in stacks.text(None)
+    del lazy
 
 
 @pytest.mark.parametrize("limit", ["--timeout", "--request-timeout"])

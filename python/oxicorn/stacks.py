@@ -92,8 +92,8 @@ def chain(task: asyncio.Task[Any]) -> str:
     return _stack(frames) + waits
 
 
-def _name(awaited: object) -> str:
-    if isinstance(awaited, asyncio.Task):
+def _name(awaited: Any) -> str:
+    if issubclass(type(awaited), asyncio.Task):
         return f"task {awaited.get_name()}"
     return f"{type(awaited).__module__}.{type(awaited).__qualname__}"
 
@@ -104,7 +104,8 @@ def _greenlets() -> Iterator[str]:
         return
     count = 0
     for thing in gc.get_objects():
-        if not isinstance(thing, module.greenlet) or thing.gr_frame is None:
+        # `isinstance` asks for `__class__`, which in proxies and lazy objects is the application's code.
+        if not issubclass(type(thing), module.greenlet) or thing.gr_frame is None:
             continue
         frames = _frames(thing.gr_frame)
         # One that waits for a request has nothing but frames of the library.

@@ -206,8 +206,10 @@ fn abort(py: Python<'_>, addressee: &Addressee) -> PyResult<()> {
         std::process::id()
     );
     logging::deliver(py);
-    if addressee.server.note_abort() {
-        tell_stacks(py)?;
+    if addressee.server.note_abort()
+        && let Err(error) = tell_stacks(py)
+    {
+        log::error!(target: logging::URGENT_TARGET, "The stacks could not be told: {error}");
     }
     call_hook(py, addressee, "worker_abort");
     addressee.server.shut_down(Shutdown::Quick);

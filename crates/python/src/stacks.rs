@@ -24,6 +24,9 @@ use crate::lock::Lock;
 
 /// How long the GIL is waited for. Threads that run Python hand it on after 5 ms.
 const GIL_PATIENCE: Duration = Duration::from_millis(200);
+/// How long Python may take to tell, once the GIL was to be had: the application's threads want it, too. A watchdog
+/// that asks leaves the reactor alone meanwhile.
+const TEXT_PATIENCE: Duration = Duration::from_millis(800);
 
 /// What it takes to tell them.
 struct Teller {
@@ -89,35 +92,45 @@ pub(crate) fn text_of_all() -> String {
         .with(|()| by_python().unwrap_or_else(|| by_signal(teller)))
 }
 
-/// What Python tells, if the GIL is to be had in time.
+/// What Python tells; `None` where the GIL is not to be had in time.
 fn by_python() -> Option<String> {
     let (tell, told) = mpsc::channel();
-    let late = Arc::new(AtomicBool::new(false));
-    let is_late = Arc::clone(&late);
+    // Set first by the thread with the GIL, which tells then, or by this one, which waits no longer.
+    let decided = Arc::new(AtomicBool::new(false));
+    let is_decided = Arc::clone(&decided);
     let ask = move || {
         Python::attach(|py| {
-            let Some(teller) = TELLER.get().filter(|_| !is_late.load(Ordering::SeqCst)) else {
+            let Some(teller) = TELLER.get() else { return };
+            if is_decided.swap(true, Ordering::SeqCst) {
                 return;
-            };
+            }
             let text = teller.text.call0(py);
             let text = text.and_then(|text| text.extract::<String>(py));
             // The thread that asked may wait no longer.
             let _ = tell.send(text.map_err(|error| error.to_string()));
         });
     };
-    thread::Builder::new()
+    let started = thread::Builder::new()
         .name("oxicorn-stacks".to_owned())
-        .spawn(ask)
-        .ok()?;
-    let text = told.recv_timeout(GIL_PATIENCE);
-    late.store(true, Ordering::SeqCst);
-    match text.ok()? {
-        Ok(text) => Some(text),
-        Err(error) => {
-            log::debug!("Python could not tell the stacks: {error}");
-            None
-        }
+        .spawn(ask);
+    if let Err(error) = started {
+        return Some(format!(
+            "(no thread could be started to tell them: {error})\n"
+        ));
     }
+    let mut text = told.recv_timeout(GIL_PATIENCE);
+    if text.is_err() {
+        if !decided.swap(true, Ordering::SeqCst) {
+            return None;
+        }
+        // The other thread has had the GIL: stacks that are read without it would change meanwhile.
+        text = told.recv_timeout(TEXT_PATIENCE);
+    }
+    Some(match text {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => format!("(Python could not tell them: {error})\n"),
+        Err(_) => "(Python runs, and could not tell them in time)\n".to_owned(),
+    })
 }
 
 /// What `faulthandler` writes without the GIL.
