@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use pyo3::prelude::*;
 
 /// Values that refer to no object of Python's, so that dropping them runs no Python code.
@@ -46,6 +46,27 @@ impl<T: Plain> Lock<T> {
     /// Uses the value with the lock held.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut T) -> R + Send) -> R {
         act(&mut self.0.lock())
+    }
+}
+
+/// A value that is used where processes are forked, and seldom changed: a thread that was using it does not stop the
+/// child, in which that thread is gone.
+#[derive(Debug)]
+pub(crate) struct Shared<T: Plain>(RwLock<T>);
+
+impl<T: Plain> Shared<T> {
+    pub(crate) const fn new(value: T) -> Shared<T> {
+        Shared(RwLock::new(value))
+    }
+
+    /// Uses the value with the lock held, beside others that do.
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&T) -> R + Send) -> R {
+        act(&self.0.read())
+    }
+
+    /// Changes the value.
+    pub(crate) fn change<R>(&self, act: impl FnOnce(&mut T) -> R + Send) -> R {
+        act(&mut self.0.write())
     }
 }
 

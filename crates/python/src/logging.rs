@@ -22,7 +22,7 @@ use settings::{Config, LogLevel, os_text};
 use sys::local_time::local_time;
 use sys::output::{Lost, Output};
 
-use crate::lock::{Lock, Plain};
+use crate::lock::{Plain, Shared};
 use crate::metrics;
 pub(crate) use files::{access_log, belong_to, give_away, open_with};
 pub(crate) use relay::{
@@ -70,7 +70,7 @@ enum LogPlace {
 
 impl Plain for LogPlace {}
 
-static PLACE: Lock<LogPlace> = Lock::new(LogPlace::Stderr);
+static PLACE: Shared<LogPlace> = Shared::new(LogPlace::Stderr);
 /// The least severe level that is written, in Python's numbers.
 static THRESHOLD: AtomicU32 = AtomicU32::new(INFO);
 /// Whether level names are coloured.
@@ -128,7 +128,7 @@ pub(crate) fn set_up(config: &Config) -> io::Result<()> {
     COLOURED.store(coloured, Ordering::Relaxed);
     RELOADS.store(terminal && config.reload, Ordering::Relaxed);
     set_level(threshold(config.loglevel));
-    PLACE.with(|current| *current = place);
+    PLACE.change(|current| *current = place);
     files::open_access_log(config.accesslog.as_deref());
     // The facade keeps the first logger for good, and that is this one.
     let _ = log::set_logger(&ERROR_LOG);
@@ -229,7 +229,7 @@ pub(crate) fn reopen(py: Python<'_>) {
 }
 
 fn reopen_file() {
-    let opened = PLACE.with(|place| {
+    let opened = PLACE.change(|place| {
         let LogPlace::File { path, .. } = place else {
             return Ok(());
         };

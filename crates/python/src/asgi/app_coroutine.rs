@@ -14,6 +14,7 @@ use pyo3::types::{PyString, PyTuple};
 
 use super::cycle::Cycle;
 use crate::forks;
+use crate::logging;
 
 /// One call of the application. What it has no word for, such as `cr_frame`, is asked of the application's coroutine.
 #[derive(Debug)]
@@ -62,7 +63,10 @@ impl AppCoroutine {
             Err(error) if error.is_instance_of::<CancelledError>(py) => Some(error.clone_ref(py)),
             _ => None,
         };
-        if let Some(exit) = self.cycle.settle(py, outcome) {
+        let exit = self.cycle.settle(py, outcome);
+        // A server in a program's own process may have turned for the last time.
+        logging::deliver(py);
+        if let Some(exit) = exit {
             // Where no task runs this, nothing reports it.
             let _ = retrieve(py);
             return Err(exit);

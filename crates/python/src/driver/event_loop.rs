@@ -62,6 +62,7 @@ impl Turner {
             this.gateway.tell(py, event);
         }
         let together = this.begin(py, look.calls);
+        logging::deliver(py);
         if look.lines_held || together {
             // Behind the tasks that have just been made, which answer most requests in their first step.
             let flush = turner.getattr(intern!(py, "flush"))?;
@@ -152,6 +153,7 @@ impl Turner {
                 self.gateway.tell(py, event);
             }
         }
+        logging::deliver(py);
         Ok(())
     }
 

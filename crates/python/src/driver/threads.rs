@@ -254,7 +254,7 @@ fn serve_there(
                 }
             }
             Next::Interrupted => {}
-            Next::Done => return,
+            Next::Done => return logging::deliver(py),
         }
         logging::deliver(py);
     }
