@@ -66,7 +66,8 @@ pub(super) unsafe extern "C" fn entry<T: ByVector>(
 ) -> *mut ffi::PyObject {
     // The highest bit says something of the memory before the arguments.
     let count = count & (usize::MAX >> 1);
-    Python::attach(|py| {
+    // `attach` would panic where the interpreter is at its end.
+    let called = Python::try_attach(|py| {
         // SAFETY: the caller has a reference to it until this returns.
         let instance = unsafe { Borrowed::from_ptr(py, instance) };
         // SAFETY: as above; null says that there are no keywords.
@@ -97,7 +98,9 @@ pub(super) unsafe extern "C" fn entry<T: ByVector>(
                 },
                 Py::into_ptr,
             )
-    })
+    });
+    // CPython makes a SystemError of null without an exception.
+    called.unwrap_or(ptr::null_mut())
 }
 
 /// The same call as pyo3 takes it: by the method, which does not look at the flags of the class.
