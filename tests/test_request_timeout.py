@@ -85,6 +85,26 @@ def test_a_view_in_c_is_answered_and_its_worker_replaced(serve: Serve, write: Wr
     assert server.get().text == "heard"
 
 
+def test_a_client_that_was_told_to_send_its_body_is_answered(serve: Serve, write: Write) -> None:
+    """100 (Continue) is no part of the response."""
+    write(
+        "reads.py",
+        """
+        import asgi_lab
+        async def application(scope, receive, send):
+            if scope["type"] == "http":
+                await asgi_lab.whole(receive)
+                await asgi_lab.wait_at("never")
+        """,
+    )
+    server = serve("reads", "-k", "asgi", *LIMIT, "--pythonpath", str(APPS), cwd=serve.folder)
+    with server.connect() as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        assert wire.interim().status == 100
+        wire.send(b"abc")
+        assert wire.patience(10).reply().status == 504
+
+
 def test_the_longest_prefix_of_the_path_decides(serve: Serve) -> None:
     paths = ("--request-timeout-path", "/gate/=0", "--request-timeout-path", "/gate/short=0.3")
     server = serve("lab", "--request-timeout", "0.5", *paths, kind="gthread")

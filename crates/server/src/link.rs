@@ -99,11 +99,20 @@ impl Link {
 
     /// As [`Link::send`], or leaves it to the reactor.
     pub(crate) fn deliver(&self, parts: &[&[u8]], timing: Timing) -> Result<Delivery, SinkError> {
+        self.put(parts, timing, 1)
+    }
+
+    /// As [`Link::send`], for what is no part of a response: [`Link::taken`] does not count it.
+    pub(crate) fn send_aside(&self, parts: &[&[u8]]) -> Result<Delivery, SinkError> {
+        self.put(parts, Timing::AtOnce, 0)
+    }
+
+    fn put(&self, parts: &[&[u8]], timing: Timing, counts: u64) -> Result<Delivery, SinkError> {
         let mut out = self.out.lock();
         if let Some(error) = out.broken {
             return Err(error);
         }
-        out.taken += 1;
+        out.taken += counts;
         if timing == Timing::AtOnce && out.backlog.is_empty() {
             let sent = match out.send_now(self.socket.as_fd(), parts) {
                 Ok(sent) => sent,

@@ -360,7 +360,7 @@ impl Sink {
     /// Tells a client that waits for it to send the body of its request.
     pub(crate) fn permit_body(&self) -> Result<Delivery, SinkError> {
         match self {
-            Sink::H1 { link, .. } => link.send(&[h1::CONTINUE]),
+            Sink::H1 { link, .. } => link.send_aside(&[h1::CONTINUE]),
             Sink::H2 { stream, .. } => stream.permit_body(),
         }
     }

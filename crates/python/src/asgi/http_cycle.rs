@@ -233,6 +233,9 @@ impl HttpCycle {
     /// The client was answered in place of the application. Says whether its task is to be cancelled: it must not be
     /// again while it cleans up.
     pub(super) fn note_overdue(&self, py: Python<'_>) -> bool {
+        if self.with(|state| state.reply.stage() == ReplyStage::Complete) {
+            return false; // The answer was in time after all; what still runs is the application's own business.
+        }
         self.note_gone(py);
         !self.with(|state| std::mem::replace(&mut state.cancelled, true))
     }

@@ -150,7 +150,11 @@ impl StreamOutlet {
 
     /// Tells a client that waits for it to send the body of its request.
     pub(crate) fn permit_body(&self) -> Result<Delivery, SinkError> {
-        self.interim(fields::permission(), Timing::AtOnce)
+        self.act(Timing::AtOnce, |stream| {
+            stream.interim(fields::permission());
+            // It is no part of the response, and is not counted as one.
+            self.flags.sent.fetch_sub(1, Ordering::SeqCst);
+        })
     }
 
     /// Breaks the response off: the client is told that what it has is not whole, and its other streams go on.
