@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import Serve, eventually
+from harness import Load, Serve, eventually
 from harness.server import environment
 from oxicorn import top
 
@@ -45,6 +45,15 @@ def test_a_sample_for_scripts(serve: Serve, path: str) -> None:
         assert "REQUESTS IN FLIGHT: 1, by age_s" in shown and "/gate/here" in shown
         serve.gates.open("here")
         assert wire.reply().status == 200
+
+
+def test_rates_and_latencies_need_no_admin_listener(serve: Serve, path: str) -> None:
+    server = serve("lab", "--control-socket", path, kind="gthread")
+    with Load(server, clients=2) as load:
+        eventually(lambda: load.total > 20)
+        done = run("-s", path, "--once", "--json", "-i", "0.5")
+    sample = json.loads(done.stdout)
+    assert sample["requests_per_second"] > 0 and sample["p99_s"] > 0
 
 
 def test_what_is_said_where_it_cannot_run(path: str, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ impl Client {
                 self.answer(status, now);
             }
         }
-        self.write()
+        self.write(now)
     }
 
     fn read(&mut self) -> Fate {
@@ -233,7 +233,7 @@ impl Client {
         }
     }
 
-    fn write(&mut self) -> Fate {
+    fn write(&mut self, now: Duration) -> Fate {
         if self.unsent.is_empty() {
             return Fate::Open;
         }
@@ -252,6 +252,7 @@ impl Client {
             }
             true => {
                 self.unsent = Vec::new();
+                self.until = now + self.protocol.patience();
                 Fate::Open
             }
             false => Fate::Open,

@@ -100,6 +100,8 @@ impl Inquiry {
                 continue; // Its slot may be another worker's.
             }
             let slot = status.scoreboard.slot(asked.slot);
+            // Another inquiry may have come in between; then it is asked again.
+            asked.ticket = asked.ticket.filter(|ticket| slot.is_asked(*ticket));
             asked.ticket = asked.ticket.or_else(|| slot.ask(self.question));
             asked.answer = asked.ticket.and_then(|ticket| slot.answer(ticket));
             is_waiting |= asked.answer.is_none();

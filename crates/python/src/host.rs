@@ -141,9 +141,11 @@ impl Host for Composition {
     }
 
     fn counters(&self) -> usize {
-        match self.config.admin_bind.is_empty() {
-            true => 0,
-            false => request_metrics::COUNTERS,
+        let config = &self.config;
+        let is_controlled = config.control_socket.is_some() && !config.control_socket_disable;
+        match is_controlled || !config.admin_bind.is_empty() {
+            true => request_metrics::COUNTERS,
+            false => 0,
         }
     }
 

@@ -76,9 +76,15 @@ impl ReportCell {
         Some(ticket)
     }
 
+    /// Whether this is the question that was asked last.
+    pub(crate) fn is_asked(&self, ticket: Ticket) -> bool {
+        self.asked.load(Ordering::Relaxed) == ticket.0
+    }
+
     /// The answer, once it is there. An answer to a later question is none.
     pub(crate) fn answer(&self, ticket: Ticket) -> Option<Vec<u8>> {
-        if self.answered.load(Ordering::Acquire) != ticket.0 {
+        // Where another question stands, the worker may be writing over the text.
+        if !self.is_asked(ticket) || self.answered.load(Ordering::Acquire) != ticket.0 {
             return None;
         }
         let length = usize::try_from(self.length.load(Ordering::Relaxed)).unwrap_or(REPORT_BYTES);

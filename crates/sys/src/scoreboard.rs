@@ -201,6 +201,12 @@ impl Slot {
         self.report().ask(question)
     }
 
+    /// Whether this is the question that the worker was asked last.
+    #[must_use]
+    pub fn is_asked(&self, ticket: Ticket) -> bool {
+        self.report().is_asked(ticket)
+    }
+
     /// What the worker has answered, once it has.
     #[must_use]
     pub fn answer(&self, ticket: Ticket) -> Option<Vec<u8>> {
