@@ -159,7 +159,7 @@ impl<'host> Driver<'host> {
         let now = clock::monotonic();
         let deadline = self
             .supervisor
-            .deadline(now)
+            .deadline()
             .map(|deadline| deadline.saturating_sub(now));
         let parent = self.supervisor.has_parent().then_some(PARENT_INTERVAL);
         let life = self.manager.deadline().map(|due| due.saturating_sub(now));

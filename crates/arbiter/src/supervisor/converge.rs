@@ -68,12 +68,14 @@ impl Supervisor {
             .count(|worker| self.is_current(worker) && worker.is_serving())
     }
 
-    pub(super) fn is_short_of_workers(&self) -> bool {
+    fn is_short_of_workers(&self) -> bool {
         self.placed() < self.wanted()
     }
 
     fn spawn_missing(&mut self, now: Duration) {
-        if self.back_off.pause_until(now).is_some() {
+        let pause = self.back_off.pause_until(now);
+        self.paused_until = pause.filter(|_| self.is_short_of_workers());
+        if pause.is_some() {
             return;
         }
         for _ in self.placed()..self.wanted() {

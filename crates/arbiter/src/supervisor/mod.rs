@@ -108,6 +108,8 @@ pub(crate) struct Supervisor {
     /// The age of the one worker that is being replaced because it has served its number of requests.
     recycling: Option<u64>,
     back_off: BackOff,
+    /// The end of the pause for which workers were not made when they were last looked at.
+    paused_until: Option<Duration>,
     /// Until when the server serves on, once it was told to stop.
     drain_until: Option<Duration>,
     /// The master that this one is to replace.
@@ -145,6 +147,7 @@ impl Supervisor {
             fallback: None,
             recycling: None,
             back_off: BackOff::default(),
+            paused_until: None,
             drain_until: None,
             parent,
             upgrade: None,
@@ -201,15 +204,16 @@ impl Supervisor {
 /// What is told to others.
 impl Supervisor {
     /// When [`Event::Tick`] is due, if nothing happens before. Always later than the last event.
-    pub(crate) fn deadline(&self, now: Duration) -> Option<Duration> {
+    pub(crate) fn deadline(&self) -> Option<Duration> {
         let workers = self
             .fleet
             .iter()
             .filter_map(|worker| worker.deadline(&self.current.terms));
         let others = match self.stage {
-            Stage::Running if self.is_short_of_workers() => self.back_off.pause_until(now),
             Stage::Stopping { kill_at, .. } => Some(kill_at + care::GONE_AFTER_KILL),
-            Stage::Running | Stage::Ended => None,
+            // Also where it has passed since.
+            Stage::Running => self.paused_until,
+            Stage::Ended => None,
         };
         let drained = self.drain_until.filter(|_| self.is_running());
         workers.chain(others).chain(drained).min()

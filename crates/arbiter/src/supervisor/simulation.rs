@@ -393,7 +393,7 @@ impl World {
             leaving_for_recycling <= 1,
             "at most one worker is being recycled",
         );
-        if let Some(deadline) = self.supervisor.deadline(self.now) {
+        if let Some(deadline) = self.supervisor.deadline() {
             self.check(
                 deadline > self.now,
                 "a deadline lies ahead, or the driver would spin",
@@ -453,10 +453,7 @@ impl World {
                 .filter(|_| process.state == State::Booting && !process.told_to_go);
             [boots, process.dies_at.map(|(at, _)| at)]
         });
-        let next = fates
-            .flatten()
-            .chain(self.supervisor.deadline(self.now))
-            .min();
+        let next = fates.flatten().chain(self.supervisor.deadline()).min();
         self.now = next.unwrap_or(limit).min(limit).max(self.now);
         let now = self.now;
         let mut newly_served = Vec::new();

@@ -128,7 +128,7 @@ fn a_server_none_of_whose_workers_can_ever_be_made_gives_up() {
             .iter()
             .any(|action| matches!(action, Action::Exit { .. }))
         {
-            now = supervisor.deadline(now).expect("a deadline");
+            now = supervisor.deadline().expect("a deadline");
             actions.extend(supervisor.handle(Event::Tick, now));
         }
     }
