@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import linecache
 import sys
@@ -10,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
     from types import FrameType
 
@@ -67,12 +67,19 @@ def _stack(frames: list[tuple[str, int, str]]) -> str:
 
 def _tasks() -> Iterator[str]:
     for loop in _loops:
+        # Where there is a loop it is imported. A worker without one must not import the project's `asyncio.py`.
+        import asyncio
+
         try:
             tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
         except RuntimeError:  # It is changing all the time.
             continue
         for task in tasks[:TASKS]:
-            yield f"Task {task.get_name()}:\n{chain(task)}"
+            try:
+                told = chain(task)
+            except Exception as error:  # What is awaited is the application's.
+                told = f"  ({type(error).__name__})\n"
+            yield f"Task {task.get_name()}:\n{told}"
         if len(tasks) > TASKS:
             yield f"({len(tasks) - TASKS} more tasks)\n"
 
@@ -93,6 +100,8 @@ def chain(task: asyncio.Task[Any]) -> str:
 
 
 def _name(awaited: Any) -> str:
+    import asyncio
+
     if issubclass(type(awaited), asyncio.Task):
         return f"task {awaited.get_name()}"
     return f"{type(awaited).__module__}.{type(awaited).__qualname__}"
