@@ -7,6 +7,7 @@ from signal import SIGHUP, SIGKILL, SIGTERM, Signals
 
 import pytest
 from harness import APPS, Serve, better, eventually, parity, processes
+from harness.server import NAME
 
 #: Some 60 MiB of small objects, whose reference counts the collector would touch.
 HEAVY = """
@@ -74,6 +75,9 @@ def test_memory_is_shared(serve: Serve, heavy) -> None:
     """After a collection in each worker, what is private to one is a small part of what it maps."""
     server = heavy("--preload", "-w", "2", kind="sync")
     workers = server.wait_workers(2)
+    if NAME == "oxicorn":
+        # What a worker has read while it is the only one that serves waits for its thread.
+        server.wait_log("Ready: 2 sync workers serve")
     with server.connect() as one, server.connect() as two:
         for name, wire in (("one", one), ("two", two)):
             wire.request(f"/gate/{name}")
