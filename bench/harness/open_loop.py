@@ -1,4 +1,4 @@
-"""A client that sends at a constant rate whatever the server does, over kept connections, as many as that takes.
+"""A client that sends at a constant rate, however slow the server is, over kept connections, as many as that takes.
 
 A latency is counted from the moment at which the request was due, not from when it could be sent: a client that waits
 for a slow server before it sends again would leave out the very requests that had to wait.

@@ -259,7 +259,7 @@
 # The media types that are compressed, divided by commas, as text/*; empty is texts, JSON, XML and their like.
 # compress_types = ''
 
-# Compress whatever the cookies below this path; the option can be repeated.
+# Compress also with cookies below this path; the option can be repeated.
 # compress_with_cookies = []
 
 # Static Files

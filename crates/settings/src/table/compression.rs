@@ -57,7 +57,7 @@ pub(super) const ROWS: &[Setting] = &[
         kind: Kind::Words,
         default: Literal::List(&[]),
         access: Some(compression::WITH_COOKIES),
-        summary: "Compress whatever the cookies below this path; the option can be repeated.",
+        summary: "Compress also with cookies below this path; the option can be repeated.",
         details: "The length of a compressed response tells of its content. Where a page holds a secret and repeats \
                   text of the request, an attacker who sees lengths can guess the secret (BREACH). Below these paths \
                   the operator answers for it; gzip then differs in length by chance.",
