@@ -115,9 +115,9 @@ def _value(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def main(arguments: list[str]) -> int:
-    """Run `oxicorn ctl ARGUMENTS` and return its exit code."""
-    parser = argparse.ArgumentParser(prog="oxicorn ctl", description=DESCRIPTION)
+def parser_of(command: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of a command that needs a control socket, with the option that names it."""
+    parser = argparse.ArgumentParser(prog=command, description=description)
     parser.add_argument(
         "-s",
         "--socket",
@@ -125,6 +125,12 @@ def main(arguments: list[str]) -> int:
         default=os.environ.get("OXICORN_CONTROL_SOCKET"),
         help="the control socket; without it, what OXICORN_CONTROL_SOCKET names",
     )
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Run `oxicorn ctl ARGUMENTS` and return its exit code."""
+    parser = parser_of("oxicorn ctl", DESCRIPTION)
     parser.add_argument("-j", "--json", action="store_true", help="show the answer as JSON")
     parser.add_argument("command", nargs="*", metavar="COMMAND", help="such as: show workers; help lists all")
     given = parser.parse_args(arguments)

@@ -13,7 +13,7 @@ import tty
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oxicorn.ctl import Control, ControlError
+from oxicorn.ctl import Control, ControlError, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -282,14 +282,7 @@ def _stack(control: Control, view: View, sample: Sample) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Run `oxicorn top ARGUMENTS` and return its exit code."""
-    parser = argparse.ArgumentParser(prog="oxicorn top", description=DESCRIPTION)
-    parser.add_argument(
-        "-s",
-        "--socket",
-        metavar="PATH",
-        default=os.environ.get("OXICORN_CONTROL_SOCKET"),
-        help="the control socket; without it, what OXICORN_CONTROL_SOCKET names",
-    )
+    parser = parser_of("oxicorn top", DESCRIPTION)
     parser.add_argument("-i", "--interval", type=float, default=1.0, metavar="SECONDS", help="how often it looks (1)")
     parser.add_argument("--once", action="store_true", help="look twice, an interval apart, show that and end")
     parser.add_argument("-j", "--json", action="store_true", help="with --once: as JSON")
