@@ -82,6 +82,16 @@ impl StreamOutlet {
 
     /// Does something with the stream, and sends what comes of it.
     fn act(&self, timing: Timing, act: impl FnOnce(&mut Stream)) -> Result<Delivery, SinkError> {
+        self.act_counted(timing, 1, act)
+    }
+
+    /// The same; `counts` is 0 for what is no part of the response.
+    fn act_counted(
+        &self,
+        timing: Timing,
+        counts: u64,
+        act: impl FnOnce(&mut Stream),
+    ) -> Result<Delivery, SinkError> {
         let shared = &self.shared;
         let mut state = shared.state();
         let Some(stream) = state.streams.get_mut(&self.number) else {
@@ -96,7 +106,7 @@ impl StreamOutlet {
         if let Some(error) = stream.failure {
             return Err(error);
         }
-        self.flags.sent.fetch_add(1, Ordering::SeqCst);
+        self.flags.sent.fetch_add(counts, Ordering::SeqCst);
         let is_over = matches!(stream.ending, Ending::Done);
         state.note_waiting(self.number);
         self.bound(&mut state);
@@ -150,10 +160,8 @@ impl StreamOutlet {
 
     /// Tells a client that waits for it to send the body of its request.
     pub(crate) fn permit_body(&self) -> Result<Delivery, SinkError> {
-        self.act(Timing::AtOnce, |stream| {
+        self.act_counted(Timing::AtOnce, 0, |stream| {
             stream.interim(fields::permission());
-            // It is no part of the response, and is not counted as one.
-            self.flags.sent.fetch_sub(1, Ordering::SeqCst);
         })
     }
 
